@@ -1,0 +1,224 @@
+//! The manifest: everything about a bundle that is not weights or graphs, as `manifest.yaml`.
+//!
+//! What the keys mean to somebody who writes a program of their own is in docs/BUNDLE.md. Files and digests are in the
+//! parent module.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::graph::Shape;
+use crate::landmarks::LandmarkSet;
+use crate::network::{LEVELS, SCORE, template_vector_name};
+use crate::yaml::{self, YamlError};
+
+/// The version of the format that this code reads and writes.
+pub const FORMAT: u32 = 1;
+
+/// The file of all weights.
+pub const WEIGHTS: &str = "weights.bin";
+
+/// Longest name of a file.
+const LONGEST_NAME: usize = 120;
+
+/// What `manifest.yaml` says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The version of the format: [`FORMAT`].
+    pub format: u32,
+    /// What the bundle is called in reports.
+    pub name: String,
+    /// The program that made it, with its version.
+    pub made_by: String,
+    /// The landmarks it finds, whole, so that a bundle explains itself.
+    pub landmark_set: LandmarkSet,
+    /// What a film must become before the trunk sees it.
+    pub input: Input,
+    /// The graph that runs once per film.
+    pub trunk: GraphEntry,
+    /// The graphs that run once per landmark, landmark 1 first.
+    pub heads: Vec<HeadEntry>,
+    /// Where the template's vectors stand in [`WEIGHTS`], by name (`template.07.level3`), so that they can be replaced.
+    pub template_vectors: BTreeMap<String, Span>,
+    /// How a score map becomes a point.
+    pub decoding: Decoding,
+    /// The recipe's text: where the network comes from. No reader needs it to run the bundle.
+    pub recipe: String,
+    /// What happened to the network, in the order of happening.
+    pub history: Vec<String>,
+    /// What the bundle may be used for.
+    pub intended_use: String,
+    /// The licence of the weights (not of this program).
+    pub weights_licence: String,
+    /// Every other file of the bundle. Last, so that a manifest that was cut short is never whole.
+    pub files: BTreeMap<String, FileEntry>,
+}
+
+/// What a film must become before the trunk sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Rows and columns of the trunk's input.
+    pub size: usize,
+    /// How a film gets there, in words.
+    pub preprocessing: String,
+}
+
+/// A graph and its tensors, all f32.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GraphEntry {
+    /// The ONNX file.
+    pub file: String,
+    /// What must be provided.
+    pub inputs: Vec<TensorEntry>,
+    /// What is made.
+    pub outputs: Vec<TensorEntry>,
+}
+
+/// The graph of one landmark.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadEntry {
+    /// The landmark's number, from 1.
+    pub landmark: usize,
+    /// Its graph.
+    pub graph: GraphEntry,
+}
+
+/// A tensor that goes into a graph or comes out of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TensorEntry {
+    /// Its name in the graph.
+    pub name: String,
+    /// `[batch, channels, rows, columns]`.
+    pub shape: Shape,
+}
+
+/// Where a tensor's little-endian f32 stand in [`WEIGHTS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Span {
+    /// First byte.
+    pub offset: usize,
+    /// Number of bytes.
+    pub length: usize,
+}
+
+/// How a score map becomes a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decoding {
+    /// The first maximum in row-major order (METHOD.md sec. 1c).
+    Argmax,
+}
+
+/// What a file must be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// SHA-256 of its bytes, 64 lower-case hexadecimal digits.
+    pub sha256: String,
+}
+
+/// The one key that every version of the format has.
+#[derive(Deserialize)]
+struct Version {
+    format: u32,
+}
+
+impl Manifest {
+    /// The version that a manifest's text claims, read before anything else that another version may have changed.
+    pub(super) fn version(origin: &str, text: &str) -> Result<u32, YamlError> {
+        Ok(yaml::read::<Version>(origin, text)?.format)
+    }
+
+    /// The first rule that the manifest breaks, as (key, what is wrong).
+    pub(super) fn broken_rule(&self) -> Option<(String, String)> {
+        let rule = |broken: bool, key: String, why: &str| broken.then(|| (key, why.to_owned()));
+        let mut seen = BTreeSet::new();
+        for (name, file) in &self.files {
+            let hex = |c: char| matches!(c, '0'..='9' | 'a'..='f');
+            if file.sha256.len() != 64 || !file.sha256.chars().all(hex) {
+                return Some((
+                    format!("files: `{name}`"),
+                    "sha256 must be 64 lower-case hexadecimal digits".to_owned(),
+                ));
+            }
+            if let Some(why) = bad_name(name) {
+                return Some((format!("files: `{name}`"), why.to_owned()));
+            }
+            if !seen.insert(name.to_ascii_lowercase()) {
+                return Some((format!("files: `{name}`"), "another file's name differs in case only".to_owned()));
+            }
+        }
+        let set = &self.landmark_set.landmarks;
+        let count = set.len();
+        for (index, landmark) in set.iter().enumerate() {
+            if landmark.number != index + 1 {
+                return Some((
+                    format!("landmark_set: `{}`", landmark.name),
+                    format!("its number must be {}", index + 1),
+                ));
+            }
+        }
+        if count == 0 || !self.heads.iter().map(|head| head.landmark).eq(1..=count) {
+            return Some(("heads".to_owned(), format!("there must be one for each landmark, 1 to {count}, in order")));
+        }
+        let graphs = std::iter::once(&self.trunk).chain(self.heads.iter().map(|head| &head.graph));
+        for file in graphs.map(|graph| graph.file.as_str()).chain([WEIGHTS]) {
+            if !self.files.contains_key(file) {
+                return Some(("files".to_owned(), format!("`{file}` must be listed")));
+            }
+        }
+        let grid = [1, 1, self.input.size, self.input.size];
+        let film = matches!(self.trunk.inputs.as_slice(), [only] if only.shape == grid);
+        rule(!film, "trunk.inputs".into(), "must be one film, [1, 1, size, size] of `input.size`")
+            .or_else(|| self.heads.iter().find_map(|head| self.broken_head(head, grid)))
+            .or_else(|| self.broken_vector())
+    }
+
+    fn broken_head(&self, head: &HeadEntry, grid: Shape) -> Option<(String, String)> {
+        let key = format!("heads: `{}`", head.graph.file);
+        if !head.graph.outputs.iter().any(|output| output.name == SCORE && output.shape == grid) {
+            return Some((key, format!("must make `{SCORE}`, [1, 1, size, size] of `input.size`")));
+        }
+        let stray = head.graph.inputs.iter().find(|input| !self.trunk.outputs.contains(input))?;
+        Some((key, format!("its input `{}` must be an output of the trunk, of the same shape", stray.name)))
+    }
+
+    fn broken_vector(&self) -> Option<(String, String)> {
+        let end = self.files.get(WEIGHTS).map_or(0, |file| file.bytes);
+        let expected =
+            self.heads.iter().flat_map(|head| LEVELS.map(|level| template_vector_name(head.landmark, level)));
+        for name in expected {
+            let key = format!("template_vectors: `{name}`");
+            let Some(Span { offset, length }) = self.template_vectors.get(&name) else {
+                return Some((key, "is missing".to_owned()));
+            };
+            let inside = offset.checked_add(*length).is_some_and(|last| last as u64 <= end);
+            if *length == 0 || length % 4 != 0 || offset % 4 != 0 || !inside {
+                return Some((key, format!("must be whole f32 inside {WEIGHTS} ({end} bytes)")));
+            }
+        }
+        None
+    }
+}
+
+/// Why a file may not be called `name`: names go into paths, so they hold nothing that means something there.
+fn bad_name(name: &str) -> Option<&'static str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(plain) {
+        Some("a file's name must be 1 to 120 letters, digits, `.`, `-` and `_`: no folders")
+    } else if name.starts_with('.') {
+        Some("a file's name must not start with a dot")
+    } else if name.eq_ignore_ascii_case(super::MANIFEST) {
+        Some("the manifest can't list itself")
+    } else {
+        None
+    }
+}

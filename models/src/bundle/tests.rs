@@ -1,0 +1,166 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::landmarks::{Landmark, LandmarkSet};
+use crate::network::{LEVELS, SCORE, template_vector_name};
+
+fn toy() -> Bundle {
+    let tensor = |name: &str, shape| TensorEntry { name: name.into(), shape };
+    let graph = |file: &str, inputs, outputs| GraphEntry { file: file.into(), inputs, outputs };
+    let grid = [1, 1, 32, 32];
+    let tap = || vec![tensor("trunk.tap5", [1, 8, 1, 1])];
+    let landmark = Landmark { number: 1, name: "tip".into(), title: "Tip".into(), definition: "The end.".into() };
+    let manifest = Manifest {
+        format: FORMAT,
+        name: "toy".into(),
+        made_by: "a test".into(),
+        landmark_set: LandmarkSet {
+            id: "toy".into(),
+            name: "Toy".into(),
+            source: "".into(),
+            landmarks: vec![landmark],
+        },
+        input: Input { size: 32, preprocessing: "grey, 32x32, [0, 1]".into() },
+        trunk: graph("trunk.onnx", vec![tensor("film", grid)], tap()),
+        heads: vec![HeadEntry { landmark: 1, graph: graph("landmark-01-tip.onnx", tap(), vec![tensor(SCORE, grid)]) }],
+        template_vectors: LEVELS.map(|level| (template_vector_name(1, level), Span { offset: 0, length: 8 })).into(),
+        decoding: Decoding::Argmax,
+        recipe: "name: toy\n".into(),
+        history: vec![],
+        intended_use: "tests".into(),
+        weights_licence: "none".into(),
+        files: BTreeMap::new(),
+    };
+    let files = [("trunk.onnx", "trunk graph"), ("landmark-01-tip.onnx", "head graph"), (WEIGHTS, "eight by")];
+    Bundle::new(manifest, files.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec())).into()).unwrap()
+}
+
+/// A toy bundle in a folder of its own, after `harm` was done to it; and what opening it says.
+fn opened_after(harm: impl FnOnce(&Path)) -> Result<Bundle, BundleError> {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("toy");
+    toy().write(&path, false).unwrap();
+    harm(&path);
+    Bundle::open(path)
+}
+
+fn edit_manifest(path: &Path, from: &str, to: &str) {
+    let file = path.join(MANIFEST);
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains(from), "{text}");
+    fs::write(file, text.replace(from, to)).unwrap();
+}
+
+#[test]
+fn what_is_written_is_read_back_from_folder_and_archive() {
+    let folder = TempDir::new().unwrap();
+    let (plain, archive) = (folder.path().join("toy"), folder.path().join("toy.onemark"));
+    toy().write(&plain, false).unwrap();
+    toy().write_archive(&archive, false).unwrap();
+    for path in [plain, archive] {
+        let bundle = Bundle::open(&path).unwrap();
+        assert_eq!(bundle.manifest(), toy().manifest());
+        assert_eq!(bundle.bytes("trunk.onnx").unwrap().as_ref(), b"trunk graph");
+        assert!(matches!(bundle.bytes("other"), Err(BundleError::Missing { .. })));
+    }
+}
+
+#[test]
+fn only_a_bundle_is_replaced_and_only_when_asked() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("toy");
+    toy().write(&path, false).unwrap();
+    assert!(matches!(toy().write(&path, false), Err(BundleError::Exists { .. })));
+    toy().write(&path, true).unwrap();
+    Bundle::open(&path).unwrap();
+    // Neither the other folder nor a temporary one is left or harmed.
+    let other = folder.path().join("films");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("film.png"), "a film").unwrap();
+    assert!(matches!(toy().write(&other, true), Err(BundleError::Exists { .. })));
+    assert!(other.join("film.png").exists());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn damage_to_files_is_found_before_anything_is_parsed() {
+    let flipped = opened_after(|path| fs::write(path.join("trunk.onnx"), "trunk grapH").unwrap());
+    assert!(matches!(flipped, Err(BundleError::Damaged { file, .. }) if file == "trunk.onnx"));
+    let cut = opened_after(|path| fs::write(path.join(WEIGHTS), "eight").unwrap());
+    assert!(matches!(cut, Err(BundleError::Damaged { file, .. }) if file == WEIGHTS));
+    let grown = opened_after(|path| fs::write(path.join(WEIGHTS), "eight by eight").unwrap());
+    assert!(matches!(grown, Err(BundleError::Damaged { file, .. }) if file == WEIGHTS));
+    let missing = opened_after(|path| fs::remove_file(path.join(WEIGHTS)).unwrap());
+    assert!(matches!(missing, Err(BundleError::Missing { file, .. }) if file == WEIGHTS));
+    let extra = opened_after(|path| fs::write(path.join("libevil.so"), "").unwrap());
+    assert!(matches!(extra, Err(BundleError::Extra { file, .. }) if file == "libevil.so"));
+    let folder = opened_after(|path| fs::create_dir(path.join("more")).unwrap());
+    assert!(matches!(folder, Err(BundleError::NotPlain { file, .. }) if file == "more"));
+}
+
+#[cfg(unix)]
+#[test]
+fn symbolic_links_are_not_followed_even_to_the_right_bytes() {
+    let linked = opened_after(|path| {
+        let elsewhere = path.with_file_name("elsewhere");
+        fs::rename(path.join("trunk.onnx"), &elsewhere).unwrap();
+        std::os::unix::fs::symlink(elsewhere, path.join("trunk.onnx")).unwrap();
+    });
+    assert!(matches!(linked, Err(BundleError::NotPlain { file, .. }) if file == "trunk.onnx"));
+}
+
+#[test]
+fn no_name_leads_out_of_the_bundle() {
+    for name in ["/etc/passwd", "../trunk.onnx", "..", "a/b", "a\\b", "C:trunk.onnx", ".hidden", "", "manifest.yaml"] {
+        let hostile = opened_after(|path| edit_manifest(path, "  trunk.onnx:", &format!("  '{name}':")));
+        let error = hostile.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains(&format!("files: `{name}`")), "{name}: {error}");
+    }
+    let twins = opened_after(|path| edit_manifest(path, "  trunk.onnx:", "  Weights.BIN:"));
+    assert!(twins.unwrap_err().to_string().contains("differs in case only"));
+}
+
+#[test]
+fn a_manifest_is_whole_current_and_without_contradiction() {
+    let newer = opened_after(|path| edit_manifest(path, "format: 1", "format: 2\nnew_key: 3"));
+    assert!(matches!(newer, Err(BundleError::Version { found: 2, .. })));
+    let unknown = opened_after(|path| edit_manifest(path, "decoding:", "decodign:"));
+    assert!(unknown.unwrap_err().to_string().contains("did you mean `decoding`?"));
+    for (from, to, key) in [
+        ("landmark: 1", "landmark: 2", "heads"),
+        ("  size: 32", "  size: 64", "trunk.inputs"),
+        ("offset: 0", "offset: 8", "template_vectors"),
+        ("name: score", "name: scores", "heads"),
+        ("number: 1", "number: 7", "landmark_set"),
+    ] {
+        let error = opened_after(|path| edit_manifest(path, from, to)).unwrap_err();
+        assert!(matches!(&error, BundleError::Manifest { key: found, .. } if found.starts_with(key)), "{error}");
+    }
+    // Wherever a manifest is cut, even at the end of a line, it is refused.
+    let whole = yaml::write(toy().manifest()).unwrap();
+    for length in 0..whole.trim_end().len() {
+        assert!(read_manifest(Path::new("toy"), whole[..length].into()).is_err(), "{length}");
+    }
+}
+
+#[test]
+fn archives_are_stored_and_flat() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("toy.onemark");
+    toy().write_archive(&path, false).unwrap();
+    let whole = fs::read(&path).unwrap();
+    let place = whole.windows(11).position(|window| window == b"trunk graph").unwrap();
+    let mut flipped = whole.clone();
+    flipped[place] ^= 1;
+    fs::write(&path, flipped).unwrap();
+    assert!(Bundle::open(&path).is_err());
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    assert!(matches!(Bundle::open(&path), Err(BundleError::NotABundle { .. })));
+    let mut writer = zip::ZipWriter::new(File::create(&path).unwrap());
+    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    writer.start_file("../manifest.yaml", options).unwrap();
+    writer.finish().unwrap();
+    assert!(matches!(Bundle::open(&path), Err(BundleError::NotABundle { .. })));
+}

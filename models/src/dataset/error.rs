@@ -1,0 +1,148 @@
+//! Everything that can be wrong with a dataset.
+
+use std::path::PathBuf;
+
+use super::Split;
+
+/// Why a dataset cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatasetError {
+    /// The operating system would not give us a file or folder, or a text file is not UTF-8.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The folder has neither layout.
+    #[error(
+        "{root} is no dataset Onemark knows: looked for RawImage/ (ISBI 2015, as published) and for images/ with \
+         landmarks.csv (plain folder); point to the folder that contains them"
+    )]
+    NoLayout {
+        /// The folder.
+        root: PathBuf,
+    },
+    /// The split has no films.
+    #[error("there is no film of split \"{split}\" in {root}; check the folder, or choose another split")]
+    NoFilms {
+        /// The dataset's folder.
+        root: PathBuf,
+        /// The split asked for.
+        split: Split,
+    },
+    /// No split has this name.
+    #[error("no split is called \"{name}\"; choose train, test1, test2 or all")]
+    UnknownSplit {
+        /// The name asked for.
+        name: String,
+    },
+    /// A plain folder is not divided into test sets.
+    #[error("{root} is a plain folder without split \"{split}\"; choose all (or train, which is the same there)")]
+    NoSplits {
+        /// The dataset's folder.
+        root: PathBuf,
+        /// The split asked for.
+        split: Split,
+    },
+    /// Two films have the same id.
+    #[error("two films are called \"{id}\": {first} and {second}; keep one of them")]
+    DuplicateId {
+        /// The id.
+        id: String,
+        /// One film.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// No film has this id.
+    #[error("there is no film \"{id}\" in split \"{split}\" of {root}; the nearest ids are {nearest}")]
+    NoSuchFilm {
+        /// The id asked for.
+        id: String,
+        /// The dataset's folder.
+        root: PathBuf,
+        /// The split that was searched.
+        split: Split,
+        /// The nearest ids, separated by commas.
+        nearest: String,
+    },
+    /// A film that must be annotated is not.
+    #[error("film {film} has no annotation {wanted}; add the file, or remove the film")]
+    NoAnnotation {
+        /// The film's file.
+        film: PathBuf,
+        /// The file or files that were looked for.
+        wanted: String,
+    },
+    /// Only one of the two doctors annotated a film.
+    #[error("annotation {there} has no counterpart {missing}; add it, or remove the other")]
+    OneDoctor {
+        /// The doctor's file that is there.
+        there: PathBuf,
+        /// The other doctor's file.
+        missing: PathBuf,
+    },
+    /// An annotation file has no content.
+    #[error("annotation {path} is empty; copy it again from its source")]
+    EmptyAnnotation {
+        /// The annotation file.
+        path: PathBuf,
+    },
+    /// An annotation has too few or too many landmarks.
+    #[error("annotation {path} has {found} {unit}, expected {expected}; complete or correct it")]
+    WrongCount {
+        /// The annotation file.
+        path: PathBuf,
+        /// How many there are.
+        found: usize,
+        /// What was counted, for which film.
+        unit: String,
+        /// How many there should be.
+        expected: String,
+    },
+    /// A line of a text file does not say what it must.
+    #[error("{path}, line {line}: {problem}")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it and what would be right.
+        problem: String,
+    },
+    /// The annotations are for another landmark set.
+    #[error(
+        "film {film} is annotated with {found} landmarks, but set \"{set}\" has {expected}; choose the set that fits"
+    )]
+    WrongSet {
+        /// The film's file.
+        film: PathBuf,
+        /// How many landmarks the annotation has.
+        found: usize,
+        /// The set's id.
+        set: String,
+        /// How many landmarks the set has.
+        expected: usize,
+    },
+    /// A landmark does not lie on its film.
+    #[error(
+        "film {film}: landmark {landmark} at x {x}, y {y} lies outside its {width}x{height} px; correct the annotation"
+    )]
+    OutsideFilm {
+        /// The film's file.
+        film: PathBuf,
+        /// The landmark's number, from 1.
+        landmark: usize,
+        /// Its position in px.
+        x: f64,
+        /// Its position in px.
+        y: f64,
+        /// The film's width in px.
+        width: u32,
+        /// The film's height in px.
+        height: u32,
+    },
+}

@@ -1,0 +1,143 @@
+//! A plain folder: `images/` and `landmarks.csv` (image,landmark,x,y; landmarks from 1). Images without rows are films
+//! without annotation. The CSV files of both layouts are read here.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{Case, DatasetError, Split, films_in};
+use crate::geometry::Point;
+
+#[derive(Deserialize)]
+struct LandmarkRow {
+    image: String,
+    landmark: usize,
+    x: f64,
+    y: f64,
+}
+
+#[derive(Deserialize)]
+struct SpacingRow {
+    image: String,
+    mm_per_px_x: f64,
+    mm_per_px_y: f64,
+}
+
+pub(super) fn open(root: &Path, split: Split) -> Result<Vec<Case>, DatasetError> {
+    if matches!(split, Split::Test1 | Split::Test2) {
+        return Err(DatasetError::NoSplits { root: root.to_owned(), split });
+    }
+    let case = |(id, film)| Case { id, film, points: None, spacing: None, doctors: None };
+    let films = films_in(&root.join("images"))?;
+    let mut cases: Vec<Case> = films.into_iter().map(case).collect();
+    read_landmarks(&root.join("landmarks.csv"), &mut cases)?;
+    Ok(cases)
+}
+
+/// Puts the points of `landmarks.csv` into `cases`. The first film named says how many landmarks there are.
+fn read_landmarks(path: &Path, cases: &mut [Case]) -> Result<(), DatasetError> {
+    let rows: Vec<(u64, LandmarkRow)> = read_csv(path)?;
+    let Some((_, LandmarkRow { image: first, .. })) = rows.first() else {
+        return Err(DatasetError::EmptyAnnotation { path: path.to_owned() });
+    };
+    let expected = rows.iter().filter(|(_, row)| row.image == *first).count();
+
+    let films = films_by_name(cases);
+    let mut points: BTreeMap<usize, Vec<Option<Point>>> = BTreeMap::new();
+    for (line, row) in &rows {
+        let LandmarkRow { image, landmark, x, y } = row;
+        let problem = |problem: String| line_error(path, *line, problem);
+        let Some(film) = films.get(image) else {
+            return Err(problem(format!("there is no image \"{image}\" in images/")));
+        };
+        if !(x.is_finite() && y.is_finite()) {
+            return Err(problem(format!("({x}, {y}) is not a position in px")));
+        }
+        let slots = points.entry(*film).or_insert_with(|| vec![None; expected]);
+        let Some(slot) = landmark.checked_sub(1).and_then(|index| slots.get_mut(index)) else {
+            return Err(problem(format!(
+                "landmark {landmark} is outside 1 to {expected}, the landmarks of the first film, {first}"
+            )));
+        };
+        if slot.replace(Point::new(*x, *y)).is_some() {
+            return Err(problem(format!("landmark {landmark} of {image} was given before")));
+        }
+    }
+    for (film, slots) in points {
+        let found = slots.iter().flatten().count();
+        cases[film].points = slots.into_iter().collect();
+        if found != expected {
+            return Err(DatasetError::WrongCount {
+                path: path.to_owned(),
+                found,
+                unit: format!("landmarks for film {}", cases[film].id),
+                expected: format!("{expected}, as the first film, {first}, has"),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Puts the spacings of `spacing.csv` into `cases`; a film it does not name has none. Rows about films of other splits
+/// are passed over.
+pub(super) fn read_spacing(path: &Path, cases: &mut [Case]) -> Result<(), DatasetError> {
+    let films = films_by_name(cases);
+    for case in cases.iter_mut() {
+        case.spacing = None;
+    }
+    for (line, SpacingRow { image, mm_per_px_x, mm_per_px_y }) in read_csv(path)? {
+        let spacing = [mm_per_px_x, mm_per_px_y];
+        if !spacing.iter().all(|mm| mm.is_finite() && *mm > 0.0) {
+            let problem = format!("{mm_per_px_x} x {mm_per_px_y} mm is no size of a pixel; it must be above 0");
+            return Err(line_error(path, line, problem));
+        }
+        let Some(film) = films.get(&image) else {
+            continue;
+        };
+        if cases[*film].spacing.replace(spacing).is_some() {
+            return Err(line_error(path, line, format!("the spacing of {image} was given before")));
+        }
+    }
+    Ok(())
+}
+
+/// Indices into `cases` by file name ("3167.jpg") and by id ("3167"): a CSV may use either.
+fn films_by_name(cases: &[Case]) -> HashMap<String, usize> {
+    let mut names = HashMap::new();
+    for (index, case) in cases.iter().enumerate() {
+        names.insert(case.id.clone(), index);
+        let file_name = case.film.file_name().and_then(|name| name.to_str());
+        names.insert(file_name.unwrap_or(&case.id).to_owned(), index);
+    }
+    names
+}
+
+/// All rows of a CSV with a header, each with its line number.
+fn read_csv<Row: DeserializeOwned>(path: &Path) -> Result<Vec<(u64, Row)>, DatasetError> {
+    let csv_error = |error: csv::Error| {
+        let line = error.position().map_or(1, csv::Position::line);
+        match error.into_kind() {
+            csv::ErrorKind::Io(source) => DatasetError::Read { path: path.to_owned(), source },
+            csv::ErrorKind::Deserialize { err, .. } => line_error(path, line, err.to_string()),
+            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                line_error(path, line, format!("there are {len} fields where {expected_len} are named in line 1"))
+            }
+            _ => line_error(path, line, "it is not UTF-8 text".to_owned()),
+        }
+    };
+    let mut reader = (csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path)).map_err(csv_error)?;
+    let headers = reader.headers().map_err(csv_error)?.clone();
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(csv_error)?;
+        let line = record.position().map_or(1, csv::Position::line);
+        rows.push((line, record.deserialize(Some(&headers)).map_err(csv_error)?));
+    }
+    Ok(rows)
+}
+
+fn line_error(path: &Path, line: u64, problem: String) -> DatasetError {
+    DatasetError::Line { path: path.to_owned(), line, problem }
+}

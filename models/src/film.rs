@@ -1,0 +1,284 @@
+//! Films: reading a radiograph from a file and laying it under a grid.
+//!
+//! Here lives everything about pixels: formats, limits, grey conversion, the resize. Coordinates live in
+//! [`crate::geometry`], annotations in [`crate::dataset`].
+
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use fast_image_resize::images::TypedImage;
+use fast_image_resize::pixels::F32;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use ndarray::Array2;
+
+use crate::geometry::GridSize;
+
+/// The most pixels a film may have; the largest detectors in use deliver about a quarter of this.
+pub const MAX_FILM_PIXELS: u64 = 100_000_000;
+
+/// The most bytes a film's file may have, and the most its decoder may allocate: [`MAX_FILM_PIXELS`] of 16-bit RGBA.
+const MAX_FILM_BYTES: u64 = 8 * MAX_FILM_PIXELS;
+
+/// File name extensions (lower case) under which a folder is searched for films. [`Film::open`] itself goes by content.
+pub const FILM_EXTENSIONS: [&str; 6] = ["bmp", "jpeg", "jpg", "png", "tif", "tiff"];
+
+/// Why a film could not be read or resized.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FilmError {
+    /// The operating system would not give us the file.
+    #[error("cannot read film {path}: {source}")]
+    Read {
+        /// The film's file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The file is none of the formats we read.
+    #[error("{path} is not a film Onemark can read: it looks like {looks_like}; {advice}")]
+    WrongType {
+        /// The film's file.
+        path: PathBuf,
+        /// What the content looks like.
+        looks_like: &'static str,
+        /// What to do about it.
+        advice: &'static str,
+    },
+    /// The file ends too early or its content contradicts its header.
+    #[error("film {path} is damaged or cut short ({reason}); copy or export it again from its source")]
+    Damaged {
+        /// The film's file.
+        path: PathBuf,
+        /// What the decoder said.
+        reason: String,
+    },
+    /// The film has more pixels than [`MAX_FILM_PIXELS`], or its file more bytes than such a film can need.
+    #[error("film {path} is too large: {found} where at most {limit} are read; export it at a lower resolution")]
+    TooLarge {
+        /// The film's file.
+        path: PathBuf,
+        /// What the file has, with its unit.
+        found: String,
+        /// The limit, with its unit.
+        limit: String,
+    },
+    /// The film has no pixels.
+    #[error("film {path} is empty ({width}x{height} px); export it again from its source")]
+    ZeroSize {
+        /// The film's file.
+        path: PathBuf,
+        /// Width in px.
+        width: u32,
+        /// Height in px.
+        height: u32,
+    },
+    /// The grid has no cells or too many (see [`Film::resized`]).
+    #[error("cannot resize a film to {height}x{width} cells ({reason}); check the input size of the recipe or bundle")]
+    Grid {
+        /// Rows asked for.
+        height: usize,
+        /// Columns asked for.
+        width: usize,
+        /// What is wrong with them.
+        reason: String,
+    },
+}
+
+/// One radiograph: 8-bit grey pixels, at least one of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Film {
+    grey: GrayImage,
+}
+
+impl Film {
+    /// Reads a PNG, JPEG, BMP or TIFF, decided by the file's content, never by its name.
+    ///
+    /// 16-bit films are scaled to 8 bit; coloured pixels become grey (see [`Film::from_bytes`]).
+    ///
+    /// # Errors
+    /// See [`FilmError`]. Sizes are checked from the header, before pixels are decoded.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, FilmError> {
+        let path = path.as_ref();
+        let read_error = |source| FilmError::Read { path: path.to_owned(), source };
+        let file = fs::metadata(path).map_err(read_error)?;
+        if file.len() > MAX_FILM_BYTES {
+            return Err(FilmError::TooLarge {
+                path: path.to_owned(),
+                found: format!("a file of {} bytes", file.len()),
+                limit: format!("{MAX_FILM_BYTES} bytes"),
+            });
+        }
+        Self::from_bytes(&fs::read(path).map_err(read_error)?, path)
+    }
+
+    /// Reads a film from the bytes of a file; `name` only appears in messages.
+    ///
+    /// Colour becomes grey by ITU-R 601 (JPEG's own luma, and Pillow's "L"); an alpha channel is dropped.
+    ///
+    /// # Errors
+    /// As [`Film::open`].
+    pub fn from_bytes(bytes: &[u8], name: &Path) -> Result<Self, FilmError> {
+        let format = image::guess_format(bytes).ok().filter(|format| {
+            use ImageFormat::{Bmp, Jpeg, Png, Tiff};
+            matches!(format, Bmp | Jpeg | Png | Tiff)
+        });
+        let Some(format) = format else {
+            return Err(wrong_type(bytes, name));
+        };
+        let damaged = |reason: String| FilmError::Damaged { path: name.to_owned(), reason };
+
+        let mut limits = Limits::no_limits();
+        limits.max_alloc = Some(MAX_FILM_BYTES);
+        let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+        reader.limits(limits);
+        let decoder = reader.into_decoder().map_err(|e| damaged(e.to_string()))?;
+        let (width, height) = decoder.dimensions();
+        let pixels = u64::from(width) * u64::from(height);
+        if pixels > MAX_FILM_PIXELS {
+            return Err(FilmError::TooLarge {
+                path: name.to_owned(),
+                found: format!("{width}x{height} px"),
+                limit: format!("{MAX_FILM_PIXELS} px in all"),
+            });
+        }
+        if pixels == 0 {
+            return Err(FilmError::ZeroSize { path: name.to_owned(), width, height });
+        }
+        if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
+            return Err(damaged("the JPEG ends before its end marker".to_owned()));
+        }
+        let decoded = DynamicImage::from_decoder(decoder).map_err(|e| damaged(e.to_string()))?;
+        match to_grey(decoded) {
+            Some(grey) => Ok(Self { grey }),
+            None => Err(FilmError::WrongType {
+                path: name.to_owned(),
+                looks_like: "an image of floating-point pixels",
+                advice: "save it with 8 or 16 bits per pixel",
+            }),
+        }
+    }
+
+    /// A film from pixels already in memory.
+    ///
+    /// # Errors
+    /// [`FilmError::ZeroSize`] where there are none.
+    pub fn from_grey(grey: GrayImage) -> Result<Self, FilmError> {
+        let (width, height) = grey.dimensions();
+        if width == 0 || height == 0 {
+            return Err(FilmError::ZeroSize { path: PathBuf::from("(in memory)"), width, height });
+        }
+        Ok(Self { grey })
+    }
+
+    /// Width in px.
+    pub fn width(&self) -> u32 {
+        self.grey.width()
+    }
+
+    /// Height in px.
+    pub fn height(&self) -> u32 {
+        self.grey.height()
+    }
+
+    /// The pixels.
+    pub fn grey(&self) -> &GrayImage {
+        &self.grey
+    }
+
+    /// The film resized to `grid`, each axis by its own factor, as 8-bit grey.
+    ///
+    /// Bilinear as Pillow does it (a triangle filter that widens with the reduction, fixed-point, rounded to 8 bit),
+    /// because the published methods were trained on what Pillow makes (METHOD.md sec. 1e).
+    ///
+    /// # Errors
+    /// [`FilmError::Grid`] for a grid without cells, or one so large that the film, resized along one axis or both, would
+    /// have more than [`MAX_FILM_PIXELS`].
+    pub fn resized(&self, grid: GridSize) -> Result<GrayImage, FilmError> {
+        let grid_error = |reason: String| FilmError::Grid { height: grid.height, width: grid.width, reason };
+        let cells = grid.height.saturating_mul(grid.width);
+        let half_resized = grid.width.saturating_mul(self.height() as usize);
+        if cells == 0 || cells.max(half_resized) as u64 > MAX_FILM_PIXELS {
+            return Err(grid_error(format!(
+                "sides must be at least 1, and a film is never resized to more than {MAX_FILM_PIXELS} px"
+            )));
+        }
+        // Both fit into u32: neither side is larger than the number of cells.
+        let (width, height) = (grid.width as u32, grid.height as u32);
+        // As Pillow does, each row is resized and rounded to 8 bit first, then each column. fast_image_resize's own 8-bit
+        // path has shorter weights and differs by a level in a tenth of the cells; its f32 path only where a value lies
+        // all but exactly between two levels, in two cells of a thousand.
+        let pixels = self.grey.iter().map(|grey| F32::new(f32::from(*grey))).collect();
+        let film = TypedImage::from_pixels(self.width(), self.height(), pixels);
+        let mut film = film.map_err(|e| grid_error(e.to_string()))?;
+        let bilinear = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+        for (width, height) in [(width, self.height()), (width, height)] {
+            let mut target = TypedImage::new(width, height);
+            Resizer::new().resize_typed(&film, &mut target, &bilinear).map_err(|e| grid_error(e.to_string()))?;
+            target.pixels_mut().iter_mut().for_each(|p| p.0 = (p.0 + 0.5).floor());
+            film = target;
+        }
+        let grey = film.pixels().iter().map(|p| p.0 as u8).collect();
+        GrayImage::from_raw(width, height, grey)
+            .ok_or_else(|| grid_error("the resized film has the wrong size".to_owned()))
+    }
+
+    /// The film as a network sees it: [`Film::resized`], as numbers in [0, 1], axes [row, column].
+    ///
+    /// # Errors
+    /// As [`Film::resized`].
+    pub fn to_grid(&self, grid: GridSize) -> Result<Array2<f32>, FilmError> {
+        let resized = self.resized(grid)?;
+        Ok(Array2::from_shape_fn((grid.height, grid.width), |(y, x)| {
+            f32::from(resized.get_pixel(x as u32, y as u32).0[0]) / 255.0
+        }))
+    }
+}
+
+/// 8-bit grey of an 8- or 16-bit image; `None` for other sample types.
+fn to_grey(image: DynamicImage) -> Option<GrayImage> {
+    use DynamicImage as D;
+    match image {
+        D::ImageLuma8(grey) => Some(grey),
+        D::ImageLuma16(_) | D::ImageLumaA8(_) | D::ImageLumaA16(_) => Some(image.into_luma8()),
+        D::ImageRgb8(_) | D::ImageRgba8(_) | D::ImageRgb16(_) | D::ImageRgba16(_) => {
+            let rgb = image.into_rgb8();
+            Some(GrayImage::from_fn(rgb.width(), rgb.height(), |x, y| {
+                let [r, g, b] = rgb.get_pixel(x, y).0.map(u32::from);
+                // ITU-R 601 in 16-bit fixed point, the weights sum to 2^16: grey pixels stay what they are.
+                image::Luma([((19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16) as u8])
+            }))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a JPEG's last scan is followed by the end-of-image marker.
+///
+/// The decoder fills a missing rest with grey and reports success; a landmark found in that grey would be a guess.
+/// Compressed data never contains either marker (0xFF is followed by a stuffed zero there).
+fn jpeg_is_complete(bytes: &[u8]) -> bool {
+    let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xFF, marker]);
+    let (start_of_scan, end_of_image) = (last(0xDA), last(0xD9));
+    end_of_image.is_some() && end_of_image > start_of_scan
+}
+
+/// The error for a file that is no film, with a guess at what it is.
+fn wrong_type(bytes: &[u8], name: &Path) -> FilmError {
+    const EXPORT: &str = "give a PNG, JPEG, BMP or TIFF";
+    let head = &bytes[..bytes.len().min(512)];
+    let is_text = |c: &u8| matches!(c, b'\t' | b'\n' | b'\r' | 0x20..=0x7E | 0x80..);
+    let (looks_like, advice) = if bytes.is_empty() {
+        ("an empty file", "copy or export it again from its source")
+    } else if bytes.get(128..132) == Some(b"DICM") {
+        ("DICOM", "export it as PNG or TIFF first")
+    } else if image::guess_format(bytes).is_ok() {
+        ("another image format", "save it as PNG, JPEG, BMP or TIFF")
+    } else if head.iter().all(is_text) {
+        ("a text file", EXPORT)
+    } else {
+        ("no image at all", EXPORT)
+    };
+    FilmError::WrongType { path: name.to_owned(), looks_like, advice }
+}

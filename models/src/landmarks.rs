@@ -1,0 +1,181 @@
+//! Landmark sets: which landmarks a network finds, in which order, and what each of them is.
+//!
+//! The sets themselves are data, in `landmarks/*.yaml`. Where a landmark lies on a film is not known here
+//! (see [`crate::dataset`]).
+
+use serde::{Deserialize, Serialize};
+
+/// The built-in sets: id and YAML text.
+const BUILT_IN: [(&str, &str); 2] =
+    [("isbi19", include_str!("../landmarks/isbi19.yaml")), ("hand37", include_str!("../landmarks/hand37.yaml"))];
+
+/// The landmarks of one kind of film, in the order of its annotations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LandmarkSet {
+    /// Short name, as recipes and bundles give it: "isbi19".
+    pub id: String,
+    /// Name for people.
+    pub name: String,
+    /// Where order and definitions come from.
+    pub source: String,
+    /// The landmarks; number `n` is at index `n - 1`.
+    pub landmarks: Vec<Landmark>,
+}
+
+/// One named point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Landmark {
+    /// Position in the set's order, from 1.
+    pub number: usize,
+    /// Lower-case letters, digits and hyphens, for file names and parameters: "posterior-nasal-spine".
+    pub name: String,
+    /// Name for people: "Posterior nasal spine".
+    pub title: String,
+    /// Where a person would put the point, in one line.
+    pub definition: String,
+}
+
+/// Why there is no such landmark set.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LandmarkError {
+    /// No built-in set has this id.
+    #[error("no landmark set is called \"{id}\"; did you mean \"{nearest}\"? (sets: {known})")]
+    Unknown {
+        /// The id asked for.
+        id: String,
+        /// The closest spelling.
+        nearest: &'static str,
+        /// All ids.
+        known: String,
+    },
+    /// The YAML is not a landmark set.
+    #[error("landmark set cannot be read: {source}")]
+    Yaml {
+        /// What the parser said, with the line.
+        source: serde_yaml::Error,
+    },
+    /// The YAML is a landmark set that contradicts itself.
+    #[error("landmark set \"{id}\", entry {entry}: {problem}")]
+    Invalid {
+        /// The set's id.
+        id: String,
+        /// The entry, from 1.
+        entry: usize,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+}
+
+impl LandmarkSet {
+    /// The ids of the built-in sets.
+    pub fn ids() -> impl Iterator<Item = &'static str> {
+        BUILT_IN.iter().map(|(id, _)| *id)
+    }
+
+    /// The built-in set with this id.
+    ///
+    /// # Errors
+    /// [`LandmarkError::Unknown`] with the closest id.
+    pub fn named(id: &str) -> Result<Self, LandmarkError> {
+        if let Some((_, yaml)) = BUILT_IN.iter().find(|(known, _)| *known == id) {
+            return Self::from_yaml(yaml);
+        }
+        let closeness = |known: &&str| (strsim::jaro_winkler(id, known) * 1e6) as u64;
+        Err(LandmarkError::Unknown {
+            id: id.to_owned(),
+            nearest: Self::ids().max_by_key(closeness).unwrap_or_default(),
+            known: Self::ids().collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    /// A set from YAML text in the form of `landmarks/isbi19.yaml`.
+    ///
+    /// # Errors
+    /// Numbers must run 1, 2, 3, ...; names must be unique and fit for file names.
+    pub fn from_yaml(text: &str) -> Result<Self, LandmarkError> {
+        let set: Self = serde_yaml::from_str(text).map_err(|source| LandmarkError::Yaml { source })?;
+        set.check()?;
+        Ok(set)
+    }
+
+    /// Whether numbers run 1, 2, 3, ... and names are unique and fit for file names.
+    ///
+    /// # Errors
+    /// [`LandmarkError::Invalid`] for the first entry that breaks this.
+    pub fn check(&self) -> Result<(), LandmarkError> {
+        let invalid = |index: usize, problem: String| {
+            Err(LandmarkError::Invalid { id: self.id.clone(), entry: index + 1, problem })
+        };
+        if self.landmarks.is_empty() {
+            return invalid(0, "there is no landmark; list at least one".to_owned());
+        }
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        for (index, Landmark { number, name, .. }) in self.landmarks.iter().enumerate() {
+            let expected = index + 1;
+            if *number != expected {
+                return invalid(index, format!("its number is {number}, it must be {expected}"));
+            }
+            if name.is_empty() || !name.chars().all(fits) {
+                let rule = "must be lower-case letters, digits and hyphens";
+                return invalid(index, format!("name \"{name}\" {rule}"));
+            }
+            if self.landmarks.iter().take(index).any(|other| other.name == *name) {
+                return invalid(index, format!("name \"{name}\" is taken; choose another"));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many landmarks there are.
+    pub fn len(&self) -> usize {
+        self.landmarks.len()
+    }
+
+    /// Always false: a set has at least one landmark.
+    pub fn is_empty(&self) -> bool {
+        self.landmarks.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn built_in_sets_are_valid_and_complete() {
+        for (id, len) in [("isbi19", 19), ("hand37", 37)] {
+            let set = LandmarkSet::named(id).unwrap();
+            assert_eq!((set.id.as_str(), set.len()), (id, len));
+            assert!(set.landmarks.iter().all(|l| l.definition.ends_with('.')));
+        }
+        assert_eq!(LandmarkSet::named("isbi19").unwrap().landmarks[18].name, "articulare");
+    }
+
+    #[test]
+    fn a_typo_gets_the_nearest_id() {
+        let message = LandmarkSet::named("isbi-19").unwrap_err().to_string();
+        assert!(message.contains("did you mean \"isbi19\""), "{message}");
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        let yaml = |second: &str| {
+            format!(
+                "{{id: a, name: A, source: s, landmarks: [{{number: 1, name: tip, title: T, definition: d}}, {second}]}}"
+            )
+        };
+        for (second, expected) in [
+            ("{number: 3, name: base, title: T, definition: d}", "number is 3, it must be 2"),
+            ("{number: 2, name: tip, title: T, definition: d}", "\"tip\" is taken"),
+            ("{number: 2, name: ../x, title: T, definition: d}", "lower-case letters"),
+            ("{number: 2, name: b, title: T, definition: d, color: red}", "unknown field `color`"),
+        ] {
+            let message = LandmarkSet::from_yaml(&yaml(second)).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! What an Onemark network *is*: the typed [`graph`], the [`network`] written in it, [`recipe`]s, [`landmarks`] sets,
+//! [`checkpoint`]s, the [`bundle`] format, and how results are [judged](metrics). No code here trains or runs a network,
+//! but for the [`reference`] interpreter, the judge of all that do.
+
+pub mod bundle;
+pub mod checkpoint;
+pub mod dataset;
+pub mod film;
+pub mod geometry;
+pub mod graph;
+pub mod init;
+pub mod landmarks;
+pub mod metrics;
+pub mod network;
+pub mod recipe;
+pub mod reference;
+pub mod yaml;
+
+/// A shape as people write it: `[1,64,96,96]`.
+pub(crate) fn shape_text(shape: &[usize]) -> String {
+    let sides: Vec<_> = shape.iter().map(usize::to_string).collect();
+    format!("[{}]", sides.join(","))
+}

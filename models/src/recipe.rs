@@ -1,0 +1,508 @@
+//! Recipes: whole experiments as YAML, one per row of the paper's tables. What the paper leaves open is a named key whose
+//! default is the recommendation of METHOD.md sec. 4. Reading is strict; see [`crate::yaml`].
+//!
+//! Distances are in cells of the network's grid (384 a side in the paper), angles in degrees.
+
+use std::path::Path;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::landmarks::LandmarkSet;
+use crate::yaml::{self, YamlError};
+
+/// The recipes that are built in, by name.
+pub const BUILT_IN: [(&str, &str); 3] = [
+    ("c-adapter", include_str!("../recipes/c-adapter.yaml")),
+    ("c-adapter-laptop", include_str!("../recipes/c-adapter-laptop.yaml")),
+    ("phantom", include_str!("../recipes/phantom.yaml")),
+];
+
+/// A whole experiment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// What the recipe is called in reports.
+    pub name: String,
+    /// What it is for, in a sentence.
+    pub about: String,
+    /// The landmark set's id.
+    pub landmarks: String,
+    /// Id of the one annotated film.
+    pub template: String,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// The frozen part of the network.
+    pub trunk: Trunk,
+    /// The trained part of the network.
+    pub network: Network,
+    /// Random changes of grey values, METHOD.md sec. 1b.
+    #[serde(default)]
+    pub jitter: Jitter,
+    /// The augmented template data (ATD) made once before training, METHOD.md sec. 2c.
+    pub template_copies: Copies,
+    /// How training pairs are drawn.
+    pub pairs: Pairs,
+    /// The loss.
+    #[serde(default)]
+    pub loss: Loss,
+    /// The optimiser.
+    pub optimiser: Optimiser,
+    /// The phases of training, in order. Each starts from the one before.
+    pub phases: Vec<Phase>,
+    /// How the template's vectors are made when training has ended.
+    #[serde(default)]
+    pub template_vectors: TemplateVectors,
+}
+
+/// The frozen trunk: VGG19's layout at any width.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trunk {
+    /// Where its weights come from.
+    pub weights: TrunkWeights,
+    /// Channels of the five blocks, tap 1 first.
+    #[serde(deserialize_with = "positive_each")]
+    pub widths: [usize; 5],
+}
+
+/// Where the trunk's weights come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrunkWeights {
+    /// A file of VGG19's ImageNet weights, named on the command line.
+    Vgg19,
+    /// Drawn from the recipe's seed: for demonstrations, needs no download and knows nothing.
+    Random,
+}
+
+/// The trained part: decoder, receptive field blocks (RFB), embeddings, adapters (METHOD.md sec. 1a, paper Eqs. 1-5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// Rows and columns of the grid that films are resized to. A multiple of 32.
+    #[serde(deserialize_with = "multiple_of_32")]
+    pub size: usize,
+    /// Output channels of the decoder's levels 4, 3, 2, 1.
+    #[serde(deserialize_with = "positive_each")]
+    pub decoder: [usize; 4],
+    /// Output channels of the RFBs of levels 5, 4, 3.
+    #[serde(deserialize_with = "positive_each")]
+    pub rfb: [usize; 3],
+    /// Channels of each level's embedding.
+    #[serde(deserialize_with = "positive")]
+    pub embedding: usize,
+    /// C_A, the channels of each adapter; 0 for a network without adapters.
+    pub adapter_channels: usize,
+    /// Where adapters stand.
+    #[serde(default)]
+    pub adapter_variant: AdapterVariant,
+}
+
+/// METHOD.md sec. 4, item 3.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AdapterVariant {
+    /// Beside each block: shared block and adapter block, concatenated once per level (variant A).
+    #[default]
+    Block,
+    /// Beside each convolution of a block (variant B).
+    Convolution,
+}
+
+/// Random brightness and contrast, each a factor drawn from `1 +- value`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Jitter {
+    /// Half-width of the brightness factor.
+    #[serde(deserialize_with = "fraction")]
+    pub brightness: f64,
+    /// Half-width of the contrast factor.
+    #[serde(deserialize_with = "fraction")]
+    pub contrast: f64,
+}
+
+impl Default for Jitter {
+    fn default() -> Self {
+        Self { brightness: 0.15, contrast: 0.25 }
+    }
+}
+
+/// Random affine maps about the film's centre, each value drawn from `+-` the one given.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AffineRange {
+    /// Rotation, degrees.
+    pub degrees: f64,
+    /// Shift per axis, as a fraction of the side.
+    #[serde(deserialize_with = "fraction")]
+    pub shift: f64,
+    /// Scale, as a difference from 1.
+    #[serde(deserialize_with = "fraction")]
+    pub scale: f64,
+    /// Whether each axis gets a scale of its own.
+    #[serde(default)]
+    pub anisotropic: bool,
+}
+
+/// Augmented copies of a film.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Copies {
+    /// How many.
+    pub count: usize,
+    /// How they differ.
+    pub affine: AffineRange,
+    /// What shows where a copy looks beyond its film.
+    #[serde(default)]
+    pub border: Border,
+    /// Whether their grey values are jittered too.
+    #[serde(default)]
+    pub jitter: bool,
+}
+
+/// What lies beyond a film's edge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Border {
+    /// Black.
+    #[default]
+    Zero,
+    /// The nearest pixel of the film.
+    Nearest,
+}
+
+/// How training pairs are drawn: exactly one of the two.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pairs {
+    /// A crop about a point against the film it was cut from: the paper's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patch: Option<PatchPairs>,
+    /// A film against an augmented copy of the whole film, many points at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub film: Option<FilmPairs>,
+}
+
+/// METHOD.md sec. 1b and 4, items 11-18.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PatchPairs {
+    /// Side of the crop, a multiple of 32.
+    #[serde(deserialize_with = "multiple_of_32")]
+    pub size: usize,
+    /// Rotation drawn from `+-` this, degrees.
+    pub degrees: f64,
+    /// The crop's centre is off the point by up to this many cells per axis (METHOD.md sec. 4, item 12).
+    pub centre_shift: usize,
+    /// How often an epoch shows each film.
+    #[serde(deserialize_with = "positive")]
+    pub repeats: usize,
+    /// Pairs per step.
+    #[serde(deserialize_with = "positive")]
+    pub batch: usize,
+}
+
+/// Whole-film pairs: the trunk's features of every film and copy are computed once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FilmPairs {
+    /// Copies of each training film, made once.
+    pub film_copies: Copies,
+    /// Points per pair, shared out among the step's landmarks: their own first, then others drawn about them.
+    #[serde(deserialize_with = "positive")]
+    pub points: usize,
+    /// Share of the steps that draw a film's points uniformly (less a margin of 5 %) although pseudo-labels are known.
+    #[serde(deserialize_with = "fraction")]
+    pub random_share: f64,
+    /// Standard deviation of points about the template's landmarks.
+    pub template_spread: f64,
+    /// Standard deviation of points about pseudo-labels.
+    pub film_spread: f64,
+    /// Weight of the loss from the template's landmarks to the films' pseudo-labels.
+    pub template_to_film: f64,
+}
+
+/// METHOD.md sec. 1b, loss of C2.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Loss {
+    /// T: factor of the cosines.
+    pub temperature: f64,
+    /// s: bias per cell of distance, before the temperature.
+    pub slope: f64,
+    /// c: largest bias, before the temperature.
+    pub cap: f64,
+    /// Half side of the window on levels 4 to 1, cells.
+    #[serde(deserialize_with = "positive")]
+    pub window: usize,
+}
+
+impl Default for Loss {
+    fn default() -> Self {
+        Self { temperature: 10.0, slope: 0.07, cap: 0.8, window: 11 }
+    }
+}
+
+/// Adam with L2 weight decay.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Optimiser {
+    /// Decay of the first and second moment.
+    #[serde(default = "default_betas")]
+    pub betas: [f64; 2],
+    /// Added to the denominator.
+    #[serde(default = "default_epsilon")]
+    pub epsilon: f64,
+    /// L2 penalty added to the gradient (not AdamW).
+    pub weight_decay: f64,
+}
+
+fn default_betas() -> [f64; 2] {
+    [0.9, 0.999]
+}
+
+fn default_epsilon() -> f64 {
+    1e-8
+}
+
+/// A stretch of training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Phase {
+    /// What it is called in reports.
+    pub name: String,
+    /// How many epochs: each is Train-Template, Train-PL, Infer-PL.
+    #[serde(deserialize_with = "positive")]
+    pub epochs: usize,
+    /// Steps per epoch; only for film pairs (with patch pairs the data decide).
+    #[serde(default)]
+    pub steps: Option<usize>,
+    /// Whether adapters take part. Joining for the first time, their columns in shared convolutions start at zero.
+    pub adapters: bool,
+    /// Whether shared batch normalisation keeps its statistics instead of using the batch's.
+    #[serde(default)]
+    pub freeze_statistics: bool,
+    /// Learning rate at the phase's start.
+    pub learning_rate: f64,
+    /// How it falls.
+    #[serde(default)]
+    pub decay: Decay,
+}
+
+/// How a phase's learning rate falls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Decay {
+    /// Times `factor` after every `epochs` epochs.
+    Step {
+        /// Epochs between falls.
+        epochs: usize,
+        /// What the rate is multiplied by.
+        factor: f64,
+    },
+    /// Constant up to the share `after` of the phase, then linear down to `floor` times the rate.
+    Linear {
+        /// Share of the phase before the rate starts to fall.
+        after: f64,
+        /// What is left at the end.
+        floor: f64,
+    },
+    /// Constant.
+    #[default]
+    None,
+}
+
+/// METHOD.md sec. 4, item 10.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TemplateVectors {
+    /// What the vectors are read from.
+    pub source: TemplateSource,
+    /// The mean is taken over the template and this many of its augmented copies.
+    pub copies: usize,
+}
+
+impl Default for TemplateVectors {
+    fn default() -> Self {
+        Self { source: TemplateSource::Patch, copies: 0 }
+    }
+}
+
+/// What the template's vectors are read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TemplateSource {
+    /// A crop about each landmark (the paper's text). Needs patch pairs, which name its size.
+    Patch,
+    /// The whole template.
+    Film,
+}
+
+/// Why a recipe was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecipeError {
+    /// Neither a built-in recipe nor a file.
+    #[error("no recipe `{name}`: neither built in ({built_in}) nor a file{hint}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The names that are built in.
+        built_in: String,
+        /// The nearest name, as a question.
+        hint: String,
+    },
+    /// The file can't be read.
+    #[error("recipe {path}: {source}")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The text is not a recipe.
+    #[error("recipe {0}")]
+    Yaml(#[from] YamlError),
+    /// Values that are possible alone but not together.
+    #[error("recipe {origin}: {key}: {why}")]
+    Impossible {
+        /// Where the recipe came from.
+        origin: String,
+        /// The key to change.
+        key: &'static str,
+        /// The rule that was broken.
+        why: String,
+    },
+}
+
+impl Recipe {
+    /// Reads a recipe by built-in name, or else from the file called `name`.
+    ///
+    /// # Errors
+    /// No such recipe, or [`Recipe::parse`] refuses it.
+    pub fn load(name: &str) -> Result<Self, RecipeError> {
+        if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
+            return Self::parse(name, text);
+        }
+        if !Path::new(name).exists() {
+            let names = BUILT_IN.map(|(name, _)| name);
+            return Err(RecipeError::Unknown {
+                name: name.to_owned(),
+                built_in: names.join(", "),
+                hint: yaml::nearest(name, names).map_or(String::new(), |near| format!("; did you mean `{near}`?")),
+            });
+        }
+        let text =
+            std::fs::read_to_string(name).map_err(|source| RecipeError::Read { path: name.to_owned(), source })?;
+        Self::parse(name, &text)
+    }
+
+    /// Reads a recipe's text; `origin` is named in errors.
+    ///
+    /// # Errors
+    /// Unknown keys, wrong types, impossible values.
+    pub fn parse(origin: &str, text: &str) -> Result<Self, RecipeError> {
+        let recipe: Self = yaml::read(origin, text)?;
+        match recipe.impossible() {
+            Some((key, why)) => Err(RecipeError::Impossible { origin: origin.to_owned(), key, why }),
+            None => Ok(recipe),
+        }
+    }
+
+    /// The recipe as YAML, every key spelt out.
+    ///
+    /// # Errors
+    /// It has no YAML form.
+    pub fn to_yaml(&self) -> Result<String, YamlError> {
+        yaml::write(self)
+    }
+
+    fn impossible(&self) -> Option<(&'static str, String)> {
+        if let Err(error) = LandmarkSet::named(&self.landmarks) {
+            return Some(("landmarks", error.to_string()));
+        }
+        let rule = |broken: bool, key, why: &str| broken.then(|| (key, why.to_owned()));
+        let patch = self.pairs.patch.as_ref();
+        let film = self.pairs.film.as_ref();
+        let steps_given = self.phases.iter().all(|phase| phase.steps.is_some_and(|steps| steps > 0));
+        let adapters = self.phases.iter().map(|phase| phase.adapters);
+        let rejoin = adapters.clone().zip(adapters.clone().skip(1)).any(|(first, second)| first && !second);
+        rule(patch.is_some() == film.is_some(), "pairs", "exactly one of `patch` and `film` must be given")
+            .or_else(|| rule(self.phases.is_empty(), "phases", "there must be at least one"))
+            .or_else(|| {
+                rule(film.is_some() && !steps_given, "phases.steps", "film pairs need steps, at least 1 an epoch")
+            })
+            .or_else(|| {
+                let none = self.phases.iter().all(|phase| phase.steps.is_none());
+                rule(
+                    patch.is_some() && !none,
+                    "phases.steps",
+                    "with patch pairs the data decide the steps: leave it out",
+                )
+            })
+            .or_else(|| rule(rejoin, "phases.adapters", "once adapters take part they can't leave"))
+            .or_else(|| {
+                let last = self.phases.last().is_some_and(|phase| phase.adapters);
+                let (with, without) = (self.network.adapter_channels > 0, self.network.adapter_channels == 0);
+                rule(
+                    with && !last || without && last,
+                    "phases.adapters",
+                    "must end true with adapter channels, false without",
+                )
+            })
+            .or_else(|| {
+                let bad =
+                    patch.is_some_and(|patch| patch.size > self.network.size || 2 * patch.centre_shift >= patch.size);
+                rule(bad, "pairs.patch", "the crop must fit into the film and its centre shift into the crop")
+            })
+            .or_else(|| {
+                let bad = self.template_vectors.source == TemplateSource::Patch && patch.is_none();
+                rule(
+                    bad,
+                    "template_vectors.source",
+                    "`patch` needs `pairs.patch`, which names the crop's size: use `film`",
+                )
+            })
+            .or_else(|| {
+                let bad = self.template_vectors.copies > self.template_copies.count;
+                rule(bad, "template_vectors.copies", "there are fewer template copies (`template_copies.count`)")
+            })
+            .or_else(|| {
+                let bad = film.is_some_and(|film| film.film_copies.count == 0 || self.template_copies.count < 2);
+                rule(bad, "pairs.film", "needs at least one copy of each film and two of the template")
+            })
+            .or_else(|| {
+                let bad = self.phases.iter().any(|phase| !(phase.learning_rate > 0.0 && phase.learning_rate < 1.0));
+                rule(bad, "phases.learning_rate", "must lie between 0 and 1")
+            })
+    }
+}
+
+fn checked<'de, D, T>(value: D, good: impl Fn(&T) -> bool, rule: &str) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + std::fmt::Debug,
+{
+    let value = T::deserialize(value)?;
+    if good(&value) { Ok(value) } else { Err(D::Error::custom(format!("{value:?} is impossible: {rule}"))) }
+}
+
+fn positive<'de, D: Deserializer<'de>>(value: D) -> Result<usize, D::Error> {
+    checked(value, |value| *value > 0, "must be at least 1")
+}
+
+fn positive_each<'de, D: Deserializer<'de>, const N: usize>(value: D) -> Result<[usize; N], D::Error>
+where
+    [usize; N]: Deserialize<'de>,
+{
+    checked(value, |values: &[usize; N]| values.iter().all(|value| *value > 0), "each must be at least 1")
+}
+
+fn multiple_of_32<'de, D: Deserializer<'de>>(value: D) -> Result<usize, D::Error> {
+    checked(value, |value| *value > 0 && value % 32 == 0, "must be a multiple of 32, because level 5 has stride 32")
+}
+
+fn fraction<'de, D: Deserializer<'de>>(value: D) -> Result<f64, D::Error> {
+    checked(value, |value| (0.0..1.0).contains(value), "must lie in [0, 1)")
+}

@@ -1,0 +1,206 @@
+//! The reference interpreter: small, slow, obviously right, on ndarray, in evaluation mode. It judges every other way of
+//! running a graph. Convolutions are im2col and ndarray's dot, in strips so that a paper-size head fits into memory.
+
+use std::collections::BTreeMap;
+
+use ndarray::{Array1, Array2, Array4, ArrayView2, Axis, Zip, concatenate, s};
+
+use crate::checkpoint::Tensors;
+use crate::graph::{BATCH_NORM_EPSILON, COSINE_EPSILON, Corners, Graph, Op};
+
+/// Rows of output that one strip of a convolution makes.
+const STRIP: usize = 16;
+
+/// Why a graph can't be run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReferenceError {
+    /// An input or parameter is missing or of another shape.
+    #[error("graph {graph}, node {node}: {what} is missing or not of shape {expected:?}")]
+    Missing {
+        /// The graph's name.
+        graph: String,
+        /// The node's name.
+        node: String,
+        /// The input or parameter.
+        what: String,
+        /// The shape that the graph says.
+        expected: Vec<usize>,
+    },
+    /// Operands that shape inference should have refused.
+    #[error("graph {graph}, node {node}: {source}")]
+    Shape {
+        /// The graph's name.
+        graph: String,
+        /// The node's name.
+        node: String,
+        /// What ndarray said.
+        source: ndarray::ShapeError,
+    },
+}
+
+/// Runs `graph` on `inputs` (by name, `[batch, channels, rows, columns]`) and returns its outputs by name.
+///
+/// # Errors
+/// An input or parameter is missing or has another shape than the graph says (any batch is taken).
+pub fn run(
+    graph: &Graph,
+    tensors: &Tensors,
+    inputs: &BTreeMap<String, Array4<f32>>,
+) -> Result<BTreeMap<String, Array4<f32>>, ReferenceError> {
+    let mut values: BTreeMap<_, Array4<f32>> = BTreeMap::new();
+    let mut uses: BTreeMap<_, usize> = BTreeMap::new();
+    let reads =
+        graph.nodes().flat_map(|(_, node)| node.inputs.iter()).chain(graph.outputs().iter().map(|(_, value)| value));
+    for value in reads {
+        *uses.entry(*value).or_default() += 1;
+    }
+    for (value, node) in graph.nodes() {
+        let missing = |what: &str, expected: &[usize]| ReferenceError::Missing {
+            graph: graph.name().to_owned(),
+            node: node.name.clone(),
+            what: what.to_owned(),
+            expected: expected.to_vec(),
+        };
+        let mut params = Vec::with_capacity(node.params.len());
+        for name in &node.params {
+            let shape = graph.params().get(name).map_or(&[][..], |shape| shape);
+            let tensor = tensors.get(name).filter(|tensor| tensor.shape() == shape);
+            params.push(tensor.ok_or_else(|| missing(name, shape))?.view());
+        }
+        let vector = |index: usize| -> Array1<f32> { params[index].iter().copied().collect() };
+        let x = |index: usize| &values[&node.inputs[index]];
+        let shape = |source| ReferenceError::Shape { graph: graph.name().to_owned(), node: node.name.clone(), source };
+        let result = match node.op {
+            Op::Input => {
+                let given = inputs.get(&node.name).filter(|given| given.shape()[1..] == node.shape[1..]);
+                given.ok_or_else(|| missing(&node.name, &node.shape))?.clone()
+            }
+            Op::Conv { dilation, bias } => {
+                let weight = params[0].to_shape(four(params[0].shape())).map_err(shape)?.to_owned();
+                let bias = if bias { vector(1) } else { Array1::zeros(weight.shape()[0]) };
+                conv(x(0), &weight, &bias, dilation)
+            }
+            Op::BatchNorm => {
+                let scale = vector(0) / (vector(3) + BATCH_NORM_EPSILON).mapv(f32::sqrt);
+                let shift = vector(1) - vector(2) * &scale;
+                let mut y = x(0).clone();
+                for (channel, mut plane) in y.axis_iter_mut(Axis(1)).enumerate() {
+                    plane.mapv_inplace(|number| number * scale[channel] + shift[channel]);
+                }
+                y
+            }
+            Op::Relu => x(0).mapv(|number| number.max(0.0)),
+            Op::Clamp => x(0).mapv(|number| number.clamp(0.0, 1.0)),
+            Op::MaxPool => max_pool(x(0)),
+            Op::Upsample { factor, corners } => upsample(x(0), factor, corners),
+            Op::Concat => {
+                let parts: Vec<_> = (0..node.inputs.len()).map(|index| x(index).view()).collect();
+                concatenate(Axis(1), &parts).map_err(shape)?
+            }
+            Op::Add => x(0) + x(1),
+            Op::Mul => x(0) * x(1),
+            Op::Cosine => cosine(x(0), &vector(0)),
+        };
+        values.insert(value, result);
+        for input in &node.inputs {
+            // Taps and score maps are large: let go of what nobody reads any more.
+            if let Some(left) = uses.get_mut(input) {
+                *left -= 1;
+                if *left == 0 {
+                    values.remove(input);
+                }
+            }
+        }
+    }
+    Ok(graph.outputs().iter().map(|(name, value)| (name.clone(), values[value].clone())).collect())
+}
+
+fn four(shape: &[usize]) -> [usize; 4] {
+    let mut four = [1; 4];
+    four.iter_mut().zip(shape).for_each(|(to, from)| *to = *from);
+    four
+}
+
+fn conv(x: &Array4<f32>, weight: &Array4<f32>, bias: &Array1<f32>, dilation: usize) -> Array4<f32> {
+    let (batch, channels, rows, columns) = x.dim();
+    let (out, _, kernel_rows, kernel_columns) = weight.dim();
+    let (top, left) = (kernel_rows / 2 * dilation, kernel_columns / 2 * dilation);
+    let mut padded = Array4::zeros((batch, channels, rows + 2 * top, columns + 2 * left));
+    padded.slice_mut(s![.., .., top..top + rows, left..left + columns]).assign(x);
+    let taps = kernel_rows * kernel_columns;
+    let matrix: Array2<f32> = Array2::from_shape_fn((out, channels * taps), |(o, i)| {
+        weight[[o, i / taps, i % taps / kernel_columns, i % kernel_columns]]
+    });
+    let mut y = Array4::zeros((batch, out, rows, columns));
+    for image in 0..batch {
+        for first in (0..rows).step_by(STRIP) {
+            let height = STRIP.min(rows - first);
+            let mut patches = Array2::zeros((channels * taps, height * columns));
+            for (index, mut patch) in patches.axis_iter_mut(Axis(0)).enumerate() {
+                let (channel, tap) = (index / taps, index % taps);
+                let row = first + tap / kernel_columns * dilation;
+                let column = tap % kernel_columns * dilation;
+                let window = padded.slice(s![image, channel, row..row + height, column..column + columns]);
+                patch.iter_mut().zip(window).for_each(|(to, from)| *to = *from);
+            }
+            let strip = matrix.dot(&patches);
+            let mut target = y.slice_mut(s![image, .., first..first + height, ..]);
+            for ((mut plane, values), bias) in target.axis_iter_mut(Axis(0)).zip(strip.axis_iter(Axis(0))).zip(bias) {
+                plane.iter_mut().zip(values).for_each(|(to, from)| *to = from + bias);
+            }
+        }
+    }
+    y
+}
+
+fn max_pool(x: &Array4<f32>) -> Array4<f32> {
+    let (batch, channels, rows, columns) = x.dim();
+    Array4::from_shape_fn((batch, channels, rows / 2, columns / 2), |(b, c, i, j)| {
+        let (i, j) = (2 * i, 2 * j);
+        x[[b, c, i, j]].max(x[[b, c, i, j + 1]]).max(x[[b, c, i + 1, j]]).max(x[[b, c, i + 1, j + 1]])
+    })
+}
+
+/// The matrix `[factor * size, size]` of one axis of a bilinear up-sampling.
+fn interpolation(size: usize, factor: usize, corners: Corners) -> Array2<f32> {
+    let out = size * factor;
+    let mut matrix = Array2::zeros((out, size));
+    for to in 0..out {
+        let from = match corners {
+            Corners::Aligned if out > 1 => to as f32 * (size - 1) as f32 / (out - 1) as f32,
+            Corners::Aligned => 0.0,
+            Corners::HalfPixel => (((to as f32 + 0.5) / factor as f32) - 0.5).max(0.0),
+        };
+        let low = (from as usize).min(size - 1);
+        let high = (low + 1).min(size - 1);
+        let share = from - low as f32;
+        matrix[[to, low]] += 1.0 - share;
+        matrix[[to, high]] += share;
+    }
+    matrix
+}
+
+fn upsample(x: &Array4<f32>, factor: usize, corners: Corners) -> Array4<f32> {
+    let (batch, channels, rows, columns) = x.dim();
+    let down = interpolation(rows, factor, corners);
+    let across = interpolation(columns, factor, corners);
+    let mut y = Array4::zeros((batch, channels, rows * factor, columns * factor));
+    for (from, mut to) in x.outer_iter().zip(y.outer_iter_mut()) {
+        for (plane, mut target) in from.outer_iter().zip(to.outer_iter_mut()) {
+            let plane: ArrayView2<f32> = plane;
+            target.assign(&down.dot(&plane).dot(&across.t()));
+        }
+    }
+    y
+}
+
+fn cosine(x: &Array4<f32>, vector: &Array1<f32>) -> Array4<f32> {
+    let norm = vector.dot(vector).sqrt();
+    let (batch, _, rows, columns) = x.dim();
+    let mut y = Array4::zeros((batch, 1, rows, columns));
+    Zip::from(y.lanes_mut(Axis(1))).and(x.lanes(Axis(1))).for_each(|mut to, from| {
+        to[0] = from.dot(vector) / (from.dot(&from).sqrt() * norm + COSINE_EPSILON);
+    });
+    y
+}

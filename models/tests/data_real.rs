@@ -1,0 +1,87 @@
+//! The real films, where ONEMARK_DATA names a folder that contains `isbi2015` and `hand` (METHOD.md sec. 7).
+#![allow(clippy::unwrap_used)]
+
+use std::path::PathBuf;
+
+use onemark_models::dataset::{Dataset, REPEATED_TEST1_FILMS, Split};
+use onemark_models::film::Film;
+use onemark_models::geometry::{GridMap, GridSize, Point};
+use onemark_models::landmarks::LandmarkSet;
+
+/// The numbers below are given to three decimals.
+const DIGITS_MM: f64 = 0.0005;
+
+/// Mean distance between the doctors over films 001-300, per landmark, mm; computed with numpy straight from the text
+/// files. (METHOD.md sec. 7 gives 2.15 mm over all landmarks, these average 2.358: its numbers are not of these films
+/// alone, and Test2Data is not at hand to see whether they are of all 400.)
+#[allow(clippy::approx_constant, reason = "3.141 mm is a measurement")]
+const DISAGREEMENT_MM: [f64; 19] = [
+    0.948, 1.607, 3.258, 3.572, 3.423, 3.141, 1.257, 1.293, 1.008, 3.110, 0.697, 0.493, 3.098, 2.410, 1.686, 7.851,
+    1.540, 1.955, 2.460,
+];
+
+fn data(folder: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("ONEMARK_DATA").map(|root| PathBuf::from(root).join(folder));
+    if root.is_none() {
+        println!("skipped: ONEMARK_DATA not set");
+    }
+    root
+}
+
+#[test]
+fn isbi_counts_and_template() {
+    let Some(root) = data("isbi2015") else { return };
+    let train = Dataset::open(&root, Split::Train).unwrap();
+    let test = Dataset::open(&root, Split::Test1).unwrap();
+    assert_eq!((train.cases.len(), test.cases.len()), (150, 150));
+    train.check_set(&LandmarkSet::named("isbi19").unwrap()).unwrap();
+    for id in REPEATED_TEST1_FILMS {
+        test.case(id).unwrap();
+    }
+    let template = train.case("125").unwrap();
+    let film = Film::open(&template.film).unwrap();
+    assert_eq!((film.width(), film.height()), (1935, 2400));
+    template.check_inside(film.width(), film.height()).unwrap();
+    // METHOD.md sec. 1e: (835, 996) is film 001's first point by the senior doctor.
+    let sella = train.case("1").unwrap().doctors.as_ref().unwrap()[0][0];
+    let map = GridMap::new((1935, 2400), GridSize::new(384, 384));
+    assert_eq!((sella, map.to_cell(sella)), (Point::new(835.0, 996.0), (159, 165)));
+}
+
+#[test]
+fn isbi_doctors_disagree_as_measured_elsewhere() {
+    let Some(root) = data("isbi2015") else { return };
+    let cases = Dataset::open(&root, Split::All).unwrap().cases;
+    let mut sums = [0.0; 19];
+    for case in &cases {
+        let [senior, junior] = case.doctors.as_ref().unwrap();
+        for (sum, (s, j)) in sums.iter_mut().zip(senior.iter().zip(junior)) {
+            *sum += s.distance(*j, case.spacing.unwrap());
+        }
+    }
+    let means = sums.map(|sum| sum / cases.len() as f64);
+    for (landmark, (mean, expected)) in means.iter().zip(DISAGREEMENT_MM).enumerate() {
+        assert!((mean - expected).abs() < DIGITS_MM, "landmark {}: {mean} mm", landmark + 1);
+    }
+}
+
+#[test]
+fn a_film_with_coloured_pixels_opens_as_grey() {
+    let Some(root) = data("isbi2015") else { return };
+    let test = Dataset::open(&root, Split::Test1).unwrap();
+    let film = Film::open(&test.case("300").unwrap().film).unwrap();
+    assert_eq!(film.to_grid(GridSize::new(384, 384)).unwrap().dim(), (384, 384));
+}
+
+#[test]
+fn hand_films_are_complete_and_inside() {
+    let Some(root) = data("hand") else { return };
+    let dataset = Dataset::open(&root, Split::All).unwrap();
+    dataset.check_set(&LandmarkSet::named("hand37").unwrap()).unwrap();
+    assert_eq!(dataset.cases.len(), 9);
+    for case in &dataset.cases {
+        let film = Film::open(&case.film).unwrap();
+        case.check_inside(film.width(), film.height()).unwrap();
+        assert!(case.points.is_some() && case.spacing.is_some(), "{}", case.id);
+    }
+}

@@ -1,0 +1,88 @@
+//! The network against the numbers of METHOD.md sec. 5.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use onemark_models::graph::{Graph, is_statistic};
+use onemark_models::network::{Architecture, adapter_prefix};
+use onemark_models::recipe::{AdapterVariant, Recipe};
+
+fn paper(adapter_channels: usize, variant: AdapterVariant) -> Recipe {
+    let mut recipe = Recipe::load("c-adapter").unwrap();
+    recipe.network.adapter_channels = adapter_channels;
+    recipe.network.adapter_variant = variant;
+    recipe
+}
+
+fn embedding_graph(recipe: &Recipe) -> Graph {
+    let landmark = (recipe.network.adapter_channels > 0).then_some(7);
+    Architecture::from(recipe).embedding_graph(landmark).unwrap()
+}
+
+/// Trained numbers of (the shared decoder, one adapter).
+fn counts(graph: &Graph) -> (usize, usize) {
+    let own = |adapter: bool| {
+        let params = graph.params().iter().filter(|(name, _)| !is_statistic(name));
+        params
+            .filter(|(name, _)| name.starts_with(&adapter_prefix(7)) == adapter)
+            .map(|(_, shape)| shape.iter().product::<usize>())
+            .sum()
+    };
+    (own(false), own(true))
+}
+
+fn giga(macs: u64) -> f64 {
+    (macs as f64 / 1e6).round() / 1e3
+}
+
+#[test]
+fn trunk_has_vgg19s_size_and_cost() {
+    let recipe = paper(16, AdapterVariant::Block);
+    let trunk = Architecture::from(&recipe).trunk_graph().unwrap();
+    assert_eq!(trunk.parameter_count(), 20_024_384);
+    assert_eq!(giga(trunk.macs()), 57.331);
+}
+
+#[test]
+fn decoder_without_adapters_has_cc2ds_size_and_cost() {
+    let graph = embedding_graph(&paper(0, AdapterVariant::Block));
+    assert_eq!(counts(&graph), (37_984_192, 0));
+    assert_eq!(giga(graph.macs()), 27.439);
+}
+
+#[test]
+fn adapters_have_the_sizes_of_the_method() {
+    assert_eq!(counts(&embedding_graph(&paper(16, AdapterVariant::Block))), (38_066_112, 440_096));
+    let rounded = |channels, variant, adapter_unit: usize| {
+        let (shared, adapter) = counts(&embedding_graph(&paper(channels, variant)));
+        ((shared + 500) / 1000, (adapter + adapter_unit / 2) / adapter_unit)
+    };
+    assert_eq!(rounded(4, AdapterVariant::Block, 100), (38_005, 931));
+    assert_eq!(rounded(8, AdapterVariant::Block, 100), (38_025, 1_975));
+    assert_eq!(rounded(32, AdapterVariant::Block, 1000), (38_148, 1_060));
+    assert_eq!(rounded(16, AdapterVariant::Convolution, 1000), (38_149, 523));
+}
+
+#[test]
+fn one_landmark_costs_what_the_method_says() {
+    let graph = embedding_graph(&paper(16, AdapterVariant::Block));
+    // 28.33 shared + 1.62 adapter.
+    assert!((giga(graph.macs()) - 29.95).abs() < 0.01, "{}", giga(graph.macs()));
+}
+
+#[test]
+fn nineteen_landmarks_share_all_but_their_adapters() {
+    let recipe = paper(16, AdapterVariant::Block);
+    let params = Architecture::from(&recipe).decoder_params(19).unwrap();
+    let trained = params.iter().filter(|(name, _)| !is_statistic(name));
+    let total: usize = trained.map(|(_, shape)| shape.iter().product::<usize>()).sum();
+    assert_eq!(total + 20_024_384, 66_452_320);
+}
+
+#[test]
+fn whole_network_of_every_recipe_is_possible() {
+    for (name, _) in onemark_models::recipe::BUILT_IN {
+        let recipe = Recipe::load(name).unwrap();
+        let graph = Architecture::from(&recipe).graph(19).unwrap();
+        let size = recipe.network.size;
+        assert_eq!(graph.node(graph.outputs()[0].1).shape, [1, 1, size, size], "{name}");
+    }
+}
