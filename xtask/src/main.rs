@@ -1,0 +1,44 @@
+//! `cargo xtask …`: what people who build Onemark run. One module per task; `shell` is what they share.
+//!
+//! Every task sets up what is missing first and runs from the repository's root, so that nobody has to export a
+//! variable, and paths in messages are relative to that root.
+
+mod demo;
+mod setup;
+mod shell;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Set-up, demo and test of Onemark.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+enum Task {
+    /// Find libtorch and ONNX Runtime, or fetch them once into the cache folder
+    Setup(setup::Options),
+    /// Train, export, detect and evaluate on phantom films: everything once, into demo-out/
+    Demo,
+    /// Build everything and run every test there is
+    Test(test::Options),
+}
+
+fn main() -> ExitCode {
+    match run(Task::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> anyhow::Result<()> {
+    std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))?;
+    match task {
+        Task::Setup(options) => setup::run(&options),
+        Task::Demo => demo::run(),
+        Task::Test(options) => test::run(&options),
+    }
+}

@@ -1,0 +1,47 @@
+//! `cargo xtask setup`: finds libtorch and ONNX Runtime, or fetches them once. One module per part; each has one
+//! `find_or_make`, which returns the line to print. Running it again finds what is there.
+
+mod libtorch;
+mod onnxruntime;
+mod weights;
+mod wheel;
+
+use std::fs::File;
+
+use anyhow::{Context, Result, bail};
+
+use crate::shell;
+
+/// What `setup` is asked for.
+#[derive(clap::Args, Default)]
+pub struct Options {
+    /// Take the ONNX Runtime with CUDA (256 MB; needs CUDA 13 and cuDNN 9), and look for a libtorch with CUDA
+    #[arg(long)]
+    cuda: bool,
+    /// Fetch torchvision's VGG19 (548 MB), the trunk every recipe for real films starts from
+    #[arg(long)]
+    weights: bool,
+}
+
+/// Sets up each part and says in one line what it found or did.
+pub fn run(options: &Options) -> Result<()> {
+    // Two set-ups at once would fetch the same things into the same folders. The lock goes with the file.
+    let lock_path = shell::cache()?.join("setup.lock");
+    let lock = File::create(&lock_path).with_context(|| format!("cannot write {}", lock_path.display()))?;
+    lock.lock().with_context(|| format!("cannot lock {}", lock_path.display()))?;
+
+    println!("libtorch      {}", libtorch::find_or_make(options.cuda)?);
+    println!("ONNX Runtime  {}", onnxruntime::find_or_make(options.cuda)?);
+    if options.weights {
+        println!("VGG19         {}", weights::find_or_fetch()?);
+    }
+    Ok(())
+}
+
+/// The libraries inside the pinned wheels are Linux x86_64's; on other platforms they have to be there already.
+fn ensure_wheels_fit(part: &str, variable: &str) -> Result<()> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        bail!("set-up fetches {part} for Linux x86_64 only: install it yourself and set {variable} to it");
+    }
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! ONNX Runtime, for the runtime: the one ORT_DYLIB_PATH names, or the library inside the Python wheel, put where the
+//! runtime looks for it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use super::wheel::{self, Wheel};
+use crate::shell;
+
+const CPU: Wheel = Wheel {
+    name: "onnxruntime",
+    version: "1.31.0",
+    sha256: "d4092b78fc5bab77ce6522393098cdb2535423045ecdcff15cc0d022162d6b66",
+};
+
+/// Runs on the CPU as well.
+const CUDA: Wheel = Wheel {
+    name: "onnxruntime-gpu",
+    version: "1.31.0",
+    sha256: "f9a79e13492ce69cf58d7b97a7639bf407c8a4db291d9f6125131eac1d5758b9",
+};
+
+/// The oldest ONNX Runtime 1.x with the interface the runtime is built for (feature `api-22` of `ort`).
+const OLDEST_MINOR: u32 = 22;
+
+/// Loading it proves more than reading its name.
+const PRINT_VERSION: &str = r#"
+import ctypes, sys
+class Base(ctypes.Structure):
+    _fields_ = [("get_api", ctypes.c_void_p), ("get_version", ctypes.CFUNCTYPE(ctypes.c_char_p))]
+base = ctypes.CDLL(sys.argv[1]).OrtGetApiBase
+base.restype = ctypes.POINTER(Base)
+print(base().contents.get_version().decode())
+"#;
+
+/// Makes sure that the runtime finds an ONNX Runtime, and says which.
+pub fn find_or_make(cuda: bool) -> Result<String> {
+    if let Some(library) = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from) {
+        let version = version(&library).context("ORT_DYLIB_PATH is set, but not to an ONNX Runtime that loads")?;
+        if !fits(&version) {
+            bail!("ORT_DYLIB_PATH is ONNX Runtime {version}, but 1.{OLDEST_MINOR} or newer is needed: unset it");
+        }
+        return Ok(format!("{version}, from ORT_DYLIB_PATH: {}", library.display()));
+    }
+
+    let folder = shell::cache()?.join("onnxruntime");
+    let library = folder.join("libonnxruntime.so");
+    let installed = fs::read_to_string(folder.join("VERSION")).unwrap_or_default();
+    let enough: &[Wheel] = if cuda { &[CUDA] } else { &[CPU, CUDA] };
+    let origin = match enough.iter().any(|wheel| installed == label(wheel)) && library.exists() {
+        true => "found",
+        false => {
+            super::ensure_wheels_fit("ONNX Runtime", "ORT_DYLIB_PATH")?;
+            make(if cuda { CUDA } else { CPU }, &folder)?;
+            "fetched"
+        }
+    };
+    let version = version(&library)?;
+    let kind = if folder.join("libonnxruntime_providers_cuda.so").exists() { "with CUDA" } else { "CPU only" };
+    Ok(format!("{version}, {kind}, {origin}: {}", folder.display()))
+}
+
+fn make(wheel: Wheel, folder: &Path) -> Result<()> {
+    let label = label(&wheel);
+    println!("fetching {label} …");
+    shell::replace_folder(folder, |folder| {
+        wheel::unpack(&[wheel], folder, place)?;
+        let path = folder.join("VERSION");
+        fs::write(&path, label).with_context(|| format!("cannot write {}", path.display()))
+    })
+}
+
+/// Where a member of the wheel goes: the library loses its version, as the runtime looks for it; the providers, which
+/// it loads from its own folder by name, keep theirs.
+fn place(member: &str) -> Option<PathBuf> {
+    let name = member.strip_prefix("onnxruntime/capi/")?;
+    if name.starts_with("libonnxruntime_providers_") {
+        return Some(name.into());
+    }
+    name.starts_with("libonnxruntime.so").then(|| "libonnxruntime.so".into())
+}
+
+fn label(wheel: &Wheel) -> String {
+    format!("{} {}", wheel.name, wheel.version)
+}
+
+fn version(library: &Path) -> Result<String> {
+    shell::capture(shell::python().args(["-c", PRINT_VERSION]).arg(library))
+        .with_context(|| format!("cannot load {}", library.display()))
+}
+
+fn fits(version: &str) -> bool {
+    let mut parts = version.split('.').map(str::parse::<u32>);
+    matches!((parts.next(), parts.next()), (Some(Ok(1)), Some(Ok(minor))) if minor >= OLDEST_MINOR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_older_than_the_runtimes_does_not_fit() {
+        assert!(fits("1.22.0") && fits("1.31.0"));
+        assert!(!fits("1.21.1") && !fits("1.3.1") && !fits("0.31.0") && !fits("1") && !fits("new"));
+    }
+
+    #[test]
+    fn only_the_library_and_its_providers_are_taken() {
+        assert_eq!(place("onnxruntime/capi/libonnxruntime.so.1.31.0"), Some("libonnxruntime.so".into()));
+        let provider = "libonnxruntime_providers_cuda.so";
+        assert_eq!(place(&format!("onnxruntime/capi/{provider}")), Some(provider.into()));
+        assert_eq!(place("onnxruntime/capi/onnxruntime_pybind11_state.so"), None);
+    }
+}

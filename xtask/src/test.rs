@@ -1,0 +1,75 @@
+//! `cargo xtask test`: builds all, then runs every test there is, and says which ones this machine cannot run.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::{setup, shell};
+
+/// Films that may not be part of the repository; tests on real films look for them here.
+const DATA: &str = "ONEMARK_DATA";
+
+/// Where end-to-end tests find the three binaries.
+const BIN_DIR: &str = "ONEMARK_BIN_DIR";
+
+/// Tests against independent implementations in Python.
+const PEERS: &str = "tests/peers";
+
+/// What `test` is asked for.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Leave out the tests against independent Python implementations (they need a package index, once)
+    #[arg(long)]
+    skip_peers: bool,
+}
+
+/// Runs the tests; the first suite that fails ends the run.
+pub fn run(options: &Options) -> Result<()> {
+    setup::run(&setup::Options::default())?;
+
+    let mut settings = vec![(BIN_DIR, shell::bin_dir()?)];
+    let mut skipped = Vec::new();
+    match std::env::var_os(DATA) {
+        // Each crate's tests run in that crate's own folder: only an absolute path is the same for all.
+        Some(folder) => {
+            let folder = fs::canonicalize(&folder).with_context(|| format!("{DATA} is {}", folder.display()))?;
+            settings.push((DATA, folder));
+        }
+        None => skipped.push(format!("tests on real films: set {DATA} to their folder")),
+    }
+
+    shell::build_binaries()?;
+    shell::run(shell::cargo().args(["test", "--workspace"]).envs(settings.clone()))?;
+
+    if options.skip_peers {
+        skipped.push("Python peers: --skip-peers".to_owned());
+    } else if Path::new(PEERS).exists() {
+        shell::run(peers()?.envs(settings))?;
+    }
+
+    for what in skipped {
+        println!("skipped  {what}");
+    }
+    Ok(())
+}
+
+/// The command that runs the peers, in a Python environment of their own with the versions they name.
+fn peers() -> Result<Command> {
+    let environment = shell::cache()?.join("peers");
+    let python = environment.join("bin/python");
+    let advice = "cannot set up the Python peers; `cargo xtask test --skip-peers` leaves them out";
+    if !environment.join("bin/pip").exists() {
+        shell::run(shell::python().args(["-m", "venv"]).arg(&environment))
+            .context("on Debian and Ubuntu: apt install python3-venv")
+            .context(advice)?;
+    }
+    let mut install = Command::new(&python);
+    install.args(["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--requirement"]);
+    shell::run(install.arg(format!("{PEERS}/requirements.txt"))).context(advice)?;
+
+    let mut pytest = Command::new(python);
+    pytest.args(["-m", "pytest", PEERS]);
+    Ok(pytest)
+}
