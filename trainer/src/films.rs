@@ -1,0 +1,234 @@
+//! The films that training looks at: every film of the data, augmented copies of them, augmented copies of the template.
+//! They never change, so the frozen trunk's features of each are computed once and kept, as f16, on the device.
+//!
+//! Points are continuous (row, column) on the network's grid; the cell that holds a point is its whole part.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use ndarray::{Array2, ArrayView2};
+use onemark_models::dataset::Case;
+use onemark_models::film::Film;
+use onemark_models::geometry::{GridSize, Point};
+use onemark_models::graph::Graph;
+use onemark_models::network::{Architecture, FILM, tap_name};
+use onemark_models::recipe::{Copies, Recipe};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+use tch::{Kind, Tensor};
+
+use crate::TrainError;
+use crate::augment::{Affine, jitter, warp_film};
+use crate::interpreter::{self, Mode};
+use crate::params::{Params, to_torch};
+
+/// A point on the grid, (row, column).
+pub type GridPoint = (f64, f64);
+
+/// A film or an augmented copy of one.
+pub struct Sample {
+    /// Grey values on the grid, in [0, 1].
+    pub grey: Array2<f32>,
+    /// Grid points of this sample to grid points of its film.
+    to_film: Affine,
+    /// f16, tap 1 first.
+    taps: Vec<Tensor>,
+}
+
+/// All samples: first the films, then their copies, then the template's copies.
+pub struct Films {
+    samples: Vec<Sample>,
+    films: usize,
+    copies_per_film: usize,
+    template: usize,
+    template_points: Vec<GridPoint>,
+}
+
+impl Films {
+    /// Reads `cases`, makes the recipe's copies and runs the trunk on all of them. `progress` is told how many of how many are
+    /// done.
+    ///
+    /// # Errors
+    /// A film can't be read, the template is not among the cases, not annotated or annotated outside the film.
+    pub fn prepare(
+        recipe: &Recipe,
+        cases: &[Case],
+        params: &Params,
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<Self, TrainError> {
+        let template = cases.iter().position(|case| case.id == recipe.template);
+        let no_template = || TrainError::NoTemplate { id: recipe.template.clone() };
+        let template = template.ok_or_else(no_template)?;
+        let points = cases[template].points.clone().ok_or_else(no_template)?;
+        let template_film = Film::open(&cases[template].film)?;
+        cases[template].check_inside(template_film.width(), template_film.height())?;
+
+        let grid = GridSize { height: recipe.network.size, width: recipe.network.size };
+        let scale = scale(&template_film, grid);
+        let film_copies = recipe.pairs.film.as_ref().map(|pairs| pairs.film_copies);
+        let copies_per_film = film_copies.map_or(0, |copies| copies.count);
+        let total = cases.len() * (1 + copies_per_film) + recipe.template_copies.count;
+        let trunk = Trunk::new(recipe)?;
+        let mut films = Self {
+            samples: Vec::with_capacity(total),
+            films: cases.len(),
+            copies_per_film,
+            template,
+            template_points: points.iter().map(|Point { x, y }| (y * scale.0, x * scale.1)).collect(),
+        };
+        let mut add = |films: &mut Self, film: &Film, copies: Option<&Copies>| -> Result<(), TrainError> {
+            let number = films.samples.len();
+            films.samples.push(trunk.sample(recipe, params, film, grid, copies, number as u64)?);
+            progress(number + 1, total);
+            Ok(())
+        };
+        for case in cases {
+            add(&mut films, &Film::open(&case.film)?, None)?;
+        }
+        for copies in film_copies.iter() {
+            for case in cases {
+                let film = Film::open(&case.film)?;
+                (0..copies.count).try_for_each(|_| add(&mut films, &film, Some(copies)))?;
+            }
+        }
+        (0..recipe.template_copies.count)
+            .try_for_each(|_| add(&mut films, &template_film, Some(&recipe.template_copies)))?;
+        Ok(films)
+    }
+
+    /// Number of films, copies not counted: samples `0..count` are the films.
+    pub fn count(&self) -> usize {
+        self.films
+    }
+
+    /// The template's sample.
+    pub fn template(&self) -> usize {
+        self.template
+    }
+
+    /// The samples that are copies of `film`.
+    pub fn copies(&self, film: usize) -> Range<usize> {
+        let first = self.films + film * self.copies_per_film;
+        first..first + self.copies_per_film
+    }
+
+    /// The samples that are copies of the template.
+    pub fn template_copies(&self) -> Range<usize> {
+        self.films * (1 + self.copies_per_film)..self.samples.len()
+    }
+
+    /// The template's landmarks on its own grid, in the set's order.
+    pub fn template_points(&self) -> &[GridPoint] {
+        &self.template_points
+    }
+
+    /// The sample's grey values.
+    pub fn grey(&self, sample: usize) -> ArrayView2<'_, f32> {
+        self.samples[sample].grey.view()
+    }
+
+    /// Where a grid point of a sample's film lies on the sample.
+    pub fn from_film(&self, sample: usize, point: GridPoint) -> GridPoint {
+        self.samples[sample].to_film.inverse().apply(point)
+    }
+
+    /// The taps of some samples as one batch of f32, ready for an embedding graph.
+    ///
+    /// # Errors
+    /// Torch has no memory left.
+    pub fn taps(&self, samples: &[usize]) -> Result<BTreeMap<String, Tensor>, TrainError> {
+        (0..5)
+            .map(|index| {
+                let parts: Vec<&Tensor> = samples.iter().map(|sample| &self.samples[*sample].taps[index]).collect();
+                Ok((tap_name(index + 1), Tensor::f_cat(&parts, 0)?.f_to_kind(Kind::Float)?))
+            })
+            .collect()
+    }
+}
+
+/// Grid cells per film pixel, rows then columns.
+fn scale(film: &Film, grid: GridSize) -> (f64, f64) {
+    (grid.height as f64 / f64::from(film.height()), grid.width as f64 / f64::from(film.width()))
+}
+
+/// The frozen part of the network.
+pub struct Trunk {
+    graph: Graph,
+}
+
+impl Trunk {
+    /// The recipe's trunk.
+    ///
+    /// # Errors
+    /// The recipe describes no possible network.
+    pub fn new(recipe: &Recipe) -> Result<Self, TrainError> {
+        Ok(Self { graph: Architecture::from(recipe).trunk_graph()? })
+    }
+
+    /// The taps of films of one size as one batch, by name. Needs no gradient.
+    ///
+    /// # Errors
+    /// Torch fails.
+    pub fn taps(&self, params: &Params, films: &[Array2<f32>]) -> Result<BTreeMap<String, Tensor>, TrainError> {
+        let _guard = tch::no_grad_guard();
+        let films: Result<Vec<Tensor>, TrainError> =
+            films.iter().map(|film| to_torch(&film.clone().into_dyn())).collect();
+        let batch = Tensor::f_stack(&films?, 0)?.f_unsqueeze(1)?.f_to_device(params.device())?;
+        let taps = interpreter::run(&self.graph, params, &BTreeMap::from([(FILM.to_owned(), batch)]), Mode::Evaluate)?;
+        Ok(self.graph.outputs().iter().map(|(name, _)| name.clone()).zip(taps).collect())
+    }
+
+    fn sample(
+        &self,
+        recipe: &Recipe,
+        params: &Params,
+        film: &Film,
+        grid: GridSize,
+        copies: Option<&Copies>,
+        number: u64,
+    ) -> Result<Sample, TrainError> {
+        let mut rng = ChaCha8Rng::seed_from_u64(recipe.seed);
+        rng.set_stream(number);
+        let (grey, to_film) = match copies {
+            None => (film.to_grid(grid)?, Affine { matrix: [[1.0, 0.0], [0.0, 1.0]], offset: [0.0; 2] }),
+            Some(copies) => {
+                // Copies are made at full resolution, then resized (METHOD.md sec. 2c and 4, item 18).
+                let affine = Affine::random(&copies.affine, (film.height() as usize, film.width() as usize), &mut rng);
+                let copy = Film::from_grey(warp_film(film.grey(), &affine, copies.border))?;
+                let mut grey = copy.to_grid(grid)?;
+                if copies.jitter {
+                    jitter(&mut grey, &recipe.jitter, &mut rng);
+                }
+                (grey, on_grid(&affine, scale(film, grid)))
+            }
+        };
+        let taps = self.taps(params, std::slice::from_ref(&grey))?;
+        let taps = taps.into_values().map(|tap| Ok(tap.f_to_kind(Kind::Half)?)).collect::<Result<_, TrainError>>()?;
+        Ok(Sample { grey, to_film, taps })
+    }
+}
+
+/// A map between pixel indices (0 is a pixel's centre) as a map between continuous grid points (0 is the film's edge).
+fn on_grid(affine: &Affine, (rows, columns): (f64, f64)) -> Affine {
+    let [[a, b], [c, d]] = affine.matrix;
+    let edge = affine.apply((-0.5, -0.5));
+    Affine {
+        matrix: [[a, b * rows / columns], [c * columns / rows, d]],
+        offset: [(edge.0 + 0.5) * rows, (edge.1 + 0.5) * columns],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grid_map_agrees_with_pixel_map() {
+        let pixels = Affine::about_centre(0.2, [1.1, 0.9], [7.0, -3.0], (2400, 1935));
+        let scale = (384.0 / 2400.0, 384.0 / 1935.0);
+        let (row, column) = pixels.apply((1000.0, 500.0));
+        let expected = ((row + 0.5) * scale.0, (column + 0.5) * scale.1);
+        let found = on_grid(&pixels, scale).apply((1000.5 * scale.0, 500.5 * scale.1));
+        assert!((found.0 - expected.0).hypot(found.1 - expected.1) < 1e-9);
+    }
+}

@@ -1,0 +1,177 @@
+//! What a training step may and may not change, and that torch computes what the reference interpreter does.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::collections::BTreeMap;
+
+use ndarray::{Array4, ArrayD, s};
+use onemark_models::checkpoint::Tensors;
+use onemark_models::graph::Graph;
+use onemark_models::init;
+use onemark_models::network::{Architecture, FILM, LEVELS, adapter_prefix, embedding_name, template_vector_name};
+use onemark_models::recipe::{AdapterVariant, Network, Recipe};
+use onemark_models::reference;
+use onemark_trainer::adam::Adam;
+use onemark_trainer::interpreter::{self, Mode};
+use onemark_trainer::loss::{Match, matching_loss};
+use onemark_trainer::params::{Params, from_torch, to_torch, widen};
+use tch::{Device, Tensor};
+
+/// Largest difference of two f32 evaluations of one network that add in different orders, relative to the largest value.
+const FLOAT: f32 = 2e-5;
+
+const LANDMARKS: usize = 3;
+const SIDE: usize = 64;
+
+fn recipe(adapter_channels: usize, adapter_variant: AdapterVariant) -> Recipe {
+    let mut recipe = Recipe::load("phantom").unwrap();
+    recipe.network = Network { size: SIDE, adapter_channels, adapter_variant, ..recipe.network };
+    recipe
+}
+
+/// Trunk, decoder and adapters, untrained; the template vectors of landmark 2 are those of the film's middle.
+fn untrained(recipe: &Recipe, seed: u64) -> Tensors {
+    let architecture = Architecture::from(recipe);
+    let shapes: BTreeMap<_, _> =
+        (1..=LANDMARKS).flat_map(|landmark| architecture.graph(landmark).unwrap().params().clone()).collect();
+    let mut tensors = init::initial(&shapes, seed);
+    let graph = architecture.graph(2).unwrap();
+    let found = torch(&graph, &tensors, recipe.network.size);
+    for level in LEVELS {
+        let middle = recipe.network.size / 2 >> level;
+        let vector = found[&embedding_name(level)].slice(s![0, .., middle, middle]).to_owned();
+        tensors.insert(template_vector_name(2, level), vector.into_dyn());
+    }
+    tensors
+}
+
+/// What torch makes of the film, by output name.
+fn torch(graph: &Graph, tensors: &Tensors, side: usize) -> BTreeMap<String, ArrayD<f32>> {
+    let params = Params::new(tensors, Device::Cpu).unwrap();
+    let found = tch::no_grad(|| interpreter::run(graph, &params, &torch_film(side), Mode::Evaluate)).unwrap();
+    graph
+        .outputs()
+        .iter()
+        .map(|(name, _)| name.clone())
+        .zip(found.iter().map(|value| from_torch(value).unwrap()))
+        .collect()
+}
+
+fn film(side: usize) -> Array4<f32> {
+    Array4::from_shape_fn((1, 1, side, side), |(_, _, i, j)| ((i * 37 + j * 101 + i * j) % 256) as f32 / 255.0)
+}
+
+fn difference(first: &ArrayD<f32>, second: &Array4<f32>) -> f32 {
+    let largest = second.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    first.iter().zip(second).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest
+}
+
+fn torch_film(side: usize) -> BTreeMap<String, Tensor> {
+    BTreeMap::from([(FILM.to_owned(), to_torch(&film(side).into_dyn()).unwrap())])
+}
+
+fn assert_torch_equals_reference(recipe: &Recipe) {
+    let graph = Architecture::from(recipe).graph(2).unwrap();
+    let tensors = untrained(recipe, 5);
+    let side = recipe.network.size;
+    let expected = reference::run(&graph, &tensors, &BTreeMap::from([(FILM.to_owned(), film(side))])).unwrap();
+    for (name, found) in torch(&graph, &tensors, side) {
+        let difference = difference(&found, &expected[&name]);
+        assert!(difference < FLOAT, "{name} of {:?}: {difference}", recipe.network);
+    }
+}
+
+#[test]
+fn torch_equals_reference() {
+    for (channels, variant) in
+        [(0, AdapterVariant::Block), (4, AdapterVariant::Block), (4, AdapterVariant::Convolution)]
+    {
+        assert_torch_equals_reference(&recipe(channels, variant));
+    }
+}
+
+#[test]
+fn paper_size_torch_equals_reference() {
+    assert_torch_equals_reference(&Recipe::load("c-adapter").unwrap());
+}
+
+/// One step on `landmark` (1-based); everything afterwards.
+fn step(recipe: &Recipe, params: &Params, adam: &mut Adam, graph: &Graph) -> Tensors {
+    let trunk = Architecture::from(recipe).trunk_graph().unwrap();
+    let taps = tch::no_grad(|| interpreter::run(&trunk, params, &torch_film(SIDE), Mode::Evaluate)).unwrap();
+    let taps = trunk.outputs().iter().map(|(name, _)| name.clone()).zip(taps).collect();
+    let embeddings = interpreter::run(graph, params, &taps, Mode::Train { freeze_shared: false }).unwrap();
+    let points = [Match { source: (0, (20, 30)), target: (0, (20, 30)), weight: 1.0 }];
+    let losses = matching_loss(&recipe.loss, &embeddings, &embeddings, &points).unwrap();
+    let total = losses.iter().skip(1).fold(losses[0].shallow_clone(), |sum, loss| sum + loss);
+    let trained = params.trained(graph).unwrap();
+    let tensors: Vec<&Tensor> = trained.iter().map(|(_, tensor)| *tensor).collect();
+    let gradients = Tensor::run_backward(&[total], &tensors, false, false);
+    adam.step(&trained, &gradients, 1e-3).unwrap();
+    params.to_tensors().unwrap()
+}
+
+#[test]
+fn step_on_one_landmark_leaves_other_adapters_and_the_trunk_bit_identical() {
+    let recipe = recipe(4, AdapterVariant::Block);
+    let before = untrained(&recipe, 5);
+    let params = Params::new(&before, Device::Cpu).unwrap();
+    let mut adam = Adam::new(recipe.optimiser);
+    let graph = |landmark| Architecture::from(&recipe).embedding_graph(Some(landmark)).unwrap();
+    // Landmark 1 first, so that its moments exist and would move it if anything did.
+    let first = step(&recipe, &params, &mut adam, &graph(1));
+    let second = step(&recipe, &params, &mut adam, &graph(2));
+    for (name, tensor) in &second {
+        let (own, other) =
+            (name.starts_with(&adapter_prefix(2)), name.starts_with("adapter.") || name.starts_with("trunk."));
+        if own && name.ends_with("conv1.weight") {
+            assert_ne!(tensor, &first[name], "{name} did not change");
+        } else if !own && other {
+            assert_eq!(tensor, &first[name], "{name} changed");
+        }
+    }
+    assert_ne!(first["decoder.level4.conv1.weight"], second["decoder.level4.conv1.weight"]);
+    assert_ne!(
+        before[&format!("{}level4.conv1.weight", adapter_prefix(1))],
+        first[&format!("{}level4.conv1.weight", adapter_prefix(1))]
+    );
+}
+
+#[test]
+fn network_with_joined_adapters_computes_what_it_did_without() {
+    let (without, with) = (recipe(0, AdapterVariant::Block), recipe(4, AdapterVariant::Block));
+    let trained = untrained(&without, 5);
+    let wide = widen(trained.clone(), untrained(&with, 6));
+    let run = |recipe: &Recipe, tensors: &Tensors| {
+        let graph = Architecture::from(recipe).graph(2).unwrap();
+        let mut tensors = tensors.clone();
+        for level in 1..=5 {
+            let name = template_vector_name(2, level);
+            tensors.insert(name.clone(), trained[&name].clone());
+        }
+        reference::run(&graph, &tensors, &BTreeMap::from([(FILM.to_owned(), film(SIDE))])).unwrap()
+    };
+    let (before, after) = (run(&without, &trained), run(&with, &wide));
+    for (name, before) in before {
+        assert!(difference(&after[&name].clone().into_dyn(), &before) < FLOAT, "{name}");
+    }
+}
+
+#[test]
+fn adam_takes_the_steps_of_its_definition() {
+    // One parameter 1.0, gradient 0.5, weight decay 0.1: by hand, g = 0.6, both corrected moments are g and g^2.
+    let mut recipe = recipe(0, AdapterVariant::Block);
+    recipe.optimiser.weight_decay = 0.1;
+    let param = Tensor::from_slice(&[1.0f32]);
+    let mut adam = Adam::new(recipe.optimiser);
+    adam.step(&[("p", &param)], &[Tensor::from_slice(&[0.5f32])], 0.01).unwrap();
+    assert!((f64::try_from(&param).unwrap() - 0.99).abs() < f64::from(f32::EPSILON));
+    // Moments survive saving: the second step is the same from memory and from a file.
+    let mut saved = adam.to_tensors().unwrap();
+    let again = Tensor::from_slice(&[f32::try_from(&param).unwrap()]);
+    let mut resumed = Adam::resume(recipe.optimiser, &mut saved, Device::Cpu).unwrap();
+    assert!(saved.is_empty(), "what belongs to the optimiser is taken out");
+    for (adam, param) in [(&mut adam, &param), (&mut resumed, &again)] {
+        adam.step(&[("p", param)], &[Tensor::from_slice(&[-0.25f32])], 0.01).unwrap();
+    }
+    assert_eq!(f32::try_from(&param).unwrap(), f32::try_from(&again).unwrap());
+}
