@@ -9,10 +9,7 @@ use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use ndarray::ArrayD;
-use rand::{Rng as _, SeedableRng as _};
-use rand_chacha::ChaCha8Rng;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
-use sha2::{Digest as _, Sha256};
 
 use crate::recipe::{Recipe, RecipeError};
 
@@ -145,28 +142,6 @@ pub fn check_tensors<'a>(
         }
     }
     Ok(())
-}
-
-/// Tensors for every parameter in `expected`, drawn so that activations neither die nor grow. A tensor's numbers depend on
-/// `seed` and its name alone, so graphs that share parameters share their numbers.
-pub fn random_tensors<'a>(expected: impl IntoIterator<Item = (&'a String, &'a Vec<usize>)>, seed: u64) -> Tensors {
-    let draw = |(name, shape): (&String, &Vec<usize>)| {
-        let mut generator = ChaCha8Rng::seed_from_u64(seed);
-        let digest = Sha256::digest(name);
-        generator.set_stream(digest.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte)));
-        let range = match shape.as_slice() {
-            // He's uniform initialisation: a ReLU follows most convolutions.
-            [_, fan_in @ ..] if fan_in.len() == 3 => {
-                let bound = (6.0 / fan_in.iter().product::<usize>() as f32).sqrt();
-                -bound..bound
-            }
-            // Scales and variances of batch normalisation must be positive.
-            _ if name.ends_with(".running_var") || name.ends_with(".weight") => 0.5..1.5,
-            _ => -0.1..0.1,
-        };
-        (name.clone(), ArrayD::from_shape_simple_fn(shape.as_slice(), || generator.random_range(range.clone())))
-    };
-    expected.into_iter().map(draw).collect()
 }
 
 /// Reads all tensors of a safetensors file as f32, and its metadata.

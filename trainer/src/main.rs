@@ -28,7 +28,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Train a network by a recipe; ends in a checkpoint for `onemark-export`.
-    Train(Train),
+    Run(Training),
     /// Draw synthetic lateral head films with exact landmarks.
     Phantom(Phantom),
     /// List the built-in recipes, or print one.
@@ -39,7 +39,7 @@ enum Command {
 }
 
 #[derive(Args)]
-struct Train {
+struct Training {
     /// A built-in recipe's name or a recipe file; when resuming, the run's own.
     #[arg(long, required_unless_present = "resume")]
     recipe: Option<String>,
@@ -93,7 +93,7 @@ struct Phantom {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Train(train) => train.run(),
+        Command::Run(training) => training.run(),
         Command::Phantom(phantom) => phantom.run(),
         Command::Recipes { name } => recipes(name.as_deref()),
     };
@@ -108,7 +108,7 @@ fn main() -> ExitCode {
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-impl Train {
+impl Training {
     fn run(self) -> Result<()> {
         let started = Instant::now();
         let device = self.device.open()?;
@@ -149,7 +149,7 @@ impl Train {
                 recipe.name,
             ),
             Ending::Interrupted => println!(
-                "interrupted after {minutes:.1} minutes; go on: onemark-train train --resume --data {} --out {}",
+                "interrupted after {minutes:.1} minutes; go on: onemark-train run --resume --data {} --out {}",
                 self.data.display(),
                 self.out.display(),
             ),

@@ -333,7 +333,7 @@ fn decay(phase: &Phase, epoch: usize, progress: f64) -> f64 {
     match phase.decay {
         Decay::None => 1.0,
         Decay::Step { epochs, factor } => factor.powi((epoch / epochs.max(1)) as i32),
-        Decay::Linear { after, floor } if progress > after => 1.0 - (1.0 - floor) * (progress - after) / (1.0 - after),
+        Decay::Linear { after, floor } if progress > after => floor + (1.0 - floor) * (1.0 - progress) / (1.0 - after),
         Decay::Linear { .. } => 1.0,
     }
 }

@@ -14,7 +14,7 @@ use crate::{setup, shell};
 const OUT: &str = "demo-out";
 
 const MAKE_FILMS: &str = "onemark-train phantom --out demo-out/films --count 24 --seed 1";
-const TRAIN: &str = "onemark-train train --recipe phantom --data demo-out/films --out demo-out/run";
+const TRAIN: &str = "onemark-train run --recipe phantom --data demo-out/films --out demo-out/run";
 const EXPORT: &str = "onemark-export demo-out/run/checkpoint.safetensors --out demo-out/phantom.onemark";
 const EVALUATE: &str = "onemark evaluate demo-out/phantom.onemark --data demo-out/films --split test1";
 
@@ -46,7 +46,7 @@ pub fn run() -> Result<()> {
     println!("  demo-out/phantom.onemark    the bundle: what a clinic installs");
     println!("Next, with films of your own, one of them annotated:");
     println!("  cargo xtask setup --weights");
-    println!("  onemark-train train --recipe c-adapter-laptop --data FILMS --template ID --out runs/first");
+    println!("  onemark-train run --recipe c-adapter-laptop --data FILMS --template ID --out runs/first");
     println!("  onemark-export runs/first/checkpoint.safetensors --out first.onemark");
     println!("  onemark detect FILM.png --bundle first.onemark --overlay found.png");
     println!("The programs are in {}", shell::bin_dir()?.display());

@@ -1,0 +1,163 @@
+//! The self-check: a bundle must make of a film what the untouched network makes of it, or it is not written.
+//!
+//! The judge is the reference interpreter on the whole graph as it was trained, before any pass. It is slow, so that
+//! large networks are checked on some landmarks per film, each film on others.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use ndarray::{Array2, Array4, Axis};
+use onemark_models::bundle::{Bundle, GraphEntry, WEIGHTS};
+use onemark_models::checkpoint::Checkpoint;
+use onemark_models::graph::Graph;
+use onemark_models::network::{Architecture, FILM, SCORE};
+use onemark_models::reference;
+use onemark_runtime::backend::{self, Backend, GraphBytes};
+
+use crate::ExportError;
+
+/// Largest difference of an output from the reference, as a share of the output's largest number. Some fifty layers of
+/// f32 sums in another order; measured on random networks, of the paper's size and smaller: 5e-6.
+pub const TOLERANCE: f32 = 1e-4;
+
+/// A score map below this is judged as if this were its largest number: a film that shows nothing of the landmark leaves
+/// cosines near 0, and their product keeps few digits. A landmark that is found scores far above it.
+const SCORE_FLOOR: f32 = 0.01;
+
+/// Work that the reference interpreter may do per film, in multiply-accumulates: it decides how many landmarks are checked.
+const BUDGET: u64 = 100_000_000_000;
+
+/// What was compared.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// The backends that ran the bundle.
+    pub backends: Vec<String>,
+    /// Why a backend did not, where it could not.
+    pub skipped: Vec<String>,
+    /// How many maps were compared, per backend.
+    pub comparisons: usize,
+    /// The largest difference found, in the units of [`TOLERANCE`].
+    pub worst: f32,
+    /// How long it took.
+    pub time: Duration,
+}
+
+type Tensors4 = BTreeMap<String, Array4<f32>>;
+
+/// Runs `bundle` with tract and, where its library is found, ONNX Runtime, on `films` (grids `[size, size]`, in [0, 1]),
+/// and compares score and embeddings with the reference.
+///
+/// # Errors
+/// An output differs by more than [`TOLERANCE`], is missing, or a graph can't be run.
+pub fn check(bundle: &Bundle, checkpoint: &Checkpoint, films: &[(String, Array2<f32>)]) -> Result<Report, ExportError> {
+    let start = Instant::now();
+    let mut report = Report { backends: vec![], skipped: vec![], comparisons: 0, worst: 0.0, time: Duration::ZERO };
+    let mut backends = Vec::new();
+    for name in ["tract", "onnxruntime"] {
+        match backend::open(name) {
+            Ok(backend) => {
+                report.backends.push(name.to_owned());
+                backends.push(backend);
+            }
+            Err(why) => report.skipped.push(format!("{name}: {why}")),
+        }
+    }
+    let architecture = Architecture::from(&checkpoint.recipe);
+    let graphs: Vec<Graph> =
+        (1..=bundle.manifest().heads.len()).map(|number| architecture.graph(number)).collect::<Result<_, _>>()?;
+    for (index, (film, grid)) in films.iter().enumerate() {
+        let input: Tensors4 = [(FILM.to_owned(), grid.clone().insert_axis(Axis(0)).insert_axis(Axis(0)))].into();
+        let landmarks = landmarks(&graphs, index);
+        let mut found: Vec<Found> = Vec::new();
+        for backend in &backends {
+            found.push(run(bundle, backend.as_ref(), &input, &landmarks)?);
+        }
+        for landmark in landmarks {
+            let graph = &graphs[landmark - 1];
+            let expected = reference::run(graph, &checkpoint.tensors, &input)?;
+            for (backend, found) in backends.iter().zip(&found) {
+                for (output, expected) in &expected {
+                    let difference = found
+                        .get(&landmark)
+                        .and_then(|maps| maps.get(output))
+                        .map_or(f32::INFINITY, |map| distance(output, expected, map));
+                    report.comparisons += 1;
+                    report.worst = report.worst.max(difference);
+                    if difference > TOLERANCE {
+                        return Err(ExportError::Differs {
+                            backend: backend.name(),
+                            film: film.clone(),
+                            landmark,
+                            output: output.clone(),
+                            difference,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    report.comparisons /= backends.len().max(1);
+    report.time = start.elapsed();
+    Ok(report)
+}
+
+/// The landmarks to check on the film at `index`: as many as the budget allows, spread evenly, other ones on each film.
+fn landmarks(graphs: &[Graph], index: usize) -> Vec<usize> {
+    let each = graphs.first().map_or(1, Graph::macs).max(1);
+    let count = usize::try_from(BUDGET / each).unwrap_or(usize::MAX).clamp(1, graphs.len().max(1));
+    (0..count).map(|place| (index + place * graphs.len() / count) % graphs.len() + 1).collect()
+}
+
+/// Score and embeddings by landmark.
+type Found = BTreeMap<usize, Tensors4>;
+
+fn run(bundle: &Bundle, backend: &dyn Backend, film: &Tensors4, landmarks: &[usize]) -> Result<Found, ExportError> {
+    let manifest = bundle.manifest();
+    let shared = run_graph(bundle, backend, &manifest.trunk, film)?;
+    let heads = manifest.heads.iter().filter(|head| landmarks.contains(&head.landmark));
+    let maps = heads.map(|head| {
+        // An embedding on which no adapter has a say is made by the trunk.
+        let mut maps = shared.clone();
+        maps.extend(run_graph(bundle, backend, &head.graph, &shared)?);
+        Ok((head.landmark, maps))
+    });
+    maps.collect()
+}
+
+fn run_graph(
+    bundle: &Bundle,
+    backend: &dyn Backend,
+    graph: &GraphEntry,
+    tensors: &Tensors4,
+) -> Result<Tensors4, ExportError> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let bytes = GraphBytes { file: &graph.file, onnx: bundle.bytes(&graph.file)?, weights: bundle.bytes(WEIGHTS)? };
+    let session = backend.open(bytes, threads)?;
+    let wanted = graph.inputs.iter().filter_map(|input| tensors.get_key_value(&input.name));
+    let inputs: Vec<_> = wanted.map(|(name, tensor)| (name.as_str(), tensor.view())).collect();
+    Ok(session.run(&inputs)?.into_iter().collect())
+}
+
+/// Largest difference, as a share of the largest number expected. Anything but a number is infinitely far.
+fn distance(output: &str, expected: &Array4<f32>, found: &Array4<f32>) -> f32 {
+    if expected.shape() != found.shape() {
+        return f32::INFINITY;
+    }
+    let floor = if output == SCORE { SCORE_FLOOR } else { f32::MIN_POSITIVE };
+    let largest = expected.iter().fold(floor, |largest, number| largest.max(number.abs()));
+    let differences = expected.iter().zip(found).map(|(expected, found)| (expected - found).abs());
+    let worst = differences.fold(0.0_f32, |worst, next| if next.is_nan() { f32::INFINITY } else { worst.max(next) });
+    worst / largest
+}
+
+/// A film for every export: soft shapes of many sizes over the whole grey scale, in row-major order, the same every time.
+pub fn synthetic_film(size: usize) -> Array2<f32> {
+    Array2::from_shape_fn((size, size), |(row, column)| {
+        let (y, x) = (row as f32 / size as f32, column as f32 / size as f32);
+        let waves =
+            (7.0 * x + 3.0 * y).sin() + (23.0 * x * y).cos() + (41.0 * (y - x * x)).sin() + (90.0 * x - 60.0 * y).sin();
+        let ring = (-((x - 0.6).hypot(y - 0.4) - 0.25).powi(2) * 400.0).exp();
+        (0.5 + 0.1 * waves + 0.3 * ring).clamp(0.0, 1.0)
+    })
+}

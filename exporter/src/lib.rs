@@ -1,0 +1,158 @@
+//! Compiles a checkpoint into a bundle: [`passes`] rewrite the network's graphs, the result is [packed](pack), and
+//! [checked](check) against the network as it was trained. An export that differs is an error and leaves nothing behind.
+//!
+//! What a network is, and the bundle's format, are in `onemark_models`; running bundles is `onemark_runtime`'s.
+
+pub mod check;
+pub mod explain;
+pub mod module;
+pub mod pack;
+pub mod passes;
+pub mod untrained;
+
+use std::path::PathBuf;
+
+use ndarray::Array2;
+use onemark_models::bundle::{Bundle, BundleError};
+use onemark_models::checkpoint::{Checkpoint, CheckpointError};
+use onemark_models::film::{Film, FilmError};
+use onemark_models::geometry::GridSize;
+use onemark_models::graph::GraphError;
+use onemark_models::landmarks::{LandmarkError, LandmarkSet};
+use onemark_models::recipe::RecipeError;
+use onemark_models::reference::ReferenceError;
+use onemark_runtime::RuntimeError;
+
+use crate::module::Module;
+use crate::passes::PassError;
+
+/// What a bundle says of itself beside what its checkpoint knows.
+#[derive(Clone, Debug)]
+pub struct Labels {
+    /// What it is called in reports.
+    pub name: String,
+    /// What it may be used for.
+    pub intended_use: String,
+    /// The licence of its weights.
+    pub weights_licence: String,
+}
+
+/// A finished bundle, still in memory.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Export {
+    /// The bundle. [`Bundle::write`] puts it on disk.
+    pub bundle: Bundle,
+    /// What the self-check compared.
+    pub check: check::Report,
+}
+
+/// Why an export failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The checkpoint can't be used.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The checkpoint is of a training that has not ended.
+    #[error(
+        "the checkpoint holds no template vectors: they are made when training ends, so let it end and export then"
+    )]
+    NoTemplateVectors,
+    /// The recipe in the checkpoint can't be used.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// The recipe names no known landmark set.
+    #[error(transparent)]
+    Landmarks(#[from] LandmarkError),
+    /// The recipe describes no possible network.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// A film to check with can't be read.
+    #[error(transparent)]
+    Film(#[from] FilmError),
+    /// A pass failed: a mistake in this program, not in the checkpoint.
+    #[error("pass {pass}{}: {source}", after(.before))]
+    Pass {
+        /// The pass.
+        pass: &'static str,
+        /// The passes that ran before.
+        before: Vec<&'static str>,
+        /// What went wrong.
+        source: Box<PassError>,
+    },
+    /// The bundle is refused or can't be written.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The self-check could not run the bundle.
+    #[error("self-check: {0}")]
+    Runtime(#[from] RuntimeError),
+    /// The self-check could not run the network as it was trained.
+    #[error("self-check, reference: {0}")]
+    Reference(#[from] ReferenceError),
+    /// The bundle computes something else than the network as it was trained.
+    #[error(
+        "self-check: with {backend}, {output} of landmark {landmark} on {film} differs from the reference by {difference:.1e} of its \
+         largest number ({:.0e} is allowed): nothing was written",
+        check::TOLERANCE
+    )]
+    Differs {
+        /// What ran the bundle.
+        backend: &'static str,
+        /// The film.
+        film: String,
+        /// The landmark, from 1.
+        landmark: usize,
+        /// The output.
+        output: String,
+        /// The difference, as a share of the output's largest number.
+        difference: f32,
+    },
+}
+
+fn after(before: &[&str]) -> String {
+    if before.is_empty() { String::new() } else { format!(" (after {})", before.join(", ")) }
+}
+
+/// Compiles a checkpoint and checks the result on a synthetic film and on `films`. `observe` sees the module before the
+/// first pass and after each. Nothing is written.
+///
+/// # Errors
+/// The checkpoint does not fit its recipe, a pass fails, or the bundle differs from the network as it was trained.
+///
+/// # Example
+/// ```no_run
+/// use std::path::Path;
+/// use onemark_exporter::{Labels, export};
+/// use onemark_models::checkpoint::Checkpoint;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let checkpoint = Checkpoint::read(Path::new("head.safetensors"))?;
+/// let labels = Labels { name: "head".into(), intended_use: "research".into(), weights_licence: "MIT".into() };
+/// let export = export(&checkpoint, &labels, &[], |_, _| {})?;
+/// export.bundle.write(Path::new("head.onemark"), false)?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn export(
+    checkpoint: &Checkpoint,
+    labels: &Labels,
+    films: &[PathBuf],
+    observe: impl FnMut(&str, &Module),
+) -> Result<Export, ExportError> {
+    let landmarks = LandmarkSet::named(&checkpoint.recipe.landmarks)?;
+    let size = checkpoint.recipe.network.size;
+    let films = grids(films, size)?;
+    let module = passes::run(Module::new(checkpoint, &landmarks)?, observe)?;
+    let bundle = pack::pack(module, checkpoint, landmarks, labels)?;
+    let check = check::check(&bundle, checkpoint, &films)?;
+    Ok(Export { bundle, check })
+}
+
+/// The films to check with, as the trunk sees them.
+fn grids(films: &[PathBuf], size: usize) -> Result<Vec<(String, Array2<f32>)>, FilmError> {
+    let grid = GridSize { height: size, width: size };
+    let open = |path: &PathBuf| Ok((path.display().to_string(), Film::open(path)?.to_grid(grid)?));
+    let synthetic = ("a synthetic film".to_owned(), check::synthetic_film(size));
+    std::iter::once(Ok(synthetic)).chain(films.iter().map(open)).collect()
+}

@@ -1,0 +1,131 @@
+//! `onemark-export`: checkpoint in, bundle out.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::anyhow;
+use clap::Parser;
+use onemark_exporter::explain::{Summary, table};
+use onemark_exporter::module::Module;
+use onemark_exporter::untrained::untrained;
+use onemark_exporter::{Labels, check, export};
+use onemark_models::bundle::Bundle;
+use onemark_models::checkpoint::{Checkpoint, write_whole};
+use onemark_models::recipe::Recipe;
+
+/// Compiles a trained network into a bundle of ONNX graphs, and checks it against the network as it was trained.
+#[derive(Parser)]
+#[command(name = "onemark-export", version)]
+struct Arguments {
+    /// The checkpoint that `onemark-train` wrote (.safetensors)
+    checkpoint: PathBuf,
+    /// CHECKPOINT is a recipe: export its network with random weights, to see what it costs before it is trained
+    #[arg(long)]
+    untrained: bool,
+    /// Where the bundle goes: a new folder
+    #[arg(long, value_name = "BUNDLE")]
+    out: PathBuf,
+    /// Write one stored zip instead of a folder
+    #[arg(long)]
+    archive: bool,
+    /// Replace the bundle that is there
+    #[arg(long)]
+    force: bool,
+    /// Print what each pass does to nodes, parameters, multiply-accumulates and bytes
+    #[arg(long)]
+    explain: bool,
+    /// Write every graph as text after every pass into this folder
+    #[arg(long, value_name = "DIR")]
+    dump_graph: Option<PathBuf>,
+    /// Films to check with, beside the synthetic one
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    check_films: Vec<PathBuf>,
+    /// What the bundle is called in reports [default: the name of BUNDLE]
+    #[arg(long)]
+    name: Option<String>,
+    /// What the bundle may be used for
+    #[arg(long, default_value = "Research only. Not a medical device; not for diagnosis or treatment.")]
+    intended_use: String,
+    /// The licence of the weights
+    #[arg(long, default_value = "Not stated. Ask who trained the network.")]
+    weights_licence: String,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let start = Instant::now();
+    Bundle::check_target(&arguments.out, arguments.force)?;
+    let checkpoint = match arguments.untrained {
+        true => {
+            let recipe = Recipe::load(&arguments.checkpoint.to_string_lossy())?;
+            let seed = recipe.seed;
+            untrained(recipe, seed)?
+        }
+        false => Checkpoint::read(&arguments.checkpoint)?,
+    };
+    let labels = Labels {
+        name: arguments.name.unwrap_or_else(|| stem(&arguments.out)),
+        intended_use: arguments.intended_use,
+        weights_licence: arguments.weights_licence,
+    };
+    let mut summaries = Vec::new();
+    let mut dumped = Ok(());
+    let export = export(&checkpoint, &labels, &arguments.check_films, |pass, module| {
+        summaries.push(Summary::of(pass, module));
+        if let (Some(folder), Ok(())) = (&arguments.dump_graph, &dumped) {
+            dumped = dump(folder, summaries.len() - 1, pass, module);
+        }
+    });
+    if arguments.explain {
+        println!("{}", table(&summaries));
+    }
+    dumped?;
+    let export = export?;
+    if arguments.archive {
+        export.bundle.write_archive(&arguments.out, arguments.force)?;
+    } else {
+        export.bundle.write(&arguments.out, arguments.force)?;
+    }
+    report(&arguments.out, &export, start);
+    Ok(())
+}
+
+fn report(out: &Path, export: &onemark_exporter::Export, start: Instant) {
+    let check::Report { backends, skipped, comparisons, worst, time, .. } = &export.check;
+    let (backends, time) = (backends.join(" and "), time.as_secs_f64());
+    println!(
+        "checked  {comparisons} maps with {backends}: at most {worst:.1e} from the reference ({:.0e} is allowed), {time:.1} s",
+        check::TOLERANCE
+    );
+    for why in skipped {
+        println!("skipped  {why}");
+    }
+    let megabytes = export.bundle.total_bytes() as f64 / 1e6;
+    println!("wrote    {} ({megabytes:.1} MB) in {:.1} s", out.display(), start.elapsed().as_secs_f64());
+    println!("next     onemark detect --bundle {} FILM…", out.display());
+}
+
+/// `head19` of `bundles/head19.onemark/`.
+fn stem(path: &Path) -> String {
+    path.file_stem().map_or_else(|| "bundle".to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+fn dump(folder: &Path, number: usize, pass: &str, module: &Module) -> anyhow::Result<()> {
+    let failed = |path: &Path, why: std::io::Error| anyhow!("{}: {why}", path.display());
+    std::fs::create_dir_all(folder).map_err(|why| failed(folder, why))?;
+    for graph in module.graphs() {
+        let path = folder.join(format!("{number}-{pass}.{}.txt", graph.name()));
+        write_whole(&path, graph.to_string().as_bytes()).map_err(|why| failed(&path, why))?;
+    }
+    Ok(())
+}

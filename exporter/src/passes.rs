@@ -1,0 +1,173 @@
+//! The passes: what each is, in which order they run, and what holds between them. Each pass has a file of its own.
+//!
+//! A pass names the [`Property`]s that it needs and those that it brings about. Both are checked, not believed: before and
+//! after every pass.
+
+mod bake_template;
+mod fold_batch_norm;
+mod hoist_landmark_invariant;
+mod lower_onnx;
+mod onnx;
+mod tie_weights;
+
+use std::fmt;
+
+use onemark_models::graph::{GraphError, Op};
+use onemark_models::network::FILM;
+
+use crate::ExportError;
+use crate::module::Module;
+
+/// The passes, in the order in which they run.
+pub const PASSES: [&dyn Pass; 5] = [
+    &fold_batch_norm::FoldBatchNorm,
+    &hoist_landmark_invariant::HoistLandmarkInvariant,
+    &bake_template::BakeTemplate,
+    &tie_weights::TieWeights,
+    &lower_onnx::LowerOnnx,
+];
+
+/// A step from a trained network to the files of a bundle.
+pub trait Pass: Sync {
+    /// What it is called, in reports and on the command line.
+    fn name(&self) -> &'static str;
+
+    /// What must hold before.
+    fn requires(&self) -> &'static [Property];
+
+    /// What holds after, beside what held before.
+    fn ensures(&self) -> &'static [Property];
+
+    /// Rewrites the module. It computes the same as before, but for rounding.
+    ///
+    /// # Errors
+    /// The module holds what the pass can't handle.
+    fn run(&self, module: Module) -> Result<Module, PassError>;
+}
+
+/// Something that holds for a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Property {
+    /// No graph normalises batches.
+    NoBatchNorm,
+    /// The film goes into the trunk; the heads take what the trunk makes.
+    TrunkAndHeads,
+    /// Every vector that a cosine reads is among the module's constants.
+    TemplateBaked,
+    /// Every parameter has its place in the weights.
+    WeightsLaidOut,
+    /// Every graph is an ONNX file.
+    Lowered,
+}
+
+impl Property {
+    /// What contradicts the property in `module`, if anything does.
+    fn broken_by(self, module: &Module) -> Option<String> {
+        let mut nodes = module.graphs().flat_map(|graph| graph.nodes().map(move |(_, node)| (graph, node)));
+        match self {
+            Self::NoBatchNorm => nodes
+                .find(|(_, node)| node.op == Op::BatchNorm)
+                .map(|(graph, node)| format!("graph {}: {} stands alone", graph.name(), node.name)),
+            Self::TrunkAndHeads => {
+                let made: Vec<_> = module.trunk.outputs().iter().map(|(name, _)| name).collect();
+                let strays =
+                    module.heads.iter().flat_map(|head| head.inputs().map(move |(_, node)| (head, &node.name)));
+                let stray = strays.into_iter().find(|(_, name)| *name == FILM || !made.contains(name));
+                stray.map(|(head, name)| format!("graph {}: the trunk makes no {name}", head.name()))
+            }
+            Self::TemplateBaked => nodes
+                .filter(|(_, node)| node.op == Op::Cosine)
+                .flat_map(|(_, node)| &node.params)
+                .find(|name| !module.constants.contains_key(*name))
+                .map(|name| format!("{name} is no constant")),
+            Self::WeightsLaidOut => module
+                .graphs()
+                .flat_map(|graph| graph.params().keys())
+                .find(|name| !module.weights.as_ref().is_some_and(|weights| weights.spans.contains_key(*name)))
+                .map(|name| format!("{name} has no place")),
+            Self::Lowered => {
+                let (graphs, files) = (module.graphs().count(), module.onnx.len());
+                (graphs != files).then(|| format!("{graphs} graphs, {files} files"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Property {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoBatchNorm => "no graph normalises batches",
+            Self::TrunkAndHeads => "heads take what the trunk makes",
+            Self::TemplateBaked => "template vectors are constants",
+            Self::WeightsLaidOut => "every parameter has its place in the weights",
+            Self::Lowered => "every graph is an ONNX file",
+        })
+    }
+}
+
+/// Why a pass failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PassError {
+    /// A property that the pass needs, or claims to bring about, does not hold.
+    #[error("\"{property}\" does not hold {when}: {why}")]
+    Property {
+        /// The property.
+        property: Property,
+        /// Before or after the pass.
+        when: &'static str,
+        /// What contradicts it.
+        why: String,
+    },
+    /// The rewritten graph is impossible.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// Parts that should be equal in all heads, or under one name, are not.
+    #[error("{what} differs between landmarks: {first} and {second}")]
+    Differs {
+        /// The node or parameter.
+        what: String,
+        /// In one graph.
+        first: String,
+        /// In another.
+        second: String,
+    },
+    /// A parameter has no numbers.
+    #[error("parameter {name} has no numbers")]
+    NoTensor {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// Runs all passes, showing `observe` the module before the first (as `start`) and after each.
+///
+/// # Errors
+/// The first failure, with the passes that came before.
+pub fn run(mut module: Module, mut observe: impl FnMut(&str, &Module)) -> Result<Module, ExportError> {
+    observe("start", &module);
+    for (done, pass) in PASSES.iter().enumerate() {
+        module = checked(*pass, module).map_err(|source| ExportError::Pass {
+            pass: pass.name(),
+            before: PASSES.iter().take(done).map(|pass| pass.name()).collect(),
+            source: Box::new(source),
+        })?;
+        observe(pass.name(), &module);
+    }
+    Ok(module)
+}
+
+fn checked(pass: &dyn Pass, module: Module) -> Result<Module, PassError> {
+    let check = |properties: &[Property], when, module: &Module| {
+        let broken = properties.iter().find_map(|property| Some((*property, property.broken_by(module)?)));
+        broken.map_or(Ok(()), |(property, why)| Err(PassError::Property { property, when, why }))
+    };
+    check(pass.requires(), "before it", &module)?;
+    let module = pass.run(module)?;
+    check(pass.ensures(), "after it", &module)?;
+    Ok(module)
+}
+
+#[cfg(test)]
+pub(crate) mod testing;

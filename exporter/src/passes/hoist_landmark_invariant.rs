@@ -1,0 +1,195 @@
+//! `hoist-landmark-invariant`: whatever depends on no landmark's own parameters moves to the trunk, and runs once per film.
+//!
+//! Whole nodes only. What crosses from trunk to heads keeps its name: that of the network's output if it is one
+//! (`embedding5` of a network without adapters), else its node's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use onemark_models::graph::{Graph, Node, Value};
+
+use super::{Pass, PassError, Property};
+use crate::module::Module;
+
+/// The prefixes of the parameters that a landmark owns.
+const OWN: [&str; 2] = ["adapter.", "template."];
+
+pub(super) struct HoistLandmarkInvariant;
+
+impl Pass for HoistLandmarkInvariant {
+    fn name(&self) -> &'static str {
+        "hoist-landmark-invariant"
+    }
+
+    fn requires(&self) -> &'static [Property] {
+        &[]
+    }
+
+    fn ensures(&self) -> &'static [Property] {
+        &[Property::TrunkAndHeads]
+    }
+
+    fn run(&self, mut module: Module) -> Result<Module, PassError> {
+        let mut trunk = Graph::new(module.trunk.name());
+        // Everything invariant first: heads must agree on it, so it goes in once.
+        let mut hoisted = BTreeMap::new();
+        let mut crossing = BTreeSet::new();
+        for head in &mut module.heads {
+            let split = Split::of(head);
+            split.add_to(&mut trunk, &mut hoisted)?;
+            let (rest, crossed) = split.rest()?;
+            for (name, node) in crossed {
+                if crossing.insert(name.clone()) {
+                    trunk.output(name, hoisted[&node].0)?;
+                }
+            }
+            *head = rest;
+        }
+        module.trunk = trunk.pruned();
+        Ok(module)
+    }
+}
+
+/// A head, and which of its values depend on no landmark.
+struct Split<'a> {
+    graph: &'a Graph,
+    invariant: BTreeSet<Value>,
+}
+
+impl<'a> Split<'a> {
+    fn of(graph: &'a Graph) -> Self {
+        let mut invariant = BTreeSet::new();
+        for (value, node) in graph.nodes() {
+            let owns = node.params.iter().any(|param| OWN.iter().any(|prefix| param.starts_with(prefix)));
+            if !owns && node.inputs.iter().all(|input| invariant.contains(input)) {
+                invariant.insert(value);
+            }
+        }
+        Self { graph, invariant }
+    }
+
+    /// Adds the invariant nodes that `trunk` doesn't have yet, and checks that it has the others as they are here.
+    fn add_to(&self, trunk: &mut Graph, hoisted: &mut BTreeMap<String, (Value, String)>) -> Result<(), PassError> {
+        for (_, node) in self.graph.nodes().filter(|(value, _)| self.invariant.contains(value)) {
+            let text = self.describe(node);
+            match hoisted.get(&node.name) {
+                None => {
+                    let inputs: Vec<Value> =
+                        node.inputs.iter().map(|input| hoisted[&self.graph.node(*input).name].0).collect();
+                    hoisted.insert(node.name.clone(), (trunk.copy(self.graph, node, &inputs)?, text));
+                }
+                Some((_, first)) if *first == text => {}
+                Some((_, first)) => {
+                    return Err(PassError::Differs { what: node.name.clone(), first: first.clone(), second: text });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything about a node but its place in the graph.
+    fn describe(&self, node: &Node) -> String {
+        let inputs: Vec<_> = node.inputs.iter().map(|input| self.graph.node(*input).name.as_str()).collect();
+        let params = node.params.iter().map(|name| (name, self.graph.params().get(name)));
+        format!("{:?} {} {:?} {:?}", node.op, inputs.join(" "), params.collect::<Vec<_>>(), node.shape)
+    }
+
+    /// The head without its invariant nodes; and what it needs of them, or what the caller needs: (name, node's name).
+    fn rest(&self) -> Result<(Graph, Vec<(String, String)>), PassError> {
+        let mut rest = Graph::new(self.graph.name());
+        let mut values: BTreeMap<Value, Value> = BTreeMap::new();
+        let mut crossing = Vec::new();
+        for (value, node) in self.graph.nodes().filter(|(value, _)| !self.invariant.contains(value)) {
+            let mut inputs = Vec::with_capacity(node.inputs.len());
+            for input in &node.inputs {
+                let known = values.get(input).copied();
+                inputs.push(match known {
+                    Some(known) => known,
+                    None => {
+                        let (name, source) = (self.name(*input), self.graph.node(*input));
+                        let new = rest.input(name.clone(), source.shape)?;
+                        crossing.push((name, source.name.clone()));
+                        values.insert(*input, new);
+                        new
+                    }
+                });
+            }
+            values.insert(value, rest.copy(self.graph, node, &inputs)?);
+        }
+        for (name, value) in self.graph.outputs() {
+            if self.invariant.contains(value) {
+                crossing.push((name.clone(), self.graph.node(*value).name.clone()));
+            } else {
+                rest.output(name.clone(), values[value])?;
+            }
+        }
+        Ok((rest, crossing))
+    }
+
+    /// What a value is called where it crosses from the trunk to the heads.
+    fn name(&self, value: Value) -> String {
+        let output = self.graph.outputs().iter().find(|(_, other)| *other == value);
+        output.map_or_else(|| self.graph.node(value).name.clone(), |(name, _)| name.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use onemark_models::graph::Op;
+
+    use super::super::testing::{EXACT, assert_same_results, random_module};
+    use super::*;
+
+    fn head(number: usize) -> Graph {
+        let mut graph = Graph::new(format!("head{number}"));
+        let film = graph.input("film", [1, 1, 4, 4]).unwrap();
+        let a = graph.conv("a", film, 2, (3, 3), 1, true).unwrap();
+        let a = graph.apply("a.relu", Op::Relu, &[a]).unwrap();
+        let own = graph.conv(&format!("adapter.{number:02}.a"), a, 1, (3, 3), 1, true).unwrap();
+        let both = graph.apply("both", Op::Concat, &[a, own]).unwrap();
+        let score = graph.cosine("cosine", both, &format!("template.{number:02}.level1")).unwrap();
+        graph.output("score", score).unwrap();
+        graph.output("shared", a).unwrap();
+        graph
+    }
+
+    #[test]
+    fn before_and_after() {
+        let before = random_module(vec![head(1), head(2)]);
+        let after = HoistLandmarkInvariant.run(before.clone()).unwrap();
+        assert_eq!(
+            after.trunk.to_string(),
+            "\
+graph trunk {
+  %film = input : [1,1,4,4]
+  %a = conv %film <a.weight [2,1,3,3]> <a.bias [2]> : [1,2,4,4]
+  %a.relu = relu %a : [1,2,4,4]
+  return shared = %a.relu
+}
+"
+        );
+        assert_eq!(
+            after.heads[1].to_string(),
+            "\
+graph head2 {
+  %shared = input : [1,2,4,4]
+  %adapter.02.a = conv %shared <adapter.02.a.weight [1,2,3,3]> <adapter.02.a.bias [1]> : [1,1,4,4]
+  %both = concat %shared %adapter.02.a : [1,3,4,4]
+  %cosine = cosine %both <template.02.level1 [3]> : [1,1,4,4]
+  return score = %cosine
+}
+"
+        );
+        assert_same_results(&before, &after, EXACT);
+    }
+
+    #[test]
+    fn heads_that_disagree_are_refused() {
+        let mut other = Graph::new("head2");
+        let film = other.input("film", [1, 1, 4, 4]).unwrap();
+        let a = other.conv("a", film, 2, (1, 1), 1, true).unwrap();
+        other.output("score", a).unwrap();
+        let error = HoistLandmarkInvariant.run(random_module(vec![head(1), other])).unwrap_err();
+        assert!(error.to_string().starts_with("a differs between landmarks"), "{error}");
+    }
+}

@@ -1,0 +1,250 @@
+//! `lower-onnx`: each graph becomes an ONNX file of standard operators (opset 18) that ONNX Runtime and tract both run.
+//! Numbers stay outside, in `weights.bin`; only what fixes a shape or a mode is inside.
+//!
+//! One op, one arm of [`Lowering::node`]. Every ONNX value has the name of the node that makes it, or of the output it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use onemark_models::graph::{COSINE_EPSILON, Corners, Graph, Node, Op, Value};
+use prost::Message as _;
+use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
+
+use super::onnx::{external, floats, indices, integer, integers, model, node, string, value};
+use super::{Pass, PassError, Property};
+use crate::module::{Module, Weights};
+
+pub(super) struct LowerOnnx;
+
+impl Pass for LowerOnnx {
+    fn name(&self) -> &'static str {
+        "lower-onnx"
+    }
+
+    fn requires(&self) -> &'static [Property] {
+        &[Property::NoBatchNorm, Property::TrunkAndHeads, Property::WeightsLaidOut]
+    }
+
+    fn ensures(&self) -> &'static [Property] {
+        &[Property::Lowered]
+    }
+
+    fn run(&self, mut module: Module) -> Result<Module, PassError> {
+        let weights = module.weights.take().unwrap_or_default();
+        let files = module.graphs().map(|graph| Ok(model(lower(graph, &weights)?).encode_to_vec()));
+        module.onnx = files.collect::<Result<_, PassError>>()?;
+        module.weights = Some(weights);
+        Ok(module)
+    }
+}
+
+fn lower(graph: &Graph, weights: &Weights) -> Result<GraphProto, PassError> {
+    let mut names: BTreeMap<Value, &str> = graph.nodes().map(|(value, node)| (value, node.name.as_str())).collect();
+    // A value can have one name: the first output that it is. Further outputs, and inputs handed through, are copies.
+    let mut named: BTreeSet<Value> = graph.inputs().map(|(value, _)| value).collect();
+    let mut copies = Vec::new();
+    for (output, made) in graph.outputs() {
+        if named.insert(*made) {
+            names.insert(*made, output);
+        } else {
+            copies.push((output, *made));
+        }
+    }
+    let mut lowering = Lowering { graph, weights, names, nodes: vec![], tensors: vec![], known: BTreeSet::new() };
+    for (made, node) in graph.nodes() {
+        lowering.node(lowering.names[&made].to_owned().as_str(), node)?;
+    }
+    for (output, made) in copies {
+        lowering.nodes.push(node("Identity", output, &[lowering.names[&made]], vec![]));
+    }
+    Ok(GraphProto {
+        name: graph.name().into(),
+        node: lowering.nodes,
+        initializer: lowering.tensors,
+        input: graph.inputs().map(|(_, node)| value(&node.name, &node.shape)).collect(),
+        output: graph.outputs().iter().map(|(name, made)| value(name, &graph.node(*made).shape)).collect(),
+        ..GraphProto::default()
+    })
+}
+
+struct Lowering<'a> {
+    graph: &'a Graph,
+    weights: &'a Weights,
+    names: BTreeMap<Value, &'a str>,
+    nodes: Vec<NodeProto>,
+    tensors: Vec<TensorProto>,
+    /// Names of `tensors`.
+    known: BTreeSet<String>,
+}
+
+impl Lowering<'_> {
+    /// Adds what makes the value `name` as `source` does.
+    fn node(&mut self, name: &str, source: &Node) -> Result<(), PassError> {
+        let params = source.params.iter().map(String::as_str);
+        let inputs: Vec<&str> = source.inputs.iter().map(|input| self.names[input]).chain(params).collect();
+        let lowered = match source.op {
+            Op::Input => return Ok(()),
+            Op::Conv { dilation, .. } => {
+                let kernel = self.kernel(source)?;
+                let [rows, columns] = kernel.map(|side| side / 2 * dilation);
+                let attributes = vec![
+                    integers("dilations", [dilation; 2]),
+                    integers("kernel_shape", kernel),
+                    integers("pads", [rows, columns, rows, columns]),
+                ];
+                node("Conv", name, &inputs, attributes)
+            }
+            Op::BatchNorm => {
+                let why = format!("graph {}: {} stands alone", self.graph.name(), source.name);
+                return Err(PassError::Property { property: Property::NoBatchNorm, when: "while lowering", why });
+            }
+            Op::Relu => node("Relu", name, &inputs, vec![]),
+            Op::MaxPool => {
+                let attributes = vec![integers("kernel_shape", [2; 2]), integers("strides", [2; 2])];
+                node("MaxPool", name, &inputs, attributes)
+            }
+            Op::Upsample { factor, corners } => {
+                let mode = match corners {
+                    Corners::Aligned => "align_corners",
+                    Corners::HalfPixel => "half_pixel",
+                };
+                let scales = format!("scales.x{factor}");
+                self.add(floats(&scales, &[4], &[1.0, 1.0, factor as f32, factor as f32]));
+                let attributes = vec![string("coordinate_transformation_mode", mode), string("mode", "linear")];
+                // The empty name leaves out the region of interest.
+                node("Resize", name, &[inputs[0], "", &scales], attributes)
+            }
+            Op::Concat => node("Concat", name, &inputs, vec![integer("axis", 1)]),
+            Op::Add => node("Add", name, &inputs, vec![]),
+            Op::Mul => node("Mul", name, &inputs, vec![]),
+            Op::Clamp => {
+                self.add(floats("zero", &[], &[0.0]));
+                self.add(floats("one", &[], &[1.0]));
+                node("Clip", name, &[inputs[0], "zero", "one"], vec![])
+            }
+            Op::Cosine => return self.cosine(name, source, &inputs),
+        };
+        for param in &source.params {
+            let dims = self.graph.params().get(param).cloned().unwrap_or_default();
+            self.add_external(param, &dims)?;
+        }
+        self.nodes.push(lowered);
+        Ok(())
+    }
+
+    /// `<e, v> / (|e| |v| + epsilon)`. The vector's norm is taken in the graph, so that the vector alone can be replaced.
+    fn cosine(&mut self, name: &str, source: &Node, inputs: &[&str]) -> Result<(), PassError> {
+        let [embedding, vector] = inputs else {
+            return Err(PassError::NoTensor { name: source.name.clone() });
+        };
+        // A product with one vector is a 1x1 convolution with one output channel.
+        let channels = self.graph.params().get(*vector).map_or(0, |shape| shape.iter().product());
+        self.add_external(vector, &[1, channels, 1, 1])?;
+        self.add(indices("channels", &[1]));
+        self.add(floats("epsilon", &[], &[COSINE_EPSILON]));
+        let part = |what: &str| format!("{}.{what}", source.name);
+        let [dot, norm, vector_norm, norms, sum] = ["dot", "norm", "vector_norm", "norms", "sum"].map(part);
+        self.nodes.extend([
+            node("Conv", &dot, &[embedding, vector], vec![integers("kernel_shape", [1; 2])]),
+            node("ReduceL2", &norm, &[embedding, "channels"], vec![integer("keepdims", 1)]),
+            node("ReduceL2", &vector_norm, &[vector, "channels"], vec![integer("keepdims", 1)]),
+            node("Mul", &norms, &[&norm, &vector_norm], vec![]),
+            node("Add", &sum, &[&norms, "epsilon"], vec![]),
+            node("Div", name, &[&dot, &sum], vec![]),
+        ]);
+        Ok(())
+    }
+
+    fn kernel(&self, source: &Node) -> Result<[usize; 2], PassError> {
+        let weight = source.params.first().and_then(|name| self.graph.params().get(name));
+        match weight.map(Vec::as_slice) {
+            Some([_, _, rows, columns]) => Ok([*rows, *columns]),
+            _ => Err(PassError::NoTensor { name: source.name.clone() }),
+        }
+    }
+
+    fn add_external(&mut self, name: &str, dims: &[usize]) -> Result<(), PassError> {
+        let span = self.weights.spans.get(name).ok_or_else(|| PassError::NoTensor { name: name.into() })?;
+        self.add(external(name, dims, *span));
+        Ok(())
+    }
+
+    fn add(&mut self, tensor: TensorProto) {
+        if self.known.insert(tensor.name.clone()) {
+            self.tensors.push(tensor);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::bake_template::BakeTemplate;
+    use super::super::testing::random_module;
+    use super::super::tie_weights::TieWeights;
+    use super::*;
+
+    /// One line a node, as the graph's own text form; attributes by value.
+    fn text(graph: &GraphProto) -> String {
+        let line = |node: &NodeProto| {
+            let attributes = node.attribute.iter().map(|attribute| match attribute.ints.as_slice() {
+                [] if attribute.s.is_empty() => format!(" {}={}", attribute.name, attribute.i),
+                [] => format!(" {}={}", attribute.name, String::from_utf8_lossy(&attribute.s)),
+                ints => format!(" {}={ints:?}", attribute.name),
+            });
+            let attributes: String = attributes.collect();
+            format!("{} = {}({}){attributes}\n", node.output[0], node.op_type, node.input.join(", "))
+        };
+        graph.node.iter().map(line).collect()
+    }
+
+    #[test]
+    fn before_and_after() {
+        let mut graph = Graph::new("head");
+        let tap = graph.input("tap", [1, 2, 4, 4]).unwrap();
+        let a = graph.conv("a", tap, 2, (1, 3), 5, true).unwrap();
+        let up = Op::Upsample { factor: 2, corners: Corners::Aligned };
+        let up = graph.apply("up", up, &[a]).unwrap();
+        let down = graph.apply("down", Op::MaxPool, &[up]).unwrap();
+        let cosine = graph.cosine("cosine", down, "template.01.level1").unwrap();
+        let clamp = graph.apply("clamp", Op::Clamp, &[cosine]).unwrap();
+        let up = Op::Upsample { factor: 4, corners: Corners::HalfPixel };
+        let up = graph.apply("map", up, &[clamp]).unwrap();
+        graph.output("score", up).unwrap();
+        graph.output("embedding1", down).unwrap();
+        graph.output("again", down).unwrap();
+        graph.output("a", a).unwrap();
+        graph.output("tap again", tap).unwrap();
+        let module = TieWeights.run(BakeTemplate.run(random_module(vec![graph])).unwrap()).unwrap();
+        let lowered = lower(&module.heads[0], &module.weights.unwrap()).unwrap();
+        assert_eq!(
+            text(&lowered),
+            "\
+a = Conv(tap, a.weight, a.bias) dilations=[5, 5] kernel_shape=[1, 3] pads=[0, 5, 0, 5]
+up = Resize(a, , scales.x2) coordinate_transformation_mode=align_corners mode=linear
+embedding1 = MaxPool(up) kernel_shape=[2, 2] strides=[2, 2]
+cosine.dot = Conv(embedding1, template.01.level1) kernel_shape=[1, 1]
+cosine.norm = ReduceL2(embedding1, channels) keepdims=1
+cosine.vector_norm = ReduceL2(template.01.level1, channels) keepdims=1
+cosine.norms = Mul(cosine.norm, cosine.vector_norm)
+cosine.sum = Add(cosine.norms, epsilon)
+cosine = Div(cosine.dot, cosine.sum)
+clamp = Clip(cosine, zero, one)
+score = Resize(clamp, , scales.x4) coordinate_transformation_mode=half_pixel mode=linear
+again = Identity(embedding1)
+tap again = Identity(tap)
+"
+        );
+        let place =
+            |tensor: &TensorProto| tensor.external_data.iter().map(|e| e.value.clone()).collect::<Vec<_>>().join(" ");
+        let outside: Vec<_> = lowered.initializer.iter().filter(|t| !t.external_data.is_empty()).collect();
+        let outside: Vec<_> = outside.iter().map(|t| format!("{} {:?} {}", t.name, t.dims, place(t))).collect();
+        assert_eq!(
+            outside,
+            [
+                "a.weight [2, 2, 1, 3] weights.bin 64 48",
+                "a.bias [2] weights.bin 0 8",
+                "template.01.level1 [1, 2, 1, 1] weights.bin 128 8"
+            ]
+        );
+    }
+}

@@ -1,0 +1,60 @@
+//! A network that has learnt nothing: what a recipe will cost in a bundle (size, time, parity) before anybody trains it.
+
+use std::collections::BTreeMap;
+
+use ndarray::{Array1, Array4, Axis, s};
+use onemark_models::checkpoint::{Checkpoint, Tensors};
+use onemark_models::init;
+use onemark_models::landmarks::LandmarkSet;
+use onemark_models::network::{Architecture, FILM, LEVELS, embedding_name, template_vector_name};
+use onemark_models::recipe::Recipe;
+use onemark_models::reference;
+
+use crate::ExportError;
+use crate::check::synthetic_film;
+
+/// A checkpoint of `recipe` with random weights. Its template is the synthetic film of the self-check, with landmarks spread
+/// over it; so each head finds its own landmark there, and nothing anywhere else.
+///
+/// # Errors
+/// The recipe describes no possible network.
+pub fn untrained(recipe: Recipe, seed: u64) -> Result<Checkpoint, ExportError> {
+    let landmarks = LandmarkSet::named(&recipe.landmarks)?.len();
+    let architecture = Architecture::from(&recipe);
+    let trunk = architecture.trunk_graph()?;
+    let mut tensors = init::random(trunk.params(), seed);
+    tensors.extend(init::random(&architecture.decoder_params(landmarks)?, seed));
+    let size = recipe.network.size;
+    let film = synthetic_film(size).insert_axis(Axis(0)).insert_axis(Axis(0));
+    let taps = reference::run(&trunk, &tensors, &[(FILM.to_owned(), film)].into())?;
+    let mut vectors = Tensors::new();
+    let mut shared = None;
+    for landmark in 1..=landmarks {
+        let embeddings = match shared.take().filter(|_| recipe.network.adapter_channels == 0) {
+            Some(embeddings) => embeddings,
+            None => {
+                let owner = (recipe.network.adapter_channels > 0).then_some(landmark);
+                reference::run(&architecture.embedding_graph(owner)?, &tensors, &taps)?
+            }
+        };
+        for level in LEVELS {
+            let vector = vector(&embeddings, level, place(landmark, landmarks, size));
+            vectors.insert(template_vector_name(landmark, level), vector.into_dyn());
+        }
+        shared = Some(embeddings);
+    }
+    tensors.extend(vectors);
+    let history = vec![format!("Random weights from seed {seed}. Never trained.")];
+    Ok(Checkpoint { recipe, history, notes: BTreeMap::new(), tensors })
+}
+
+/// Where a landmark lies on the film, in cells (row, column): along a diagonal, away from the border.
+fn place(landmark: usize, landmarks: usize, size: usize) -> (usize, usize) {
+    let along = size * (2 * landmark + 1) / (2 * landmarks + 4);
+    (along, size - 1 - along)
+}
+
+fn vector(embeddings: &BTreeMap<String, Array4<f32>>, level: usize, (row, column): (usize, usize)) -> Array1<f32> {
+    let map = embeddings.get(&embedding_name(level));
+    map.map_or_else(|| Array1::zeros(0), |map| map.slice(s![0, .., row >> level, column >> level]).to_owned())
+}

@@ -1,0 +1,148 @@
+//! Whole exports of small networks, the self-check's teeth, and the paper's network in numbers.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::LazyLock;
+
+use onemark_exporter::explain::Summary;
+use onemark_exporter::module::Module;
+use onemark_exporter::untrained::untrained;
+use onemark_exporter::{Export, ExportError, Labels, check, export, pack, passes};
+use onemark_models::bundle::{Bundle, GraphEntry, WEIGHTS};
+use onemark_models::checkpoint::Checkpoint;
+use onemark_models::init;
+use onemark_models::landmarks::LandmarkSet;
+use onemark_models::network::template_vector_name;
+use onemark_models::recipe::{AdapterVariant, Recipe};
+
+const SEED: u64 = 3;
+/// Score and five embeddings of each of 19 landmarks.
+const MAPS: usize = 19 * 6;
+/// The largest bundle of the paper's network that is accepted (66.5 million numbers are 266 MB).
+const LARGEST_PAPER_BUNDLE: u64 = 290_000_000;
+
+fn small(adapter_channels: usize, adapter_variant: AdapterVariant) -> Checkpoint {
+    let mut recipe = Recipe::load("phantom").unwrap();
+    recipe.trunk.widths = [4, 6, 8, 8, 8];
+    recipe.network.size = 64;
+    recipe.network.decoder = [8, 8, 6, 6];
+    recipe.network.rfb = [8, 8, 6];
+    recipe.network.embedding = 5;
+    recipe.network.adapter_channels = adapter_channels;
+    recipe.network.adapter_variant = adapter_variant;
+    untrained(recipe, SEED).unwrap()
+}
+
+/// What most tests need: a network with adapters, and its bundle.
+static SMALL: LazyLock<(Checkpoint, Bundle)> = LazyLock::new(|| {
+    let checkpoint = small(2, AdapterVariant::Block);
+    let export = exported(&checkpoint);
+    assert_eq!(export.check.comparisons, MAPS);
+    (checkpoint, export.bundle)
+});
+
+fn labels() -> Labels {
+    Labels { name: "small".into(), intended_use: "tests".into(), weights_licence: "none".into() }
+}
+
+fn exported(checkpoint: &Checkpoint) -> Export {
+    export(checkpoint, &labels(), &[], |_, _| {}).unwrap()
+}
+
+#[test]
+fn every_architecture_survives_its_passes() {
+    // Without adapters, embeddings depend on no landmark: the trunk makes them, and heads only compare.
+    for (channels, variant, expected) in [(2, AdapterVariant::Convolution, (0, 5)), (0, AdapterVariant::Block, (5, 0))]
+    {
+        let Export { bundle, check, .. } = exported(&small(channels, variant));
+        assert_eq!(check.comparisons, MAPS);
+        let manifest = bundle.manifest();
+        let embeddings =
+            |graph: &GraphEntry| graph.outputs.iter().filter(|output| output.name.starts_with("embedding")).count();
+        assert_eq!((embeddings(&manifest.trunk), embeddings(&manifest.heads[0].graph)), expected);
+    }
+}
+
+#[test]
+fn an_export_is_reproducible_and_whole_on_disk() {
+    let (checkpoint, bundle) = &*SMALL;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("small.onemark");
+    bundle.write(&path, false).unwrap();
+    let landmarks = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
+    let module = passes::run(Module::new(checkpoint, &landmarks).unwrap(), |_, _| {}).unwrap();
+    let again = pack::pack(module, checkpoint, landmarks, &labels()).unwrap();
+    assert_eq!(Bundle::open(&path).unwrap().manifest(), again.manifest());
+}
+
+#[test]
+fn the_self_check_notices_one_wrong_number() {
+    let (checkpoint, bundle) = &*SMALL;
+    let films = [("film".to_owned(), check::synthetic_film(64))];
+    let name = template_vector_name(7, 3);
+    let span = bundle.manifest().template_vectors[&name];
+    let mut files: BTreeMap<_, _> =
+        bundle.manifest().files.keys().map(|file| (file.clone(), bundle.bytes(file).unwrap().to_vec())).collect();
+    let weights = files.get_mut(WEIGHTS).unwrap();
+    weights[span.offset..span.offset + 4].copy_from_slice(&9.0_f32.to_le_bytes());
+    let harmed = Bundle::new(bundle.manifest().clone(), files).unwrap();
+    match check::check(&harmed, checkpoint, &films).unwrap_err() {
+        ExportError::Differs { landmark: 7, output, .. } => assert_eq!(output, "score"),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn an_unfinished_checkpoint_is_refused_by_what_it_lacks() {
+    let (checkpoint, _) = &*SMALL;
+    let without = |gone: &str| {
+        let mut checkpoint = checkpoint.clone();
+        checkpoint.tensors.retain(|name, _| !name.starts_with(gone));
+        export(&checkpoint, &labels(), &[], |_, _| {}).unwrap_err()
+    };
+    assert!(matches!(without("template."), ExportError::NoTemplateVectors));
+    let error = without("adapter.07.level3.conv1").to_string();
+    assert!(error.contains("adapter.07.level3.conv1.bias"), "{error}");
+}
+
+/// METHOD.md sec. 5b and 5c, C_A = 16, variant A.
+#[test]
+fn the_papers_network_fits() {
+    let recipe = Recipe::load("c-adapter").unwrap();
+    let landmarks = LandmarkSet::named("isbi19").unwrap();
+    let architecture = onemark_models::network::Architecture::from(&recipe);
+    let graphs = (1..=19).map(|number| architecture.graph(number).unwrap());
+    let tensors = graphs.flat_map(|graph| init::random(graph.params(), SEED)).collect();
+    let checkpoint = Checkpoint { recipe, history: vec![], notes: BTreeMap::new(), tensors };
+    let mut summaries = Vec::new();
+    let module = Module::new(&checkpoint, &landmarks).unwrap();
+    let module = passes::run(module, |pass, module| summaries.push(Summary::of(pass, module))).unwrap();
+    let (start, end) = (&summaries[0], &summaries[summaries.len() - 1]);
+    let vectors = 19 * 5 * 64;
+    assert_eq!(start.heads.parameters, 66_452_320 + vectors);
+    let gmac = |macs: u64| (macs as f64 / 1e7).round() / 100.0;
+    assert_eq!(gmac(start.heads.macs), 1658.27);
+    // The trunk gains level 4 and the shared part of level 5's receptive field block.
+    assert_eq!(gmac(end.trunk.macs), 62.73);
+    let bundle = pack::pack(module, &checkpoint, landmarks, &labels()).unwrap();
+    assert!(bundle.total_bytes() <= LARGEST_PAPER_BUNDLE, "{}", bundle.total_bytes());
+}
+
+#[test]
+fn nothing_is_written_when_the_command_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = folder.path().join("cut.safetensors");
+    fs::write(&checkpoint, b"not a checkpoint").unwrap();
+    let command = std::process::Command::new(env!("CARGO_BIN_EXE_onemark-export"))
+        .arg(&checkpoint)
+        .arg("--out")
+        .arg(folder.path().join("small.onemark"))
+        .output()
+        .unwrap();
+    assert!(!command.status.success());
+    let message = String::from_utf8_lossy(&command.stderr).into_owned();
+    assert!(message.contains("cut.safetensors is not a whole safetensors file"), "{message}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}

@@ -1,0 +1,83 @@
+//! tract: pure Rust, part of this program, needs no library.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use ndarray::{Array4, ArrayView4, Ix4};
+use tract_linalg::multithread::Executor;
+use tract_onnx::prelude::*;
+
+use super::{Backend, GraphBytes, Outputs, Session, weights};
+use crate::RuntimeError;
+
+/// tract on the CPU.
+#[derive(Default)]
+pub(super) struct Tract {
+    /// Why `auto` came here.
+    pub(super) instead_of: Option<String>,
+}
+
+impl Backend for Tract {
+    fn name(&self) -> &'static str {
+        "tract"
+    }
+
+    fn about(&self) -> String {
+        let because = self.instead_of.as_ref().map(|why| format!(", because {why}"));
+        format!("tract, built in{}", because.unwrap_or_default())
+    }
+
+    fn open(&self, graph: GraphBytes<'_>, threads: usize) -> Result<Box<dyn Session>, RuntimeError> {
+        let model = weights::inline(graph)?;
+        let main = || model.graph.iter();
+        let is_constant = |name: &str| main().flat_map(|main| &main.initializer).any(|tensor| tensor.name == name);
+        let inputs = main().flat_map(|main| &main.input).map(|input| input.name.clone());
+        let inputs = inputs.filter(|name| !is_constant(name)).collect();
+        let outputs = main().flat_map(|main| &main.output).map(|output| output.name.clone()).collect();
+        let plan = caught(|| {
+            let executor = if threads > 1 { Executor::multithread(threads) } else { Executor::SingleThread };
+            let options = RunOptions { executor: Some(executor), ..RunOptions::default() };
+            let model = tract_onnx::onnx().model_for_proto_model(&model)?.into_optimized()?;
+            model.into_runnable_with_options(&options)
+        });
+        let plan = plan.map_err(|why| RuntimeError::Graph { graph: graph.file.to_owned(), why })?;
+        Ok(Box::new(TractSession { graph: graph.file.to_owned(), inputs, outputs, plan }))
+    }
+}
+
+struct TractSession {
+    graph: String,
+    inputs: Vec<String>,
+    outputs: Vec<String>,
+    plan: Arc<TypedSimplePlan>,
+}
+
+impl Session for TractSession {
+    fn run(&self, inputs: &[(&str, ArrayView4<'_, f32>)]) -> Result<Outputs, RuntimeError> {
+        let run = || {
+            let tensor = |wanted: &String| {
+                let (_, view) = inputs
+                    .iter()
+                    .find(|(name, _)| name == wanted)
+                    .ok_or_else(|| TractError::msg(format!("input {wanted} is missing")))?;
+                Ok(Tensor::from(view.to_owned()).into_tvalue())
+            };
+            let inputs = self.inputs.iter().map(tensor).collect::<TractResult<_>>()?;
+            let outputs = self.plan.run(inputs)?;
+            let array = |(name, value): (&String, TValue)| {
+                let array: Array4<f32> = value.to_plain_array_view::<f32>()?.into_dimensionality::<Ix4>()?.to_owned();
+                Ok((name.clone(), array))
+            };
+            self.outputs.iter().zip(outputs).map(array).collect::<TractResult<Outputs>>()
+        };
+        caught(run).map_err(|why| RuntimeError::Run { graph: self.graph.clone(), backend: "tract", why })
+    }
+}
+
+/// Runs tract, whose rare panics must not reach a host: some malformed graphs and a refused thread pool make it panic.
+fn caught<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|error| format!("{error:#}")),
+        Err(_) => Err("tract gave up on it".into()),
+    }
+}

@@ -1,0 +1,158 @@
+//! `onemark detect`: landmarks on single films.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use onemark_models::bundle::Bundle;
+use onemark_models::film::Film;
+use onemark_runtime::{Detections, Detector, Spacing};
+use serde::Serialize;
+
+use crate::console::{self, RunOptions};
+use crate::overlay;
+
+/// Finds the landmarks on films
+#[derive(Args)]
+pub struct Detect {
+    /// Films: PNG, JPEG, BMP or TIFF
+    #[arg(required = true, value_name = "FILE")]
+    films: Vec<PathBuf>,
+    /// The bundle to run
+    #[arg(long, short)]
+    bundle: PathBuf,
+    #[command(flatten)]
+    options: RunOptions,
+    /// How large the films' pixels are: mm per pixel, or x,y. Without it there are no mm
+    #[arg(long, value_name = "MM|X,Y")]
+    spacing: Option<Spacing>,
+    /// Write the results as JSON to a file, or to standard output instead of the tables with `-`
+    #[arg(long, value_name = "OUT")]
+    json: Option<PathBuf>,
+    /// Draw the landmarks on the films: into a folder, or for one film to a .png file
+    #[arg(long, value_name = "DIR|OUT.png")]
+    overlay: Option<PathBuf>,
+}
+
+/// What happened to one film, as `--json` has it.
+#[derive(Serialize)]
+struct Report<'a> {
+    file: &'a Path,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds: Option<f64>,
+    #[serde(flatten)]
+    detections: Option<Detections>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl Detect {
+    /// Reports a film that can't be read and goes on with the next; then the exit code says so.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let overlays = self.overlay.as_deref().map(|target| overlay_files(target, &self.films)).transpose()?;
+        for output in self.json.iter().chain(overlays.iter().flatten()) {
+            console::check_folder(output)?;
+        }
+        let to_stdout = self.json.as_deref() == Some(Path::new("-"));
+        let detector = self.options.open(&Bundle::open(&self.bundle)?)?;
+        let mut reports = Vec::with_capacity(self.films.len());
+        for (index, file) in self.films.iter().enumerate() {
+            let start = Instant::now();
+            let overlay = overlays.as_ref().and_then(|overlays| overlays.get(index));
+            let result = detect(&detector, file, self.spacing.as_ref(), overlay.map(PathBuf::as_path));
+            let seconds = start.elapsed().as_secs_f64();
+            reports.push(match result {
+                Ok(detections) => {
+                    if !to_stdout {
+                        console::print(format_args!("{}{}\n", Heading(file, &detections), table(&detections)))?;
+                        console::note(format_args!("{seconds:.2} s on {}", detections.backend));
+                    }
+                    Report { file, seconds: Some(seconds), detections: Some(detections), error: None }
+                }
+                Err(error) => {
+                    let error = console::explain(&error);
+                    console::note(format_args!("error: {error}"));
+                    Report { file, seconds: None, detections: None, error: Some(error) }
+                }
+            });
+        }
+        if let Some(path) = &self.json {
+            console::write_json(path, &reports)?;
+        }
+        let failed = reports.iter().filter(|report| report.error.is_some()).count();
+        if failed > 0 {
+            console::note(format_args!("{failed} of {} films failed", reports.len()));
+        }
+        Ok(if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}
+
+fn detect(
+    detector: &Detector,
+    file: &Path,
+    spacing: Option<&Spacing>,
+    overlay: Option<&Path>,
+) -> anyhow::Result<Detections> {
+    let film = Film::open(file)?;
+    let mut detections = detector.detect(&film).with_context(|| file.display().to_string())?;
+    if let Some(spacing) = spacing {
+        detections = detections.with_spacing(spacing.clone());
+    }
+    if let Some(path) = overlay {
+        let found: Vec<_> = detections.landmarks.iter().map(|landmark| landmark.position).collect();
+        overlay::write(path, &overlay::draw(&film, &found, &[]))?;
+    }
+    Ok(detections)
+}
+
+/// Where each film's overlay goes; no two films to the same place.
+fn overlay_files(target: &Path, films: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    if target.extension() == Some(OsStr::new("png")) {
+        let [_] = films else { bail!("{} is one file, but there are {} films", target.display(), films.len()) };
+        return Ok(vec![target.to_owned()]);
+    }
+    let mut files: Vec<PathBuf> = Vec::with_capacity(films.len());
+    for film in films {
+        let name = film.file_stem().with_context(|| format!("{} is no file", film.display()))?;
+        let file = target.join(name).with_added_extension("png");
+        if let Some((_, other)) = files.iter().zip(films).find(|(taken, other)| **taken == file && *other != film) {
+            bail!("{} and {} would both be drawn to {}", other.display(), film.display(), file.display());
+        }
+        files.push(file);
+    }
+    fs::create_dir_all(target).with_context(|| format!("making the folder {}", target.display()))?;
+    Ok(files)
+}
+
+struct Heading<'a>(&'a Path, &'a Detections);
+
+impl std::fmt::Display for Heading<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self(file, Detections { film, spacing, .. }) = self;
+        write!(f, "{}: {}x{} px, ", file.display(), film.width, film.height)?;
+        match spacing {
+            Some(Spacing { mm_per_px: [x, y], source }) => writeln!(f, "{x} x {y} mm per px by {source}"),
+            None => writeln!(f, "in pixels only: no spacing is stated (--spacing)"),
+        }
+    }
+}
+
+fn table(detections: &Detections) -> String {
+    let mut header = vec!["#", "landmark", "x px", "y px"];
+    if detections.spacing.is_some() {
+        header.extend(["x mm", "y mm"]);
+    }
+    header.push("score");
+    let mut rows: Vec<Vec<String>> = vec![header.into_iter().map(str::to_owned).collect()];
+    rows.extend(detections.landmarks.iter().map(|landmark| {
+        let places = [landmark.position.x, landmark.position.y].map(|px| format!("{px:.1}"));
+        let mm = landmark.mm.iter().flat_map(|mm| [mm.x, mm.y]).map(|mm| format!("{mm:.2}"));
+        let start = [landmark.number.to_string(), landmark.title.clone()];
+        start.into_iter().chain(places).chain(mm).chain([format!("{:.3}", landmark.score)]).collect()
+    }));
+    console::table(&rows, &[1])
+}

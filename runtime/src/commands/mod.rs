@@ -1,0 +1,8 @@
+//! One file per command.
+
+pub mod detect;
+pub mod doctor;
+pub mod evaluate;
+pub mod external;
+mod films;
+pub mod inspect;

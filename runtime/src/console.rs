@@ -1,0 +1,110 @@
+//! What the commands share in talking to people: options, printing that never panics, files that are never half written.
+
+use std::fmt::{Arguments, Display};
+use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use clap::builder::PossibleValue;
+use onemark_models::bundle::Bundle;
+use onemark_models::checkpoint::write_whole;
+use onemark_runtime::backend::BACKENDS;
+use onemark_runtime::{Decoding, Detector, Options};
+
+/// How to run a bundle, the same for all commands that do.
+#[derive(Args)]
+pub struct RunOptions {
+    /// What runs the networks
+    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = backend_names())]
+    backend: String,
+    /// How many threads to use [default: one per core]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// Give the centre of the best cell, as the paper does, instead of refining within it
+    #[arg(long)]
+    argmax: bool,
+}
+
+impl RunOptions {
+    /// Opens the bundle's graphs and says what runs them.
+    pub fn open(&self, bundle: &Bundle) -> anyhow::Result<Detector> {
+        let (backend, threads, decoding) = (self.backend.clone(), self.threads, self.decoding());
+        let detector = Detector::new(bundle, Options { backend, threads, decoding })?;
+        note(format_args!("{}: {}", detector.bundle().name, detector.backend().about()));
+        Ok(detector)
+    }
+
+    /// How score maps become points.
+    pub fn decoding(&self) -> Decoding {
+        if self.argmax { Decoding::Argmax } else { Decoding::Subpixel }
+    }
+}
+
+/// The values of `--backend`: the table's names with its descriptions.
+pub fn backend_names() -> Vec<PossibleValue> {
+    BACKENDS.iter().map(|choice| PossibleValue::new(choice.name).help(choice.about)).collect()
+}
+
+/// Writes to standard output; a closed pipe is an error, not a panic.
+pub fn print(text: impl Display) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    write!(out, "{text}").and_then(|()| out.flush()).context("standard output")
+}
+
+/// Says something beside the results. Where nobody listens, nothing is lost.
+pub fn note(text: Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Whether an error only means that the reader of our output left.
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// An error and its causes in one line; many of our errors already say theirs, which is then not said twice.
+pub fn explain(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| match cause.to_string() {
+        cause if said.contains(&cause) => said,
+        cause if said.is_empty() => cause,
+        cause => format!("{said}: {cause}"),
+    })
+}
+
+/// Refuses a place for an output before the work is done that would be lost for want of it.
+pub fn check_folder(path: &Path) -> anyhow::Result<()> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            bail!("can't write {}: there is no folder {}", path.display(), folder.display())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes JSON to a file, whole or not at all, or to standard output where the path is `-`.
+pub fn write_json(path: &Path, value: &impl serde::Serialize) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    if path == Path::new("-") { print(text) } else { write_file(path, text.as_bytes()) }
+}
+
+/// Writes a file, whole or not at all.
+pub fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    write_whole(path, bytes).with_context(|| format!("writing {}", path.display()))
+}
+
+/// Rows of cells as aligned columns: those in `left` to the left, the others to the right.
+pub fn table(rows: &[Vec<String>], left: &[usize]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let cells = |column: usize| rows.iter().filter_map(move |row| row.get(column));
+    let widths: Vec<usize> =
+        (0..columns).map(|column| cells(column).map(|cell| cell.chars().count()).max().unwrap_or_default()).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
+            if left.contains(&column) { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        });
+        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
+}

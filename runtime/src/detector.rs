@@ -1,0 +1,196 @@
+//! The detector: a bundle's graphs, opened once, run on film after film.
+//!
+//! The trunk runs once per film with all threads, then the heads side by side on one thread each: landmarks are
+//! independent. How a graph is run is the [`backend`](crate::backend)'s, how a map becomes a point is `decode.rs`'s.
+
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use ndarray::{ArrayView2, ArrayView4, Axis};
+use onemark_models::bundle::{Bundle, GraphEntry, WEIGHTS};
+use onemark_models::film::Film;
+use onemark_models::geometry::{GridMap, GridSize};
+use onemark_models::landmarks::Landmark;
+use onemark_models::network::SCORE;
+use onemark_models::yaml;
+use sha2::{Digest as _, Sha256};
+
+use crate::backend::{self, Backend, GraphBytes, Outputs, Session};
+use crate::decode::{self, Decoding, Peak};
+use crate::{BundleId, Detection, Detections, FilmSize, RuntimeError};
+
+/// How a bundle is to be run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A name from [`backend::BACKENDS`].
+    pub backend: String,
+    /// How many threads to use; `None` means as many as there are cores.
+    pub threads: Option<NonZeroUsize>,
+    /// How a score map becomes a point.
+    pub decoding: Decoding,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { backend: "auto".into(), threads: None, decoding: Decoding::default() }
+    }
+}
+
+/// An opened bundle. Its answers do not depend on the number of threads, nor on who else is asking.
+pub struct Detector {
+    bundle: BundleId,
+    backend: Box<dyn Backend>,
+    threads: usize,
+    decoding: Decoding,
+    grid: GridSize,
+    trunk: Graph,
+    heads: Vec<(Landmark, Graph)>,
+}
+
+/// A graph and the names that the manifest gives its tensors.
+struct Graph {
+    entry: GraphEntry,
+    session: Box<dyn Session>,
+}
+
+impl Detector {
+    /// Opens a bundle: all its files are verified before a graph is parsed.
+    ///
+    /// # Errors
+    /// The bundle is refused, or the backend can't run here or not run these graphs.
+    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, RuntimeError> {
+        Self::new(&Bundle::open(path)?, options)
+    }
+
+    /// The same for a bundle already in memory.
+    ///
+    /// # Errors
+    /// As [`Detector::open`].
+    pub fn new(bundle: &Bundle, options: Options) -> Result<Self, RuntimeError> {
+        let backend = backend::open(&options.backend)?;
+        let threads = options.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let manifest = bundle.manifest();
+        let weights: &Arc<[u8]> = bundle.bytes(WEIGHTS)?;
+        let open = |entry: &GraphEntry, threads| {
+            let graph = GraphBytes { file: &entry.file, onnx: bundle.bytes(&entry.file)?, weights };
+            Ok(Graph { entry: entry.clone(), session: backend.open(graph, threads)? })
+        };
+        let trunk = open(&manifest.trunk, threads)?;
+        let heads = in_parallel(threads, &manifest.heads, |head| open(&head.graph, 1))?;
+        let landmarks = manifest.landmark_set.landmarks.iter().cloned();
+        let digest = Sha256::digest(yaml::write(manifest).map_err(onemark_models::bundle::BundleError::from)?);
+        Ok(Self {
+            bundle: BundleId {
+                name: manifest.name.clone(),
+                sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            },
+            threads,
+            decoding: options.decoding,
+            grid: GridSize::new(manifest.input.size, manifest.input.size),
+            trunk,
+            heads: landmarks.zip(heads).collect(),
+            backend,
+        })
+    }
+
+    /// The bundle that was opened.
+    pub fn bundle(&self) -> &BundleId {
+        &self.bundle
+    }
+
+    /// The backend that runs it.
+    pub fn backend(&self) -> &dyn Backend {
+        self.backend.as_ref()
+    }
+
+    /// The grid that films are resized to.
+    pub fn grid(&self) -> GridSize {
+        self.grid
+    }
+
+    /// Finds all landmarks of the bundle on a film.
+    ///
+    /// # Errors
+    /// The backend fails, or gives scores that are no numbers: then there is no position, and none is made up.
+    pub fn detect(&self, film: &Film) -> Result<Detections, RuntimeError> {
+        let map = GridMap::new((film.width(), film.height()), self.grid);
+        let cells = film.to_grid(self.grid)?.insert_axis(Axis(0)).insert_axis(Axis(0));
+        let name = self.trunk.entry.inputs.first().map_or("", |input| &input.name);
+        let shared = self.trunk.session.run(&[(name, cells.view())])?;
+        let landmarks = in_parallel(self.threads, &self.heads, |(landmark, head)| {
+            let Peak { cell, at, score } = self.peak(head, &shared)?;
+            Ok(Detection {
+                number: landmark.number,
+                name: landmark.name.clone(),
+                title: landmark.title.clone(),
+                cell,
+                position: map.to_film_at(at.0, at.1),
+                mm: None,
+                score: score.clamp(0.0, 1.0),
+            })
+        });
+        Ok(Detections {
+            bundle: self.bundle.clone(),
+            backend: self.backend.name(),
+            film: FilmSize { width: film.width(), height: film.height() },
+            spacing: None,
+            landmarks: landmarks?,
+        })
+    }
+
+    fn peak(&self, head: &Graph, shared: &Outputs) -> Result<Peak, RuntimeError> {
+        let wanted = |name: &str| head.entry.inputs.iter().any(|input| input.name == name);
+        let inputs: Vec<(&str, ArrayView4<'_, f32>)> =
+            shared.iter().filter(|(name, _)| wanted(name)).map(|(name, array)| (name.as_str(), array.view())).collect();
+        let outputs = head.session.run(&inputs)?;
+        let score = outputs.iter().find(|(name, _)| name == SCORE).map(|(_, score)| score);
+        let unexpected = |found: String| RuntimeError::Output {
+            graph: head.entry.file.clone(),
+            tensor: SCORE.into(),
+            expected: format!("[1, 1, {}, {}] of numbers", self.grid.height, self.grid.width),
+            found,
+        };
+        let score = score.ok_or_else(|| unexpected("nothing".into()))?;
+        if score.shape() != [1, 1, self.grid.height, self.grid.width] {
+            return Err(unexpected(format!("{:?}", score.shape())));
+        }
+        let map: ArrayView2<'_, f32> = score.index_axis(Axis(0), 0).index_axis_move(Axis(0), 0);
+        decode::peak(map, self.decoding).ok_or_else(|| unexpected("scores that are no numbers".into()))
+    }
+}
+
+/// Does `work` on every item, on up to `threads` threads; results come in the items' order, errors the first of them.
+fn in_parallel<I: Sync, T: Send>(
+    threads: usize,
+    items: &[I],
+    work: impl Fn(&I) -> Result<T, RuntimeError> + Sync,
+) -> Result<Vec<T>, RuntimeError> {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            match items.get(index) {
+                Some(item) => done.push((index, work(item))),
+                None => return done,
+            }
+        }
+    };
+    let mut done = thread::scope(|scope| {
+        // A thread that the system refuses is done without: the others take its share.
+        let helpers =
+            (1..threads.min(items.len())).filter_map(|_| thread::Builder::new().spawn_scoped(scope, worker).ok());
+        let helpers: Vec<_> = helpers.collect();
+        let mut done = worker();
+        for helper in helpers {
+            done.extend(helper.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        done
+    });
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
+}

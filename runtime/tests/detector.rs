@@ -1,0 +1,211 @@
+//! The detector on a bundle small enough to reason about: its trunk copies the film, landmark 1 is the brightest spot, and
+//! landmark 2 is one cell to the left of it.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::thread;
+
+use image::{GrayImage, Luma};
+use onemark_models::bundle::{
+    Bundle, Decoding as Rule, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Span, TensorEntry, WEIGHTS,
+};
+use onemark_models::film::Film;
+use onemark_models::geometry::Point;
+use onemark_models::landmarks::{Landmark, LandmarkSet};
+use onemark_models::network::{LEVELS, SCORE, template_vector_name};
+use onemark_runtime::backend::{self, BACKENDS};
+use onemark_runtime::{Decoding, Detector, Options, RuntimeError, Spacing};
+use prost::Message as _;
+use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
+use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
+    TensorShapeProto, TypeProto, ValueInfoProto, attribute_proto, type_proto,
+};
+
+const SIZE: usize = 24;
+const FILM: (u32, u32) = (96, 60);
+/// Film px per cell of the grid.
+const SCALE: (f64, f64) = (4.0, 2.5);
+const SPOT: Point = Point::new(33.0, 41.5);
+
+/// 8-bit grey and the resize move a wide spot's peak by less than this.
+const REFINED_PX: f64 = 0.25;
+/// A few roundings of doubles.
+const ROUNDING_PX: f64 = 1e-9;
+
+/// Names of all backends that work here; tract always does.
+fn backends() -> impl Iterator<Item = &'static str> {
+    BACKENDS.iter().map(|choice| choice.name).filter(|name| backend::check(name).is_ok())
+}
+
+fn film() -> Film {
+    let bright = |x: u32, y: u32| {
+        let (dx, dy) = (f64::from(x) + 0.5 - SPOT.x, f64::from(y) + 0.5 - SPOT.y);
+        Luma([(250.0 * (-(dx * dx + dy * dy) / 200.0).exp()).round() as u8])
+    };
+    Film::from_grey(GrayImage::from_fn(FILM.0, FILM.1, bright)).unwrap()
+}
+
+fn detector(bundle: &Bundle, backend: &str, threads: usize, decoding: Decoding) -> Detector {
+    let options = Options { backend: backend.into(), threads: NonZeroUsize::new(threads), decoding };
+    Detector::new(bundle, options).unwrap()
+}
+
+#[test]
+fn landmarks_are_found_where_they_are() {
+    for backend in backends() {
+        let found = detector(&bundle(1.0), backend, 2, Decoding::Subpixel).detect(&film()).unwrap();
+        let [first, second] = [&found.landmarks[0], &found.landmarks[1]];
+        assert_eq!((first.number, first.name.as_str(), first.cell), (1, "spot", (16, 8)), "{backend}");
+        assert!(first.position.distance(SPOT, [1.0, 1.0]) < REFINED_PX, "{backend}: {:?}", first.position);
+        let expected = Point::new(first.position.x - SCALE.0, first.position.y);
+        assert!(second.position.distance(expected, [1.0, 1.0]) < ROUNDING_PX, "{backend}: {:?}", second.position);
+        assert!((0.9..=1.0).contains(&first.score) && first.mm.is_none(), "{backend}: {first:?}");
+
+        let spacing: Spacing = "0.1,0.2".parse().unwrap();
+        let mm = found.clone().with_spacing(spacing).landmarks[0].mm.unwrap();
+        assert_eq!((mm.x, mm.y), (first.position.x * 0.1, first.position.y * 0.2));
+
+        let argmax = detector(&bundle(1.0), backend, 2, Decoding::Argmax).detect(&film()).unwrap();
+        assert_eq!(argmax.landmarks[0].position, Point::new(8.5 * SCALE.0, 16.5 * SCALE.1), "{backend}");
+    }
+}
+
+#[test]
+fn the_answer_depends_neither_on_threads_nor_on_company() {
+    let (bundle, film) = (bundle(1.0), film());
+    for backend in backends() {
+        let alone = detector(&bundle, backend, 1, Decoding::Subpixel).detect(&film).unwrap();
+        let busy = detector(&bundle, backend, 5, Decoding::Subpixel);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| assert_eq!(busy.detect(&film).unwrap(), alone, "{backend}"));
+            }
+        });
+    }
+}
+
+#[test]
+fn scores_that_are_no_numbers_give_no_landmark() {
+    for backend in backends() {
+        let error = detector(&bundle(f32::NAN), backend, 1, Decoding::Subpixel).detect(&film()).unwrap_err();
+        assert!(matches!(&error, RuntimeError::Output { graph, .. } if graph == "landmark-01-spot.onnx"), "{error}");
+    }
+}
+
+#[test]
+fn the_digest_is_that_of_the_manifest_on_disk() {
+    use sha2::{Digest as _, Sha256};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spot.onemark");
+    bundle(1.0).write(&path, false).unwrap();
+    let manifest = std::fs::read(path.join("manifest.yaml")).unwrap();
+    let digest: String = Sha256::digest(manifest).iter().map(|byte| format!("{byte:02x}")).collect();
+    let detector = Detector::open(&path, Options { backend: "tract".into(), ..Options::default() }).unwrap();
+    assert_eq!(detector.bundle().sha256, digest);
+}
+
+/// A bundle whose landmark 1 has this weight at its kernel's centre.
+fn bundle(weight: f32) -> Bundle {
+    // Two 3x3 kernels: the cell itself, and its neighbour to the right.
+    let mut weights = [0.0_f32; 18];
+    (weights[4], weights[9 + 5]) = (weight, 1.0);
+    let weights: Vec<u8> = weights.iter().flat_map(|weight| weight.to_le_bytes()).collect();
+
+    let tensor = |name: &str| TensorEntry { name: name.into(), shape: [1, 1, SIZE, SIZE] };
+    let graph = |file: &str, input: &str, output: &str| GraphEntry {
+        file: file.into(),
+        inputs: vec![tensor(input)],
+        outputs: vec![tensor(output)],
+    };
+    let names = ["spot", "left"];
+    let landmarks = (1..).zip(names).map(|(number, name)| Landmark {
+        number,
+        name: name.into(),
+        title: name.into(),
+        definition: "Where it is.".into(),
+    });
+    let head = |number: usize| format!("landmark-{number:02}-{}.onnx", names[number - 1]);
+    let vectors = (1..=2).flat_map(|landmark| LEVELS.map(|level| template_vector_name(landmark, level)));
+    let mut files =
+        BTreeMap::from([(WEIGHTS.to_owned(), weights), ("trunk.onnx".to_owned(), onnx(relu(), None, "film", "copy"))]);
+    for number in 1..=2 {
+        files.insert(head(number), onnx(convolution(), Some((number - 1) * 36), "copy", SCORE));
+    }
+    let manifest = Manifest {
+        format: FORMAT,
+        name: "spot".into(),
+        made_by: "a test".into(),
+        landmark_set: LandmarkSet {
+            id: "spot2".into(),
+            name: "A spot and its neighbour".into(),
+            source: "a test".into(),
+            landmarks: landmarks.collect(),
+        },
+        input: Input { size: SIZE, preprocessing: "resized".into() },
+        trunk: graph("trunk.onnx", "film", "copy"),
+        heads: (1..=2).map(|landmark| HeadEntry { landmark, graph: graph(&head(landmark), "copy", SCORE) }).collect(),
+        template_vectors: vectors.map(|name| (name, Span { offset: 0, length: 4 })).collect(),
+        decoding: Rule::Argmax,
+        recipe: String::new(),
+        history: Vec::new(),
+        intended_use: "tests".into(),
+        weights_licence: "none".into(),
+        files: BTreeMap::new(),
+    };
+    Bundle::new(manifest, files).unwrap()
+}
+
+fn relu() -> NodeProto {
+    NodeProto { op_type: "Relu".into(), ..NodeProto::default() }
+}
+
+fn convolution() -> NodeProto {
+    let pads = AttributeProto {
+        name: "pads".into(),
+        r#type: attribute_proto::AttributeType::Ints as i32,
+        ints: vec![1; 4],
+        ..AttributeProto::default()
+    };
+    NodeProto { op_type: "Conv".into(), attribute: vec![pads], ..NodeProto::default() }
+}
+
+/// A graph of one node, with a 3x3 kernel at an offset of the weights if it takes one.
+fn onnx(node: NodeProto, kernel: Option<usize>, input: &str, output: &str) -> Vec<u8> {
+    let value = |name: &str| {
+        let side =
+            |side: usize| Dimension { value: Some(dimension::Value::DimValue(side as i64)), ..Dimension::default() };
+        let shape = TensorShapeProto { dim: [1, 1, SIZE, SIZE].map(side).into() };
+        let tensor = type_proto::Tensor { elem_type: DataType::Float as i32, shape: Some(shape) };
+        let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() };
+        ValueInfoProto { name: name.into(), r#type: Some(r#type), ..ValueInfoProto::default() }
+    };
+    let kernel = kernel.map(|offset| TensorProto {
+        name: "kernel".into(),
+        dims: vec![1, 1, 3, 3],
+        data_type: DataType::Float as i32,
+        data_location: Some(DataLocation::External as i32),
+        external_data: [("location", WEIGHTS.to_owned()), ("offset", offset.to_string()), ("length", "36".to_owned())]
+            .map(|(key, value)| StringStringEntryProto { key: key.into(), value })
+            .into(),
+        ..TensorProto::default()
+    });
+    let names = std::iter::once(input.to_owned()).chain(kernel.iter().map(|kernel| kernel.name.clone()));
+    let graph = GraphProto {
+        name: "test".into(),
+        node: vec![NodeProto { input: names.collect(), output: vec![output.into()], ..node }],
+        initializer: kernel.into_iter().collect(),
+        input: vec![value(input)],
+        output: vec![value(output)],
+        ..GraphProto::default()
+    };
+    ModelProto {
+        ir_version: 8,
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 18 }],
+        graph: Some(graph),
+        ..ModelProto::default()
+    }
+    .encode_to_vec()
+}
