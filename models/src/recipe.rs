@@ -5,11 +5,12 @@
 
 use std::path::Path;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use crate::landmarks::LandmarkSet;
+use self::check::{fraction, multiple_of_32, positive, positive_each};
 use crate::yaml::{self, YamlError};
+
+mod check;
 
 /// The recipes that are built in, by name.
 pub const BUILT_IN: [(&str, &str); 3] = [
@@ -417,92 +418,4 @@ impl Recipe {
     pub fn to_yaml(&self) -> Result<String, YamlError> {
         yaml::write(self)
     }
-
-    fn impossible(&self) -> Option<(&'static str, String)> {
-        if let Err(error) = LandmarkSet::named(&self.landmarks) {
-            return Some(("landmarks", error.to_string()));
-        }
-        let rule = |broken: bool, key, why: &str| broken.then(|| (key, why.to_owned()));
-        let patch = self.pairs.patch.as_ref();
-        let film = self.pairs.film.as_ref();
-        let steps_given = self.phases.iter().all(|phase| phase.steps.is_some_and(|steps| steps > 0));
-        let adapters = self.phases.iter().map(|phase| phase.adapters);
-        let rejoin = adapters.clone().zip(adapters.clone().skip(1)).any(|(first, second)| first && !second);
-        rule(patch.is_some() == film.is_some(), "pairs", "exactly one of `patch` and `film` must be given")
-            .or_else(|| rule(self.phases.is_empty(), "phases", "there must be at least one"))
-            .or_else(|| {
-                rule(film.is_some() && !steps_given, "phases.steps", "film pairs need steps, at least 1 an epoch")
-            })
-            .or_else(|| {
-                let none = self.phases.iter().all(|phase| phase.steps.is_none());
-                rule(
-                    patch.is_some() && !none,
-                    "phases.steps",
-                    "with patch pairs the data decide the steps: leave it out",
-                )
-            })
-            .or_else(|| rule(rejoin, "phases.adapters", "once adapters take part they can't leave"))
-            .or_else(|| {
-                let last = self.phases.last().is_some_and(|phase| phase.adapters);
-                let (with, without) = (self.network.adapter_channels > 0, self.network.adapter_channels == 0);
-                rule(
-                    with && !last || without && last,
-                    "phases.adapters",
-                    "must end true with adapter channels, false without",
-                )
-            })
-            .or_else(|| {
-                let bad =
-                    patch.is_some_and(|patch| patch.size > self.network.size || 2 * patch.centre_shift >= patch.size);
-                rule(bad, "pairs.patch", "the crop must fit into the film and its centre shift into the crop")
-            })
-            .or_else(|| {
-                let bad = self.template_vectors.source == TemplateSource::Patch && patch.is_none();
-                rule(
-                    bad,
-                    "template_vectors.source",
-                    "`patch` needs `pairs.patch`, which names the crop's size: use `film`",
-                )
-            })
-            .or_else(|| {
-                let bad = self.template_vectors.copies > self.template_copies.count;
-                rule(bad, "template_vectors.copies", "there are fewer template copies (`template_copies.count`)")
-            })
-            .or_else(|| {
-                let bad = film.is_some_and(|film| film.film_copies.count == 0 || self.template_copies.count < 2);
-                rule(bad, "pairs.film", "needs at least one copy of each film and two of the template")
-            })
-            .or_else(|| {
-                let bad = self.phases.iter().any(|phase| !(phase.learning_rate > 0.0 && phase.learning_rate < 1.0));
-                rule(bad, "phases.learning_rate", "must lie between 0 and 1")
-            })
-    }
-}
-
-fn checked<'de, D, T>(value: D, good: impl Fn(&T) -> bool, rule: &str) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + std::fmt::Debug,
-{
-    let value = T::deserialize(value)?;
-    if good(&value) { Ok(value) } else { Err(D::Error::custom(format!("{value:?} is impossible: {rule}"))) }
-}
-
-fn positive<'de, D: Deserializer<'de>>(value: D) -> Result<usize, D::Error> {
-    checked(value, |value| *value > 0, "must be at least 1")
-}
-
-fn positive_each<'de, D: Deserializer<'de>, const N: usize>(value: D) -> Result<[usize; N], D::Error>
-where
-    [usize; N]: Deserialize<'de>,
-{
-    checked(value, |values: &[usize; N]| values.iter().all(|value| *value > 0), "each must be at least 1")
-}
-
-fn multiple_of_32<'de, D: Deserializer<'de>>(value: D) -> Result<usize, D::Error> {
-    checked(value, |value| *value > 0 && value % 32 == 0, "must be a multiple of 32, because level 5 has stride 32")
-}
-
-fn fraction<'de, D: Deserializer<'de>>(value: D) -> Result<f64, D::Error> {
-    checked(value, |value| (0.0..1.0).contains(value), "must lie in [0, 1)")
 }

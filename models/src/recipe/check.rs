@@ -1,0 +1,100 @@
+//! Which recipes are possible: values one by one while they are read, so that errors know their line, and values together
+//! afterwards.
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use super::{Recipe, TemplateSource};
+use crate::landmarks::LandmarkSet;
+
+impl Recipe {
+    /// The first key whose value is impossible beside the others', and why.
+    pub(super) fn impossible(&self) -> Option<(&'static str, String)> {
+        if let Err(error) = LandmarkSet::named(&self.landmarks) {
+            return Some(("landmarks", error.to_string()));
+        }
+        let (patch, film) = (self.pairs.patch.as_ref(), self.pairs.film.as_ref());
+        let (network, phases) = (&self.network, &self.phases);
+        let steps = |good: fn(Option<usize>) -> bool| phases.iter().all(|phase| good(phase.steps));
+        let adapters = || phases.iter().map(|phase| phase.adapters);
+        let has_channels = network.adapter_channels > 0;
+        let rules = [
+            (patch.is_some() == film.is_some(), "pairs", "exactly one of `patch` and `film` must be given"),
+            (phases.is_empty(), "phases", "there must be at least one"),
+            (
+                film.is_some() && !steps(|steps| steps.is_some_and(|steps| steps > 0)),
+                "phases.steps",
+                "film pairs need steps, at least 1 an epoch",
+            ),
+            (
+                patch.is_some() && !steps(|steps| steps.is_none()),
+                "phases.steps",
+                "with patch pairs the data decide the steps: leave it out",
+            ),
+            (
+                adapters().zip(adapters().skip(1)).any(|(first, second)| first && !second),
+                "phases.adapters",
+                "once adapters take part they can't leave",
+            ),
+            (
+                adapters().next_back() != Some(has_channels),
+                "phases.adapters",
+                "must end true with adapter channels, false without",
+            ),
+            (
+                phases.iter().any(|phase| !(phase.learning_rate > 0.0 && phase.learning_rate < 1.0)),
+                "phases.learning_rate",
+                "must lie between 0 and 1",
+            ),
+            (
+                patch.is_some_and(|patch| patch.size > network.size || 2 * patch.centre_shift >= patch.size),
+                "pairs.patch",
+                "the crop must fit into the film and its centre shift into the crop",
+            ),
+            (
+                film.is_some_and(|film| film.film_copies.count == 0 || self.template_copies.count < 2),
+                "pairs.film",
+                "needs at least one copy of each film and two of the template",
+            ),
+            (
+                self.template_vectors.source == TemplateSource::Patch && patch.is_none(),
+                "template_vectors.source",
+                "`patch` needs `pairs.patch`, which names the crop's size: use `film`",
+            ),
+            (
+                self.template_vectors.copies > self.template_copies.count,
+                "template_vectors.copies",
+                "there are fewer template copies (`template_copies.count`)",
+            ),
+        ];
+        rules.into_iter().find(|(broken, ..)| *broken).map(|(_, key, why)| (key, why.to_owned()))
+    }
+}
+
+fn checked<'de, D, T>(value: D, good: impl Fn(&T) -> bool, rule: &str) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + std::fmt::Debug,
+{
+    let value = T::deserialize(value)?;
+    if good(&value) { Ok(value) } else { Err(D::Error::custom(format!("{value:?} is impossible: {rule}"))) }
+}
+
+pub(super) fn positive<'de, D: Deserializer<'de>>(value: D) -> Result<usize, D::Error> {
+    checked(value, |value| *value > 0, "must be at least 1")
+}
+
+pub(super) fn positive_each<'de, D: Deserializer<'de>, const N: usize>(value: D) -> Result<[usize; N], D::Error>
+where
+    [usize; N]: Deserialize<'de>,
+{
+    checked(value, |values: &[usize; N]| values.iter().all(|value| *value > 0), "each must be at least 1")
+}
+
+pub(super) fn multiple_of_32<'de, D: Deserializer<'de>>(value: D) -> Result<usize, D::Error> {
+    checked(value, |value| *value > 0 && value % 32 == 0, "must be a multiple of 32, because level 5 has stride 32")
+}
+
+pub(super) fn fraction<'de, D: Deserializer<'de>>(value: D) -> Result<f64, D::Error> {
+    checked(value, |value| (0.0..1.0).contains(value), "must lie in [0, 1)")
+}

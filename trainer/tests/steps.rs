@@ -1,0 +1,120 @@
+//! What steps are drawn: points that mark the same place on both sides of a pair, and the same draws whenever asked.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::path::Path;
+
+use image::{GrayImage, Luma};
+use ndarray::ArrayView2;
+use onemark_models::dataset::Case;
+use onemark_models::geometry::Point;
+use onemark_models::init;
+use onemark_models::network::Architecture;
+use onemark_models::recipe::{PatchPairs, Recipe};
+use onemark_trainer::films::Films;
+use onemark_trainer::loss::Cell;
+use onemark_trainer::params::Params;
+use onemark_trainer::steps::{Place, Sampler, Stage};
+use tch::Device;
+
+/// A blob's brightest cell may be off by what rotation, resizing and rounding shift it.
+const NEAR: f64 = 2.0;
+
+/// Where the films show a bright blob, px: the template's only landmark.
+const BLOB: Point = Point { x: 170.0, y: 140.0 };
+
+/// Black but for one soft blob, whose place on other films is off by `shift`.
+fn film(folder: &Path, id: &str, shift: f64) -> Case {
+    let grey = GrayImage::from_fn(300, 360, |x, y| {
+        let (dx, dy) = (f64::from(x) + 0.5 - BLOB.x - shift, f64::from(y) + 0.5 - BLOB.y);
+        Luma([(20.0 + 100.0 * (-(dx * dx + dy * dy) / 128.0).exp()) as u8])
+    });
+    let path = folder.join(format!("{id}.png"));
+    grey.save(&path).unwrap();
+    Case { id: id.into(), film: path, points: Some(vec![BLOB]), spacing: None, doctors: None }
+}
+
+fn films(recipe: &Recipe, folder: &Path) -> Films {
+    let cases = [film(folder, "001", 0.0), film(folder, "002", 20.0)];
+    let trunk = init::initial(Architecture::from(recipe).trunk_graph().unwrap().params(), recipe.seed);
+    Films::prepare(recipe, &cases, &Params::new(&trunk, Device::Cpu).unwrap(), |_, _| ()).unwrap()
+}
+
+fn film_pairs() -> Recipe {
+    let mut recipe = Recipe::load("phantom").unwrap();
+    recipe.network.size = 96;
+    recipe.template_copies.count = 4;
+    recipe.phases[0].steps = Some(6);
+    recipe
+}
+
+fn patch_pairs() -> Recipe {
+    let mut recipe = film_pairs();
+    recipe.pairs.film = None;
+    recipe.pairs.patch = Some(PatchPairs { size: 64, degrees: 20.0, centre_shift: 6, repeats: 1, batch: 2 });
+    recipe.phases.iter_mut().for_each(|phase| phase.steps = None);
+    recipe
+}
+
+fn brightest(film: ArrayView2<f32>) -> Cell {
+    let best = film.indexed_iter().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
+    (best.0 as i64, best.1 as i64)
+}
+
+fn assert_near(cell: Cell, film: ArrayView2<f32>) {
+    let blob = brightest(film);
+    let distance = ((cell.0 - blob.0) as f64).hypot((cell.1 - blob.1) as f64);
+    assert!(distance <= NEAR, "{cell:?} is not where the film shows the landmark, {blob:?}");
+}
+
+#[test]
+fn patches_and_their_films_show_the_landmark_where_the_match_says() {
+    let (recipe, folder) = (patch_pairs(), tempfile::tempdir().unwrap());
+    let films = films(&recipe, folder.path());
+    let sampler = Sampler::new(&recipe, &films);
+    let place = Place::default();
+    let plans = sampler.epoch(place);
+    // One landmark: two batches of the four copies of the template, then one of the two films.
+    let stages: Vec<Stage> = plans.iter().map(|plan| plan.stage).collect();
+    assert_eq!(stages, [Stage::Template, Stage::Template, Stage::Pseudo]);
+    for (step, plan) in plans.iter().enumerate().take(2) {
+        let step = sampler.draw(Place { step, ..place }, plan, None).unwrap();
+        assert_eq!(step.patches.len(), 2);
+        for point in &step.matches {
+            assert_near(point.target.1, films.grey(step.samples[point.target.0]));
+            assert_near(point.source.1, step.patches[point.source.0].view());
+        }
+    }
+}
+
+#[test]
+fn copies_show_the_landmark_where_the_match_says() {
+    let (recipe, folder) = (film_pairs(), tempfile::tempdir().unwrap());
+    let films = films(&recipe, folder.path());
+    let sampler = Sampler::new(&recipe, &films);
+    // True labels: the blob of the second film is 20 px to the right, of 300 px on 96 cells.
+    let (template, right) = (films.template_points()[0], 20.0 * 96.0 / 300.0);
+    let labels = vec![vec![template], vec![(template.0, template.1 + right)]];
+    for (step, plan) in sampler.epoch(Place::default()).iter().enumerate() {
+        let step = sampler.draw(Place { step, ..Place::default() }, plan, Some(&labels)).unwrap();
+        let [first, .., last] = step.matches.as_slice() else { panic!("a step without points") };
+        // The first match is the landmark itself on two copies of the template; the last, on the template and a film.
+        for (side, cell) in [first.source, first.target, last.source, last.target] {
+            assert_near(cell, films.grey(step.samples[side]));
+        }
+    }
+}
+
+#[test]
+fn draws_depend_on_seed_and_place_only() {
+    let (recipe, folder) = (film_pairs(), tempfile::tempdir().unwrap());
+    let films = films(&recipe, folder.path());
+    let draw = |recipe: &Recipe, step: usize| {
+        let sampler = Sampler::new(recipe, &films);
+        let place = Place { step, ..Place::default() };
+        sampler.draw(place, &sampler.epoch(place)[0], None).unwrap().matches
+    };
+    assert_eq!(draw(&recipe, 3), draw(&recipe, 3));
+    assert_ne!(draw(&recipe, 3), draw(&recipe, 4));
+    let other = Recipe { seed: recipe.seed + 1, ..recipe.clone() };
+    assert_ne!(draw(&recipe, 3), draw(&other, 3));
+}
