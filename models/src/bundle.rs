@@ -228,7 +228,8 @@ impl Bundle {
                 file.write_all(&bytes)?;
                 file.sync_all()
             });
-            written.map_err(io(&path))?;
+            // The place that was asked for means something to people, the temporary one does not.
+            written.map_err(io(&target.join(name)))?;
         }
         sync_folder(folder.path()).map_err(io(folder.path()))?;
         // A folder that holds files can't be renamed over, so the old bundle steps aside; it is deleted only at the end.

@@ -363,7 +363,7 @@ pub enum RecipeError {
         source: std::io::Error,
     },
     /// The text is not a recipe.
-    #[error("recipe {0}")]
+    #[error(transparent)]
     Yaml(#[from] YamlError),
     /// Values that are possible alone but not together.
     #[error("recipe {origin}: {key}: {why}")]
@@ -404,7 +404,7 @@ impl Recipe {
     /// # Errors
     /// Unknown keys, wrong types, impossible values.
     pub fn parse(origin: &str, text: &str) -> Result<Self, RecipeError> {
-        let recipe: Self = yaml::read(origin, text)?;
+        let recipe: Self = yaml::read(&format!("recipe {origin}"), text)?;
         match recipe.impossible() {
             Some((key, why)) => Err(RecipeError::Impossible { origin: origin.to_owned(), key, why }),
             None => Ok(recipe),

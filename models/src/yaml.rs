@@ -4,20 +4,26 @@ use serde::de::DeserializeOwned;
 
 /// Why a YAML text was refused.
 #[derive(Debug, thiserror::Error)]
-#[error("{origin}{}: {message}{}", at(.line), hint(.suggestion))]
+#[error("{origin}{}: {message}{}{}", at(.line), quoted(.text), hint(.suggestion))]
 pub struct YamlError {
     /// Where the text came from: a path or the name of a built-in file.
     pub origin: String,
     /// 1-based line, where known.
     pub line: Option<usize>,
-    /// What is wrong, naming the key.
+    /// What is wrong.
     pub message: String,
+    /// That line, which names the key.
+    pub text: Option<String>,
     /// The nearest valid spelling of an unknown word.
     pub suggestion: Option<String>,
 }
 
 fn at(line: &Option<usize>) -> String {
     line.map_or(String::new(), |line| format!(":{line}"))
+}
+
+fn quoted(text: &Option<String>) -> String {
+    text.as_ref().map_or(String::new(), |text| format!(" (`{text}`)"))
 }
 
 fn hint(suggestion: &Option<String>) -> String {
@@ -31,9 +37,11 @@ fn hint(suggestion: &Option<String>) -> String {
 pub fn read<T: DeserializeOwned>(origin: &str, text: &str) -> Result<T, YamlError> {
     serde_yaml::from_str(text).map_err(|error| {
         let message = error.to_string();
+        let line = error.location().map(|place| place.line());
         YamlError {
             origin: origin.to_owned(),
-            line: error.location().map(|place| place.line()),
+            line,
+            text: line.and_then(|line| text.lines().nth(line - 1)).map(|line| line.trim().to_owned()),
             suggestion: unknown_word(&message),
             message,
         }
@@ -48,6 +56,7 @@ pub fn write<T: serde::Serialize>(value: &T) -> Result<String, YamlError> {
     serde_yaml::to_string(value).map_err(|error| YamlError {
         origin: "writing YAML".into(),
         line: None,
+        text: None,
         message: error.to_string(),
         suggestion: None,
     })

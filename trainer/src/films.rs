@@ -45,6 +45,15 @@ pub struct Films {
 }
 
 impl Films {
+    /// Reads every film once, so that what is wrong with one is known before anything is computed or written.
+    ///
+    /// # Errors
+    /// As [`Films::prepare`].
+    pub fn check(recipe: &Recipe, cases: &[Case]) -> Result<(), TrainError> {
+        find_template(recipe, cases)?;
+        cases.iter().try_for_each(|case| Film::open(&case.film).map(drop)).map_err(TrainError::from)
+    }
+
     /// Reads `cases`, makes the recipe's copies and runs the trunk on all of them. `progress` is told how many of how many are
     /// done.
     ///
@@ -56,12 +65,7 @@ impl Films {
         params: &Params,
         mut progress: impl FnMut(usize, usize),
     ) -> Result<Self, TrainError> {
-        let template = cases.iter().position(|case| case.id == recipe.template);
-        let no_template = || TrainError::NoTemplate { id: recipe.template.clone() };
-        let template = template.ok_or_else(no_template)?;
-        let points = cases[template].points.clone().ok_or_else(no_template)?;
-        let template_film = Film::open(&cases[template].film)?;
-        cases[template].check_inside(template_film.width(), template_film.height())?;
+        let (template, template_film, points) = find_template(recipe, cases)?;
 
         let grid = GridSize { height: recipe.network.size, width: recipe.network.size };
         let scale = scale(&template_film, grid);
@@ -144,6 +148,17 @@ impl Films {
             })
             .collect()
     }
+}
+
+/// The recipe's template: its place among the cases, its film and its landmarks.
+fn find_template<'a>(recipe: &Recipe, cases: &'a [Case]) -> Result<(usize, Film, &'a [Point]), TrainError> {
+    let no_template = || TrainError::NoTemplate { id: recipe.template.clone() };
+    let (index, case) =
+        cases.iter().enumerate().find(|(_, case)| case.id == recipe.template).ok_or_else(no_template)?;
+    let points = case.points.as_deref().ok_or_else(no_template)?;
+    let film = Film::open(&case.film)?;
+    case.check_inside(film.width(), film.height())?;
+    Ok((index, film, points))
 }
 
 /// Grid cells per film pixel, rows then columns.

@@ -76,6 +76,7 @@ impl Run<'_> {
         if self.checkpoint_path().exists() {
             return Err(TrainError::RunExists { folder: self.folder.clone() });
         }
+        Films::check(self.recipe, self.cases)?;
         let log = RunLog::open(&self.folder, None)?;
         let recipe = self.recipe.to_yaml().map_err(RecipeError::from)?;
         let path = self.folder.join("recipe.yaml");

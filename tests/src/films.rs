@@ -1,0 +1,53 @@
+//! Small made-up films in the layout of ISBI 2015: enough to be read, nothing to be found on them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use image::{GrayImage, Luma};
+
+/// Width and height, px.
+const FILM: (u32, u32) = (97, 120);
+/// Landmarks of every annotation.
+const LANDMARKS: u32 = 19;
+
+/// A folder of films and annotations.
+#[derive(Clone, Debug)]
+pub struct Films {
+    /// The folder.
+    pub root: PathBuf,
+}
+
+impl Films {
+    /// A film's file.
+    pub fn film(&self, id: &str) -> PathBuf {
+        let folder = if id < "151" { "TrainingData" } else { "Test1Data" };
+        self.root.join("RawImage").join(folder).join(format!("{id}.png"))
+    }
+
+    /// A film's annotation by one of the two doctors, `senior` or `junior`.
+    pub fn annotation(&self, doctor: &str, id: &str) -> PathBuf {
+        self.root.join("AnnotationsByMD").join(format!("400_{doctor}")).join(format!("{id}.txt"))
+    }
+}
+
+/// Writes films 001, 002 (training) and 151 (test) with annotations of both doctors to `root`.
+///
+/// # Panics
+/// They can't be written.
+pub fn small_films(root: &Path) -> Films {
+    let films = Films { root: root.to_owned() };
+    for (number, id) in (1_u32..).zip(["001", "002", "151"]) {
+        let film = films.film(id);
+        fs::create_dir_all(film.parent().unwrap()).unwrap();
+        let grey = |x, y| Luma([(x * (number + 1) + y * y * number / 16) as u8]);
+        GrayImage::from_fn(FILM.0, FILM.1, grey).save(&film).unwrap();
+        let points = (0..LANDMARKS).map(|landmark| format!("{},{}\n", 9 + 4 * landmark, 110 - 5 * landmark + number));
+        let points: String = points.collect();
+        for doctor in ["senior", "junior"] {
+            let annotation = films.annotation(doctor, id);
+            fs::create_dir_all(annotation.parent().unwrap()).unwrap();
+            fs::write(annotation, &points).unwrap();
+        }
+    }
+    films
+}

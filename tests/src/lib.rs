@@ -1,0 +1,67 @@
+//! What the tests of the whole share: tolerances by name, small networks, films nobody owns, running the binaries.
+//!
+//! The tests themselves are in tests/, one file per subject; independent implementations in Python are in peers/.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod films;
+mod program;
+
+use ndarray::Array4;
+use onemark_models::recipe::{AdapterVariant, Recipe};
+
+pub use films::{Films, small_films};
+pub use program::{Outcome, Program, backends};
+
+/// How near two computations of the same thing must come: the largest difference as a share of the largest number expected.
+/// A test names one of these; it never holds a number of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tolerance {
+    /// The same bits.
+    Exact,
+    /// One or two roundings of f32.
+    Rounding,
+    /// A whole network in f32, sums in another order.
+    Close,
+}
+
+impl Tolerance {
+    fn share(self) -> f32 {
+        match self {
+            Self::Exact => 0.0,
+            Self::Rounding => 1e-6,
+            Self::Close => 2e-4,
+        }
+    }
+}
+
+/// Fails, naming `what`, unless `found` is `expected` within the tolerance. What is no number is never near.
+///
+/// # Panics
+/// They differ by more, or in shape.
+#[track_caller]
+pub fn assert_close(expected: &Array4<f32>, found: &Array4<f32>, tolerance: Tolerance, what: &str) {
+    assert_eq!(expected.shape(), found.shape(), "{what}");
+    let largest = expected.iter().fold(0.0_f32, |largest, number| largest.max(number.abs()));
+    for (place, expected) in expected.indexed_iter() {
+        let (found, allowed) = (found[place], tolerance.share() * largest);
+        let difference = (expected - found).abs();
+        assert!(difference <= allowed, "{what} at {place:?}: {found} instead of {expected} (allowed: {allowed:.1e})");
+    }
+}
+
+/// The phantom recipe with a network so small that the reference interpreter takes milliseconds.
+///
+/// # Panics
+/// The built-in recipe is broken.
+pub fn tiny_recipe(adapter_channels: usize, adapter_variant: AdapterVariant) -> Recipe {
+    let mut recipe = Recipe::load("phantom").unwrap();
+    recipe.trunk.widths = [4, 6, 8, 8, 8];
+    recipe.network.size = 64;
+    recipe.network.decoder = [8, 8, 6, 6];
+    recipe.network.rfb = [8, 8, 6];
+    recipe.network.embedding = 5;
+    recipe.network.adapter_channels = adapter_channels;
+    recipe.network.adapter_variant = adapter_variant;
+    recipe.phases.retain(|phase| adapter_channels > 0 || !phase.adapters);
+    recipe
+}

@@ -1,0 +1,107 @@
+//! What can be run here: the three binaries, as a user would run them, and the backends.
+
+use std::env;
+use std::path::{Path, PathBuf, absolute};
+use std::process::{Command, Output, Stdio};
+
+/// Where the binaries are; `cargo xtask test` sets it.
+const BIN_DIR: &str = "ONEMARK_BIN_DIR";
+
+/// One of the binaries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// `onemark`
+    Runtime,
+    /// `onemark-export`
+    Export,
+    /// `onemark-train`
+    Train,
+}
+
+/// What a run of a binary came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Whether it says it succeeded.
+    pub success: bool,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Program {
+    /// Whether it can be run here. Only the trainer may be missing, for want of libtorch, and only where no `cargo xtask
+    /// test` has promised it: then this says so, and the test that asks is to pass over.
+    pub fn is_here(self) -> bool {
+        let here = self != Self::Train || env::var_os(BIN_DIR).is_some() || self.path().is_file();
+        if !here {
+            eprintln!("skipped: {} is not built; `cargo xtask test` builds and tests it", self.name());
+        }
+        here
+    }
+
+    /// The command that runs it in `folder` with the words of `line`, its output piped.
+    ///
+    /// # Panics
+    /// It isn't there.
+    pub fn command(self, folder: &Path, line: &str) -> Command {
+        let path = self.path();
+        assert!(path.is_file(), "there is no {}: run `cargo xtask test`, which builds it first", path.display());
+        let mut command = Command::new(path);
+        command.current_dir(folder).args(line.split(' '));
+        // Nobody else's work on this machine should make a test slow: threads that wait must not spin.
+        command.env("OMP_WAIT_POLICY", "passive");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs it in `folder` with the words of `line`; that must succeed.
+    ///
+    /// # Panics
+    /// It isn't there, or fails.
+    #[track_caller]
+    pub fn succeed(self, folder: &Path, line: &str) -> Outcome {
+        let outcome = Outcome::from(self.command(folder, line).output().unwrap());
+        assert!(outcome.success, "{} {line}: {}{}", self.name(), outcome.stdout, outcome.stderr);
+        outcome
+    }
+
+    /// What a user types.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Runtime => "onemark",
+            Self::Export => "onemark-export",
+            Self::Train => "onemark-train",
+        }
+    }
+
+    /// In the folder that was set, or else where cargo puts binaries when it puts this test where it is.
+    fn path(self) -> PathBuf {
+        let beside = || env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
+        let folder = env::var_os(BIN_DIR).map_or_else(beside, PathBuf::from);
+        absolute(folder.join(self.name()).with_extension(env::consts::EXE_EXTENSION)).unwrap()
+    }
+}
+
+impl From<Output> for Outcome {
+    fn from(output: Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { success: output.status.success(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+}
+
+/// The backends that must agree on this machine's CPU. ONNX Runtime may be missing, but not where `cargo xtask test` has set
+/// it up.
+///
+/// # Panics
+/// It is missing there.
+pub fn backends() -> Vec<&'static str> {
+    match onemark_runtime::backend::library() {
+        Ok(_) => vec!["onnxruntime", "tract"],
+        Err(why) if env::var_os(BIN_DIR).is_some() => panic!("{why}"),
+        Err(why) => {
+            eprintln!("skipped: {why}");
+            vec!["tract"]
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! From no film at all to landmarks on films that nobody has seen, with the commands that a user types; and a run that was
+//! stopped and went on.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::thread::sleep;
+use std::time::Duration;
+
+use onemark_models::checkpoint::Checkpoint;
+use onemark_models::dataset::{Dataset, Split};
+use onemark_models::geometry::Point;
+use onemark_models::recipe::{AdapterVariant, Recipe};
+use onemark_tests::{Outcome, Program, backends, small_films, tiny_recipe};
+use serde_json::Value;
+
+/// Two backends round differently, far below a pixel; an argmax in another cell is several pixels away.
+const SAME_PX: f64 = 0.1;
+/// mm per px of phantom films, along both axes.
+const SPACING: f64 = 0.1;
+/// Share of the error of somebody who has only the template and puts its coordinates on every film. Anything broken between
+/// film and landmark (an axis, a level, a scale, a vector) costs more than that.
+const ERROR_LEFT: f64 = 0.7;
+/// On the template itself, mm: some three cells of the grid. Untrained, it is 20 mm.
+const TEMPLATE_ERROR: f64 = 3.0;
+
+#[test]
+fn from_one_annotated_film_to_landmarks() {
+    if !Program::Train.is_here() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    fs::write(here.join("recipe.yaml"), phantom_recipe().to_yaml().unwrap()).unwrap();
+    Program::Train.succeed(here, "phantom --out films --count 9 --seed 5");
+    Program::Train.succeed(here, "run --recipe recipe.yaml --data films --out run --device cpu --threads 1");
+    Program::Export.succeed(here, "run/checkpoint.safetensors --out phantom.onemark");
+
+    let reports: Vec<Value> = backends().into_iter().map(|backend| evaluate(here, "test1", backend)).collect();
+    for other in &reports[1..] {
+        let apart = distances(&positions(&reports[0]), &positions(other));
+        assert!(apart.iter().all(|px| *px <= SAME_PX), "backends disagree by up to {:.2} px", largest(&apart));
+    }
+
+    let error = mean(&distances(&positions(&reports[0]), &truth(here, Split::Test1))) * SPACING;
+    let template =
+        Dataset::open(here.join("films"), Split::Train).unwrap().case("001").unwrap().points.clone().unwrap();
+    let truth = truth(here, Split::Test1);
+    let copied: Vec<Point> = template.iter().copied().cycle().take(truth.len()).collect();
+    let copied = mean(&distances(&copied, &truth)) * SPACING;
+    assert!(error <= ERROR_LEFT * copied, "{error:.2} mm; the template's coordinates alone: {copied:.2} mm");
+
+    let on_template = evaluate(here, "train --films 1", "tract");
+    let error = mean(&distances(&positions(&on_template), &template)) * SPACING;
+    assert!(error <= TEMPLATE_ERROR, "{error:.2} mm on the template itself");
+
+    detect_says_the_same(here, &reports[0]);
+}
+
+/// `detect --json` is the program's interface to other programs.
+fn detect_says_the_same(here: &Path, report: &Value) {
+    let line = "detect films/RawImage/Test1Data/151.png --bundle phantom.onemark --backend onnxruntime --json -";
+    let line = line.replace("onnxruntime", backends()[0]);
+    let found: Value = serde_json::from_str(&Program::Runtime.succeed(here, &line).stdout).unwrap();
+    let (film, expected) = (&found[0], &report["films"][0]);
+    assert_eq!(expected["id"], "151");
+    assert_eq!(film["file"], "films/RawImage/Test1Data/151.png");
+    assert_eq!(film["film"], serde_json::json!({"width": 1935, "height": 2400}));
+    // Nobody said how large its pixels are.
+    assert_eq!((&film["spacing"], &film["landmarks"][0]["mm"]), (&Value::Null, &Value::Null));
+    for (landmark, expected) in landmarks(film).zip(landmarks(&expected["detections"])) {
+        for key in ["number", "name", "cell", "position", "score"] {
+            assert_eq!(landmark[key], expected[key], "{}", expected["name"]);
+        }
+    }
+}
+
+/// Ctrl-C at a step, then `--resume`: in the middle of a phase without adapters, and again in one with them.
+#[cfg(unix)]
+#[test]
+fn a_stopped_run_goes_on_as_if_it_had_not_been() {
+    if !Program::Train.is_here() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    small_films(&here.join("films"));
+    fs::write(here.join("recipe.yaml"), resumable_recipe().to_yaml().unwrap()).unwrap();
+    let fixed = "--data films --device cpu --threads 1";
+    Program::Train.succeed(here, &format!("run --recipe recipe.yaml --out whole {fixed}"));
+
+    let stops = [("--recipe recipe.yaml", FIRST_STOP), ("--resume", SECOND_STOP)];
+    for (how, step) in stops {
+        let outcome = interrupted_at(here, step, &format!("run {how} --out parts {fixed}"));
+        assert!(outcome.success && outcome.stdout.contains("go on: onemark-train run --resume"), "{outcome:?}");
+    }
+    Program::Train.succeed(here, &format!("run --resume --out parts {fixed}"));
+
+    let [whole, parts] =
+        ["whole", "parts"].map(|run| Checkpoint::read(&here.join(run).join("checkpoint.safetensors")).unwrap());
+    assert_eq!(whole.recipe, parts.recipe);
+    assert!(whole.tensors.keys().eq(parts.tensors.keys()));
+    for (name, tensor) in &whole.tensors {
+        assert_eq!(tensor, &parts.tensors[name], "{name}");
+    }
+    // What is finished stays finished.
+    let again = Program::Train.command(here, &format!("run --resume --out parts {fixed}")).output().unwrap();
+    let again = Outcome::from(again);
+    assert!(!again.success && again.stderr.contains("it is finished"), "{again:?}");
+}
+
+/// In the second of the two epochs without adapters.
+const FIRST_STOP: usize = 14;
+/// Among the adapters' 38 steps, from step 20 on.
+const SECOND_STOP: usize = 27;
+
+fn resumable_recipe() -> Recipe {
+    let mut recipe = tiny_recipe(2, AdapterVariant::Block);
+    recipe.template_copies.count = 3;
+    recipe.template_vectors.copies = 2;
+    (recipe.phases[0].epochs, recipe.phases[0].steps) = (2, Some(10));
+    (recipe.phases[1].epochs, recipe.phases[1].steps) = (2, Some(19));
+    recipe
+}
+
+/// The phantom recipe, made to train in seconds.
+fn phantom_recipe() -> Recipe {
+    let mut recipe = Recipe::load("phantom").unwrap();
+    recipe.template_copies.count = 8;
+    recipe.template_vectors.copies = 4;
+    (recipe.phases[0].epochs, recipe.phases[0].steps) = (3, Some(30));
+    (recipe.phases[1].epochs, recipe.phases[1].steps) = (1, Some(19));
+    recipe
+}
+
+/// Starts the trainer, interrupts it when `step` has been logged, and waits for its end.
+#[cfg(unix)]
+fn interrupted_at(here: &Path, step: usize, line: &str) -> Outcome {
+    let mut trainer = Program::Train.command(here, line).spawn().unwrap();
+    let logged = format!("\"step\":{step},");
+    while !fs::read_to_string(here.join("parts/log.jsonl")).is_ok_and(|log| log.contains(&logged)) {
+        assert_eq!(trainer.try_wait().unwrap(), None, "the trainer ended before step {step}");
+        sleep(Duration::from_millis(2));
+    }
+    let interrupt = Command::new("kill").args(["-INT", &trainer.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    let output: Output = trainer.wait_with_output().unwrap();
+    output.into()
+}
+
+/// The report of `onemark evaluate` on some of the films.
+fn evaluate(here: &Path, split: &str, backend: &str) -> Value {
+    let line =
+        format!("evaluate phantom.onemark --data films --report report.json --backend {backend} --split {split}");
+    Program::Runtime.succeed(here, &line);
+    let report: Value = serde_json::from_slice(&fs::read(here.join("report.json")).unwrap()).unwrap();
+    assert_eq!(report["backend"], backend);
+    report
+}
+
+fn landmarks(detections: &Value) -> impl Iterator<Item = &Value> {
+    detections["landmarks"].as_array().unwrap().iter()
+}
+
+/// All landmarks of all films of a report, film px.
+fn positions(report: &Value) -> Vec<Point> {
+    let films = report["films"].as_array().unwrap().iter();
+    let point = |landmark: &Value| {
+        let [x, y] = ["x", "y"].map(|axis| landmark["position"][axis].as_f64().unwrap());
+        Point::new(x, y)
+    };
+    films.flat_map(|film| landmarks(&film["detections"])).map(point).collect()
+}
+
+/// The same as the films were drawn.
+fn truth(here: &Path, split: Split) -> Vec<Point> {
+    let films = Dataset::open(here.join("films"), split).unwrap();
+    films.cases.into_iter().flat_map(|case| case.points.unwrap()).collect()
+}
+
+/// px between points and their counterparts; there must be as many.
+fn distances(found: &[Point], expected: &[Point]) -> Vec<f64> {
+    assert_eq!(found.len(), expected.len());
+    found.iter().zip(expected).map(|(found, expected)| (found.x - expected.x).hypot(found.y - expected.y)).collect()
+}
+
+fn mean(numbers: &[f64]) -> f64 {
+    numbers.iter().sum::<f64>() / numbers.len() as f64
+}
+
+fn largest(numbers: &[f64]) -> f64 {
+    numbers.iter().copied().fold(0.0, f64::max)
+}

@@ -1,0 +1,203 @@
+//! Suites are data, apart from what runs them: every network, on every film, must come to the same maps and cells by
+//! every way of running it. The judge is the reference interpreter on the whole graph as it was trained.
+//!
+//! The trainer's interpreter stands against the same judge in its own crate; PyTorch does in peer_cc2d.rs.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+
+use image::{GrayImage, Luma};
+use ndarray::{Array1, Array4, Axis, s};
+use onemark_exporter::check::synthetic_film;
+use onemark_exporter::module::Module;
+use onemark_exporter::untrained::untrained;
+use onemark_exporter::{Labels, pack, passes};
+use onemark_models::bundle::{Bundle, WEIGHTS};
+use onemark_models::checkpoint::Checkpoint;
+use onemark_models::film::Film;
+use onemark_models::geometry::GridSize;
+use onemark_models::graph::{Graph, is_statistic};
+use onemark_models::init;
+use onemark_models::landmarks::LandmarkSet;
+use onemark_models::network::{
+    Architecture, FILM, LEVELS, SCORE, adapter_prefix, embedding_name, template_vector_name,
+};
+use onemark_models::recipe::{AdapterVariant, Recipe};
+use onemark_models::reference;
+use onemark_runtime::backend::{self, Backend, GraphBytes};
+use onemark_runtime::{Decoding, Detector, Options};
+use onemark_tests::{Tolerance, assert_close, backends, tiny_recipe};
+
+const SEED: u64 = 11;
+/// METHOD.md sec. 5c.
+const PAPER_PARAMETERS: usize = 66_452_320;
+/// The largest bundle of the paper's network that is accepted.
+const PAPER_BYTES: u64 = 290_000_000;
+/// A score that is no accident: the template's vectors see their own place again, but for the interpolation of levels.
+const FOUND: f32 = 0.5;
+const THREADS: usize = 2;
+
+/// Tensors by name.
+type Maps = BTreeMap<String, Array4<f32>>;
+
+#[test]
+fn tiny_without_adapters() {
+    all_ways_agree("tiny, C_A = 0", tiny_recipe(0, AdapterVariant::Block), &[1, 10, 19]);
+}
+
+#[test]
+fn tiny_with_adapters_beside_blocks() {
+    all_ways_agree("tiny, variant A", tiny_recipe(2, AdapterVariant::Block), &[1, 10, 19]);
+}
+
+#[test]
+fn tiny_with_adapters_beside_convolutions() {
+    all_ways_agree("tiny, variant B", tiny_recipe(3, AdapterVariant::Convolution), &[1, 10, 19]);
+}
+
+#[test]
+fn phantom() {
+    all_ways_agree("phantom", Recipe::load("phantom").unwrap(), &[7]);
+}
+
+/// The paper's network: all 19 landmarks exported, one compared.
+#[test]
+fn paper_size() {
+    let recipe = Recipe::load("c-adapter").unwrap();
+    let (landmark, size) = (7, recipe.network.size);
+    let architecture = Architecture::from(&recipe);
+    let graphs: Vec<Graph> = (1..=19).map(|number| architecture.graph(number).unwrap()).collect();
+    let params: BTreeMap<_, _> = graphs.iter().flat_map(Graph::params).collect();
+    let mut tensors = init::random(params, SEED);
+    let counted = |name: &&String| !name.starts_with("template.") && !is_statistic(name);
+    let parameters: usize = tensors.keys().filter(counted).map(|name| tensors[name].len()).sum();
+    assert_eq!(parameters, PAPER_PARAMETERS);
+    let own = tensors.keys().filter(counted).filter(|name| name.starts_with(&adapter_prefix(landmark)));
+    assert_eq!(own.map(|name| tensors[name].len()).sum::<usize>(), 440_096);
+
+    // The template is the film itself, so that there is a peak to find; and what its vectors are read from is, with them,
+    // all that a score is made of: the judge need not run the network a second time.
+    let film = Film::from_grey(grey(size)).unwrap();
+    let mut expected = reference::run(&architecture.trunk_graph().unwrap(), &tensors, &input(&film, size)).unwrap();
+    expected = reference::run(&architecture.embedding_graph(Some(landmark)).unwrap(), &tensors, &expected).unwrap();
+    let point = (size / 3, size / 2);
+    for level in LEVELS {
+        let vector: Array1<f32> =
+            expected[&embedding_name(level)].slice(s![0, .., point.0 >> level, point.1 >> level]).to_owned();
+        tensors.insert(template_vector_name(landmark, level), vector.into_dyn());
+    }
+    let scores = score_alone(&graphs[landmark - 1]);
+    let mut inputs = expected.clone();
+    inputs.extend(input(&film, size));
+    expected.extend(reference::run(&scores, &tensors, &inputs).unwrap());
+
+    let checkpoint = Checkpoint { recipe, history: vec![], notes: BTreeMap::new(), tensors };
+    let bundle = ways("paper", &checkpoint, &[(landmark, expected)].into(), &input(&film, size));
+    assert!(bundle.total_bytes() <= PAPER_BYTES, "{} bytes", bundle.total_bytes());
+}
+
+fn all_ways_agree(case: &str, recipe: Recipe, landmarks: &[usize]) {
+    let checkpoint = untrained(recipe, SEED).unwrap();
+    let size = checkpoint.recipe.network.size;
+    let template = Film::from_grey(grey(size)).unwrap();
+    // Another film of another size and shape: nothing is where the template has it.
+    let waves = grey(200);
+    let other = GrayImage::from_fn(131, 170, |x, y| *waves.get_pixel((x + 60) % 200, (y + 90) % 200));
+    let other = Film::from_grey(other).unwrap();
+    for (name, film) in [("template", template), ("other", other)] {
+        let film_maps = input(&film, size);
+        let judge = |landmark: &usize| {
+            let graph = Architecture::from(&checkpoint.recipe).graph(*landmark).unwrap();
+            (*landmark, reference::run(&graph, &checkpoint.tensors, &film_maps).unwrap())
+        };
+        let expected: BTreeMap<usize, Maps> = landmarks.iter().map(judge).collect();
+        let case = format!("{case}, {name}");
+        let bundle = ways(&case, &checkpoint, &expected, &film_maps);
+        for backend in backends() {
+            let options = Options { backend: backend.into(), decoding: Decoding::Argmax, ..Options::default() };
+            let found = Detector::new(&bundle, options).unwrap().detect(&film).unwrap();
+            for (landmark, expected) in &expected {
+                let (cell, score) = peak(&expected[SCORE]);
+                assert_eq!(found.landmarks[landmark - 1].cell, cell, "{case}, {backend}, landmark {landmark}");
+                // A template finds its own landmarks, or there was nothing to agree about.
+                assert!(name != "template" || score > FOUND, "{case}, landmark {landmark}: {score}");
+            }
+        }
+    }
+}
+
+/// Compiles the checkpoint, and compares with `expected` (by landmark) what each way of running the result makes.
+fn ways(case: &str, checkpoint: &Checkpoint, expected: &BTreeMap<usize, Maps>, film: &Maps) -> Bundle {
+    let set = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
+    let mut module = passes::run(Module::new(checkpoint, &set).unwrap(), |_, _| {}).unwrap();
+    module.tensors.extend(module.constants.clone());
+    compare(&format!("{case}, passes alone"), expected, film, |number, inputs| {
+        let graph = module.graphs().nth(number).unwrap();
+        reference::run(graph, &module.tensors, inputs).unwrap()
+    });
+
+    let labels = Labels { name: case.into(), intended_use: "tests".into(), weights_licence: "none".into() };
+    let bundle = pack::pack(module, checkpoint, set, &labels).unwrap();
+    for name in backends() {
+        let backend = backend::open(name).unwrap();
+        compare(&format!("{case}, {name}"), expected, film, |number, inputs| {
+            run_graph(&bundle, backend.as_ref(), number, inputs)
+        });
+    }
+    bundle
+}
+
+/// Runs the trunk (graph 0), then each landmark's head (graph n), by `run`.
+fn compare(case: &str, expected: &BTreeMap<usize, Maps>, film: &Maps, run: impl Fn(usize, &Maps) -> Maps) {
+    let shared = run(0, film);
+    for (landmark, expected) in expected {
+        // Without adapters the trunk makes the embeddings.
+        let mut found = shared.clone();
+        found.extend(run(*landmark, &shared));
+        for (name, expected) in expected {
+            assert_close(expected, &found[name], Tolerance::Close, &format!("{case}, landmark {landmark}, {name}"));
+        }
+    }
+}
+
+fn run_graph(bundle: &Bundle, backend: &dyn Backend, number: usize, inputs: &Maps) -> Maps {
+    let manifest = bundle.manifest();
+    let entry =
+        std::iter::once(&manifest.trunk).chain(manifest.heads.iter().map(|head| &head.graph)).nth(number).unwrap();
+    let onnx = bundle.bytes(&entry.file).unwrap();
+    let graph = GraphBytes { file: &entry.file, onnx, weights: bundle.bytes(WEIGHTS).unwrap() };
+    let session = backend.open(graph, THREADS).unwrap();
+    let inputs: Vec<_> = entry.inputs.iter().map(|input| (input.name.as_str(), inputs[&input.name].view())).collect();
+    session.run(&inputs).unwrap().into_iter().collect()
+}
+
+/// The part of a landmark's graph that turns its embeddings into its score.
+fn score_alone(graph: &Graph) -> Graph {
+    let level = |name: &str| LEVELS.into_iter().find(|level| name == format!("decoder.embed{level}"));
+    let rewritten = graph.rewrite(|new, node, inputs| match level(&node.name) {
+        Some(level) => new.input(embedding_name(level), node.shape),
+        None => new.copy(graph, node, inputs),
+    });
+    rewritten.unwrap()
+}
+
+fn grey(size: usize) -> GrayImage {
+    let film = synthetic_film(size);
+    GrayImage::from_fn(size as u32, size as u32, |x, y| Luma([(film[[y as usize, x as usize]] * 255.0).round() as u8]))
+}
+
+fn input(film: &Film, size: usize) -> Maps {
+    let grid = film.to_grid(GridSize { height: size, width: size }).unwrap();
+    [(FILM.to_owned(), grid.insert_axis(Axis(0)).insert_axis(Axis(0)))].into()
+}
+
+/// The first maximum in row-major order.
+fn peak(score: &Array4<f32>) -> ((usize, usize), f32) {
+    let mut best = ((0, 0), f32::NEG_INFINITY);
+    for ((_, _, row, column), score) in score.indexed_iter() {
+        if *score > best.1 {
+            best = ((row, column), *score);
+        }
+    }
+    best
+}

@@ -1,0 +1,102 @@
+//! Real films, where ONEMARK_DATA names a folder that contains `isbi2015` and `hand` (METHOD.md sec. 7): JPEGs from real
+//! scanners through the whole chain. What the data themselves must be like is tested in onemark-models.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use ndarray::{Axis, s};
+use onemark_exporter::{Labels, export};
+use onemark_models::checkpoint::Checkpoint;
+use onemark_models::dataset::{Case, Dataset, Split};
+use onemark_models::film::Film;
+use onemark_models::geometry::{GridMap, GridSize};
+use onemark_models::init;
+use onemark_models::network::{Architecture, FILM, LEVELS, embedding_name, template_vector_name};
+use onemark_models::recipe::Recipe;
+use onemark_models::reference;
+use onemark_tests::{Program, backends};
+use serde_json::Value;
+
+const SEED: u64 = 19;
+/// A network that has learnt nothing still knows the very film that its template vectors were read from. Coarse levels pull the
+/// maximum towards the centres of their cells, which on level 5 are 32 cells wide.
+const OWN_FILM_CELLS: f64 = 16.0;
+
+#[test]
+fn head_films() {
+    if let Some(root) = data("isbi2015") {
+        template_finds_itself("isbi19", root, "125", "train");
+    }
+}
+
+#[test]
+fn hand_films() {
+    if let Some(root) = data("hand") {
+        let template = Dataset::open(&root, Split::All).unwrap().cases[0].id.clone();
+        template_finds_itself("hand37", root, &template, "all");
+    }
+}
+
+/// Exports an untrained network with `template`'s vectors, and finds `template`'s landmarks on it with every backend.
+fn template_finds_itself(landmarks: &str, root: PathBuf, template: &str, split: &str) {
+    let films = Dataset::open(&root, split.parse().unwrap()).unwrap();
+    let case = films.case(template).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let labels = Labels { name: landmarks.into(), intended_use: "tests".into(), weights_licence: "none".into() };
+    let export = export(&untrained(landmarks, case), &labels, &[], |_, _| {}).unwrap();
+    export.bundle.write(&folder.path().join("untrained.onemark"), false).unwrap();
+
+    let root = fs::canonicalize(root).unwrap();
+    let mut cells: Vec<Vec<Value>> = Vec::new();
+    for backend in backends() {
+        let line = format!("evaluate untrained.onemark --data {} --backend {backend}", root.display());
+        let line = format!("{line} --split {split} --films {template} --report report.json");
+        Program::Runtime.succeed(folder.path(), &line);
+        let report: Value = serde_json::from_slice(&fs::read(folder.path().join("report.json")).unwrap()).unwrap();
+        let film = &report["films"][0];
+        let found = film["detections"]["landmarks"].as_array().unwrap();
+        for (found, truth) in found.iter().zip(film["truth_cells"].as_array().unwrap()) {
+            let axis = |axis: usize| found["cell"][axis].as_f64().unwrap() - truth[axis].as_f64().unwrap();
+            let apart = axis(0).hypot(axis(1));
+            assert!(apart <= OWN_FILM_CELLS, "{backend}: {} is {apart} cells off", found["name"]);
+        }
+        cells.push(found.iter().map(|landmark| landmark["cell"].clone()).collect());
+    }
+    assert!(cells.iter().all(|other| *other == cells[0]), "backends disagree: {cells:?}");
+}
+
+/// The phantom recipe's network without adapters, random, with the template vectors that `case` gives it.
+fn untrained(landmarks: &str, case: &Case) -> Checkpoint {
+    let mut recipe = Recipe::load("phantom").unwrap();
+    recipe.landmarks = landmarks.into();
+    recipe.network.adapter_channels = 0;
+    recipe.phases.truncate(1);
+    let architecture = Architecture::from(&recipe);
+    let (trunk, head) = (architecture.trunk_graph().unwrap(), architecture.embedding_graph(None).unwrap());
+    let mut tensors = init::random(trunk.params().iter().chain(head.params()), SEED);
+
+    let film = Film::open(&case.film).unwrap();
+    let size = GridSize { height: recipe.network.size, width: recipe.network.size };
+    let grid = film.to_grid(size).unwrap().insert_axis(Axis(0)).insert_axis(Axis(0));
+    let taps = reference::run(&trunk, &tensors, &[(FILM.to_owned(), grid)].into()).unwrap();
+    let embeddings = reference::run(&head, &tensors, &taps).unwrap();
+    let map = GridMap::new((film.width(), film.height()), size);
+    for (number, point) in (1..).zip(case.points.as_ref().unwrap()) {
+        let (row, column) = map.to_cell(*point);
+        for level in LEVELS {
+            let vector = embeddings[&embedding_name(level)].slice(s![0, .., row >> level, column >> level]);
+            tensors.insert(template_vector_name(number, level), vector.to_owned().into_dyn());
+        }
+    }
+    Checkpoint { recipe, history: vec![], notes: BTreeMap::new(), tensors }
+}
+
+fn data(folder: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("ONEMARK_DATA").map(|root| PathBuf::from(root).join(folder));
+    if root.is_none() {
+        println!("skipped: ONEMARK_DATA is not set");
+    }
+    root
+}
