@@ -4,26 +4,20 @@ use serde::de::DeserializeOwned;
 
 /// Why a YAML text was refused.
 #[derive(Debug, thiserror::Error)]
-#[error("{origin}{}: {message}{}{}", at(.line), quoted(.text), hint(.suggestion))]
+#[error("{origin}{}: {message}{}", at(.line), hint(.suggestion))]
 pub struct YamlError {
     /// Where the text came from: a path or the name of a built-in file.
     pub origin: String,
     /// 1-based line, where known.
     pub line: Option<usize>,
-    /// What is wrong.
+    /// What is wrong, naming the key.
     pub message: String,
-    /// That line, which names the key.
-    pub text: Option<String>,
     /// The nearest valid spelling of an unknown word.
     pub suggestion: Option<String>,
 }
 
 fn at(line: &Option<usize>) -> String {
     line.map_or(String::new(), |line| format!(":{line}"))
-}
-
-fn quoted(text: &Option<String>) -> String {
-    text.as_ref().map_or(String::new(), |text| format!(" (`{text}`)"))
 }
 
 fn hint(suggestion: &Option<String>) -> String {
@@ -37,11 +31,9 @@ fn hint(suggestion: &Option<String>) -> String {
 pub fn read<T: DeserializeOwned>(origin: &str, text: &str) -> Result<T, YamlError> {
     serde_yaml::from_str(text).map_err(|error| {
         let message = error.to_string();
-        let line = error.location().map(|place| place.line());
         YamlError {
             origin: origin.to_owned(),
-            line,
-            text: line.and_then(|line| text.lines().nth(line - 1)).map(|line| line.trim().to_owned()),
+            line: error.location().map(|place| place.line()),
             suggestion: unknown_word(&message),
             message,
         }
@@ -56,7 +48,6 @@ pub fn write<T: serde::Serialize>(value: &T) -> Result<String, YamlError> {
     serde_yaml::to_string(value).map_err(|error| YamlError {
         origin: "writing YAML".into(),
         line: None,
-        text: None,
         message: error.to_string(),
         suggestion: None,
     })

@@ -37,7 +37,7 @@ fn wrong_type_is_named_with_key_and_line() {
 fn impossible_value_is_named_with_key_line_and_rule() {
     let message = error(|text| text.replace("size: 384", "size: 380"));
     assert!(
-        message.contains("mine.yaml:12") && message.contains("`size: 380`") && message.contains("multiple of 32"),
+        message.contains("mine.yaml:12") && message.contains("network.size") && message.contains("multiple of 32"),
         "{message}"
     );
     let message = error(|text| text.replace("landmarks: isbi19", "landmarks: isbi91"));

@@ -21,7 +21,7 @@ use serde_json::Value;
 
 const SEED: u64 = 19;
 /// A network that has learnt nothing still knows the very film that its template vectors were read from. Coarse levels pull the
-/// maximum towards the centres of their cells, which on level 5 are 32 cells wide.
+/// maxima towards the centres of their cells, which on level 5 are 32 cells wide; at random, it would be 100 cells away.
 const OWN_FILM_CELLS: f64 = 16.0;
 
 #[test]
@@ -57,11 +57,12 @@ fn template_finds_itself(landmarks: &str, root: PathBuf, template: &str, split: 
         let report: Value = serde_json::from_slice(&fs::read(folder.path().join("report.json")).unwrap()).unwrap();
         let film = &report["films"][0];
         let found = film["detections"]["landmarks"].as_array().unwrap();
-        for (found, truth) in found.iter().zip(film["truth_cells"].as_array().unwrap()) {
+        let apart = found.iter().zip(film["truth_cells"].as_array().unwrap()).map(|(found, truth)| {
             let axis = |axis: usize| found["cell"][axis].as_f64().unwrap() - truth[axis].as_f64().unwrap();
-            let apart = axis(0).hypot(axis(1));
-            assert!(apart <= OWN_FILM_CELLS, "{backend}: {} is {apart} cells off", found["name"]);
-        }
+            axis(0).hypot(axis(1))
+        });
+        let mean = apart.sum::<f64>() / found.len() as f64;
+        assert!(mean <= OWN_FILM_CELLS, "{landmarks}, {backend}: {mean} cells off");
         cells.push(found.iter().map(|landmark| landmark["cell"].clone()).collect());
     }
     assert!(cells.iter().all(|other| *other == cells[0]), "backends disagree: {cells:?}");

@@ -1,7 +1,11 @@
 //! Which recipes are possible: values one by one while they are read, so that errors know their line, and values together
 //! afterwards.
 
-use serde::de::Error as _;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{Error, IntoDeserializer as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::{Recipe, TemplateSource};
@@ -74,10 +78,48 @@ impl Recipe {
 fn checked<'de, D, T>(value: D, good: impl Fn(&T) -> bool, rule: &str) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
-    T: Deserialize<'de> + std::fmt::Debug,
+    T: Deserialize<'de> + fmt::Debug,
 {
-    let value = T::deserialize(value)?;
-    if good(&value) { Ok(value) } else { Err(D::Error::custom(format!("{value:?} is impossible: {rule}"))) }
+    value.deserialize_any(Checked { good, rule, value: PhantomData })
+}
+
+/// Checks while the reader is still at the value: only then does it add the key's whole path and its line to an error.
+struct Checked<'a, G, T> {
+    good: G,
+    rule: &'a str,
+    value: PhantomData<T>,
+}
+
+impl<'de, G: Fn(&T) -> bool, T: Deserialize<'de> + fmt::Debug> Checked<'_, G, T> {
+    fn check<D: Deserializer<'de>>(self, value: D) -> Result<T, D::Error> {
+        let value = T::deserialize(value)?;
+        let rule = self.rule;
+        if (self.good)(&value) { Ok(value) } else { Err(D::Error::custom(format!("{value:?} is impossible: {rule}"))) }
+    }
+}
+
+impl<'de, G: Fn(&T) -> bool, T: Deserialize<'de> + fmt::Debug> Visitor<'de> for Checked<'_, G, T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a number or numbers: {}", self.rule)
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<T, E> {
+        self.check(value.into_deserializer())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<T, E> {
+        self.check(value.into_deserializer())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<T, E> {
+        self.check(value.into_deserializer())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, values: A) -> Result<T, A::Error> {
+        self.check(SeqAccessDeserializer::new(values))
+    }
 }
 
 pub(super) fn positive<'de, D: Deserializer<'de>>(value: D) -> Result<usize, D::Error> {
