@@ -37,7 +37,7 @@ fn untrained(recipe: &Recipe, seed: u64) -> Tensors {
     let graph = architecture.graph(2).unwrap();
     let found = torch(&graph, &tensors, recipe.network.size);
     for level in LEVELS {
-        let middle = recipe.network.size / 2 >> level;
+        let middle = (recipe.network.size / 2) >> level;
         let vector = found[&embedding_name(level)].slice(s![0, .., middle, middle]).to_owned();
         tensors.insert(template_vector_name(2, level), vector.into_dyn());
     }
