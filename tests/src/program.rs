@@ -49,8 +49,6 @@ impl Program {
         assert!(path.is_file(), "there is no {}: run `cargo xtask test`, which builds it first", path.display());
         let mut command = Command::new(path);
         command.current_dir(folder).args(line.split(' '));
-        // Nobody else's work on this machine should make a test slow: threads that wait must not spin.
-        command.env("OMP_WAIT_POLICY", "passive");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

@@ -87,6 +87,9 @@ fn a_stopped_run_goes_on_as_if_it_had_not_been() {
     let here = folder.path();
     small_films(&here.join("films"));
     fs::write(here.join("recipe.yaml"), resumable_recipe().to_yaml().unwrap()).unwrap();
+    // Killed before its first checkpoint, a run leaves a log and nothing to resume.
+    fs::create_dir(here.join("whole")).unwrap();
+    fs::write(here.join("whole/log.jsonl"), "{\"wall_time\":1.0,\"event\":\"started\"}\n{\"wall_ti").unwrap();
     let fixed = "--data films --device cpu --threads 1";
     Program::Train.succeed(here, &format!("run --recipe recipe.yaml --out whole {fixed}"));
 

@@ -32,9 +32,11 @@ pub fn run(
     inputs: &BTreeMap<String, Tensor>,
     mode: Mode,
 ) -> Result<Vec<Tensor>, TrainError> {
-    let mut values: BTreeMap<Value, Tensor> = BTreeMap::new();
+    // A concatenation stays in parts, for the convolution that reads it.
+    let mut values: BTreeMap<Value, Vec<Tensor>> = BTreeMap::new();
     for (value, node) in graph.nodes() {
-        let x = |index: usize| -> &Tensor { &values[&node.inputs[index]] };
+        let parts = |index: usize| values[&node.inputs[index]].as_slice();
+        let x = |index: usize| join(parts(index));
         let param = |index: usize| params.get(&node.params[index]);
         let result = match node.op {
             Op::Input => {
@@ -42,42 +44,73 @@ pub fn run(
                 input.ok_or_else(|| TrainError::NoInput { name: node.name.clone() })?.shallow_clone()
             }
             Op::Conv { dilation, bias } => {
-                let (weight, dilation) = (param(0)?, dilation as i64);
-                let kernel = weight.size();
-                let padding = [kernel[2] / 2 * dilation, kernel[3] / 2 * dilation];
                 let bias = if bias { Some(param(1)?) } else { None };
-                x(0).f_conv2d(weight, bias, [1, 1], padding, [dilation, dilation], 1)?
+                conv(parts(0), param(0)?, bias, dilation as i64)?
             }
             Op::BatchNorm => {
                 let frozen = Mode::Train { freeze_shared: true };
                 let train = mode != Mode::Evaluate && (mode != frozen || node.name.starts_with("adapter."));
                 let [weight, bias, mean, variance] = [param(0)?, param(1)?, param(2)?, param(3)?];
                 let epsilon = f64::from(BATCH_NORM_EPSILON);
-                x(0).f_batch_norm(Some(weight), Some(bias), Some(mean), Some(variance), train, MOMENTUM, epsilon, true)?
+                let [weight, bias, mean, variance] = [weight, bias, mean, variance].map(Some);
+                x(0)?.f_batch_norm(weight, bias, mean, variance, train, MOMENTUM, epsilon, true)?
             }
-            Op::Relu => x(0).f_relu()?,
-            Op::MaxPool => x(0).f_max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false)?,
+            Op::Relu => x(0)?.f_relu()?,
+            Op::MaxPool => x(0)?.f_max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false)?,
             Op::Upsample { factor, corners } => {
-                let size = x(0).size();
+                let x = x(0)?;
+                let size = x.size();
                 let size = [size[2] * factor as i64, size[3] * factor as i64];
-                x(0).f_upsample_bilinear2d(size, corners == Corners::Aligned, None, None)?
+                x.f_upsample_bilinear2d(size, corners == Corners::Aligned, None, None)?
             }
             Op::Concat => {
-                let parts: Vec<&Tensor> = node.inputs.iter().map(|input| &values[input]).collect();
-                Tensor::f_cat(&parts, 1)?
+                let all = (0..node.inputs.len()).flat_map(parts).map(Tensor::shallow_clone).collect();
+                values.insert(value, all);
+                continue;
             }
-            Op::Add => x(0).f_add(x(1))?,
-            Op::Mul => x(0).f_mul(x(1))?,
-            Op::Clamp => x(0).f_clamp(0.0, 1.0)?,
+            Op::Add => x(0)?.f_add(&x(1)?)?,
+            Op::Mul => x(0)?.f_mul(&x(1)?)?,
+            Op::Clamp => x(0)?.f_clamp(0.0, 1.0)?,
             Op::Cosine => {
+                let x = x(0)?;
                 let vector = param(0)?.f_view([1, -1, 1, 1])?;
-                let product = x(0).f_mul(&vector)?.f_sum_dim_intlist(1, true, None::<Kind>)?;
-                product.f_div(&norm(x(0))?.f_mul(&norm(&vector)?)?.f_add_scalar(f64::from(COSINE_EPSILON))?)?
+                let product = x.f_mul(&vector)?.f_sum_dim_intlist(1, true, None::<Kind>)?;
+                product.f_div(&norm(&x)?.f_mul(&norm(&vector)?)?.f_add_scalar(f64::from(COSINE_EPSILON))?)?
             }
         };
-        values.insert(value, result);
+        values.insert(value, vec![result]);
     }
-    Ok(graph.outputs().iter().map(|(_, value)| values[value].shallow_clone()).collect())
+    graph.outputs().iter().map(|(_, value)| join(&values[value])).collect()
+}
+
+/// A value's parts as one tensor.
+fn join(parts: &[Tensor]) -> Result<Tensor, TrainError> {
+    match parts {
+        [whole] => Ok(whole.shallow_clone()),
+        parts => Ok(Tensor::f_cat(parts, 1)?),
+    }
+}
+
+/// The convolution of a concatenation as the sum of convolutions of its parts, split where parts that need a gradient meet the
+/// trunk's features, which need none: torch would compute the gradient of all channels or of none.
+fn conv(parts: &[Tensor], weight: &Tensor, bias: Option<&Tensor>, dilation: i64) -> Result<Tensor, TrainError> {
+    let kernel = weight.size();
+    let padding = [kernel[2] / 2 * dilation, kernel[3] / 2 * dilation];
+    let mut first = 0;
+    let mut sum: Option<Tensor> = None;
+    for group in parts.chunk_by(|a, b| a.requires_grad() == b.requires_grad()) {
+        let group = join(group)?;
+        let channels = group.size()[1];
+        let columns = weight.f_narrow(1, first, channels)?;
+        first += channels;
+        let bias = bias.filter(|_| sum.is_none());
+        let part = group.f_conv2d(&columns, bias, [1, 1], padding, [dilation, dilation], 1)?;
+        sum = Some(match sum {
+            None => part,
+            Some(sum) => sum.f_add(&part)?,
+        });
+    }
+    sum.ok_or(TrainError::NoInput { name: "of a convolution".to_owned() })
 }
 
 /// Euclidean norm over the channels.

@@ -19,6 +19,7 @@ pub mod log;
 pub mod loss;
 pub mod params;
 pub mod phantom;
+pub mod progress;
 pub mod run;
 pub mod steps;
 pub mod vgg;

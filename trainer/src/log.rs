@@ -2,7 +2,8 @@
 //!
 //! `log.jsonl` holds one object per line, each with `wall_time` (seconds since 1970) and `event`; scalars are the events
 //! `{"event":"scalar","tag":…,"step":…,"value":…}`, their value null where it is not finite. Both logs are only ever appended
-//! to. A run that is resumed at some step says so; what was logged at that step or later before then is superseded.
+//! to. A run that is resumed at some step says so, and one that is started anew; what was logged at that step or later before then
+//! is superseded.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -19,12 +20,6 @@ const LINES: &str = "log.jsonl";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogError {
-    /// A log of another run is there.
-    #[error("{path} is the log of an earlier run: resume that run, or choose another folder")]
-    Exists {
-        /// The log.
-        path: PathBuf,
-    },
     /// The folder or the file can't be written to.
     #[error("{path}: {source}")]
     Io {
@@ -53,27 +48,24 @@ pub struct RunLog {
 impl RunLog {
     /// Opens the log in the folder `dir`, which is made if needed, for a new run or for one `resumed` at a step.
     ///
+    /// A log that is there is gone on with: a new run may find that of one that was killed before its first checkpoint.
+    ///
     /// # Errors
-    /// The folder holds a log and this is a new run, or it can't be written to.
+    /// The folder can't be written to.
     pub fn open(dir: &Path, resumed: Option<u64>) -> Result<Self, LogError> {
         fs::create_dir_all(dir).map_err(|source| LogError::Io { path: dir.to_owned(), source })?;
-        let mut lines = Appender::open(dir.join(LINES), resumed.is_some())?;
+        let mut lines = Appender::open(dir.join(LINES))?;
         lines.end_line()?;
         // One file per session, which TensorBoard reads in the order of their names.
         let now = now();
         let name = format!("events.out.tfevents.{:010}.{:09}.onemark", now.as_secs(), now.subsec_nanos());
-        let tensorboard = Appender::open(dir.join(name), false)?;
+        let tensorboard = Appender::open(dir.join(name))?;
 
         let mut log = Self { lines, tensorboard };
         log.record(0, tensorboard::What::FileVersion("brain.Event:2".into()))?;
-        match resumed {
-            None => log.event(&Event::Started)?,
-            Some(step) => {
-                log.event(&Event::Resumed { step })?;
-                let start = tensorboard::SessionLog { status: tensorboard::SESSION_START };
-                log.record(step, tensorboard::What::SessionLog(start))?;
-            }
-        }
+        log.event(&resumed.map_or(Event::Started, |step| Event::Resumed { step }))?;
+        let start = tensorboard::SessionLog { status: tensorboard::SESSION_START };
+        log.record(resumed.unwrap_or(0), tensorboard::What::SessionLog(start))?;
         Ok(log)
     }
 
@@ -131,12 +123,9 @@ struct Appender {
 }
 
 impl Appender {
-    fn open(path: PathBuf, may_exist: bool) -> Result<Self, LogError> {
-        let mut options = OpenOptions::new();
-        options.read(true).append(true);
-        match options.create(may_exist).create_new(!may_exist).open(&path) {
+    fn open(path: PathBuf) -> Result<Self, LogError> {
+        match OpenOptions::new().read(true).append(true).create(true).open(&path) {
             Ok(file) => Ok(Self { path, file }),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(LogError::Exists { path }),
             Err(source) => Err(LogError::Io { path, source }),
         }
     }
@@ -261,15 +250,6 @@ mod tests {
         assert_eq!(Value::Array(whole), expected);
         let sessions = fs::read_dir(&dir).unwrap().filter(|entry| entry.as_ref().unwrap().path() != dir.join(LINES));
         assert_eq!(sessions.count(), 2);
-    }
-
-    #[test]
-    fn a_new_run_does_not_touch_an_old_log() {
-        let folder = tempfile::tempdir().unwrap();
-        drop(RunLog::open(folder.path(), None).unwrap());
-        let before = fs::read(folder.path().join(LINES)).unwrap();
-        assert!(matches!(RunLog::open(folder.path(), None), Err(LogError::Exists { .. })));
-        assert_eq!(fs::read(folder.path().join(LINES)).unwrap(), before);
     }
 
     #[test]

@@ -106,11 +106,25 @@ fn main() -> ExitCode {
     }
 }
 
+/// Starts this program again in its own place, once, with threads that sleep while they wait. By default OpenMP's spin, and then
+/// whatever else runs on the machine makes training ten times slower; the choice is read when the library is loaded.
+fn wait_without_spinning() {
+    const POLICY: &str = "OMP_WAIT_POLICY";
+    #[cfg(unix)]
+    if let (None, Ok(program)) = (std::env::var_os(POLICY), std::env::current_exe()) {
+        let mut again = std::process::Command::new(program);
+        // Where that fails, training goes on as it is.
+        let _ =
+            std::os::unix::process::CommandExt::exec(again.args(std::env::args_os().skip(1)).env(POLICY, "passive"));
+    }
+}
+
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 impl Training {
     fn run(self) -> Result<()> {
         let started = Instant::now();
+        wait_without_spinning();
         let device = self.device.open()?;
         if let Some(threads) = self.threads {
             tch::set_num_threads(i32::from(threads.max(1)));

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use ndarray::{ArrayD, IxDyn};
 use onemark_models::checkpoint::{Checkpoint, Tensors, check_tensors, write_whole};
 use onemark_models::dataset::Case;
@@ -28,6 +27,7 @@ use crate::labels::Heads;
 use crate::log::RunLog;
 use crate::loss::matching_loss;
 use crate::params::{Params, from_torch, widen};
+use crate::progress::Progress;
 use crate::steps::{Labels, Place, Plan, Sampler};
 
 /// The checkpoint's name in a run's folder.
@@ -125,9 +125,10 @@ impl Run<'_> {
 
     fn go(&self, mut state: State, mut log: RunLog) -> Result<Ending, TrainError> {
         let started = Instant::now();
-        let bar = progress_bar("trunk features");
-        let films = Films::prepare(self.recipe, self.cases, &state.params, |done, total| tell(&bar, done, total))?;
-        bar.finish_and_clear();
+        let mut progress = Progress::of("trunk features");
+        let films =
+            Films::prepare(self.recipe, self.cases, &state.params, |done, total| progress.tell(done, total, ""))?;
+        drop(progress);
         eprintln!(
             "features of {} films and copies in {:.0} s",
             films.template_copies().end,
@@ -152,10 +153,9 @@ impl Run<'_> {
                 state.place = Place { epoch, step: 0, ..state.place };
                 // Nobody reads labels after the last epoch.
                 if epoch < phase.epochs || state.place.phase + 1 < self.recipe.phases.len() {
-                    let bar = progress_bar("Infer-PL");
-                    let progress = |done, total| tell(&bar, done, total);
-                    state.labels = Some(heads.infer(self.recipe, &state.params, &films, progress)?);
-                    bar.finish_and_clear();
+                    let mut progress = Progress::of("Infer-PL");
+                    let tell = |done, total| progress.tell(done, total, "");
+                    state.labels = Some(heads.infer(self.recipe, &state.params, &films, tell)?);
                 }
                 let seconds = began.elapsed().as_secs_f64();
                 let line =
@@ -186,7 +186,7 @@ impl Run<'_> {
         phase: &Phase,
     ) -> Result<Option<f64>, TrainError> {
         let trunk = Trunk::new(self.recipe)?;
-        let bar = progress_bar(&format!("{} {}/{}", phase.name, state.place.epoch + 1, phase.epochs));
+        let mut told = Progress::of(format!("{} {}/{}", phase.name, state.place.epoch + 1, phase.epochs));
         let (mut sum, mut count) = (0.0, 0);
         while let Some(plan) = plans.get(state.place.step) {
             let number = self.steps_before(state.place);
@@ -225,13 +225,11 @@ impl Run<'_> {
             }
             log.scalar("learning_rate", number, learning_rate)?;
             state.place.step += 1;
-            bar.set_message(format!("loss {:.3}", sum / f64::from(count)));
-            tell(&bar, state.place.step, plans.len());
+            told.tell(state.place.step, plans.len(), &format!("loss {:.3}", sum / f64::from(count)));
             if self.interrupted.load(Ordering::Relaxed) {
                 return Ok(None);
             }
         }
-        bar.finish_and_clear();
         Ok(Some(sum / f64::from(count.max(1))))
     }
 
@@ -348,18 +346,6 @@ fn pack_labels(labels: &Labels) -> Result<ArrayD<f32>, TrainError> {
 fn unpack_labels(labels: &ArrayD<f32>) -> Labels {
     let point = |point: ndarray::ArrayViewD<f32>| (f64::from(point[0]), f64::from(point[1]));
     labels.outer_iter().map(|film| film.outer_iter().map(point).collect()).collect()
-}
-
-fn progress_bar(what: &str) -> ProgressBar {
-    let bar = ProgressBar::new(0).with_prefix(what.to_owned());
-    let style = ProgressStyle::with_template("{prefix:24} [{bar:30}] {pos}/{len} eta {eta} {msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
-}
-
-fn tell(bar: &ProgressBar, done: usize, total: usize) {
-    bar.set_length(total as u64);
-    bar.set_position(done as u64);
 }
 
 #[cfg(test)]
