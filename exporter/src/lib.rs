@@ -59,6 +59,15 @@ pub enum ExportError {
         "the checkpoint holds no template vectors: they are made when training ends, so let it end and export then"
     )]
     NoTemplateVectors,
+    /// The recipe asks for a shape prior that can't be fitted.
+    #[error(
+        "the recipe asks for decoding with a shape prior, but the checkpoint holds pseudo-labels of {films} films, too few to \
+         fit one to: train on more films, or with `decoding: argmax`"
+    )]
+    NoShapePrior {
+        /// Films with pseudo-labels.
+        films: usize,
+    },
     /// The recipe in the checkpoint can't be used.
     #[error(transparent)]
     Recipe(#[from] RecipeError),

@@ -6,6 +6,9 @@ use onemark_models::bundle::{Bundle, Decoding, FORMAT, GraphEntry, HeadEntry, In
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::graph::Graph;
 use onemark_models::landmarks::{Landmark, LandmarkSet};
+use onemark_models::network::LABELS;
+use onemark_models::recipe;
+use onemark_models::shape::{self, ShapePrior};
 
 use crate::module::Module;
 use crate::{ExportError, Labels};
@@ -26,7 +29,7 @@ fn file(landmark: &Landmark) -> String {
 /// Packs a module that all passes have been over.
 ///
 /// # Errors
-/// The bundle's rules are broken.
+/// The bundle's rules are broken, or the recipe asks for a shape prior and there are no pseudo-labels to fit one to.
 pub fn pack(
     module: Module,
     checkpoint: &Checkpoint,
@@ -47,7 +50,7 @@ pub fn pack(
             .map(|(landmark, head)| HeadEntry { landmark: landmark.number, graph: entry(file(landmark), head) })
             .collect(),
         template_vectors: weights.spans.into_iter().filter(|(name, _)| constants.contains_key(name)).collect(),
-        decoding: Decoding::Argmax,
+        decoding: decoding(checkpoint)?,
         recipe: checkpoint.recipe.to_yaml().map_err(onemark_models::recipe::RecipeError::from)?,
         history: checkpoint.history.clone(),
         intended_use: labels.intended_use.clone(),
@@ -57,6 +60,18 @@ pub fn pack(
     };
     let files = names.into_iter().zip(onnx).chain([(WEIGHTS.to_owned(), weights.bytes)]);
     Ok(Bundle::new(manifest, files.collect())?)
+}
+
+/// How score maps become points: as the recipe says.
+fn decoding(checkpoint: &Checkpoint) -> Result<Decoding, ExportError> {
+    match checkpoint.recipe.decoding {
+        recipe::Decoding::Argmax => Ok(Decoding::Argmax),
+        recipe::Decoding::ShapePrior => {
+            let labels = checkpoint.tensors.get(LABELS).and_then(shape::from_tensor).unwrap_or_default();
+            let prior = ShapePrior::fit(&labels, checkpoint.recipe.network.size);
+            prior.map(Decoding::ShapePrior).ok_or(ExportError::NoShapePrior { films: labels.len() })
+        }
+    }
 }
 
 fn entry(file: String, graph: &Graph) -> GraphEntry {

@@ -7,7 +7,7 @@ use onemark_models::checkpoint::{Checkpoint, Tensors};
 use onemark_models::init;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::network::{Architecture, FILM, LEVELS, embedding_name, template_vector_name};
-use onemark_models::recipe::Recipe;
+use onemark_models::recipe::{Decoding, Recipe};
 use onemark_models::reference;
 
 use crate::ExportError;
@@ -19,6 +19,8 @@ use crate::check::synthetic_film;
 /// # Errors
 /// The recipe describes no possible network.
 pub fn untrained(recipe: Recipe, seed: u64) -> Result<Checkpoint, ExportError> {
+    // A shape prior is fitted to pseudo-labels, and there are none.
+    let recipe = Recipe { decoding: Decoding::Argmax, ..recipe };
     let landmarks = LandmarkSet::named(&recipe.landmarks)?.len();
     let architecture = Architecture::from(&recipe);
     let trunk = architecture.trunk_graph()?;
@@ -30,12 +32,10 @@ pub fn untrained(recipe: Recipe, seed: u64) -> Result<Checkpoint, ExportError> {
     let mut vectors = Tensors::new();
     let mut shared = None;
     for landmark in 1..=landmarks {
-        let embeddings = match shared.take().filter(|_| recipe.network.adapter_channels == 0) {
+        let owner = architecture.owner(landmark);
+        let embeddings = match shared.take().filter(|_| owner.is_none()) {
             Some(embeddings) => embeddings,
-            None => {
-                let owner = (recipe.network.adapter_channels > 0).then_some(landmark);
-                reference::run(&architecture.embedding_graph(owner)?, &tensors, &taps)?
-            }
+            None => reference::run(&architecture.embedding_graph(owner)?, &tensors, &taps)?,
         };
         for level in LEVELS {
             let vector = vector(&embeddings, level, place(landmark, landmarks, size));

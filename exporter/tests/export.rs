@@ -10,12 +10,13 @@ use onemark_exporter::explain::Summary;
 use onemark_exporter::module::Module;
 use onemark_exporter::untrained::untrained;
 use onemark_exporter::{Export, ExportError, Labels, check, export, pack, passes};
-use onemark_models::bundle::{Bundle, GraphEntry, WEIGHTS};
+use onemark_models::bundle::{Bundle, Decoding, GraphEntry, WEIGHTS};
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::init;
 use onemark_models::landmarks::LandmarkSet;
-use onemark_models::network::template_vector_name;
-use onemark_models::recipe::{AdapterVariant, Recipe};
+use onemark_models::network::{LABELS, template_vector_name};
+use onemark_models::recipe::{self, AdapterVariant, Recipe};
+use onemark_models::shape::{self, ShapePrior};
 
 const SEED: u64 = 3;
 /// Score and five embeddings of each of 19 landmarks.
@@ -23,7 +24,7 @@ const MAPS: usize = 19 * 6;
 /// The largest bundle of the paper's network that is accepted (66.5 million numbers are 266 MB).
 const LARGEST_PAPER_BUNDLE: u64 = 290_000_000;
 
-fn small(adapter_channels: usize, adapter_variant: AdapterVariant) -> Checkpoint {
+fn small_recipe(adapter_channels: usize, adapter_variant: AdapterVariant) -> Recipe {
     let mut recipe = Recipe::load("phantom").unwrap();
     recipe.trunk.widths = [4, 6, 8, 8, 8];
     recipe.network.size = 64;
@@ -32,7 +33,11 @@ fn small(adapter_channels: usize, adapter_variant: AdapterVariant) -> Checkpoint
     recipe.network.embedding = 5;
     recipe.network.adapter_channels = adapter_channels;
     recipe.network.adapter_variant = adapter_variant;
-    untrained(recipe, SEED).unwrap()
+    recipe
+}
+
+fn small(adapter_channels: usize, adapter_variant: AdapterVariant) -> Checkpoint {
+    untrained(small_recipe(adapter_channels, adapter_variant), SEED).unwrap()
 }
 
 /// What most tests need: a network with adapters, and its bundle.
@@ -54,9 +59,15 @@ fn exported(checkpoint: &Checkpoint) -> Export {
 #[test]
 fn every_architecture_survives_its_passes() {
     // Without adapters, embeddings depend on no landmark: the trunk makes them, and heads only compare.
-    for (channels, variant, expected) in [(2, AdapterVariant::Convolution, (0, 5)), (0, AdapterVariant::Block, (5, 0))]
-    {
-        let Export { bundle, check, .. } = exported(&small(channels, variant));
+    let separate = {
+        let mut recipe = small_recipe(0, AdapterVariant::Block);
+        recipe.network.separate = true;
+        untrained(recipe, SEED).unwrap()
+    };
+    let with_adapters = small(2, AdapterVariant::Convolution);
+    let without = small(0, AdapterVariant::Block);
+    for (checkpoint, expected) in [(with_adapters, (0, 5)), (without, (5, 0)), (separate, (0, 5))] {
+        let Export { bundle, check, .. } = exported(&checkpoint);
         assert_eq!(check.comparisons, MAPS);
         let manifest = bundle.manifest();
         let embeddings =
@@ -145,4 +156,31 @@ fn nothing_is_written_when_the_command_fails() {
     let message = String::from_utf8_lossy(&command.stderr).into_owned();
     assert!(message.contains("cut.safetensors is not a whole safetensors file"), "{message}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+/// Films whose landmarks move as one, as a training would leave them.
+fn labels_of(films: usize) -> Vec<Vec<(f64, f64)>> {
+    let point = |film: usize, landmark: usize| ((film % 9 + 2 * landmark) as f64, (film / 9 + 20 + landmark) as f64);
+    (0..films).map(|film| (0..19).map(|landmark| point(film, landmark)).collect()).collect()
+}
+
+#[test]
+fn the_shape_prior_is_fitted_to_the_pseudo_labels() {
+    let mut checkpoint = small(0, AdapterVariant::Block);
+    assert_eq!(exported(&checkpoint).bundle.manifest().decoding, Decoding::Argmax);
+    checkpoint.recipe.decoding = recipe::Decoding::ShapePrior;
+    let refused = |checkpoint: &Checkpoint| export(checkpoint, &labels(), &[], |_, _| {}).unwrap_err().to_string();
+    assert!(refused(&checkpoint).contains("pseudo-labels of 0 films"));
+    checkpoint.tensors.insert(LABELS.into(), shape::to_tensor(&labels_of(40)));
+    assert!(refused(&checkpoint).contains("of 40 films, too few"));
+
+    checkpoint.tensors.insert(LABELS.into(), shape::to_tensor(&labels_of(90)));
+    let bundle = exported(&checkpoint).bundle;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prior.onemark");
+    bundle.write(&path, false).unwrap();
+    let Decoding::ShapePrior(prior) = Bundle::open(&path).unwrap().manifest().decoding.clone() else {
+        panic!("no prior in the bundle")
+    };
+    assert_eq!(prior, ShapePrior::fit(&labels_of(90), checkpoint.recipe.network.size).unwrap());
 }

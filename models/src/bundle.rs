@@ -202,11 +202,11 @@ impl Bundle {
     ///
     /// # Errors
     /// `target` exists and `replace` is false, or it is something other than a bundle; the folder it is to go into is
-    /// not there.
+    /// not there or can't be written to.
     pub fn check_target(target: &Path, replace: bool) -> Result<(), BundleError> {
         may_replace(target, replace)?;
         let folder = parent(target);
-        fs::metadata(folder).map(drop).map_err(|source| BundleError::Io { path: folder.to_owned(), source })
+        temporary_folder(folder).map(drop).map_err(|source| BundleError::Io { path: folder.to_owned(), source })
     }
 
     /// Writes the bundle as a folder. Everything goes into a temporary folder beside `target`, which is then renamed.

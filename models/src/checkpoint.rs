@@ -186,10 +186,15 @@ fn write_safetensors(path: &Path, tensors: &Tensors, metadata: HashMap<String, S
 }
 
 /// Writes a file under a temporary name beside `path`, then renames it: `path` holds all of `bytes` or what it held before.
+/// A link stays a link to what it named; what is no file, a pipe or a device, is written to as it is.
 ///
 /// # Errors
 /// The folder can't be written to, or the disk is full; the temporary file is removed.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        return fs::OpenOptions::new().write(true).open(path)?.write_all(bytes);
+    }
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -204,4 +209,24 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn links_and_devices_stay_what_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link, device] = ["file", "link", "device"].map(|name| folder.path().join(name));
+        fs::write(&file, "before").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        std::os::unix::fs::symlink("/dev/null", &device).unwrap();
+        for path in [&link, &device] {
+            write_whole(path, b"after").unwrap();
+            assert!(path.is_symlink(), "{}", path.display());
+        }
+        assert_eq!(fs::read(&file).unwrap(), b"after");
+    }
 }

@@ -1,5 +1,5 @@
 //! What an Onemark network *is*: the typed [`graph`], the [`network`] written in it, [`recipe`]s, [`landmarks`] sets,
-//! [`checkpoint`]s, the [`bundle`] format, and how results are [judged](metrics). No code here trains or runs a network,
+//! [`checkpoint`]s, the [`bundle`] format, the prior over a film's [`shape`], and how results are [judged](metrics). No code here trains or runs a network,
 //! but for the [`reference`] interpreter, the judge of all that do.
 
 pub mod bundle;
@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod network;
 pub mod recipe;
 pub mod reference;
+pub mod shape;
 pub mod yaml;
 
 /// A shape as people write it: `[1,64,96,96]`.

@@ -18,6 +18,8 @@ const VGG19: [(usize, usize); 5] = [(2, 0), (2, 5), (4, 10), (4, 19), (4, 28)];
 pub const FILM: &str = "film";
 /// The name of the score output `[1, 1, size, size]`, in [0, 1].
 pub const SCORE: &str = "score";
+/// The tensor of a checkpoint that holds the last pseudo-labels of its training films ([`crate::shape::to_tensor`]).
+pub const LABELS: &str = "labels";
 
 /// The network of one landmark, or of none where it has no adapters.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +70,12 @@ impl Architecture<'_> {
         Ok(graph)
     }
 
-    /// From the trunk's taps to the embeddings, level 5 first, of `landmark` (1-based; `None`: without adapters).
+    /// The landmark (1-based) where embeddings depend on it, because it has an adapter or a decoder of its own.
+    pub fn owner(&self, landmark: usize) -> Option<usize> {
+        (self.network.separate || self.network.adapter_channels > 0).then_some(landmark)
+    }
+
+    /// From the trunk's taps to the embeddings, level 5 first, of `landmark` (1-based; `None`: those of all alike).
     ///
     /// # Errors
     /// The recipe describes no possible network.
@@ -94,9 +101,8 @@ impl Architecture<'_> {
         let mut graph = Graph::new(format!("landmark.{landmark:02}"));
         let film = graph.input(FILM, self.film_shape())?;
         let taps = self.trunk(&mut graph, film)?;
-        let adapter = (self.network.adapter_channels > 0).then_some(landmark);
-        let embeddings = self.embeddings(&mut graph, taps, adapter)?;
-        let score = self.score(&mut graph, embeddings, landmark)?;
+        let embeddings = self.embeddings(&mut graph, taps, self.owner(landmark))?;
+        let score = score(&mut graph, embeddings, landmark)?;
         graph.output(SCORE, score)?;
         for (level, embedding) in LEVELS.into_iter().zip(embeddings) {
             graph.output(embedding_name(level), embedding)?;
@@ -109,12 +115,9 @@ impl Architecture<'_> {
     /// # Errors
     /// The recipe describes no possible network.
     pub fn decoder_params(&self, landmarks: usize) -> Result<BTreeMap<String, Vec<usize>>, GraphError> {
-        if self.network.adapter_channels == 0 {
-            return Ok(self.embedding_graph(None)?.params().clone());
-        }
         let mut params = BTreeMap::new();
         for landmark in 1..=landmarks {
-            params.extend(self.embedding_graph(Some(landmark))?.params().clone());
+            params.extend(self.embedding_graph(self.owner(landmark))?.params().clone());
         }
         Ok(params)
     }
@@ -146,6 +149,7 @@ impl Architecture<'_> {
         taps: [Value; 5],
         landmark: Option<usize>,
     ) -> Result<[Value; 5], GraphError> {
+        let decoder = self.decoder(landmark);
         let mut deeper = taps[4];
         let mut out = [deeper; 5];
         for (index, level) in LEVELS.into_iter().enumerate() {
@@ -159,19 +163,26 @@ impl Architecture<'_> {
             let mut side = deeper;
             if level >= 3 {
                 side = self.with_adapter(graph, side, landmark, &format!("rfb{level}"), |this, graph, owner, x| {
-                    let width = if owner.is_shared() { this.network.rfb[index] } else { this.network.adapter_channels };
+                    let width =
+                        if owner.is_decoder() { this.network.rfb[index] } else { this.network.adapter_channels };
                     rfb(graph, &owner.prefix(&format!("rfb{level}")), x, width)
                 })?;
             }
-            out[index] = graph.conv(&format!("decoder.embed{level}"), side, self.network.embedding, (1, 1), 1, true)?;
+            out[index] =
+                graph.conv(&decoder.prefix(&format!("embed{level}")), side, self.network.embedding, (1, 1), 1, true)?;
         }
         Ok(out)
+    }
+
+    /// The decoder of a landmark: its own, or that of all.
+    fn decoder(&self, landmark: Option<usize>) -> Owner {
+        Owner::Decoder(landmark.filter(|_| self.network.separate))
     }
 
     /// One decoder level: two convolutions, each with batch normalisation and ReLU, and the adapter's beside them.
     fn block(&self, graph: &mut Graph, x: Value, level: usize, landmark: Option<usize>) -> Result<Value, GraphError> {
         let width = |owner: Owner| {
-            if owner.is_shared() { self.network.decoder[4 - level] } else { self.network.adapter_channels }
+            if owner.is_decoder() { self.network.decoder[4 - level] } else { self.network.adapter_channels }
         };
         let place = format!("level{level}");
         match self.network.adapter_variant {
@@ -196,50 +207,67 @@ impl Architecture<'_> {
         place: &str,
         part: impl Fn(&Self, &mut Graph, Owner, Value) -> Result<Value, GraphError>,
     ) -> Result<Value, GraphError> {
-        let shared = part(self, graph, Owner::Shared, x)?;
+        let shared = part(self, graph, self.decoder(landmark), x)?;
         match landmark.filter(|_| self.network.adapter_channels > 0) {
             None => Ok(shared),
             Some(number) => {
-                let own = part(self, graph, Owner::Landmark(number), x)?;
+                let own = part(self, graph, Owner::Adapter(number), x)?;
                 graph.apply(&format!("decoder.{place}.join"), Op::Concat, &[shared, own])
             }
         }
     }
+}
 
-    /// METHOD.md sec. 1c: the product over the levels of the clamped cosines, up-sampled to the film's grid.
-    fn score(&self, graph: &mut Graph, embeddings: [Value; 5], landmark: usize) -> Result<Value, GraphError> {
-        let mut score = None;
-        for (level, embedding) in LEVELS.into_iter().zip(embeddings) {
-            let name = |what: &str| format!("similarity{level}.{what}");
-            let cosine = graph.cosine(&name("cosine"), embedding, &template_vector_name(landmark, level))?;
-            let clamped = graph.apply(&name("clamp"), Op::Clamp, &[cosine])?;
-            let up = Op::Upsample { factor: 1 << level, corners: Corners::HalfPixel };
-            let map = graph.apply(&name("up"), up, &[clamped])?;
-            score = Some(match score {
-                None => map,
-                Some(product) => graph.apply(&name("product"), Op::Mul, &[product, map])?,
-            });
-        }
-        Ok(score.unwrap_or(embeddings[0]))
+/// Embeddings of `channels` channels on a grid of side `size` (inputs by [`embedding_name`]) to the score of the landmark whose
+/// template vectors are the parameters.
+///
+/// # Errors
+/// There are no such embeddings.
+pub fn score_graph(size: usize, channels: usize, landmark: usize) -> Result<Graph, GraphError> {
+    let mut graph = Graph::new("score");
+    let mut input = |level: usize| graph.input(embedding_name(level), [1, channels, size >> level, size >> level]);
+    let embeddings = [input(5)?, input(4)?, input(3)?, input(2)?, input(1)?];
+    let score = score(&mut graph, embeddings, landmark)?;
+    graph.output(SCORE, score)?;
+    Ok(graph)
+}
+
+/// METHOD.md sec. 1c: the product over the levels of the clamped cosines, up-sampled to the film's grid.
+fn score(graph: &mut Graph, embeddings: [Value; 5], landmark: usize) -> Result<Value, GraphError> {
+    let mut score = None;
+    for (level, embedding) in LEVELS.into_iter().zip(embeddings) {
+        let name = |what: &str| format!("similarity{level}.{what}");
+        let cosine = graph.cosine(&name("cosine"), embedding, &template_vector_name(landmark, level))?;
+        let clamped = graph.apply(&name("clamp"), Op::Clamp, &[cosine])?;
+        let up = Op::Upsample { factor: 1 << level, corners: Corners::HalfPixel };
+        let map = graph.apply(&name("up"), up, &[clamped])?;
+        score = Some(match score {
+            None => map,
+            Some(product) => graph.apply(&name("product"), Op::Mul, &[product, map])?,
+        });
     }
+    Ok(score.unwrap_or(embeddings[0]))
 }
 
 /// Whose parameters a convolution reads.
 #[derive(Clone, Copy)]
 enum Owner {
-    Shared,
-    Landmark(usize),
+    /// The decoder of all landmarks, or of one.
+    Decoder(Option<usize>),
+    /// One landmark's adapter.
+    Adapter(usize),
 }
 
 impl Owner {
-    fn is_shared(self) -> bool {
-        matches!(self, Owner::Shared)
+    fn is_decoder(self) -> bool {
+        matches!(self, Owner::Decoder(_))
     }
 
     fn prefix(self, place: &str) -> String {
         match self {
-            Owner::Shared => format!("decoder.{place}"),
-            Owner::Landmark(number) => format!("{}{place}", adapter_prefix(number)),
+            Owner::Decoder(None) => format!("decoder.{place}"),
+            Owner::Decoder(Some(number)) => format!("own.{number:02}.{place}"),
+            Owner::Adapter(number) => format!("{}{place}", adapter_prefix(number)),
         }
     }
 }

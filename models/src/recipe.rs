@@ -3,9 +3,11 @@
 //!
 //! Distances are in cells of the network's grid (384 a side in the paper), angles in degrees.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use serde_yaml::Value;
 
 use self::check::{fraction, multiple_of_32, positive, positive_each};
 use crate::yaml::{self, YamlError};
@@ -13,9 +15,16 @@ use crate::yaml::{self, YamlError};
 mod check;
 
 /// The recipes that are built in, by name.
-pub const BUILT_IN: [(&str, &str); 3] = [
+pub const BUILT_IN: [(&str, &str); 10] = [
+    ("cc2d", include_str!("../recipes/cc2d.yaml")),
+    ("cc2d-sla", include_str!("../recipes/cc2d-sla.yaml")),
+    ("c-atd", include_str!("../recipes/c-atd.yaml")),
     ("c-adapter", include_str!("../recipes/c-adapter.yaml")),
+    ("c-adapter-0", include_str!("../recipes/c-adapter-0.yaml")),
+    ("cc2d-laptop", include_str!("../recipes/cc2d-laptop.yaml")),
+    ("c-atd-laptop", include_str!("../recipes/c-atd-laptop.yaml")),
     ("c-adapter-laptop", include_str!("../recipes/c-adapter-laptop.yaml")),
+    ("c-adapter-0-laptop", include_str!("../recipes/c-adapter-0-laptop.yaml")),
     ("phantom", include_str!("../recipes/phantom.yaml")),
 ];
 
@@ -42,6 +51,9 @@ pub struct Recipe {
     pub jitter: Jitter,
     /// The augmented template data (ATD) made once before training, METHOD.md sec. 2c.
     pub template_copies: Copies,
+    /// What an epoch trains on.
+    #[serde(default = "stages_of_the_paper")]
+    pub stages: Vec<Stage>,
     /// How training pairs are drawn.
     pub pairs: Pairs,
     /// The loss.
@@ -54,6 +66,36 @@ pub struct Recipe {
     /// How the template's vectors are made when training has ended.
     #[serde(default)]
     pub template_vectors: TemplateVectors,
+    /// How the bundle turns score maps into points.
+    #[serde(default)]
+    pub decoding: Decoding,
+}
+
+/// How score maps become points.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decoding {
+    /// The maximum of each, as in the paper.
+    #[default]
+    Argmax,
+    /// Together with a prior over all landmarks, fitted to the last pseudo-labels ([`crate::shape`]).
+    ShapePrior,
+}
+
+/// A part of an epoch (paper Fig. 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Train-Template: copies of the template, at its landmarks.
+    Template,
+    /// Train-PL: films, at their pseudo-labels.
+    PseudoLabels,
+    /// Films, at points drawn anywhere: CC2D's self-supervised training (METHOD.md sec. 1b), which knows no landmarks.
+    RandomPoints,
+}
+
+fn stages_of_the_paper() -> Vec<Stage> {
+    vec![Stage::Template, Stage::PseudoLabels]
 }
 
 /// The frozen trunk: VGG19's layout at any width.
@@ -98,6 +140,9 @@ pub struct Network {
     /// Where adapters stand.
     #[serde(default)]
     pub adapter_variant: AdapterVariant,
+    /// Whether each landmark has a decoder of its own, instead of all sharing one: nineteen models in one bundle.
+    #[serde(default)]
+    pub separate: bool,
 }
 
 /// METHOD.md sec. 4, item 3.
@@ -383,32 +428,28 @@ impl Recipe {
     /// # Errors
     /// No such recipe, or [`Recipe::parse`] refuses it.
     pub fn load(name: &str) -> Result<Self, RecipeError> {
-        if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
-            return Self::parse(name, text);
-        }
-        if !Path::new(name).exists() {
-            let names = BUILT_IN.map(|(name, _)| name);
-            return Err(RecipeError::Unknown {
-                name: name.to_owned(),
-                built_in: names.join(", "),
-                hint: yaml::nearest(name, names).map_or(String::new(), |near| format!("; did you mean `{near}`?")),
-            });
-        }
-        let text =
-            std::fs::read_to_string(name).map_err(|source| RecipeError::Read { path: name.to_owned(), source })?;
-        Self::parse(name, &text)
+        Self::parse(name, &text_of(name)?)
     }
 
-    /// Reads a recipe's text; `origin` is named in errors.
+    /// Reads a recipe's text; `origin` is named in errors. A text with the key `base`, which names another recipe, only says how
+    /// it differs from that one: mappings are merged key by key, anything else is replaced.
     ///
     /// # Errors
-    /// Unknown keys, wrong types, impossible values.
+    /// Unknown keys, wrong types, impossible values, an unknown base.
     pub fn parse(origin: &str, text: &str) -> Result<Self, RecipeError> {
-        let recipe: Self = yaml::read(&format!("recipe {origin}"), text)?;
+        let recipe: Self = match merged(origin, text, LONGEST_LINE_OF_BASES)? {
+            Some(merged) => yaml::read(&format!("recipe {origin}, spelt out"), &yaml::write(&merged)?)?,
+            None => yaml::read(&format!("recipe {origin}"), text)?,
+        };
         match recipe.impossible() {
             Some((key, why)) => Err(RecipeError::Impossible { origin: origin.to_owned(), key, why }),
             None => Ok(recipe),
         }
+    }
+
+    /// Whether anything reads pseudo-labels: else none need be inferred.
+    pub fn needs_labels(&self) -> bool {
+        self.stages.contains(&Stage::PseudoLabels) || self.decoding == Decoding::ShapePrior
     }
 
     /// The recipe as YAML, every key spelt out.
@@ -417,5 +458,55 @@ impl Recipe {
     /// It has no YAML form.
     pub fn to_yaml(&self) -> Result<String, YamlError> {
         yaml::write(self)
+    }
+}
+
+/// How many recipes may stand on each other: more are a circle.
+const LONGEST_LINE_OF_BASES: usize = 8;
+
+/// The text of a built-in recipe, or else of the file called `name`.
+fn text_of(name: &str) -> Result<Cow<'static, str>, RecipeError> {
+    if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
+        return Ok(Cow::Borrowed(text));
+    }
+    if !Path::new(name).exists() {
+        let names = BUILT_IN.map(|(name, _)| name);
+        return Err(RecipeError::Unknown {
+            name: name.to_owned(),
+            built_in: names.join(", "),
+            hint: yaml::nearest(name, names).map_or(String::new(), |near| format!("; did you mean `{near}`?")),
+        });
+    }
+    let text = std::fs::read_to_string(name).map_err(|source| RecipeError::Read { path: name.to_owned(), source })?;
+    Ok(Cow::Owned(text))
+}
+
+/// A recipe with a base merged into one; nothing where it has no base.
+fn merged(origin: &str, text: &str, bases_left: usize) -> Result<Option<Value>, RecipeError> {
+    let mut own: Value = yaml::read(&format!("recipe {origin}"), text)?;
+    let Some(base) = own.as_mapping_mut().and_then(|own| own.remove("base")) else { return Ok(None) };
+    let refuse = |why: &str| RecipeError::Impossible { origin: origin.to_owned(), key: "base", why: why.to_owned() };
+    let name = base.as_str().ok_or_else(|| refuse("must name a built-in recipe or a recipe file"))?;
+    let left = bases_left.checked_sub(1).ok_or_else(|| refuse("recipes stand on each other in a circle"))?;
+    let text = text_of(name)?;
+    let mut base = match merged(name, &text, left)? {
+        Some(merged) => merged,
+        None => yaml::read(&format!("recipe {name}"), &text)?,
+    };
+    merge(&mut base, own);
+    Ok(Some(base))
+}
+
+fn merge(base: &mut Value, own: Value) {
+    match (base, own) {
+        (Value::Mapping(base), Value::Mapping(own)) => {
+            for (key, value) in own {
+                match base.get_mut(&key) {
+                    Some(old) => merge(old, value),
+                    None => drop(base.insert(key, value)),
+                }
+            }
+        }
+        (base, own) => *base = own,
     }
 }

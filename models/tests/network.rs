@@ -69,6 +69,18 @@ fn one_landmark_costs_what_the_method_says() {
 }
 
 #[test]
+fn separate_decoders_share_nothing() {
+    let mut recipe = paper(0, AdapterVariant::Block);
+    recipe.network.separate = true;
+    let architecture = Architecture::from(&recipe);
+    let one = architecture.embedding_graph(Some(7)).unwrap();
+    let shared = Architecture::from(&paper(0, AdapterVariant::Block)).decoder_params(19).unwrap();
+    assert_eq!(one.params().len(), shared.len());
+    assert!(one.params().keys().all(|name| name.starts_with("own.07.")));
+    assert_eq!(architecture.decoder_params(19).unwrap().len(), 19 * shared.len());
+}
+
+#[test]
 fn nineteen_landmarks_share_all_but_their_adapters() {
     let recipe = paper(16, AdapterVariant::Block);
     let params = Architecture::from(&recipe).decoder_params(19).unwrap();

@@ -50,6 +50,38 @@ fn impossible_combination_is_named() {
     assert!(message.contains("phases.adapters"), "{message}");
 }
 
+/// A recipe that differs from c-adapter.
+fn on_c_adapter(differences: &str) -> Result<Recipe, String> {
+    let text = format!("base: c-adapter\nname: mine\nabout: Mine.\n{differences}");
+    Recipe::parse("mine.yaml", &text).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_recipe_on_a_base_says_only_how_it_differs() {
+    let base = Recipe::load("c-adapter").unwrap();
+    let mine = on_c_adapter("network: { adapter_channels: 4 }\nseed: 1\n").unwrap();
+    let mut expected = Recipe { name: "mine".into(), about: "Mine.".into(), seed: 1, ..base };
+    expected.network.adapter_channels = 4;
+    assert_eq!(mine, expected);
+
+    let unknown = on_c_adapter("network: { adapter_chanels: 4 }\n").unwrap_err();
+    assert!(
+        unknown.contains("mine.yaml, spelt out") && unknown.contains("did you mean `adapter_channels`?"),
+        "{unknown}"
+    );
+    let nowhere = Recipe::parse("mine.yaml", "base: c-adaptor").unwrap_err().to_string();
+    assert!(nowhere.contains("did you mean `c-adapter`?"), "{nowhere}");
+}
+
+#[test]
+fn recipes_that_stand_on_each_other_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("circle.yaml");
+    std::fs::write(&path, format!("base: {}\n", path.display())).unwrap();
+    let message = Recipe::load(path.to_str().unwrap()).unwrap_err().to_string();
+    assert!(message.contains("circle"), "{message}");
+}
+
 #[test]
 fn unknown_recipe_lists_what_there_is() {
     let message = Recipe::load("c-adaptor").unwrap_err().to_string();

@@ -22,9 +22,12 @@ pub struct RunOptions {
     /// How many threads to use [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// Give the centre of the best cell, as the paper does, instead of refining within it
+    /// Give the centre of the cell with the best score, as the paper does
     #[arg(long)]
     argmax: bool,
+    /// Judge each landmark by its own score alone, whatever the bundle knows of shapes
+    #[arg(long, conflicts_with = "argmax")]
+    no_shape_prior: bool,
 }
 
 impl RunOptions {
@@ -36,9 +39,13 @@ impl RunOptions {
         Ok(detector)
     }
 
-    /// How score maps become points.
-    pub fn decoding(&self) -> Decoding {
-        if self.argmax { Decoding::Argmax } else { Decoding::Subpixel }
+    /// How score maps are to become points.
+    fn decoding(&self) -> Decoding {
+        match (self.argmax, self.no_shape_prior) {
+            (true, _) => Decoding::Argmax,
+            (_, true) => Decoding::Subpixel,
+            _ => Decoding::ShapePrior,
+        }
     }
 }
 

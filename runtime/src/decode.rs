@@ -1,63 +1,116 @@
-//! From a score map to a point in it: the first maximum, then its place within the cell.
+//! From score maps to points in them: the best cell, then the place within it.
 //!
 //! Positions here are in cells, whole numbers at centres. Film pixels are [`onemark_models::geometry::GridMap`]'s matter.
 
-use ndarray::ArrayView2;
+use ndarray::Array2;
+use onemark_models::shape::{Expected, GridPoint, ShapePrior};
 use serde::Serialize;
 
-/// How a score map becomes a point.
+/// How score maps become points.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Decoding {
+    /// The cell that is best by its score and by where the other landmarks expect this one, refined as in `Subpixel`. Where
+    /// the bundle carries no prior over shapes, the same as `Subpixel`.
+    #[default]
+    ShapePrior,
     /// The first maximum in row-major order, moved to the peak of a parabola through the logarithms of its neighbours'
     /// scores, per axis.
-    #[default]
     Subpixel,
     /// The centre of the first maximum's cell, as in the paper (METHOD.md sec. 1c).
     Argmax,
 }
 
+/// How much the logarithm of a score weighs against that of the prior's density: a score is a product of five cosines, none
+/// of them a probability.
+const SCORE_WEIGHT: f64 = 6.0;
+/// Added to scores, many of which are 0.
+const SCORE_FLOOR: f64 = 1e-6;
+/// A landmark farther than this from where the others expect it, in standard deviations, has no say in where they are.
+const TRUST: f64 = 3.5;
+/// Rounds of asking the others.
+const ROUNDS: usize = 3;
+
 /// The best place in a score map.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Peak {
-    /// Row and column of the first maximum.
+    /// Row and column of the best cell.
     pub cell: (usize, usize),
     /// Row and column after refinement, at most half a cell from there per axis.
     pub at: (f64, f64),
-    /// The maximum.
+    /// The score there.
     pub score: f32,
+    /// How many standard deviations it lies from where the other landmarks expect it, where there is a prior.
+    pub surprise: Option<f64>,
 }
 
-/// The peak of a map, axes [row, column]; `None` where a score is no number, or there is none.
-pub(crate) fn peak(map: ArrayView2<'_, f32>, decoding: Decoding) -> Option<Peak> {
-    let (mut cell, mut score) = (None, f32::NEG_INFINITY);
-    for (place, &value) in map.indexed_iter() {
-        if value.is_nan() {
-            return None;
-        }
-        if value > score {
-            (cell, score) = (Some(place), value);
+/// The peaks of the maps of all landmarks, axes [row, column]. Where a map holds what is no number, or nothing, its index is
+/// the error.
+pub(crate) fn peaks(maps: &[Array2<f32>], decoding: Decoding, prior: Option<&ShapePrior>) -> Result<Vec<Peak>, usize> {
+    let each = |index: usize| peak(&maps[index], decoding, None).ok_or(index);
+    let mut peaks = (0..maps.len()).map(each).collect::<Result<Vec<Peak>, usize>>()?;
+    let Some(prior) = prior else { return Ok(peaks) };
+    let mut trusted = vec![true; maps.len()];
+    let points = |peaks: &[Peak]| peaks.iter().map(|peak| centre(peak.cell)).collect::<Vec<_>>();
+    if decoding == Decoding::ShapePrior {
+        for _ in 0..ROUNDS {
+            let found = points(&peaks);
+            trusted = prior.plausible(&found, &trusted, TRUST);
+            for (index, map) in maps.iter().enumerate() {
+                peaks[index] = peak(map, decoding, Some(&prior.expected(index, &found, &trusted))).ok_or(index)?;
+            }
         }
     }
-    let (row, column) = cell?;
-    let shift = |before: Option<(usize, usize)>, after: Option<(usize, usize)>| {
-        let neighbours = before.and_then(|place| map.get(place)).zip(after.and_then(|place| map.get(place)));
-        neighbours.map_or(0.0, |(&before, &after)| vertex(before, score, after))
+    let found = points(&peaks);
+    trusted = prior.plausible(&found, &trusted, TRUST);
+    for (peak, surprise) in peaks.iter_mut().zip(prior.distances(&found, &trusted)) {
+        peak.surprise = Some(surprise);
+    }
+    Ok(peaks)
+}
+
+/// A cell's centre as the prior has it: continuous, 0 at the film's edge.
+fn centre((row, column): (usize, usize)) -> GridPoint {
+    (row as f64 + 0.5, column as f64 + 0.5)
+}
+
+/// The peak of a map; `None` where a score is no number, or there is none.
+fn peak(map: &Array2<f32>, decoding: Decoding, expected: Option<&Expected>) -> Option<Peak> {
+    let log = |cell: (usize, usize), score: f32| match expected {
+        None => f64::from(score).ln(),
+        Some(expected) => SCORE_WEIGHT * (f64::from(score) + SCORE_FLOOR).ln() + expected.log_density(centre(cell)),
+    };
+    let (mut best, mut highest) = (None, f64::NEG_INFINITY);
+    for (cell, &score) in map.indexed_iter() {
+        if score.is_nan() {
+            return None;
+        }
+        // The logarithm is not needed to compare scores alone, and would not tell the lowest from each other.
+        let value = if expected.is_some() { log(cell, score) } else { f64::from(score) };
+        if value > highest {
+            (best, highest) = (Some(cell), value);
+        }
+    }
+    let cell = best?;
+    let (row, column) = cell;
+    let shift = |before: Option<(usize, usize)>, after: (usize, usize)| {
+        let log = |cell: (usize, usize)| map.get(cell).map(|score| log(cell, *score));
+        let neighbours = before.and_then(log).zip(log(after)).zip(log(cell));
+        neighbours.map_or(0.0, |((before, after), centre)| vertex(before, centre, after))
     };
     let at = match decoding {
         Decoding::Argmax => (row as f64, column as f64),
-        Decoding::Subpixel => (
-            row as f64 + shift(row.checked_sub(1).map(|row| (row, column)), Some((row + 1, column))),
-            column as f64 + shift(column.checked_sub(1).map(|column| (row, column)), Some((row, column + 1))),
+        Decoding::Subpixel | Decoding::ShapePrior => (
+            row as f64 + shift(row.checked_sub(1).map(|row| (row, column)), (row + 1, column)),
+            column as f64 + shift(column.checked_sub(1).map(|column| (row, column)), (row, column + 1)),
         ),
     };
-    Some(Peak { cell: (row, column), at, score })
+    Some(Peak { cell, at, score: map[cell], surprise: None })
 }
 
-/// Where the parabola through (-1, ln before), (0, ln centre) and (1, ln after) is highest: at most half a cell away.
-/// Scores are products of cosines, so their logarithms add up over levels and are nearer to parabolas than they are.
-fn vertex(before: f32, centre: f32, after: f32) -> f64 {
-    let [before, centre, after] = [before, centre, after].map(|score| f64::from(score).ln());
+/// Where the parabola through three logarithms, at -1, 0 and 1, is highest: at most half a cell away. Scores are products of
+/// cosines, so their logarithms add up over levels and are nearer to parabolas than they are.
+fn vertex(before: f64, centre: f64, after: f64) -> f64 {
     let curvature = before - 2.0 * centre + after;
     let shift = (before - after) / (2.0 * curvature);
     // Not finite on a plateau and beside a score of 0, which has no logarithm.
@@ -68,7 +121,7 @@ fn vertex(before: f32, centre: f32, after: f32) -> f64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use ndarray::{Array2, array};
+    use ndarray::array;
 
     /// Scores are f32: the logarithm of one is known to about 1e-7, a peak of this width to a few of those.
     const ROUNDING_CELLS: f64 = 1e-5;
@@ -76,7 +129,7 @@ mod tests {
     #[test]
     fn ties_go_to_the_first_in_row_major_order() {
         let map = array![[0.1, 0.2, 0.7], [0.7, 0.1, 0.7]];
-        let peak = peak(map.view(), Decoding::Argmax).unwrap();
+        let peak = peak(&map, Decoding::Argmax, None).unwrap();
         assert_eq!((peak.cell, peak.at, peak.score), ((0, 2), (0.0, 2.0), 0.7));
     }
 
@@ -88,7 +141,7 @@ mod tests {
             (-(dy * dy / 2.0 + dx * dx / 8.0)).exp() as f32
         };
         let map = Array2::from_shape_fn((9, 12), gaussian);
-        let peak = peak(map.view(), Decoding::Subpixel).unwrap();
+        let peak = peak(&map, Decoding::Subpixel, None).unwrap();
         assert_eq!(peak.cell, (4, 7));
         assert!((peak.at.0 - row).abs() < ROUNDING_CELLS && (peak.at.1 - column).abs() < ROUNDING_CELLS, "{peak:?}");
     }
@@ -96,7 +149,7 @@ mod tests {
     #[test]
     fn an_axis_without_both_neighbours_is_not_refined() {
         let map = array![[0.5, 0.9, 0.8], [0.1, 0.2, 0.3]];
-        let peak = peak(map.view(), Decoding::Subpixel).unwrap();
+        let peak = peak(&map, Decoding::Subpixel, None).unwrap();
         assert_eq!(peak.at.0, 0.0);
         assert!(peak.at.1 > 1.0 && peak.at.1 < 1.5, "{peak:?}");
     }
@@ -104,14 +157,42 @@ mod tests {
     #[test]
     fn plateaus_and_zeros_stay_where_they_are() {
         for map in [Array2::zeros((3, 3)), Array2::ones((3, 3)), array![[0.0, 0.5, 0.4]]] {
-            let refined = peak(map.view(), Decoding::Subpixel).unwrap();
-            assert_eq!(refined.at, peak(map.view(), Decoding::Argmax).unwrap().at);
+            let refined = peak(&map, Decoding::Subpixel, None).unwrap();
+            assert_eq!(refined.at, peak(&map, Decoding::Argmax, None).unwrap().at);
         }
     }
 
     #[test]
     fn no_number_no_peak() {
-        assert_eq!(peak(array![[0.9, f32::NAN]].view(), Decoding::Argmax), None);
-        assert_eq!(peak(Array2::zeros((0, 3)).view(), Decoding::Argmax), None);
+        assert_eq!(peak(&array![[0.9, f32::NAN]], Decoding::Argmax, None), None);
+        assert_eq!(peak(&Array2::zeros((0, 3)), Decoding::Argmax, None), None);
+    }
+
+    /// Films of three landmarks that move as one, and on one more film maps of which the third has two peaks: the higher is
+    /// where no film has had it.
+    #[test]
+    fn the_others_decide_between_two_peaks() {
+        let place = |film: usize| ((film % 10) as f64, (film / 10) as f64);
+        let shape = |film| {
+            let (down, right) = place(film);
+            vec![(10.5 + down, 10.5 + right), (10.5 + down, 30.5 + right), (30.5 + down, 20.5 + right)]
+        };
+        let shapes: Vec<Vec<GridPoint>> = (0..100).map(shape).collect();
+        let prior = ShapePrior::fit(&shapes, 64).unwrap();
+        let map = |peaks: &[(usize, usize, f32)]| {
+            let mut map = Array2::zeros((64, 64));
+            peaks.iter().for_each(|(row, column, score)| map[(*row, *column)] = *score);
+            map
+        };
+        let maps = [map(&[(14, 13, 0.9)]), map(&[(14, 33, 0.9)]), map(&[(34, 23, 0.6), (60, 60, 0.7)])];
+        let cells = |decoding| -> Vec<(usize, usize)> {
+            peaks(&maps, decoding, Some(&prior)).unwrap().iter().map(|peak| peak.cell).collect()
+        };
+        assert_eq!(cells(Decoding::ShapePrior), [(14, 13), (14, 33), (34, 23)]);
+        assert_eq!(cells(Decoding::Subpixel), [(14, 13), (14, 33), (60, 60)]);
+        let surprise = |decoding| peaks(&maps, decoding, Some(&prior)).unwrap()[2].surprise.unwrap();
+        assert!(surprise(Decoding::ShapePrior) < 1.0 && surprise(Decoding::Subpixel) > TRUST);
+        assert_eq!(peaks(&maps, Decoding::ShapePrior, None), peaks(&maps, Decoding::Subpixel, None));
+        assert_eq!(peaks(&[map(&[]), array![[f32::NAN]]], Decoding::ShapePrior, Some(&prior)), Err(1));
     }
 }

@@ -29,14 +29,17 @@ pub struct Detection {
     pub name: String,
     /// Name for people: "Posterior nasal spine".
     pub title: String,
-    /// The cell of the network's grid with the highest score: row, then column.
+    /// The best cell of the network's grid: row, then column.
     pub cell: (usize, usize),
     /// Where it is, in film px from the film's top-left corner.
     pub position: Point,
     /// The same in mm, where the spacing is known.
     pub mm: Option<Millimetres>,
-    /// The highest score, in [0, 1]: the product of the levels' cosines. It ranks films; it is no probability.
+    /// The score there, in [0, 1]: the product of the levels' cosines. It ranks films; it is no probability.
     pub score: f32,
+    /// How many standard deviations the cell lies from where the other landmarks expect it, where the bundle carries a prior
+    /// over shapes. Beyond 3 or so, somebody should look.
+    pub surprise: Option<f64>,
 }
 
 /// A place on a film in mm from its top-left corner.

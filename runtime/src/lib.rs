@@ -15,11 +15,13 @@
 //! ```
 
 pub mod backend;
+mod cycle;
 mod decode;
 mod detections;
 mod detector;
 mod error;
 
+pub use cycle::Cycle;
 pub use decode::Decoding;
 pub use detections::{BundleId, Detection, Detections, FilmSize, Millimetres, Spacing};
 pub use detector::{Detector, Options};

@@ -22,6 +22,7 @@ struct Cli {
 enum Command {
     Detect(commands::detect::Detect),
     Evaluate(commands::evaluate::Evaluate),
+    Cycle(commands::cycle::Cycle),
     Inspect(commands::inspect::Inspect),
     Doctor(commands::doctor::Doctor),
     /// Trains a network: hands over to `onemark-train`
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Detect(command) => command.run(),
         Command::Evaluate(command) => command.run(),
+        Command::Cycle(command) => command.run(),
         Command::Inspect(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Train(arguments) => commands::external::hand_over("onemark-train", &arguments),

@@ -12,7 +12,8 @@ use onemark_models::film::Film;
 use onemark_models::geometry::{GridSize, Point};
 use onemark_models::graph::Graph;
 use onemark_models::network::{Architecture, FILM, tap_name};
-use onemark_models::recipe::{Copies, Recipe};
+use onemark_models::recipe::{Copies, Decoding, Recipe};
+use onemark_models::shape::{GridPoint, ShapePrior};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use tch::{Kind, Tensor};
@@ -21,9 +22,6 @@ use crate::TrainError;
 use crate::augment::{Affine, jitter, warp_film};
 use crate::interpreter::{self, Mode};
 use crate::params::{Params, to_torch};
-
-/// A point on the grid, (row, column).
-pub type GridPoint = (f64, f64);
 
 /// A film or an augmented copy of one.
 pub struct Sample {
@@ -50,7 +48,11 @@ impl Films {
     /// # Errors
     /// As [`Films::prepare`].
     pub fn check(recipe: &Recipe, cases: &[Case]) -> Result<(), TrainError> {
-        find_template(recipe, cases)?;
+        let (_, _, points) = find_template(recipe, cases)?;
+        let needed = ShapePrior::films_needed(points.len());
+        if recipe.decoding == Decoding::ShapePrior && cases.len() < needed {
+            return Err(TrainError::FewFilms { films: cases.len(), needed });
+        }
         cases.iter().try_for_each(|case| Film::open(&case.film).map(drop)).map_err(TrainError::from)
     }
 

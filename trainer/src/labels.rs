@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use onemark_models::graph::{COSINE_EPSILON, Graph};
 use onemark_models::network::{Architecture, LEVELS};
 use onemark_models::recipe::{Network, Recipe, TemplateSource};
+use onemark_models::shape::GridPoint;
 use tch::{Kind, Tensor};
 
 use crate::TrainError;
-use crate::films::{Films, GridPoint, Trunk};
+use crate::films::{Films, Trunk};
 use crate::interpreter::{self, Mode};
 use crate::loss::Cell;
 use crate::params::Params;
@@ -17,7 +18,7 @@ use crate::steps::{Labels, cell, crop, patch_origin};
 /// Films per pass of Infer-PL.
 const BATCH: usize = 4;
 
-/// The embedding graphs: one per landmark, or one for all while there are no adapters.
+/// The embedding graphs: one per landmark, or one for all while nothing in them depends on the landmark.
 pub struct Heads {
     graphs: Vec<Graph>,
     landmarks: usize,
@@ -32,12 +33,15 @@ impl Heads {
         let without = Network { adapter_channels: 0, ..recipe.network.clone() };
         let network = if adapters { &recipe.network } else { &without };
         let architecture = Architecture { trunk: &recipe.trunk, network };
-        let owners: Vec<Option<usize>> = if adapters { (1..=landmarks).map(Some).collect() } else { vec![None] };
+        let owners: Vec<Option<usize>> = match architecture.owner(1) {
+            Some(_) => (1..=landmarks).map(Some).collect(),
+            None => vec![None],
+        };
         let graphs = owners.into_iter().map(|owner| Ok(architecture.embedding_graph(owner)?));
         Ok(Self { graphs: graphs.collect::<Result<_, TrainError>>()?, landmarks })
     }
 
-    /// The graph of a landmark (0-based); of any landmark for `None` while there are no adapters.
+    /// The graph of a landmark (0-based); for `None`, the one for all.
     pub fn graph(&self, landmark: Option<usize>) -> &Graph {
         &self.graphs[landmark.unwrap_or(0) % self.graphs.len()]
     }

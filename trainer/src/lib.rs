@@ -58,6 +58,16 @@ pub enum TrainError {
         /// The recipe's template.
         id: String,
     },
+    /// The recipe asks for a shape prior, and there are too few films to fit one to.
+    #[error(
+        "a shape prior needs {needed} films, and there are {films}: give more, or set `decoding: argmax` in the recipe"
+    )]
+    FewFilms {
+        /// The films there are.
+        films: usize,
+        /// As many as it takes.
+        needed: usize,
+    },
     /// A spread in the recipe is no number that a normal distribution can have.
     #[error("a spread of {deviation} cells is impossible: {source}")]
     Spread {

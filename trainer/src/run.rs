@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use ndarray::{ArrayD, IxDyn};
 use onemark_models::checkpoint::{Checkpoint, Tensors, check_tensors, write_whole};
 use onemark_models::dataset::Case;
 use onemark_models::init;
 use onemark_models::landmarks::LandmarkSet;
-use onemark_models::network::{Architecture, LEVELS, template_vector_name};
-use onemark_models::recipe::{Decay, Phase, Recipe, RecipeError};
+use onemark_models::network::{Architecture, LABELS, LEVELS, template_vector_name};
+use onemark_models::recipe::{Decay, Phase, Recipe, RecipeError, Stage};
+use onemark_models::shape;
 use serde_json::json;
 use tch::{Device, Tensor};
 
@@ -32,8 +32,6 @@ use crate::steps::{Labels, Place, Plan, Sampler};
 
 /// The checkpoint's name in a run's folder.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
-/// The tensor of pseudo-labels `[films, landmarks, 2]`, (row, column) on the grid.
-const LABELS: &str = "labels";
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +111,10 @@ impl Run<'_> {
             return Err(refuse("it is finished"));
         };
         let place = Place { phase, epoch, step };
-        let labels = tensors.remove(LABELS).map(|labels| unpack_labels(&labels));
+        let labels = tensors
+            .remove(LABELS)
+            .map(|labels| shape::from_tensor(&labels).ok_or_else(|| refuse("its pseudo-labels are no points")));
+        let labels = labels.transpose()?;
         let adam = Adam::resume(self.recipe.optimiser, &mut tensors, self.device)?;
         let mut shapes = Architecture::from(self.recipe).trunk_graph()?.params().clone();
         shapes.extend(self.decoder_shapes(has_adapters(&tensors))?);
@@ -151,8 +152,9 @@ impl Run<'_> {
                 };
                 let epoch = state.place.epoch + 1;
                 state.place = Place { epoch, step: 0, ..state.place };
-                // Nobody reads labels after the last epoch.
-                if epoch < phase.epochs || state.place.phase + 1 < self.recipe.phases.len() {
+                // After the last epoch, no step reads labels any more.
+                let goes_on = epoch < phase.epochs || state.place.phase + 1 < self.recipe.phases.len();
+                if goes_on && self.recipe.needs_labels() {
                     let mut progress = Progress::of("Infer-PL");
                     let tell = |done, total| progress.tell(done, total, "");
                     state.labels = Some(heads.infer(self.recipe, &state.params, &films, tell)?);
@@ -239,8 +241,13 @@ impl Run<'_> {
         let per_epoch = |phase: &Phase| match &self.recipe.pairs.patch {
             None => phase.steps.unwrap_or(0),
             Some(pairs) => {
-                let batches = |films: usize| films.div_ceil(pairs.batch);
-                landmarks * (batches(self.recipe.template_copies.count) + batches(self.cases.len() * pairs.repeats))
+                let films = (self.cases.len() * pairs.repeats).div_ceil(pairs.batch);
+                let steps = |stage: &Stage| match stage {
+                    Stage::Template => landmarks * self.recipe.template_copies.count.div_ceil(pairs.batch),
+                    Stage::PseudoLabels => landmarks * films,
+                    Stage::RandomPoints => films,
+                };
+                self.recipe.stages.iter().map(steps).sum()
             }
         };
         let phases = &self.recipe.phases;
@@ -278,16 +285,14 @@ impl Run<'_> {
     fn save(&self, state: &State) -> Result<(), TrainError> {
         let mut tensors = state.params.to_tensors()?;
         tensors.extend(state.adam.to_tensors()?);
-        if let Some(labels) = &state.labels {
-            tensors.insert(LABELS.to_owned(), pack_labels(labels)?);
-        }
         let Place { phase, epoch, step } = state.place;
         let notes = [("phase", phase), ("epoch", epoch), ("step", step)]
             .map(|(key, number)| (key.to_owned(), number.to_string()));
         self.write(state, tensors, notes.into())
     }
 
-    /// The checkpoint that the exporter takes: with the template's vectors, without the optimiser's memory.
+    /// The checkpoint that the exporter takes: with the template's vectors and the last pseudo-labels, without the optimiser's
+    /// memory.
     fn finish(&self, state: &State, films: &Films) -> Result<(), TrainError> {
         let adapters = self.recipe.phases.last().is_some_and(|phase| phase.adapters);
         let heads = Heads::new(self.recipe, films.template_points().len(), adapters)?;
@@ -300,8 +305,16 @@ impl Run<'_> {
         self.write(state, tensors, BTreeMap::new())
     }
 
-    fn write(&self, state: &State, tensors: Tensors, mut notes: BTreeMap<String, String>) -> Result<(), TrainError> {
+    fn write(
+        &self,
+        state: &State,
+        mut tensors: Tensors,
+        mut notes: BTreeMap<String, String>,
+    ) -> Result<(), TrainError> {
         notes.insert("films".into(), self.film_ids());
+        if let Some(labels) = &state.labels {
+            tensors.insert(LABELS.to_owned(), shape::to_tensor(labels));
+        }
         let checkpoint = Checkpoint { recipe: self.recipe.clone(), history: state.history.clone(), notes, tensors };
         Ok(checkpoint.write(&self.checkpoint_path())?)
     }
@@ -335,17 +348,6 @@ fn decay(phase: &Phase, epoch: usize, progress: f64) -> f64 {
         Decay::Linear { after, floor } if progress > after => floor + (1.0 - floor) * (1.0 - progress) / (1.0 - after),
         Decay::Linear { .. } => 1.0,
     }
-}
-
-fn pack_labels(labels: &Labels) -> Result<ArrayD<f32>, TrainError> {
-    let numbers: Vec<f32> = labels.iter().flatten().flat_map(|point| [point.0 as f32, point.1 as f32]).collect();
-    let shape = [labels.len(), labels.first().map_or(0, Vec::len), 2];
-    ArrayD::from_shape_vec(IxDyn(&shape), numbers).map_err(|source| TrainError::Shape { source })
-}
-
-fn unpack_labels(labels: &ArrayD<f32>) -> Labels {
-    let point = |point: ndarray::ArrayViewD<f32>| (f64::from(point[0]), f64::from(point[1]));
-    labels.outer_iter().map(|film| film.outer_iter().map(point).collect()).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //! seed and the step's place in the schedule alone, so a resumed run draws what an unbroken one would have.
 
 use ndarray::{Array2, s};
-use onemark_models::recipe::{FilmPairs, PatchPairs, Recipe};
+use onemark_models::recipe::{FilmPairs, PatchPairs, Recipe, Stage};
+use onemark_models::shape::{GridPoint, Shapes};
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -10,28 +11,17 @@ use rand_distr::{Distribution as _, Normal};
 
 use crate::TrainError;
 use crate::augment::{jitter, rotate_patch, rotate_point};
-use crate::films::{Films, GridPoint};
+use crate::films::Films;
 use crate::loss::{Cell, Match};
 
 /// A pseudo-label per film and landmark: `labels[film][landmark]`.
-pub type Labels = Vec<Vec<GridPoint>>;
-
-/// The stage that a step belongs to (paper Fig. 1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Train-Template: copies of the template, at its landmarks.
-    Template,
-    /// Train-PL: films, at their pseudo-labels.
-    Pseudo,
-    /// Both in one step, as whole-film pairs are trained.
-    Both,
-}
+pub type Labels = Shapes;
 
 /// A step before anything is drawn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// Its stage.
-    pub stage: Stage,
+    /// Its stage; nothing where one step is of all stages, as with whole-film pairs.
+    pub stage: Option<Stage>,
     /// The landmark (0-based) that it trains, `None` for all.
     pub landmark: Option<usize>,
     /// The samples that it shows, where the plan chooses them.
@@ -78,28 +68,28 @@ impl<'a> Sampler<'a> {
         let phase = &self.recipe.phases[place.phase];
         match (&self.recipe.pairs.patch, phase.steps) {
             (Some(pairs), _) => {
-                let template: Vec<usize> = self.films.template_copies().collect();
                 let films: Vec<usize> = (0..pairs.repeats).flat_map(|_| 0..self.films.count()).collect();
-                let mut stage = |stage, samples: Vec<usize>| {
-                    let mut plans = Vec::new();
-                    for landmark in 0..landmarks {
-                        let mut samples = samples.clone();
+                let mut plans_of = |stage: &Stage| {
+                    let (samples, landmarks) = match stage {
+                        Stage::Template => (self.films.template_copies().collect(), (0..landmarks).map(Some).collect()),
+                        Stage::PseudoLabels => (films.clone(), (0..landmarks).map(Some).collect()),
+                        Stage::RandomPoints => (films.clone(), vec![None]),
+                    };
+                    let (mut samples, mut plans): (Vec<usize>, Vec<Plan>) = (samples, Vec::new());
+                    for landmark in landmarks {
                         samples.shuffle(&mut rng);
                         let batches = samples.chunks(pairs.batch).map(<[usize]>::to_vec);
-                        plans.extend(batches.map(|samples| Plan { stage, landmark: Some(landmark), samples }));
+                        plans.extend(batches.map(|samples| Plan { stage: Some(*stage), landmark, samples }));
                     }
                     plans.shuffle(&mut rng);
                     plans
                 };
-                let first = stage(Stage::Template, template);
-                first.into_iter().chain(stage(Stage::Pseudo, films)).collect()
+                self.recipe.stages.iter().flat_map(&mut plans_of).collect()
             }
             (None, steps) => {
-                let plan = |step| Plan {
-                    stage: Stage::Both,
-                    landmark: phase.adapters.then_some(step % landmarks),
-                    samples: Vec::new(),
-                };
+                let per_landmark = phase.adapters || self.recipe.network.separate;
+                let landmark = |step: usize| per_landmark.then_some(step % landmarks);
+                let plan = |step| Plan { stage: None, landmark: landmark(step), samples: Vec::new() };
                 let mut plans: Vec<Plan> = (0..steps.unwrap_or(0)).map(plan).collect();
                 plans.shuffle(&mut rng);
                 plans
@@ -129,15 +119,16 @@ impl<'a> Sampler<'a> {
 
     /// METHOD.md sec. 1b with the crop centred at the landmark (paper sec. 2.1; METHOD.md sec. 4, items 11-14).
     fn draw_patches(&self, pairs: &PatchPairs, plan: &Plan, labels: Option<&Labels>, rng: &mut ChaCha8Rng) -> Step {
-        let landmark = plan.landmark.unwrap_or(0);
         let size = self.recipe.network.size;
         let weight = 1.0 / plan.samples.len() as f32;
         let mut step = Step { samples: plan.samples.clone(), patches: Vec::new(), matches: Vec::new() };
         for (image, sample) in plan.samples.iter().enumerate() {
-            let point = match (plan.stage, labels) {
-                (Stage::Template, _) => self.films.from_film(*sample, self.films.template_points()[landmark]),
-                (_, Some(labels)) => labels[*sample][landmark],
-                (_, None) => self.random_point(Some(landmark), *sample, rng),
+            let point = match (plan.stage, plan.landmark, labels) {
+                (Some(Stage::Template), Some(landmark), _) => {
+                    self.films.from_film(*sample, self.films.template_points()[landmark])
+                }
+                (_, Some(landmark), Some(labels)) => labels[*sample][landmark],
+                (_, landmark, _) => self.random_point(landmark, *sample, rng),
             };
             let raw = cell(clamp(point, size));
             let origin = |at: i64, rng: &mut ChaCha8Rng| {
@@ -159,7 +150,7 @@ impl<'a> Sampler<'a> {
     }
 
     /// Two copies of the template, one against the other, and a film against its copy; once there are pseudo-labels, also the
-    /// template against the film.
+    /// template against the film. Where the template is not trained on, a second film takes its place.
     fn draw_films(
         &self,
         pairs: &FilmPairs,
@@ -167,27 +158,39 @@ impl<'a> Sampler<'a> {
         labels: Option<&Labels>,
         rng: &mut ChaCha8Rng,
     ) -> Result<Step, TrainError> {
-        let template: Vec<usize> = self.films.template_copies().collect();
-        let two = rand::seq::index::sample(rng, template.len(), 2);
-        let film = rng.random_range(0..self.films.count());
-        let copies: Vec<usize> = self.films.copies(film).collect();
-        let samples =
-            vec![template[two.index(0)], template[two.index(1)], film, copies[rng.random_range(0..copies.len())]];
+        let labels = labels.filter(|_| self.recipe.stages.contains(&Stage::PseudoLabels));
+        let film_and_copy = |rng: &mut ChaCha8Rng| {
+            let film = rng.random_range(0..self.films.count());
+            let copies: Vec<usize> = self.films.copies(film).collect();
+            (film, copies[rng.random_range(0..copies.len())])
+        };
         let chosen = |points: &[GridPoint]| -> Vec<GridPoint> {
             plan.landmark.map_or_else(|| points.to_vec(), |landmark| vec![points[landmark]])
         };
 
+        let on_film = |film: usize, rng: &mut ChaCha8Rng| -> Result<Vec<GridPoint>, TrainError> {
+            let random = labels.is_none() || rng.random::<f64>() < pairs.random_share;
+            match labels {
+                Some(labels) if !random => spread(&chosen(&labels[film]), pairs.points, pairs.film_spread, false, rng),
+                _ => Ok((0..pairs.points).map(|_| self.random_point(None, film, rng)).collect()),
+            }
+        };
+
+        if !self.recipe.stages.contains(&Stage::Template) {
+            let [first, second] = [film_and_copy(rng), film_and_copy(rng)];
+            let samples = vec![first.0, first.1, second.0, second.1];
+            let mut matches = self.matches((1, 0), &samples, &on_film(first.0, rng)?, 1.0);
+            matches.extend(self.matches((3, 2), &samples, &on_film(second.0, rng)?, 1.0));
+            return Ok(Step { samples, patches: Vec::new(), matches });
+        }
+        let template: Vec<usize> = self.films.template_copies().collect();
+        let two = rand::seq::index::sample(rng, template.len(), 2);
+        let (film, copy) = film_and_copy(rng);
+        let samples = vec![template[two.index(0)], template[two.index(1)], film, copy];
         let truth = chosen(self.films.template_points());
         let about_truth = spread(&truth, pairs.points, pairs.template_spread, true, rng)?;
         let mut matches = self.matches((0, 1), &samples, &about_truth, 1.0);
-
-        let random = labels.is_none() || rng.random::<f64>() < pairs.random_share;
-        let points = match labels {
-            Some(labels) if !random => spread(&chosen(&labels[film]), pairs.points, pairs.film_spread, false, rng)?,
-            _ => (0..pairs.points).map(|_| self.random_point(None, film, rng)).collect(),
-        };
-        matches.extend(self.matches((3, 2), &samples, &points, 1.0));
-
+        matches.extend(self.matches((3, 2), &samples, &on_film(film, rng)?, 1.0));
         if let Some(labels) = labels {
             let weight = pairs.template_to_film as f32 / truth.len() as f32;
             for (truth, label) in truth.iter().zip(chosen(&labels[film])) {

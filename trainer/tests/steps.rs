@@ -9,11 +9,11 @@ use onemark_models::dataset::Case;
 use onemark_models::geometry::Point;
 use onemark_models::init;
 use onemark_models::network::Architecture;
-use onemark_models::recipe::{PatchPairs, Recipe};
+use onemark_models::recipe::{PatchPairs, Recipe, Stage};
 use onemark_trainer::films::Films;
 use onemark_trainer::loss::Cell;
 use onemark_trainer::params::Params;
-use onemark_trainer::steps::{Place, Sampler, Stage};
+use onemark_trainer::steps::{Place, Sampler};
 use tch::Device;
 
 /// A blob's brightest cell may be off by what rotation, resizing and rounding shift it.
@@ -74,8 +74,8 @@ fn patches_and_their_films_show_the_landmark_where_the_match_says() {
     let place = Place::default();
     let plans = sampler.epoch(place);
     // One landmark: two batches of the four copies of the template, then one of the two films.
-    let stages: Vec<Stage> = plans.iter().map(|plan| plan.stage).collect();
-    assert_eq!(stages, [Stage::Template, Stage::Template, Stage::Pseudo]);
+    let stages: Vec<Option<Stage>> = plans.iter().map(|plan| plan.stage).collect();
+    assert_eq!(stages, [Stage::Template, Stage::Template, Stage::PseudoLabels].map(Some));
     for (step, plan) in plans.iter().enumerate().take(2) {
         let step = sampler.draw(Place { step, ..place }, plan, None).unwrap();
         assert_eq!(step.patches.len(), 2);
@@ -117,4 +117,40 @@ fn draws_depend_on_seed_and_place_only() {
     assert_ne!(draw(&recipe, 3), draw(&recipe, 4));
     let other = Recipe { seed: recipe.seed + 1, ..recipe.clone() };
     assert_ne!(draw(&recipe, 3), draw(&other, 3));
+}
+
+#[test]
+fn without_the_template_two_films_are_shown() {
+    let (mut recipe, folder) = (film_pairs(), tempfile::tempdir().unwrap());
+    recipe.stages = vec![Stage::PseudoLabels];
+    let films = films(&recipe, folder.path());
+    let sampler = Sampler::new(&recipe, &films);
+    let right = 20.0 * 96.0 / 300.0;
+    let template = films.template_points()[0];
+    let labels = vec![vec![template], vec![(template.0, template.1 + right)]];
+    for (step, plan) in sampler.epoch(Place::default()).iter().enumerate() {
+        let step = sampler.draw(Place { step, ..Place::default() }, plan, Some(&labels)).unwrap();
+        assert!(step.samples.iter().all(|sample| !films.template_copies().contains(sample)));
+        assert!(step.matches.iter().all(|point| [(1, 0), (3, 2)].contains(&(point.source.0, point.target.0))));
+    }
+}
+
+#[test]
+fn random_points_need_no_landmark() {
+    let (mut recipe, folder) = (patch_pairs(), tempfile::tempdir().unwrap());
+    recipe.stages = vec![Stage::RandomPoints];
+    let films = films(&recipe, folder.path());
+    let sampler = Sampler::new(&recipe, &films);
+    let plans = sampler.epoch(Place::default());
+    // One batch of the two films, for all landmarks together; other points in the next epoch.
+    assert_eq!(
+        plans.iter().map(|plan| (plan.stage, plan.landmark)).collect::<Vec<_>>(),
+        [(Some(Stage::RandomPoints), None)]
+    );
+    let targets = |epoch: usize| -> Vec<Cell> {
+        let place = Place { epoch, ..Place::default() };
+        let step = sampler.draw(place, &plans[0], None).unwrap();
+        step.matches.iter().map(|point| point.target.1).collect()
+    };
+    assert_ne!(targets(0), targets(1));
 }

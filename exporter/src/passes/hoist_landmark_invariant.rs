@@ -11,7 +11,7 @@ use super::{Pass, PassError, Property};
 use crate::module::Module;
 
 /// The prefixes of the parameters that a landmark owns.
-const OWN: [&str; 2] = ["adapter.", "template."];
+const OWN: [&str; 3] = ["adapter.", "own.", "template."];
 
 pub(super) struct HoistLandmarkInvariant;
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::graph::Shape;
 use crate::landmarks::LandmarkSet;
 use crate::network::{LEVELS, SCORE, template_vector_name};
+use crate::shape::ShapePrior;
 use crate::yaml::{self, YamlError};
 
 /// The version of the format that this code reads and writes.
@@ -107,12 +108,14 @@ pub struct Span {
     pub length: usize,
 }
 
-/// How a score map becomes a point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How score maps become points.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decoding {
     /// The first maximum in row-major order (METHOD.md sec. 1c).
     Argmax,
+    /// The maximum of the score together with where the other landmarks expect this one ([`ShapePrior`]).
+    ShapePrior(ShapePrior),
 }
 
 /// What a file must be.
@@ -180,6 +183,12 @@ impl Manifest {
         rule(!film, "trunk.inputs".into(), "must be one film, [1, 1, size, size] of `input.size`")
             .or_else(|| self.heads.iter().find_map(|head| self.broken_head(head, grid)))
             .or_else(|| self.broken_vector())
+            .or_else(|| match &self.decoding {
+                Decoding::Argmax => None,
+                Decoding::ShapePrior(prior) => {
+                    prior.broken_rule(count).map(|why| ("decoding: `shape-prior`".to_owned(), why.to_owned()))
+                }
+            })
     }
 
     fn broken_head(&self, head: &HeadEntry, grid: Shape) -> Option<(String, String)> {

@@ -85,6 +85,16 @@ fn only_a_bundle_is_replaced_and_only_when_asked() {
 }
 
 #[test]
+fn a_target_below_a_file_is_refused_before_the_work() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    assert!(Bundle::check_target(&file.join("new"), false).is_err());
+    assert!(Bundle::check_target(&folder.path().join("new"), false).is_ok());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
 fn damage_to_files_is_found_before_anything_is_parsed() {
     let flipped = opened_after(|path| fs::write(path.join("trunk.onnx"), "trunk grapH").unwrap());
     assert!(matches!(flipped, Err(BundleError::Damaged { file, .. }) if file == "trunk.onnx"));

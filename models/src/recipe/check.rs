@@ -8,7 +8,7 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Error, IntoDeserializer as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::{Recipe, TemplateSource};
+use super::{Decoding, Recipe, Stage, TemplateSource};
 use crate::landmarks::LandmarkSet;
 
 impl Recipe {
@@ -22,9 +22,25 @@ impl Recipe {
         let steps = |good: fn(Option<usize>) -> bool| phases.iter().all(|phase| good(phase.steps));
         let adapters = || phases.iter().map(|phase| phase.adapters);
         let has_channels = network.adapter_channels > 0;
+        let trains = |stage: Stage| self.stages.contains(&stage);
         let rules = [
             (patch.is_some() == film.is_some(), "pairs", "exactly one of `patch` and `film` must be given"),
             (phases.is_empty(), "phases", "there must be at least one"),
+            (
+                trains(Stage::RandomPoints) == trains(Stage::PseudoLabels),
+                "stages",
+                "needs exactly one of `pseudo-labels` and `random-points`",
+            ),
+            (
+                trains(Stage::RandomPoints) && (network.separate || has_channels),
+                "stages",
+                "`random-points` know no landmark: they can't train adapters or separate decoders",
+            ),
+            (
+                network.separate && has_channels,
+                "network.separate",
+                "separate decoders need no adapters: set `adapter_channels: 0`",
+            ),
             (
                 film.is_some() && !steps(|steps| steps.is_some_and(|steps| steps > 0)),
                 "phases.steps",
@@ -69,6 +85,11 @@ impl Recipe {
                 self.template_vectors.copies > self.template_copies.count,
                 "template_vectors.copies",
                 "there are fewer template copies (`template_copies.count`)",
+            ),
+            (
+                self.decoding == Decoding::ShapePrior && phases.iter().map(|phase| phase.epochs).sum::<usize>() < 2,
+                "decoding",
+                "`shape-prior` needs pseudo-labels, which are inferred between epochs: at least two",
             ),
         ];
         rules.into_iter().find(|(broken, ..)| *broken).map(|(_, key, why)| (key, why.to_owned()))

@@ -147,12 +147,16 @@ fn table(detections: &Detections) -> String {
         header.extend(["x mm", "y mm"]);
     }
     header.push("score");
+    if detections.landmarks.iter().any(|landmark| landmark.surprise.is_some()) {
+        header.push("surprise");
+    }
     let mut rows: Vec<Vec<String>> = vec![header.into_iter().map(str::to_owned).collect()];
     rows.extend(detections.landmarks.iter().map(|landmark| {
         let places = [landmark.position.x, landmark.position.y].map(|px| format!("{px:.1}"));
         let mm = landmark.mm.iter().flat_map(|mm| [mm.x, mm.y]).map(|mm| format!("{mm:.2}"));
         let start = [landmark.number.to_string(), landmark.title.clone()];
-        start.into_iter().chain(places).chain(mm).chain([format!("{:.3}", landmark.score)]).collect()
+        let surprise = landmark.surprise.map(|deviations| format!("{deviations:.1}"));
+        start.into_iter().chain(places).chain(mm).chain([format!("{:.3}", landmark.score)]).chain(surprise).collect()
     }));
     console::table(&rows, &[1])
 }

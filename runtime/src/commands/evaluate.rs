@@ -15,17 +15,13 @@ use onemark_models::bundle::Bundle;
 use onemark_models::dataset::{Case, Dataset, Split};
 use onemark_models::film::Film;
 use onemark_models::geometry::{GridMap, Point};
-use onemark_models::metrics::{self, Bootstrap, Evaluation, Protocol, SDR_RADII_MM};
+use onemark_models::metrics::{self, Bootstrap, Evaluation, Protocol};
 use onemark_runtime::{BundleId, Decoding, Detections, Detector, Spacing};
 use serde::Serialize;
 
-use super::films;
+use super::{films, tables};
 use crate::console::{self, RunOptions};
 use crate::overlay;
-
-/// Resamples behind each interval, and their seed: the same errors always give the same intervals.
-const RESAMPLES: usize = 10_000;
-const SEED: u64 = 1;
 
 /// Runs a bundle on annotated films and measures its errors
 #[derive(Args)]
@@ -112,7 +108,6 @@ impl Evaluate {
         if let Some(report) = &self.report {
             console::check_folder(report)?;
         }
-        let decoding = self.options.decoding();
         let detector = self.options.open(&bundle)?;
 
         let bar = ProgressBar::new(data.cases.len() as u64);
@@ -138,7 +133,7 @@ impl Evaluate {
         let each = seconds / count as f64;
         console::note(format_args!("{count} films in {seconds:.1} s on {backend}, {each:.2} s each"));
         if let Some(path) = &self.report {
-            let bundle = detector.bundle();
+            let (bundle, decoding) = (detector.bundle(), detector.decoding());
             let (data, split) = (&self.data, self.split.as_str());
             console::write_json(path, &Report { bundle, backend, decoding, data, split, seconds, protocols, films })?;
         }
@@ -200,7 +195,7 @@ fn summaries(films: &[FilmReport], landmarks: &[String], without: Option<&[Strin
                 Array2::from_shape_vec((films.len(), landmarks.len()), films.iter().flat_map(errors).collect())?;
             let ids = films.iter().map(|film| film.id.clone()).collect();
             let evaluation = Evaluation::new(landmarks.to_vec(), ids, errors)?.without(without)?;
-            let bootstrap = evaluation.bootstrap(RESAMPLES, SEED);
+            let bootstrap = tables::bootstrap(&evaluation);
             summaries.push(Summary { protocol, without: without.to_vec(), bootstrap, evaluation });
         }
     }
@@ -208,7 +203,7 @@ fn summaries(films: &[FilmReport], landmarks: &[String], without: Option<&[Strin
 }
 
 fn text(Summary { protocol, without, bootstrap, evaluation }: &Summary) -> String {
-    let protocol = match protocol {
+    let title = match protocol {
         Protocol::Grid => "grid protocol (cells of the network's grid, as published)",
         Protocol::Film => "film protocol (full resolution, refined positions)",
     };
@@ -216,20 +211,5 @@ fn text(Summary { protocol, without, bootstrap, evaluation }: &Summary) -> Strin
         [] => String::new(),
         ids => format!(", without {}", ids.join(" ")),
     };
-    let overall = evaluation.overall();
-    let mre = bootstrap.mre_mm;
-    let rates = SDR_RADII_MM.iter().zip(overall.sdr_percent).zip(&bootstrap.sdr_percent);
-    let rates = rates.map(|((radius, percent), interval)| {
-        format!("; SDR {radius} mm {percent:.1} % ({:.1} to {:.1})", interval.low, interval.high)
-    });
-    format!(
-        "{protocol}, {} films{left_out}\n{evaluation}MRE {:.2} mm ({:.2} to {:.2}){}\n\
-         in brackets 95 % intervals, by drawing films {} times\n",
-        evaluation.films().len(),
-        overall.mre_mm,
-        mre.low,
-        mre.high,
-        rates.collect::<String>(),
-        bootstrap.resamples,
-    )
+    format!("{title}, {} films{left_out}\n{}", evaluation.films().len(), tables::errors(evaluation, bootstrap))
 }

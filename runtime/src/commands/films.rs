@@ -10,10 +10,7 @@ const REPEATED: &str = "repeated";
 
 /// Keeps the annotated films among those named, at most `limit` of them.
 pub fn keep_annotated(data: &mut Dataset, ids: Option<&str>, limit: Option<usize>) -> anyhow::Result<()> {
-    if let Some(text) = ids {
-        let ids = resolve(data, text)?;
-        data.cases.retain(|case| ids.contains(&case.id));
-    }
+    keep(data, ids)?;
     let named = data.cases.len();
     data.cases.retain(|case| case.points.is_some());
     if data.cases.len() < named {
@@ -22,6 +19,15 @@ pub fn keep_annotated(data: &mut Dataset, ids: Option<&str>, limit: Option<usize
     data.cases.truncate(limit.unwrap_or(usize::MAX));
     if data.cases.is_empty() {
         bail!("no annotated film is left to evaluate in {}", data.root.display());
+    }
+    Ok(())
+}
+
+/// Keeps the films named; all of them where none is.
+pub fn keep(data: &mut Dataset, ids: Option<&str>) -> anyhow::Result<()> {
+    if let Some(text) = ids {
+        let ids = resolve(data, text)?;
+        data.cases.retain(|case| ids.contains(&case.id));
     }
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! One file per command.
 
+pub mod cycle;
 pub mod detect;
 pub mod doctor;
 pub mod evaluate;
 pub mod external;
 mod films;
 pub mod inspect;
+mod tables;
