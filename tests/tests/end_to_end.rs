@@ -56,6 +56,12 @@ fn from_one_annotated_film_to_landmarks() {
     assert!(error <= TEMPLATE_ERROR, "{error:.2} mm on the template itself");
 
     detect_says_the_same(here, &reports[0]);
+
+    // What is found on films leads back to the template's landmarks.
+    let line = format!("cycle phantom.onemark --data films --template 001 --films 2-3 --spacing {SPACING}");
+    let cycle = Program::Runtime.succeed(here, &line).stdout;
+    let mean = cycle.lines().find_map(|line| line.strip_prefix("MRE ")?.split(' ').next()?.parse::<f64>().ok());
+    assert!(mean.is_some_and(|error| error <= TEMPLATE_ERROR), "{cycle}");
 }
 
 /// `detect --json` is the program's interface to other programs.

@@ -246,6 +246,12 @@ const RUN: &[Case] = &[
         says: &["151.png", "landmark 1 at x 9, y 1130 lies outside its 97x120 px", "correct the annotation"],
     },
     Case {
+        name: "cycle by a template without annotation",
+        harm: |here| [SENIOR, JUNIOR].iter().for_each(|doctor| fs::remove_file(here.join(doctor)).unwrap()),
+        line: "cycle head.onemark --data films --template 001",
+        says: &["film 001 is not annotated"],
+    },
+    Case {
         name: "films of another landmark set",
         harm: |here| {
             fs::create_dir(here.join("images")).unwrap();
