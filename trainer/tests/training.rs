@@ -137,6 +137,37 @@ fn step_on_one_landmark_leaves_other_adapters_and_the_trunk_bit_identical() {
 }
 
 #[test]
+fn step_on_one_landmark_leaves_other_decoders_bit_identical() {
+    let mut recipe = recipe(0, AdapterVariant::Block);
+    recipe.network.separate = true;
+    let before = untrained(&recipe, 5);
+    let params = Params::new(&before, Device::Cpu).unwrap();
+    let mut adam = Adam::new(recipe.optimiser);
+    let graph = |landmark| Architecture::from(&recipe).embedding_graph(Some(landmark)).unwrap();
+    let first = step(&recipe, &params, &mut adam, &graph(1));
+    let second = step(&recipe, &params, &mut adam, &graph(2));
+    let unchanged = |name: &&String| first[*name] == second[*name];
+    assert!(second.keys().filter(|name| !name.starts_with("own.02.")).all(|name| unchanged(&name)));
+    assert!(!unchanged(&&"own.02.level4.conv1.weight".to_owned()));
+}
+
+/// A convolution is split where the trunk's features meet the decoder's: that only shows while gradients are computed.
+#[test]
+fn network_computes_the_same_with_gradients_and_without() {
+    let recipe = recipe(4, AdapterVariant::Block);
+    let params = Params::new(&untrained(&recipe, 5), Device::Cpu).unwrap();
+    let graph = Architecture::from(&recipe).graph(2).unwrap();
+    let run = || interpreter::run(&graph, &params, &torch_film(SIDE), Mode::Evaluate).unwrap();
+    for (with, without) in run().iter().zip(tch::no_grad(run)) {
+        assert!(with.requires_grad() && !without.requires_grad());
+        assert!(
+            difference(&from_torch(with).unwrap(), &from_torch(&without).unwrap().into_dimensionality().unwrap())
+                < FLOAT
+        );
+    }
+}
+
+#[test]
 fn network_with_joined_adapters_computes_what_it_did_without() {
     let (without, with) = (recipe(0, AdapterVariant::Block), recipe(4, AdapterVariant::Block));
     let trained = untrained(&without, 5);
