@@ -2,7 +2,7 @@
 //!
 //! Positions here are in cells, whole numbers at centres. Film pixels are [`onemark_models::geometry::GridMap`]'s matter.
 
-use ndarray::Array2;
+use ndarray::{Array2, s};
 use onemark_models::shape::{Expected, GridPoint, ShapePrior};
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decoding {
-    /// The cell that is best by its score and by where the other landmarks expect this one, refined as in `Subpixel`. Where
+    /// The peak that is best by its score and by where the other landmarks expect this one, refined as in `Subpixel`. Where
     /// the bundle carries no prior over shapes, the same as `Subpixel`.
     #[default]
     ShapePrior,
@@ -76,8 +76,8 @@ fn centre((row, column): (usize, usize)) -> GridPoint {
 
 /// The peak of a map; `None` where a score is no number, or there is none.
 fn peak(map: &Array2<f32>, decoding: Decoding, expected: Option<&Expected>) -> Option<Peak> {
-    let log = |cell: (usize, usize), score: f32| match expected {
-        None => f64::from(score).ln(),
+    let value = |cell: (usize, usize), score: f32| match expected {
+        None => f64::from(score),
         Some(expected) => SCORE_WEIGHT * (f64::from(score) + SCORE_FLOOR).ln() + expected.log_density(centre(cell)),
     };
     let (mut best, mut highest) = (None, f64::NEG_INFINITY);
@@ -85,18 +85,16 @@ fn peak(map: &Array2<f32>, decoding: Decoding, expected: Option<&Expected>) -> O
         if score.is_nan() {
             return None;
         }
-        // The logarithm is not needed to compare scores alone, and would not tell the lowest from each other.
-        let value = if expected.is_some() { log(cell, score) } else { f64::from(score) };
+        let value = value(cell, score);
         if value > highest {
             (best, highest) = (Some(cell), value);
         }
     }
-    let cell = best?;
+    let cell = summit(map, best?);
     let (row, column) = cell;
     let shift = |before: Option<(usize, usize)>, after: (usize, usize)| {
-        let log = |cell: (usize, usize)| map.get(cell).map(|score| log(cell, *score));
-        let neighbours = before.and_then(log).zip(log(after)).zip(log(cell));
-        neighbours.map_or(0.0, |((before, after), centre)| vertex(before, centre, after))
+        let neighbours = before.and_then(|place| map.get(place)).zip(map.get(after));
+        neighbours.map_or(0.0, |(&before, &after)| vertex(before, map[cell], after))
     };
     let at = match decoding {
         Decoding::Argmax => (row as f64, column as f64),
@@ -108,9 +106,29 @@ fn peak(map: &Array2<f32>, decoding: Decoding, expected: Option<&Expected>) -> O
     Some(Peak { cell, at, score: map[cell], surprise: None })
 }
 
-/// Where the parabola through three logarithms, at -1, 0 and 1, is highest: at most half a cell away. Scores are products of
-/// cosines, so their logarithms add up over levels and are nearer to parabolas than they are.
-fn vertex(before: f64, centre: f64, after: f64) -> f64 {
+/// Uphill from a cell to the nearest maximum of the scores themselves: the others can tell which peak it is, not where on it.
+fn summit(map: &Array2<f32>, mut cell: (usize, usize)) -> (usize, usize) {
+    loop {
+        let (row, column) = cell;
+        let around = map.slice(s![row.saturating_sub(1)..map.nrows().min(row + 2), ..]);
+        let around = around.slice_move(s![.., column.saturating_sub(1)..map.ncols().min(column + 2)]);
+        let mut higher = cell;
+        for ((i, j), score) in around.indexed_iter() {
+            if *score > map[higher] {
+                higher = (row.saturating_sub(1) + i, column.saturating_sub(1) + j);
+            }
+        }
+        if higher == cell {
+            return cell;
+        }
+        cell = higher;
+    }
+}
+
+/// Where the parabola through (-1, ln before), (0, ln centre) and (1, ln after) is highest: at most half a cell away.
+/// Scores are products of cosines, so their logarithms add up over levels and are nearer to parabolas than they are.
+fn vertex(before: f32, centre: f32, after: f32) -> f64 {
+    let [before, centre, after] = [before, centre, after].map(|score| f64::from(score).ln());
     let curvature = before - 2.0 * centre + after;
     let shift = (before - after) / (2.0 * curvature);
     // Not finite on a plateau and beside a score of 0, which has no logarithm.

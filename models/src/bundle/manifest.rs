@@ -114,7 +114,7 @@ pub struct Span {
 pub enum Decoding {
     /// The first maximum in row-major order (METHOD.md sec. 1c).
     Argmax,
-    /// The maximum of the score together with where the other landmarks expect this one ([`ShapePrior`]).
+    /// The peak that is best by its score and by where the other landmarks expect this one ([`ShapePrior`]).
     ShapePrior(ShapePrior),
 }
 
