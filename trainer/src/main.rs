@@ -106,16 +106,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// Starts this program again in its own place, once, with threads that sleep while they wait. By default OpenMP's spin, and then
-/// whatever else runs on the machine makes training ten times slower; the choice is read when the library is loaded.
-fn wait_without_spinning() {
-    const POLICY: &str = "OMP_WAIT_POLICY";
+/// Starts this program again in its own place, once, with threads that spin only briefly while they wait for each other. As
+/// GNU's OpenMP has it by default, they spin so long that whatever else runs on the machine makes training many times slower;
+/// not spinning at all makes small networks twice as slow on a quiet one. It reads its settings when it is loaded.
+fn spin_briefly() {
+    const SPINS: (&str, &str) = ("GOMP_SPINCOUNT", "3000");
     #[cfg(unix)]
-    if let (None, Ok(program)) = (std::env::var_os(POLICY), std::env::current_exe()) {
+    if let (None, None, Ok(program)) =
+        (std::env::var_os(SPINS.0), std::env::var_os("OMP_WAIT_POLICY"), std::env::current_exe())
+    {
         let mut again = std::process::Command::new(program);
+        again.args(std::env::args_os().skip(1)).env(SPINS.0, SPINS.1);
         // Where that fails, training goes on as it is.
-        let _ =
-            std::os::unix::process::CommandExt::exec(again.args(std::env::args_os().skip(1)).env(POLICY, "passive"));
+        let _ = std::os::unix::process::CommandExt::exec(&mut again);
     }
 }
 
@@ -124,7 +127,7 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 impl Training {
     fn run(self) -> Result<()> {
         let started = Instant::now();
-        wait_without_spinning();
+        spin_briefly();
         let device = self.device.open()?;
         if let Some(threads) = self.threads {
             tch::set_num_threads(i32::from(threads.max(1)));
