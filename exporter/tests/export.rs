@@ -25,12 +25,7 @@ const MAPS: usize = 19 * 6;
 const LARGEST_PAPER_BUNDLE: u64 = 290_000_000;
 
 fn small_recipe(adapter_channels: usize, adapter_variant: AdapterVariant) -> Recipe {
-    let mut recipe = Recipe::load("phantom").unwrap();
-    recipe.trunk.widths = [4, 6, 8, 8, 8];
-    recipe.network.size = 64;
-    recipe.network.decoder = [8, 8, 6, 6];
-    recipe.network.rfb = [8, 8, 6];
-    recipe.network.embedding = 5;
+    let mut recipe = Recipe::parse("tiny", include_str!("../../tests/tiny.yaml")).unwrap();
     recipe.network.adapter_channels = adapter_channels;
     recipe.network.adapter_variant = adapter_variant;
     recipe

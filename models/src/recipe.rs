@@ -3,15 +3,12 @@
 //!
 //! Distances are in cells of the network's grid (384 a side in the paper), angles in degrees.
 
-use std::borrow::Cow;
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
-use serde_yaml::Value;
 
 use self::check::{fraction, multiple_of_32, positive, positive_each};
 use crate::yaml::{self, YamlError};
 
+mod base;
 mod check;
 
 /// The recipes that are built in, by name.
@@ -428,7 +425,7 @@ impl Recipe {
     /// # Errors
     /// No such recipe, or [`Recipe::parse`] refuses it.
     pub fn load(name: &str) -> Result<Self, RecipeError> {
-        Self::parse(name, &text_of(name)?)
+        Self::parse(name, &base::text_of(name)?)
     }
 
     /// Reads a recipe's text; `origin` is named in errors. A text with the key `base`, which names another recipe, only says how
@@ -437,7 +434,7 @@ impl Recipe {
     /// # Errors
     /// Unknown keys, wrong types, impossible values, an unknown base.
     pub fn parse(origin: &str, text: &str) -> Result<Self, RecipeError> {
-        let recipe: Self = match merged(origin, text, LONGEST_LINE_OF_BASES)? {
+        let recipe: Self = match base::merged(origin, text)? {
             Some(merged) => yaml::read(&format!("recipe {origin}, spelt out"), &yaml::write(&merged)?)?,
             None => yaml::read(&format!("recipe {origin}"), text)?,
         };
@@ -458,55 +455,5 @@ impl Recipe {
     /// It has no YAML form.
     pub fn to_yaml(&self) -> Result<String, YamlError> {
         yaml::write(self)
-    }
-}
-
-/// How many recipes may stand on each other: more are a circle.
-const LONGEST_LINE_OF_BASES: usize = 8;
-
-/// The text of a built-in recipe, or else of the file called `name`.
-fn text_of(name: &str) -> Result<Cow<'static, str>, RecipeError> {
-    if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
-        return Ok(Cow::Borrowed(text));
-    }
-    if !Path::new(name).exists() {
-        let names = BUILT_IN.map(|(name, _)| name);
-        return Err(RecipeError::Unknown {
-            name: name.to_owned(),
-            built_in: names.join(", "),
-            hint: yaml::nearest(name, names).map_or(String::new(), |near| format!("; did you mean `{near}`?")),
-        });
-    }
-    let text = std::fs::read_to_string(name).map_err(|source| RecipeError::Read { path: name.to_owned(), source })?;
-    Ok(Cow::Owned(text))
-}
-
-/// A recipe with a base merged into one; nothing where it has no base.
-fn merged(origin: &str, text: &str, bases_left: usize) -> Result<Option<Value>, RecipeError> {
-    let mut own: Value = yaml::read(&format!("recipe {origin}"), text)?;
-    let Some(base) = own.as_mapping_mut().and_then(|own| own.remove("base")) else { return Ok(None) };
-    let refuse = |why: &str| RecipeError::Impossible { origin: origin.to_owned(), key: "base", why: why.to_owned() };
-    let name = base.as_str().ok_or_else(|| refuse("must name a built-in recipe or a recipe file"))?;
-    let left = bases_left.checked_sub(1).ok_or_else(|| refuse("recipes stand on each other in a circle"))?;
-    let text = text_of(name)?;
-    let mut base = match merged(name, &text, left)? {
-        Some(merged) => merged,
-        None => yaml::read(&format!("recipe {name}"), &text)?,
-    };
-    merge(&mut base, own);
-    Ok(Some(base))
-}
-
-fn merge(base: &mut Value, own: Value) {
-    match (base, own) {
-        (Value::Mapping(base), Value::Mapping(own)) => {
-            for (key, value) in own {
-                match base.get_mut(&key) {
-                    Some(old) => merge(old, value),
-                    None => drop(base.insert(key, value)),
-                }
-            }
-        }
-        (base, own) => *base = own,
     }
 }

@@ -155,9 +155,7 @@ impl ShapePrior {
     pub fn plausible(&self, points: &[GridPoint], trusted: &[bool], limit: f64) -> Vec<bool> {
         self.distances(points, trusted).into_iter().map(|distance| distance < limit).collect()
     }
-}
 
-impl ShapePrior {
     /// What keeps the numbers from being a prior over `landmarks` landmarks.
     pub(crate) fn broken_rule(&self, landmarks: usize) -> Option<&'static str> {
         let square =

@@ -51,12 +51,7 @@ pub fn assert_close(expected: &Array4<f32>, found: &Array4<f32>, tolerance: Tole
 /// # Panics
 /// The built-in recipe is broken.
 pub fn tiny_recipe(adapter_channels: usize, adapter_variant: AdapterVariant) -> Recipe {
-    let mut recipe = Recipe::load("phantom").unwrap();
-    recipe.trunk.widths = [4, 6, 8, 8, 8];
-    recipe.network.size = 64;
-    recipe.network.decoder = [8, 8, 6, 6];
-    recipe.network.rfb = [8, 8, 6];
-    recipe.network.embedding = 5;
+    let mut recipe = Recipe::parse("tiny", include_str!("../tiny.yaml")).unwrap();
     recipe.network.adapter_channels = adapter_channels;
     recipe.network.adapter_variant = adapter_variant;
     recipe.phases.retain(|phase| adapter_channels > 0 || !phase.adapters);

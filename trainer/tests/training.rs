@@ -110,16 +110,23 @@ fn step(recipe: &Recipe, params: &Params, adam: &mut Adam, graph: &Graph) -> Ten
     params.to_tensors().unwrap()
 }
 
-#[test]
-fn step_on_one_landmark_leaves_other_adapters_and_the_trunk_bit_identical() {
-    let recipe = recipe(4, AdapterVariant::Block);
-    let before = untrained(&recipe, 5);
+/// Everything before a step on landmark 1, after it, and after another on landmark 2. Landmark 1 comes first, so that its
+/// moments exist and would move it if anything did.
+fn steps_on_1_and_2(recipe: &Recipe) -> [Tensors; 3] {
+    let before = untrained(recipe, 5);
     let params = Params::new(&before, Device::Cpu).unwrap();
     let mut adam = Adam::new(recipe.optimiser);
-    let graph = |landmark| Architecture::from(&recipe).embedding_graph(Some(landmark)).unwrap();
-    // Landmark 1 first, so that its moments exist and would move it if anything did.
-    let first = step(&recipe, &params, &mut adam, &graph(1));
-    let second = step(&recipe, &params, &mut adam, &graph(2));
+    let mut step = |landmark| {
+        let graph = Architecture::from(recipe).embedding_graph(Some(landmark)).unwrap();
+        step(recipe, &params, &mut adam, &graph)
+    };
+    let (first, second) = (step(1), step(2));
+    [before, first, second]
+}
+
+#[test]
+fn step_on_one_landmark_leaves_other_adapters_and_the_trunk_bit_identical() {
+    let [before, first, second] = steps_on_1_and_2(&recipe(4, AdapterVariant::Block));
     for (name, tensor) in &second {
         let (own, other) =
             (name.starts_with(&adapter_prefix(2)), name.starts_with("adapter.") || name.starts_with("trunk."));
@@ -140,12 +147,7 @@ fn step_on_one_landmark_leaves_other_adapters_and_the_trunk_bit_identical() {
 fn step_on_one_landmark_leaves_other_decoders_bit_identical() {
     let mut recipe = recipe(0, AdapterVariant::Block);
     recipe.network.separate = true;
-    let before = untrained(&recipe, 5);
-    let params = Params::new(&before, Device::Cpu).unwrap();
-    let mut adam = Adam::new(recipe.optimiser);
-    let graph = |landmark| Architecture::from(&recipe).embedding_graph(Some(landmark)).unwrap();
-    let first = step(&recipe, &params, &mut adam, &graph(1));
-    let second = step(&recipe, &params, &mut adam, &graph(2));
+    let [_, first, second] = steps_on_1_and_2(&recipe);
     let unchanged = |name: &&String| first[*name] == second[*name];
     assert!(second.keys().filter(|name| !name.starts_with("own.02.")).all(|name| unchanged(&name)));
     assert!(!unchanged(&&"own.02.level4.conv1.weight".to_owned()));
