@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use self::check::{fraction, multiple_of_32, positive, positive_each};
+use self::check::{fraction, multiple_of_32, positive, positive_each, some_fraction, two_or_more};
 use crate::yaml::{self, YamlError};
 
 mod base;
@@ -60,6 +60,13 @@ pub struct Recipe {
     pub optimiser: Optimiser,
     /// The phases of training, in order. Each starts from the one before.
     pub phases: Vec<Phase>,
+    /// Decay of the running mean of all weights, which pseudo-labels, the template's vectors and the bundle are made with; when
+    /// left out, they are made with the last step's weights, as in the paper.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_fraction")]
+    pub average: Option<f64>,
+    /// How score maps become pseudo-labels. With `shape-prior`, one that no skull can have is moved to where one can.
+    #[serde(default)]
+    pub pseudo_labels: Decoding,
     /// How the template's vectors are made when training has ended.
     #[serde(default)]
     pub template_vectors: TemplateVectors,
@@ -75,7 +82,7 @@ pub enum Decoding {
     /// The maximum of each, as in the paper.
     #[default]
     Argmax,
-    /// Together with a prior over all landmarks, fitted to the last pseudo-labels ([`crate::shape`]).
+    /// Together with a prior over all landmarks, fitted to the pseudo-labels ([`crate::shape`]).
     ShapePrior,
 }
 
@@ -153,7 +160,7 @@ pub enum AdapterVariant {
     Convolution,
 }
 
-/// Random brightness and contrast, each a factor drawn from `1 +- value`.
+/// Random brightness and contrast, each a factor drawn from `1 +- value`, and gamma.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Jitter {
@@ -163,11 +170,14 @@ pub struct Jitter {
     /// Half-width of the contrast factor.
     #[serde(deserialize_with = "fraction")]
     pub contrast: f64,
+    /// Grey values in [0, 1] are raised to a power between 1/(1 + this) and 1 + this. The paper has none.
+    #[serde(deserialize_with = "fraction")]
+    pub gamma: f64,
 }
 
 impl Default for Jitter {
     fn default() -> Self {
-        Self { brightness: 0.15, contrast: 0.25 }
+        Self { brightness: 0.15, contrast: 0.25, gamma: 0.0 }
     }
 }
 
@@ -188,6 +198,19 @@ pub struct AffineRange {
     pub anisotropic: bool,
 }
 
+/// Random smooth bends: cubic B-splines over a square lattice that spans the film.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Elastic {
+    /// Largest displacement per axis, as a fraction of the side. Bends of more than a sixth of the lattice's spacing could fold
+    /// the film.
+    #[serde(deserialize_with = "fraction")]
+    pub shift: f64,
+    /// Lattice points a side.
+    #[serde(deserialize_with = "two_or_more")]
+    pub lattice: usize,
+}
+
 /// Augmented copies of a film.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -196,6 +219,9 @@ pub struct Copies {
     pub count: usize,
     /// How they differ.
     pub affine: AffineRange,
+    /// How they are bent, if at all. The paper's are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elastic: Option<Elastic>,
     /// What shows where a copy looks beyond its film.
     #[serde(default)]
     pub border: Border,
@@ -447,6 +473,11 @@ impl Recipe {
     /// Whether anything reads pseudo-labels: else none need be inferred.
     pub fn needs_labels(&self) -> bool {
         self.stages.contains(&Stage::PseudoLabels) || self.decoding == Decoding::ShapePrior
+    }
+
+    /// Whether anything is decoded with a prior over shapes, which takes more than a few films.
+    pub fn needs_prior(&self) -> bool {
+        [self.decoding, self.pseudo_labels].contains(&Decoding::ShapePrior)
     }
 
     /// The recipe as YAML, every key spelt out.

@@ -12,6 +12,16 @@ pub type GridPoint = (f64, f64);
 /// The landmarks of films: `shapes[film][landmark]`.
 pub type Shapes = Vec<Vec<GridPoint>>;
 
+/// How much the logarithm of a score weighs against that of the prior's density, when both choose a point: a score is a product
+/// of five cosines, none of them a probability.
+pub const SCORE_WEIGHT: f64 = 6.0;
+/// Added to scores before the logarithm: many are 0.
+pub const SCORE_FLOOR: f64 = 1e-6;
+/// A landmark farther than this from where the others expect it, in standard deviations, has no say in where they are.
+pub const TRUST: f64 = 3.5;
+/// Rounds in which landmarks ask the others where they are expected.
+pub const ASKING_ROUNDS: usize = 3;
+
 /// Standard deviation of a found point about the true one, as a share of the grid's side: about 1 mm on a head film.
 const NOISE: f64 = 0.0045;
 /// A point farther than this from where the others expect it, in standard deviations, is left out when the prior is fitted.
@@ -46,6 +56,12 @@ impl Expected {
     /// The place itself.
     pub fn mean(&self) -> GridPoint {
         (self.mean.x, self.mean.y)
+    }
+
+    /// The inverse of the covariance, axes (row, column).
+    pub fn precision(&self) -> [[f64; 2]; 2] {
+        let p = self.precision;
+        [[p[(0, 0)], p[(0, 1)]], [p[(1, 0)], p[(1, 1)]]]
     }
 
     /// Logarithm of the density at `point`, less that at the mean.

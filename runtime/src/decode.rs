@@ -3,7 +3,7 @@
 //! Positions here are in cells, whole numbers at centres. Film pixels are [`onemark_models::geometry::GridMap`]'s matter.
 
 use ndarray::{Array2, s};
-use onemark_models::shape::{Expected, GridPoint, ShapePrior};
+use onemark_models::shape::{ASKING_ROUNDS, Expected, GridPoint, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST};
 use serde::Serialize;
 
 /// How score maps become points.
@@ -20,16 +20,6 @@ pub enum Decoding {
     /// The centre of the first maximum's cell, as in the paper (METHOD.md sec. 1c).
     Argmax,
 }
-
-/// How much the logarithm of a score weighs against that of the prior's density: a score is a product of five cosines, none
-/// of them a probability.
-const SCORE_WEIGHT: f64 = 6.0;
-/// Added to scores, many of which are 0.
-const SCORE_FLOOR: f64 = 1e-6;
-/// A landmark farther than this from where the others expect it, in standard deviations, has no say in where they are.
-const TRUST: f64 = 3.5;
-/// Rounds of asking the others.
-const ROUNDS: usize = 3;
 
 /// The best place in a score map.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,7 +43,7 @@ pub(crate) fn peaks(maps: &[Array2<f32>], decoding: Decoding, prior: Option<&Sha
     let mut trusted = vec![true; maps.len()];
     let points = |peaks: &[Peak]| peaks.iter().map(|peak| centre(peak.cell)).collect::<Vec<_>>();
     if decoding == Decoding::ShapePrior {
-        for _ in 0..ROUNDS {
+        for _ in 0..ASKING_ROUNDS {
             let found = points(&peaks);
             trusted = prior.plausible(&found, &trusted, TRUST);
             for (index, map) in maps.iter().enumerate() {

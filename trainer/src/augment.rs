@@ -1,17 +1,21 @@
-//! Random changes of films, and where a point goes with them: grey values (METHOD.md sec. 1b), the rotation of patches
-//! (sec. 1b), affine copies of whole films (sec. 2c). How much of each is the recipe's; when, the caller's.
+//! Random changes of films, and where a point goes with them: grey values and the rotation of patches (METHOD.md sec. 1b). How
+//! much of each is the recipe's; when, the caller's. Changed copies of whole films are [`crate::warp`]'s.
 //!
 //! Films are `[row, column]`, grey values in [0, 1]. Points are (row, column) in cells of the film at hand, the centre of its
 //! first cell being (0, 0). Nothing here rounds a point.
 
-use image::{GrayImage, Luma};
 use ndarray::{Array2, ArrayViewMut1, Axis};
-use onemark_models::recipe::{AffineRange, Border, Jitter};
+use onemark_models::recipe::Jitter;
 use rand::Rng;
 
 /// Changes brightness and contrast at random, as torchvision's `ColorJitter` does to an 8-bit picture (METHOD.md sec. 1b):
-/// both factors are uniform in `1 +- range`, and either may come first.
+/// both factors are uniform in `1 +- range`, and either may come first. Before them, where the range has a `gamma`, grey values
+/// are raised to a power whose logarithm is uniform in `+-ln(1 + gamma)`.
 pub fn jitter(film: &mut Array2<f32>, range: &Jitter, rng: &mut impl Rng) {
+    if range.gamma > 0.0 {
+        let power = symmetric(range.gamma.ln_1p(), rng).exp() as f32;
+        film.mapv_inplace(|grey| grey.max(0.0).powf(power));
+    }
     let brightness = 1.0 + symmetric(range.brightness, rng);
     let contrast = 1.0 + symmetric(range.contrast, rng);
     adjust(film, brightness as f32, contrast as f32, rng.random());
@@ -63,92 +67,6 @@ pub fn rotate_point(point: (f64, f64), n: usize, angle: f64) -> (f64, f64) {
     (u * cos - v * sin + (half - 0.5), u * sin + v * cos + (half - 0.5))
 }
 
-/// An affine map from points of a changed film to points of its source: `source = matrix * point + offset`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Affine {
-    /// Row-major, on (row, column).
-    pub matrix: [[f64; 2]; 2],
-    /// (row, column), cells.
-    pub offset: [f64; 2],
-}
-
-impl Affine {
-    /// A random map for films of `size` = (rows, columns): rotation about the centre, then scale, then shift, each uniform
-    /// within `range` (METHOD.md sec. 2c). Positive angles turn what the film shows counter-clockwise.
-    pub fn random(range: &AffineRange, size: (usize, usize), rng: &mut impl Rng) -> Self {
-        let angle = symmetric(range.degrees, rng).to_radians();
-        let scale = 1.0 + symmetric(range.scale, rng);
-        let scales = [scale, if range.anisotropic { 1.0 + symmetric(range.scale, rng) } else { scale }];
-        let sides = [size.0 as f64, size.1 as f64];
-        let shift = sides.map(|side| side * symmetric(range.shift, rng));
-        Self::about_centre(angle, scales, shift, size)
-    }
-
-    /// The map that turns a film of `size` = (rows, columns) by `angle` radians counter-clockwise about its centre, then
-    /// scales it by `scales` per axis, then shifts it by `shift` cells (rows, columns). Scales must not be 0.
-    #[must_use]
-    pub fn about_centre(angle: f64, scales: [f64; 2], shift: [f64; 2], size: (usize, usize)) -> Self {
-        let (sin, cos) = angle.sin_cos();
-        let centre = [(size.0 as f64 - 1.0) / 2.0, (size.1 as f64 - 1.0) / 2.0];
-        let turn_back =
-            Self { matrix: [[cos / scales[0], sin / scales[1]], [-sin / scales[0], cos / scales[1]]], offset: centre };
-        let (row, column) = turn_back.apply((-centre[0] - shift[0], -centre[1] - shift[1]));
-        Self { offset: [row, column], ..turn_back }
-    }
-
-    /// The source point that shows at `point` of the changed film.
-    #[must_use]
-    pub fn apply(&self, point: (f64, f64)) -> (f64, f64) {
-        let [[a, b], [c, d]] = self.matrix;
-        (a * point.0 + b * point.1 + self.offset[0], c * point.0 + d * point.1 + self.offset[1])
-    }
-
-    /// The map from source points to points of the changed film; not finite if the matrix is singular.
-    #[must_use]
-    pub fn inverse(&self) -> Self {
-        let [[a, b], [c, d]] = self.matrix;
-        let determinant = a * d - b * c;
-        let matrix = [[d / determinant, -b / determinant], [-c / determinant, a / determinant]];
-        let (row, column) = Self { matrix, offset: [0.0; 2] }.apply((-self.offset[0], -self.offset[1]));
-        Self { matrix, offset: [row, column] }
-    }
-}
-
-/// The changed film: each cell is the source's value where `affine` sends it, bilinear.
-#[must_use]
-pub fn warp(film: &Array2<f32>, affine: &Affine, border: Border) -> Array2<f32> {
-    let size = film.dim();
-    Array2::from_shape_fn(size, |(i, j)| {
-        let source = affine.apply((i as f64, j as f64));
-        bilinear(|cell| film[cell], size, source, border)
-    })
-}
-
-/// As [`warp`], for a film at its full resolution; grey values are rounded. `affine` is in pixels.
-#[must_use]
-pub fn warp_film(film: &GrayImage, affine: &Affine, border: Border) -> GrayImage {
-    let size = (film.height() as usize, film.width() as usize);
-    GrayImage::from_fn(film.width(), film.height(), |x, y| {
-        let source = affine.apply((f64::from(y), f64::from(x)));
-        let grey = bilinear(|[row, column]| film.as_raw()[row * size.1 + column].into(), size, source, border);
-        Luma([(grey + 0.5) as u8])
-    })
-}
-
-/// Bilinear interpolation; neighbours beyond the border are what `border` says, so that black blends in over one cell.
-fn bilinear(at: impl Fn([usize; 2]) -> f32, size: (usize, usize), (row, column): (f64, f64), border: Border) -> f32 {
-    let (last_row, last_column) = (size.0 as isize - 1, size.1 as isize - 1);
-    let value = |i: isize, j: isize| {
-        let nearest = (i.clamp(0, last_row), j.clamp(0, last_column));
-        if border == Border::Zero && nearest != (i, j) { 0.0 } else { at([nearest.0 as usize, nearest.1 as usize]) }
-    };
-    let (top, left) = (row.floor(), column.floor());
-    let (down, right) = ((row - top) as f32, (column - left) as f32);
-    let (i, j) = (top as isize, left as isize);
-    let across = |i: isize| value(i, j) * (1.0 - right) + value(i, j.saturating_add(1)) * right;
-    across(i) * (1.0 - down) + across(i.saturating_add(1)) * down
-}
-
 /// Coefficients of the cubic B-spline through the film's cells, mirrored at the borders: SciPy's `spline_filter`.
 fn spline_coefficients(film: &Array2<f32>) -> Array2<f64> {
     let mut coefficients = film.mapv(f64::from);
@@ -192,7 +110,7 @@ fn spline_value(coefficients: &Array2<f64>, (row, column): (f64, f64)) -> f64 {
 }
 
 /// The four cells, mirrored into `0..n`, whose B-splines reach `at`, and their values there.
-fn spline_taps(at: f64, n: usize) -> [(usize, f64); 4] {
+pub(crate) fn spline_taps(at: f64, n: usize) -> [(usize, f64); 4] {
     let first = at.floor();
     let (t, s) = (at - first, 1.0 - (at - first));
     let weights = [
@@ -211,6 +129,6 @@ fn spline_taps(at: f64, n: usize) -> [(usize, f64); 4] {
 }
 
 /// Uniform in `+-bound`.
-fn symmetric(bound: f64, rng: &mut impl Rng) -> f64 {
+pub(crate) fn symmetric(bound: f64, rng: &mut impl Rng) -> f64 {
     bound * rng.random_range(-1.0..=1.0)
 }

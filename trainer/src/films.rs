@@ -1,5 +1,4 @@
 //! The films that training looks at: every film of the data, augmented copies of them, augmented copies of the template.
-//! They never change, so the frozen trunk's features of each are computed once and kept, as f16, on the device.
 //!
 //! Points are continuous (row, column) on the network's grid; the cell that holds a point is its whole part.
 
@@ -10,27 +9,63 @@ use ndarray::{Array2, ArrayView2};
 use onemark_models::dataset::Case;
 use onemark_models::film::Film;
 use onemark_models::geometry::{GridSize, Point};
-use onemark_models::graph::Graph;
-use onemark_models::network::{Architecture, FILM, tap_name};
-use onemark_models::recipe::{Copies, Decoding, Recipe};
+use onemark_models::network::tap_name;
+use onemark_models::recipe::{Copies, Recipe};
 use onemark_models::shape::{GridPoint, ShapePrior};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::TrainError;
-use crate::augment::{Affine, jitter, warp_film};
-use crate::interpreter::{self, Mode};
-use crate::params::{Params, to_torch};
+use crate::augment::jitter;
+use crate::features::Features;
+use crate::warp::{Affine, Bend, Warp, warp_film};
 
 /// A film or an augmented copy of one.
 pub struct Sample {
     /// Grey values on the grid, in [0, 1].
     pub grey: Array2<f32>,
-    /// Grid points of this sample to grid points of its film.
-    to_film: Affine,
+    /// How a copy, in pixels, shows its film; nothing for the film itself.
+    warp: Option<Warp>,
+    /// Cells per pixel, rows then columns.
+    scale: (f64, f64),
     /// f16, tap 1 first.
     taps: Vec<Tensor>,
+}
+
+impl Sample {
+    fn new(
+        recipe: &Recipe,
+        features: &Features,
+        film: &Film,
+        copies: Option<&Copies>,
+        number: u64,
+    ) -> Result<Self, TrainError> {
+        let grid = GridSize { height: recipe.network.size, width: recipe.network.size };
+        let scale = scale(film, grid);
+        let Some(copies) = copies else {
+            let grey = film.to_grid(grid)?;
+            return Ok(Self { taps: features.of(&grey)?, grey, warp: None, scale });
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(recipe.seed);
+        rng.set_stream(number);
+        // Copies are made at full resolution, then resized (METHOD.md sec. 2c and 4, item 18).
+        let size = (film.height() as usize, film.width() as usize);
+        let affine = Affine::random(&copies.affine, size, &mut rng);
+        let warp = Warp::new(affine, copies.elastic.map(|range| Bend::random(&range, size, &mut rng)));
+        let mut grey = Film::from_grey(warp_film(film.grey(), &warp, copies.border))?.to_grid(grid)?;
+        if copies.jitter {
+            jitter(&mut grey, &recipe.jitter, &mut rng);
+        }
+        Ok(Self { taps: features.of(&grey)?, grey, warp: Some(warp), scale })
+    }
+
+    /// Where a grid point of the film lies on this sample. Pixels' centres are whole numbers, the grid's 0 is the film's edge.
+    fn from_film(&self, point: GridPoint) -> GridPoint {
+        let Some(warp) = &self.warp else { return point };
+        let (row, column) = warp.from_source((point.0 / self.scale.0 - 0.5, point.1 / self.scale.1 - 0.5));
+        ((row + 0.5) * self.scale.0, (column + 0.5) * self.scale.1)
+    }
 }
 
 /// All samples: first the films, then their copies, then the template's copies.
@@ -50,13 +85,13 @@ impl Films {
     pub fn check(recipe: &Recipe, cases: &[Case]) -> Result<(), TrainError> {
         let (_, _, points) = find_template(recipe, cases)?;
         let needed = ShapePrior::films_needed(points.len());
-        if recipe.decoding == Decoding::ShapePrior && cases.len() < needed {
+        if recipe.needs_prior() && cases.len() < needed {
             return Err(TrainError::FewFilms { films: cases.len(), needed });
         }
         cases.iter().try_for_each(|case| Film::open(&case.film).map(drop)).map_err(TrainError::from)
     }
 
-    /// Reads `cases`, makes the recipe's copies and runs the trunk on all of them. `progress` is told how many of how many are
+    /// Reads `cases`, makes the recipe's copies and gets the features of them all. `progress` is told how many of how many are
     /// done.
     ///
     /// # Errors
@@ -64,17 +99,15 @@ impl Films {
     pub fn prepare(
         recipe: &Recipe,
         cases: &[Case],
-        params: &Params,
+        features: &Features,
         mut progress: impl FnMut(usize, usize),
     ) -> Result<Self, TrainError> {
         let (template, template_film, points) = find_template(recipe, cases)?;
-
         let grid = GridSize { height: recipe.network.size, width: recipe.network.size };
         let scale = scale(&template_film, grid);
         let film_copies = recipe.pairs.film.as_ref().map(|pairs| pairs.film_copies);
         let copies_per_film = film_copies.map_or(0, |copies| copies.count);
         let total = cases.len() * (1 + copies_per_film) + recipe.template_copies.count;
-        let trunk = Trunk::new(recipe)?;
         let mut films = Self {
             samples: Vec::with_capacity(total),
             films: cases.len(),
@@ -84,7 +117,7 @@ impl Films {
         };
         let mut add = |films: &mut Self, film: &Film, copies: Option<&Copies>| -> Result<(), TrainError> {
             let number = films.samples.len();
-            films.samples.push(trunk.sample(recipe, params, film, grid, copies, number as u64)?);
+            films.samples.push(Sample::new(recipe, features, film, copies, number as u64)?);
             progress(number + 1, total);
             Ok(())
         };
@@ -135,18 +168,18 @@ impl Films {
 
     /// Where a grid point of a sample's film lies on the sample.
     pub fn from_film(&self, sample: usize, point: GridPoint) -> GridPoint {
-        self.samples[sample].to_film.inverse().apply(point)
+        self.samples[sample].from_film(point)
     }
 
-    /// The taps of some samples as one batch of f32, ready for an embedding graph.
+    /// The taps of some samples as one batch of f32 on `device`, ready for an embedding graph.
     ///
     /// # Errors
     /// Torch has no memory left.
-    pub fn taps(&self, samples: &[usize]) -> Result<BTreeMap<String, Tensor>, TrainError> {
+    pub fn taps(&self, samples: &[usize], device: Device) -> Result<BTreeMap<String, Tensor>, TrainError> {
         (0..5)
             .map(|index| {
                 let parts: Vec<&Tensor> = samples.iter().map(|sample| &self.samples[*sample].taps[index]).collect();
-                Ok((tap_name(index + 1), Tensor::f_cat(&parts, 0)?.f_to_kind(Kind::Float)?))
+                Ok((tap_name(index + 1), Tensor::f_cat(&parts, 0)?.f_to_device(device)?.f_to_kind(Kind::Float)?))
             })
             .collect()
     }
@@ -168,84 +201,18 @@ fn scale(film: &Film, grid: GridSize) -> (f64, f64) {
     (grid.height as f64 / f64::from(film.height()), grid.width as f64 / f64::from(film.width()))
 }
 
-/// The frozen part of the network.
-pub struct Trunk {
-    graph: Graph,
-}
-
-impl Trunk {
-    /// The recipe's trunk.
-    ///
-    /// # Errors
-    /// The recipe describes no possible network.
-    pub fn new(recipe: &Recipe) -> Result<Self, TrainError> {
-        Ok(Self { graph: Architecture::from(recipe).trunk_graph()? })
-    }
-
-    /// The taps of films of one size as one batch, by name. Needs no gradient.
-    ///
-    /// # Errors
-    /// Torch fails.
-    pub fn taps(&self, params: &Params, films: &[Array2<f32>]) -> Result<BTreeMap<String, Tensor>, TrainError> {
-        let _guard = tch::no_grad_guard();
-        let films: Result<Vec<Tensor>, TrainError> =
-            films.iter().map(|film| to_torch(&film.clone().into_dyn())).collect();
-        let batch = Tensor::f_stack(&films?, 0)?.f_unsqueeze(1)?.f_to_device(params.device())?;
-        let taps = interpreter::run(&self.graph, params, &BTreeMap::from([(FILM.to_owned(), batch)]), Mode::Evaluate)?;
-        Ok(self.graph.outputs().iter().map(|(name, _)| name.clone()).zip(taps).collect())
-    }
-
-    fn sample(
-        &self,
-        recipe: &Recipe,
-        params: &Params,
-        film: &Film,
-        grid: GridSize,
-        copies: Option<&Copies>,
-        number: u64,
-    ) -> Result<Sample, TrainError> {
-        let mut rng = ChaCha8Rng::seed_from_u64(recipe.seed);
-        rng.set_stream(number);
-        let (grey, to_film) = match copies {
-            None => (film.to_grid(grid)?, Affine { matrix: [[1.0, 0.0], [0.0, 1.0]], offset: [0.0; 2] }),
-            Some(copies) => {
-                // Copies are made at full resolution, then resized (METHOD.md sec. 2c and 4, item 18).
-                let affine = Affine::random(&copies.affine, (film.height() as usize, film.width() as usize), &mut rng);
-                let copy = Film::from_grey(warp_film(film.grey(), &affine, copies.border))?;
-                let mut grey = copy.to_grid(grid)?;
-                if copies.jitter {
-                    jitter(&mut grey, &recipe.jitter, &mut rng);
-                }
-                (grey, on_grid(&affine, scale(film, grid)))
-            }
-        };
-        let taps = self.taps(params, std::slice::from_ref(&grey))?;
-        let taps = taps.into_values().map(|tap| Ok(tap.f_to_kind(Kind::Half)?)).collect::<Result<_, TrainError>>()?;
-        Ok(Sample { grey, to_film, taps })
-    }
-}
-
-/// A map between pixel indices (0 is a pixel's centre) as a map between continuous grid points (0 is the film's edge).
-fn on_grid(affine: &Affine, (rows, columns): (f64, f64)) -> Affine {
-    let [[a, b], [c, d]] = affine.matrix;
-    let edge = affine.apply((-0.5, -0.5));
-    Affine {
-        matrix: [[a, b * rows / columns], [c * columns / rows, d]],
-        offset: [(edge.0 + 0.5) * rows, (edge.1 + 0.5) * columns],
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn grid_map_agrees_with_pixel_map() {
-        let pixels = Affine::about_centre(0.2, [1.1, 0.9], [7.0, -3.0], (2400, 1935));
-        let scale = (384.0 / 2400.0, 384.0 / 1935.0);
-        let (row, column) = pixels.apply((1000.0, 500.0));
-        let expected = ((row + 0.5) * scale.0, (column + 0.5) * scale.1);
-        let found = on_grid(&pixels, scale).apply((1000.5 * scale.0, 500.5 * scale.1));
+    fn grid_points_go_the_way_of_pixels() {
+        let warp = Warp::from(Affine::about_centre(0.2, [1.1, 0.9], [7.0, -3.0], (2400, 1935)));
+        let (row, column) = warp.from_source((1000.0, 500.0));
+        let sample =
+            Sample { grey: Array2::zeros((0, 0)), warp: Some(warp), scale: (384.0 / 2400.0, 384.0 / 1935.0), taps: vec![] };
+        let on_grid = |row: f64, column: f64| ((row + 0.5) * sample.scale.0, (column + 0.5) * sample.scale.1);
+        let (expected, found) = (on_grid(row, column), sample.from_film(on_grid(1000.0, 500.0)));
         assert!((found.0 - expected.0).hypot(found.1 - expected.1) < 1e-9);
     }
 }

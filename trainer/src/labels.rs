@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use onemark_models::graph::{COSINE_EPSILON, Graph};
 use onemark_models::network::{Architecture, LEVELS};
-use onemark_models::recipe::{Network, Recipe, TemplateSource};
-use onemark_models::shape::GridPoint;
-use tch::{Kind, Tensor};
+use onemark_models::recipe::{Decoding, Network, Recipe, TemplateSource};
+use onemark_models::shape::{
+    ASKING_ROUNDS, Expected, GridPoint, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST,
+};
+use tch::{Device, Kind, Tensor};
 
 use crate::TrainError;
-use crate::films::{Films, Trunk};
+use crate::features::Trunk;
+use crate::films::Films;
 use crate::interpreter::{self, Mode};
 use crate::loss::Cell;
 use crate::params::Params;
@@ -89,7 +92,7 @@ impl Heads {
         rows.iter().map(|rows| Ok(Tensor::f_cat(rows, 0)?.f_div_scalar(count)?)).collect()
     }
 
-    /// Infer-PL: the argmax of every film's fused similarity, per landmark. `progress` is told of each film and graph done.
+    /// Infer-PL: the best place of every film's fused similarity, per landmark. `progress` is told of each film and graph done.
     ///
     /// # Errors
     /// Torch fails.
@@ -103,20 +106,34 @@ impl Heads {
         let _guard = tch::no_grad_guard();
         let vectors = self.template_vectors(recipe, params, films)?;
         let mut labels: Labels = vec![vec![(0.0, 0.0); self.landmarks]; films.count()];
+        // Score maps wait here, as f16, until all films' are known and the prior can be fitted.
+        let mut maps: Vec<Vec<Tensor>> = (0..films.count()).map(|_| Vec::new()).collect();
         let all: Vec<usize> = (0..films.count()).collect();
         let (mut done, total) = (0, films.count() * self.graphs.len());
         for batch in all.chunks(BATCH) {
-            let taps = films.taps(batch)?;
+            let taps = films.taps(batch, params.device())?;
             for (graph, landmarks) in self.served() {
                 let embeddings = interpreter::run(graph, params, &taps, Mode::Evaluate)?;
                 let first = landmarks[0] as i64;
                 let own: Result<Vec<Tensor>, TrainError> =
                     vectors.iter().map(|rows| Ok(rows.f_narrow(0, first, landmarks.len() as i64)?)).collect();
-                for (film, points) in batch.iter().zip(locate(&embeddings, &own?, recipe.network.size)?) {
-                    labels[*film][landmarks[0]..landmarks[0] + landmarks.len()].copy_from_slice(&points);
+                let scores = scores(&embeddings, &own?, recipe.network.size as i64)?;
+                for (row, film) in batch.iter().enumerate() {
+                    let score = scores.f_select(0, row as i64)?;
+                    labels[*film][landmarks[0]..landmarks[0] + landmarks.len()].copy_from_slice(&best(&score)?);
+                    if recipe.pseudo_labels == Decoding::ShapePrior {
+                        maps[*film].push(score.f_to_kind(Kind::Half)?);
+                    }
                 }
                 done += batch.len();
                 progress(done, total);
+            }
+        }
+        if recipe.pseudo_labels == Decoding::ShapePrior
+            && let Some(prior) = ShapePrior::fit(&labels, recipe.network.size)
+        {
+            for (label, maps) in labels.iter_mut().zip(&maps) {
+                *label = plausible(&Tensor::f_cat(maps, 0)?.f_to_kind(Kind::Float)?, &prior, label)?;
             }
         }
         Ok(labels)
@@ -134,7 +151,7 @@ fn read_vectors(
 ) -> Result<Vec<Tensor>, TrainError> {
     let patch = recipe.pairs.patch.as_ref().filter(|_| recipe.template_vectors.source == TemplateSource::Patch);
     let Some(patch) = patch else {
-        let embeddings = interpreter::run(graph, params, &films.taps(&[sample])?, Mode::Evaluate)?;
+        let embeddings = interpreter::run(graph, params, &films.taps(&[sample], params.device())?, Mode::Evaluate)?;
         let at: Vec<(i64, Cell)> = points.iter().map(|point| (0, cell(*point))).collect();
         return at_cells(&embeddings, &at);
     };
@@ -165,31 +182,61 @@ fn at_cells(embeddings: &[Tensor], at: &[(i64, Cell)]) -> Result<Vec<Tensor>, Tr
     LEVELS.into_iter().zip(embeddings).map(level).collect()
 }
 
-/// The centre of the best cell per film and landmark. `vectors` are `[landmarks, embedding]`, level 5 first.
-fn locate(embeddings: &[Tensor], vectors: &[Tensor], size: usize) -> Result<Vec<Vec<GridPoint>>, TrainError> {
-    let side = size as i64;
-    let mut score: Option<Tensor> = None;
+/// Fused similarities `[films, landmarks, size, size]` (METHOD.md sec. 1c). `vectors` are `[landmarks, embedding]`, level 5
+/// first.
+fn scores(embeddings: &[Tensor], vectors: &[Tensor], size: i64) -> Result<Tensor, TrainError> {
+    let mut score = Tensor::from(1.0f32).f_to_device(embeddings[0].device())?;
     for (embedding, vectors) in embeddings.iter().zip(vectors) {
         let filters = vectors.f_unsqueeze(2)?.f_unsqueeze(3)?;
         let product = embedding.f_conv2d(&filters, None::<&Tensor>, [1, 1], [0, 0], [1, 1], 1)?;
         let norms = norm(embedding, 1)?.f_mul(&norm(&filters, 1)?.f_view([1, -1, 1, 1])?)?;
         let cosine = product.f_div(&norms.f_add_scalar(f64::from(COSINE_EPSILON))?)?.f_clamp(0.0, 1.0)?;
-        let map = cosine.f_upsample_bilinear2d([side, side], false, None, None)?;
-        score = Some(match score {
-            None => map,
-            Some(product) => product.f_mul(&map)?,
-        });
+        score = score.f_mul(&cosine.f_upsample_bilinear2d([size, size], false, None, None)?)?;
     }
-    let Some(score) = score else { return Ok(Vec::new()) };
-    let best = score.f_flatten(2, 3)?.f_argmax(2, false)?.f_to_kind(Kind::Int64)?;
-    let films = best.size()[0];
-    let centre = |index: i64| ((index / side) as f64 + 0.5, (index % side) as f64 + 0.5);
-    (0..films)
-        .map(|film| {
-            let cells = Vec::<i64>::try_from(best.f_select(0, film)?.f_to_device(tch::Device::Cpu)?)?;
-            Ok(cells.into_iter().map(centre).collect())
-        })
-        .collect()
+    Ok(score)
+}
+
+/// The centre of the best cell of each of one film's maps, `[landmarks, rows, columns]`.
+fn best(maps: &Tensor) -> Result<Vec<GridPoint>, TrainError> {
+    let columns = maps.size()[2];
+    let best = maps.f_flatten(1, 2)?.f_argmax(1, false)?.f_to_kind(Kind::Int64)?.f_to_device(Device::Cpu)?;
+    let centre = |index: i64| ((index / columns) as f64 + 0.5, (index % columns) as f64 + 0.5);
+    Ok(Vec::<i64>::try_from(best)?.into_iter().map(centre).collect())
+}
+
+/// The centre of the cell of each of one film's maps that is best by its score and by where the other landmarks expect this one.
+/// `found` are the best by score alone.
+fn plausible(maps: &Tensor, prior: &ShapePrior, found: &[GridPoint]) -> Result<Vec<GridPoint>, TrainError> {
+    let device = maps.device();
+    let (landmarks, rows, columns) = maps.size3()?;
+    let logarithms = maps.f_add_scalar(SCORE_FLOOR)?.f_log()?.f_mul_scalar(SCORE_WEIGHT)?;
+    let per_landmark = |values: Vec<f64>| -> Result<Tensor, TrainError> {
+        Ok(Tensor::f_from_slice(&values)?.f_to_kind(Kind::Float)?.f_view([landmarks, 1, 1])?.f_to_device(device)?)
+    };
+    let centres = |count: i64, shape: [i64; 3]| -> Result<Tensor, TrainError> {
+        Ok(Tensor::f_arange(count, (Kind::Float, device))?.f_add_scalar(0.5)?.f_view(shape)?)
+    };
+    let (row, column) = (centres(rows, [1, rows, 1])?, centres(columns, [1, 1, columns])?);
+    let (mut points, mut trusted) = (found.to_vec(), vec![true; found.len()]);
+    for _ in 0..ASKING_ROUNDS {
+        trusted = prior.plausible(&points, &trusted, TRUST);
+        let expected: Vec<Expected> =
+            (0..points.len()).map(|index| prior.expected(index, &points, &trusted)).collect();
+        let of = |value: fn(&Expected) -> f64| per_landmark(expected.iter().map(value).collect());
+        let down = row.f_sub(&of(|expected| expected.mean().0)?)?;
+        let right = column.f_sub(&of(|expected| expected.mean().1)?)?;
+        let [vertical, diagonal, horizontal] = [
+            of(|expected| -0.5 * expected.precision()[0][0])?,
+            of(|expected| -expected.precision()[0][1])?,
+            of(|expected| -0.5 * expected.precision()[1][1])?,
+        ];
+        let density = logarithms
+            .f_add(&down.f_square()?.f_mul(&vertical)?)?
+            .f_add(&right.f_square()?.f_mul(&horizontal)?)?
+            .f_add(&down.f_mul(&diagonal)?.f_mul(&right)?)?;
+        points = best(&density)?;
+    }
+    Ok(points)
 }
 
 fn norm(x: &Tensor, axis: i64) -> Result<Tensor, TrainError> {

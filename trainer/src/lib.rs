@@ -12,6 +12,8 @@ use onemark_models::recipe::RecipeError;
 
 pub mod adam;
 pub mod augment;
+pub mod average;
+pub mod features;
 pub mod films;
 pub mod interpreter;
 pub mod labels;
@@ -23,6 +25,7 @@ pub mod progress;
 pub mod run;
 pub mod steps;
 pub mod vgg;
+pub mod warp;
 
 /// Why training can't start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +63,7 @@ pub enum TrainError {
     },
     /// The recipe asks for a shape prior, and there are too few films to fit one to.
     #[error(
-        "a shape prior needs {needed} films, and there are {films}: give more, or set `decoding: argmax` in the recipe"
+        "a shape prior needs {needed} films, and there are {films}: give more, or set `decoding` and `pseudo_labels` to `argmax` in the recipe"
     )]
     FewFilms {
         /// The films there are.

@@ -52,6 +52,15 @@ impl Params {
         trained.map(|name| Ok((name.as_str(), self.get(name)?))).collect()
     }
 
+    /// These parameters, some of them replaced. The others are shared, not copied.
+    #[must_use]
+    pub fn with(&self, replaced: impl Iterator<Item = (String, Tensor)>) -> Self {
+        let mut tensors: BTreeMap<String, Tensor> =
+            self.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
+        tensors.extend(replaced);
+        Self { device: self.device, tensors }
+    }
+
     /// A copy of all parameters.
     ///
     /// # Errors

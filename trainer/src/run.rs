@@ -21,7 +21,9 @@ use tch::{Device, Tensor};
 
 use crate::TrainError;
 use crate::adam::Adam;
-use crate::films::{Films, Trunk};
+use crate::average::Average;
+use crate::features::{Features, Trunk};
+use crate::films::Films;
 use crate::interpreter::{self, Mode};
 use crate::labels::Heads;
 use crate::log::RunLog;
@@ -52,6 +54,8 @@ pub struct Run<'a> {
     pub device: Device,
     /// The run's folder.
     pub folder: PathBuf,
+    /// Where the trunk's features of films are kept, to be shared with other runs; nothing for the device's memory.
+    pub features: Option<PathBuf>,
     /// Set from outside to stop after the step at hand.
     pub interrupted: &'a AtomicBool,
 }
@@ -60,9 +64,17 @@ pub struct Run<'a> {
 struct State {
     params: Params,
     adam: Adam,
+    average: Option<Average>,
     labels: Option<Labels>,
     place: Place,
     history: Vec<String>,
+}
+
+impl State {
+    /// The network that looks for landmarks: the average where the recipe has one, else what is trained.
+    fn steady(&self) -> Params {
+        self.average.as_ref().map_or_else(|| self.params.with(std::iter::empty()), |average| average.of(&self.params))
+    }
 }
 
 impl Run<'_> {
@@ -85,6 +97,7 @@ impl Run<'_> {
         let state = State {
             params: Params::new(&tensors, self.device)?,
             adam: Adam::new(self.recipe.optimiser),
+            average: self.recipe.average.map(Average::new),
             labels: None,
             place: Place::default(),
             history: Vec::new(),
@@ -116,10 +129,12 @@ impl Run<'_> {
             .map(|labels| shape::from_tensor(&labels).ok_or_else(|| refuse("its pseudo-labels are no points")));
         let labels = labels.transpose()?;
         let adam = Adam::resume(self.recipe.optimiser, &mut tensors, self.device)?;
+        let average = self.recipe.average.map(|decay| Average::resume(decay, &mut tensors, self.device)).transpose()?;
         let mut shapes = Architecture::from(self.recipe).trunk_graph()?.params().clone();
         shapes.extend(self.decoder_shapes(has_adapters(&tensors))?);
         check_tensors(&tensors, &shapes)?;
-        let state = State { params: Params::new(&tensors, self.device)?, adam, labels, place, history };
+        let params = Params::new(&tensors, self.device)?;
+        let state = State { params, adam, average, labels, place, history };
         let log = RunLog::open(&self.folder, Some(self.steps_before(place)))?;
         self.go(state, log)
     }
@@ -127,8 +142,8 @@ impl Run<'_> {
     fn go(&self, mut state: State, mut log: RunLog) -> Result<Ending, TrainError> {
         let started = Instant::now();
         let mut progress = Progress::of("trunk features");
-        let films =
-            Films::prepare(self.recipe, self.cases, &state.params, |done, total| progress.tell(done, total, ""))?;
+        let features = Features::new(self.recipe, &state.params, self.features.as_deref())?;
+        let films = Films::prepare(self.recipe, self.cases, &features, |done, total| progress.tell(done, total, ""))?;
         drop(progress);
         eprintln!(
             "features of {} films and copies in {:.0} s",
@@ -157,7 +172,7 @@ impl Run<'_> {
                 if goes_on && self.recipe.needs_labels() {
                     let mut progress = Progress::of("Infer-PL");
                     let tell = |done, total| progress.tell(done, total, "");
-                    state.labels = Some(heads.infer(self.recipe, &state.params, &films, tell)?);
+                    state.labels = Some(heads.infer(self.recipe, &state.steady(), &films, tell)?);
                 }
                 let seconds = began.elapsed().as_secs_f64();
                 let line =
@@ -199,7 +214,7 @@ impl Run<'_> {
 
             let graph = heads.graph(plan.landmark);
             let mode = Mode::Train { freeze_shared: phase.freeze_statistics };
-            let target = interpreter::run(graph, &state.params, &films.taps(&step.samples)?, mode)?;
+            let target = interpreter::run(graph, &state.params, &films.taps(&step.samples, self.device)?, mode)?;
             let losses = if step.patches.is_empty() {
                 matching_loss(&self.recipe.loss, &target, &target, &step.matches)?
             } else {
@@ -218,6 +233,9 @@ impl Run<'_> {
             let tensors: Vec<&Tensor> = trained.iter().map(|(_, tensor)| *tensor).collect();
             let gradients = Tensor::f_run_backward(&[total], &tensors, false, false)?;
             state.adam.step(&trained, &gradients, learning_rate)?;
+            if let Some(average) = &mut state.average {
+                average.update(graph, &state.params)?;
+            }
 
             let value: f64 = values.iter().sum();
             (sum, count) = (sum + value, count + 1);
@@ -258,10 +276,10 @@ impl Run<'_> {
 
     /// Adds the adapters at the start of the first phase that has them.
     fn join_adapters(&self, state: &mut State, phase: &Phase) -> Result<(), TrainError> {
-        let mut tensors = state.params.to_tensors()?;
-        if phase.adapters && !has_adapters(&tensors) {
-            tensors = widen(tensors, self.fresh(true)?);
+        if phase.adapters && !has_adapters(&state.params.to_tensors()?) {
+            let tensors = widen(state.steady().to_tensors()?, self.fresh(true)?);
             state.params = Params::new(&tensors, self.device)?;
+            state.average = self.recipe.average.map(Average::new);
             // Moments of convolutions that grew no longer fit, and the rest would be out of step with them.
             state.adam = Adam::new(self.recipe.optimiser);
         }
@@ -285,6 +303,9 @@ impl Run<'_> {
     fn save(&self, state: &State) -> Result<(), TrainError> {
         let mut tensors = state.params.to_tensors()?;
         tensors.extend(state.adam.to_tensors()?);
+        if let Some(average) = &state.average {
+            tensors.extend(average.to_tensors()?);
+        }
         let Place { phase, epoch, step } = state.place;
         let notes = [("phase", phase), ("epoch", epoch), ("step", step)]
             .map(|(key, number)| (key.to_owned(), number.to_string()));
@@ -296,8 +317,9 @@ impl Run<'_> {
     fn finish(&self, state: &State, films: &Films) -> Result<(), TrainError> {
         let adapters = self.recipe.phases.last().is_some_and(|phase| phase.adapters);
         let heads = Heads::new(self.recipe, films.template_points().len(), adapters)?;
-        let mut tensors = state.params.to_tensors()?;
-        for (level, vectors) in LEVELS.into_iter().zip(heads.template_vectors(self.recipe, &state.params, films)?) {
+        let params = state.steady();
+        let mut tensors = params.to_tensors()?;
+        for (level, vectors) in LEVELS.into_iter().zip(heads.template_vectors(self.recipe, &params, films)?) {
             for (index, vector) in from_torch(&vectors)?.outer_iter().enumerate() {
                 tensors.insert(template_vector_name(index + 1, level), vector.to_owned());
             }

@@ -10,6 +10,7 @@ use onemark_models::geometry::Point;
 use onemark_models::init;
 use onemark_models::network::Architecture;
 use onemark_models::recipe::{PatchPairs, Recipe, Stage};
+use onemark_trainer::features::Features;
 use onemark_trainer::films::Films;
 use onemark_trainer::loss::Cell;
 use onemark_trainer::params::Params;
@@ -36,7 +37,8 @@ fn film(folder: &Path, id: &str, shift: f64) -> Case {
 fn films(recipe: &Recipe, folder: &Path) -> Films {
     let cases = [film(folder, "001", 0.0), film(folder, "002", 20.0)];
     let trunk = init::initial(Architecture::from(recipe).trunk_graph().unwrap().params(), recipe.seed);
-    Films::prepare(recipe, &cases, &Params::new(&trunk, Device::Cpu).unwrap(), |_, _| ()).unwrap()
+    let params = Params::new(&trunk, Device::Cpu).unwrap();
+    Films::prepare(recipe, &cases, &Features::new(recipe, &params, None).unwrap(), |_, _| ()).unwrap()
 }
 
 fn film_pairs() -> Recipe {

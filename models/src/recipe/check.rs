@@ -8,7 +8,7 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Error, IntoDeserializer as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::{Decoding, Recipe, Stage, TemplateSource};
+use super::{Copies, Decoding, Recipe, Stage, TemplateSource};
 use crate::landmarks::LandmarkSet;
 
 impl Recipe {
@@ -77,6 +77,11 @@ impl Recipe {
                 "needs at least one copy of each film and two of the template",
             ),
             (
+                [Some(self.template_copies), film.map(|film| film.film_copies)].into_iter().flatten().any(folds),
+                "elastic.shift",
+                "must be below a sixth of the lattice's spacing, 1 / (6 (lattice - 1)): the film could fold over itself",
+            ),
+            (
                 self.template_vectors.source == TemplateSource::Patch && patch.is_none(),
                 "template_vectors.source",
                 "`patch` needs `pairs.patch`, which names the crop's size: use `film`",
@@ -94,6 +99,11 @@ impl Recipe {
         ];
         rules.into_iter().find(|(broken, ..)| *broken).map(|(_, key, why)| (key, why.to_owned()))
     }
+}
+
+/// Neighbours on the lattice may be displaced against each other by twice the shift.
+fn folds(copies: Copies) -> bool {
+    copies.elastic.is_some_and(|elastic| elastic.shift * 6.0 * (elastic.lattice - 1) as f64 >= 1.0)
 }
 
 fn checked<'de, D, T>(value: D, good: impl Fn(&T) -> bool, rule: &str) -> Result<T, D::Error>
@@ -147,6 +157,10 @@ pub(super) fn positive<'de, D: Deserializer<'de>>(value: D) -> Result<usize, D::
     checked(value, |value| *value > 0, "must be at least 1")
 }
 
+pub(super) fn two_or_more<'de, D: Deserializer<'de>>(value: D) -> Result<usize, D::Error> {
+    checked(value, |value| *value > 1, "must be at least 2")
+}
+
 pub(super) fn positive_each<'de, D: Deserializer<'de>, const N: usize>(value: D) -> Result<[usize; N], D::Error>
 where
     [usize; N]: Deserialize<'de>,
@@ -160,4 +174,8 @@ pub(super) fn multiple_of_32<'de, D: Deserializer<'de>>(value: D) -> Result<usiz
 
 pub(super) fn fraction<'de, D: Deserializer<'de>>(value: D) -> Result<f64, D::Error> {
     checked(value, |value| (0.0..1.0).contains(value), "must lie in [0, 1)")
+}
+
+pub(super) fn some_fraction<'de, D: Deserializer<'de>>(value: D) -> Result<Option<f64>, D::Error> {
+    fraction(value).map(Some)
 }

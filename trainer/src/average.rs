@@ -1,0 +1,127 @@
+//! The running mean of a network's weights: it sees landmarks steadier than the weights of any one step do, so pseudo-labels and
+//! bundles are made with it (a mean teacher; Tarvainen and Valpola, 2017).
+
+use std::collections::BTreeMap;
+
+use ndarray::{ArrayD, IxDyn};
+use onemark_models::checkpoint::Tensors;
+use onemark_models::graph::Graph;
+use tch::{Device, Tensor};
+
+use crate::TrainError;
+use crate::params::{Params, from_torch, to_torch};
+
+/// An exponential moving average of parameters and running statistics, each counted by the steps that it took part in.
+pub struct Average {
+    decay: f64,
+    memory: BTreeMap<String, Memory>,
+}
+
+struct Memory {
+    steps: i32,
+    mean: Tensor,
+}
+
+impl Average {
+    /// An average that has seen nothing. Each step's weights count `1 - decay`, the first ones more.
+    pub fn new(decay: f64) -> Self {
+        Self { decay, memory: BTreeMap::new() }
+    }
+
+    /// Takes in what a step on `graph` has made of `params`.
+    ///
+    /// # Errors
+    /// A parameter is missing, or torch fails.
+    pub fn update(&mut self, graph: &Graph, params: &Params) -> Result<(), TrainError> {
+        let _guard = tch::no_grad_guard();
+        for name in graph.params().keys() {
+            let now = params.get(name)?.f_detach()?;
+            match self.memory.get_mut(name) {
+                Some(memory) => {
+                    memory.steps += 1;
+                    // The plain mean of all steps, until there are as many as the decay looks back on.
+                    let weight = (1.0 - self.decay).max(1.0 / f64::from(memory.steps));
+                    memory.mean = memory.mean.f_lerp(&now, weight)?;
+                }
+                None => {
+                    self.memory.insert(name.clone(), Memory { steps: 1, mean: now.f_mul_scalar(1.0)? });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `params` with the average of all that it has seen.
+    pub fn of(&self, params: &Params) -> Params {
+        params.with(self.memory.iter().map(|(name, memory)| (name.clone(), memory.mean.shallow_clone())))
+    }
+
+    /// What is remembered, as tensors to be saved.
+    ///
+    /// # Errors
+    /// A tensor can't be brought back from its device.
+    pub fn to_tensors(&self) -> Result<Tensors, TrainError> {
+        let mut tensors = Tensors::new();
+        for (name, memory) in &self.memory {
+            tensors.insert(format!("{MEAN}{name}"), from_torch(&memory.mean)?);
+            tensors.insert(format!("{STEPS}{name}"), ArrayD::from_elem(IxDyn(&[1]), memory.steps as f32));
+        }
+        Ok(tensors)
+    }
+
+    /// Takes what [`Average::to_tensors`] gave out of `tensors`.
+    ///
+    /// # Errors
+    /// Parts are missing.
+    pub fn resume(decay: f64, tensors: &mut Tensors, device: Device) -> Result<Self, TrainError> {
+        let mut average = Self::new(decay);
+        let steps: Tensors = tensors.extract_if(.., |name, _| name.starts_with(STEPS)).collect();
+        for (key, steps) in steps {
+            let name = key.trim_start_matches(STEPS).to_owned();
+            let key = format!("{MEAN}{name}");
+            let mean = tensors.remove(&key).ok_or(TrainError::NoParameter { name: key })?;
+            let memory = Memory { steps: steps.iter().sum::<f32>() as i32, mean: to_torch(&mean)?.f_to_device(device)? };
+            average.memory.insert(name, memory);
+        }
+        Ok(average)
+    }
+}
+
+const MEAN: &str = "average.mean.";
+const STEPS: &str = "average.steps.";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use onemark_models::init;
+    use onemark_models::network::Architecture;
+    use onemark_models::recipe::Recipe;
+
+    use super::*;
+
+    #[test]
+    fn first_steps_count_alike_and_later_ones_by_the_decay() {
+        let recipe = Recipe::load("phantom").unwrap();
+        let graph = Architecture::from(&recipe).embedding_graph(Some(1)).unwrap();
+        let name = "decoder.level4.conv1.bias";
+        let mut tensors = init::initial(graph.params(), 1);
+        let mut params = |value: f32| {
+            tensors.get_mut(name).unwrap().fill(value);
+            Params::new(&tensors, Device::Cpu).unwrap()
+        };
+        let mut average = Average::new(0.75);
+        for value in [1.0, 2.0, 6.0] {
+            average.update(&graph, &params(value)).unwrap();
+        }
+        let mean = |average: &Average, params: &Params| f64::try_from(average.of(params).get(name).unwrap().mean(None)).unwrap();
+        assert!((mean(&average, &params(0.0)) - 3.0).abs() < 1e-6);
+
+        let mut saved = average.to_tensors().unwrap();
+        let mut resumed = Average::resume(0.75, &mut saved, Device::Cpu).unwrap();
+        assert!(saved.is_empty());
+        for value in [3.0, 11.0] {
+            resumed.update(&graph, &params(value)).unwrap();
+        }
+        assert!((mean(&resumed, &params(0.0)) - 5.0).abs() < 1e-6);
+    }
+}
