@@ -8,7 +8,12 @@ fn main() {
     let Some(libtorch) = std::env::var_os("LIBTORCH") else {
         return; // torch-sys looks in other places, or says what is missing
     };
-    let lib = PathBuf::from(libtorch).join("lib");
+    let libtorch = PathBuf::from(libtorch);
+    // Every libtorch says here what it is.
+    if let Ok(version) = std::fs::read_to_string(libtorch.join("build-version")) {
+        println!("cargo::rustc-env=ONEMARK_LIBTORCH_VERSION={}", version.trim());
+    }
+    let lib = libtorch.join("lib");
     println!("cargo::rerun-if-changed={}", lib.join("libtorch_cpu.so").display());
     let Ok(lib) = lib.canonicalize() else {
         return; // as above

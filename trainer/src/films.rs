@@ -68,7 +68,10 @@ impl Sample {
     }
 }
 
-/// All samples: first the films, then their copies, then the template's copies.
+/// Copies of the template that no step trains on.
+const HELD_OUT: usize = 8;
+
+/// All samples: first the films, then their copies, then the template's copies, those held out last.
 pub struct Films {
     samples: Vec<Sample>,
     films: usize,
@@ -107,7 +110,7 @@ impl Films {
         let scale = scale(&template_film, grid);
         let film_copies = recipe.pairs.film.as_ref().map(|pairs| pairs.film_copies);
         let copies_per_film = film_copies.map_or(0, |copies| copies.count);
-        let total = cases.len() * (1 + copies_per_film) + recipe.template_copies.count;
+        let total = cases.len() * (1 + copies_per_film) + recipe.template_copies.count + HELD_OUT;
         let mut films = Self {
             samples: Vec::with_capacity(total),
             films: cases.len(),
@@ -130,7 +133,7 @@ impl Films {
                 (0..copies.count).try_for_each(|_| add(&mut films, &film, Some(copies)))?;
             }
         }
-        (0..recipe.template_copies.count)
+        (0..recipe.template_copies.count + HELD_OUT)
             .try_for_each(|_| add(&mut films, &template_film, Some(&recipe.template_copies)))?;
         Ok(films)
     }
@@ -151,9 +154,19 @@ impl Films {
         first..first + self.copies_per_film
     }
 
-    /// The samples that are copies of the template.
+    /// The samples that are copies of the template, to train on.
     pub fn template_copies(&self) -> Range<usize> {
-        self.films * (1 + self.copies_per_film)..self.samples.len()
+        self.films * (1 + self.copies_per_film)..self.held_out().start
+    }
+
+    /// The samples that are copies of the template and validate the network: nothing trains on them.
+    pub fn held_out(&self) -> Range<usize> {
+        self.samples.len() - HELD_OUT..self.samples.len()
+    }
+
+    /// Number of samples of all kinds.
+    pub fn samples(&self) -> usize {
+        self.samples.len()
     }
 
     /// The template's landmarks on its own grid, in the set's order.

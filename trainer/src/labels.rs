@@ -6,7 +6,7 @@ use onemark_models::graph::{COSINE_EPSILON, Graph};
 use onemark_models::network::{Architecture, LEVELS};
 use onemark_models::recipe::{Decoding, Network, Recipe, TemplateSource};
 use onemark_models::shape::{
-    ASKING_ROUNDS, Expected, GridPoint, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST,
+    ASKING_ROUNDS, Expected, GridPoint, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, Shapes, TRUST,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -92,7 +92,8 @@ impl Heads {
         rows.iter().map(|rows| Ok(Tensor::f_cat(rows, 0)?.f_div_scalar(count)?)).collect()
     }
 
-    /// Infer-PL: the best place of every film's fused similarity, per landmark. `progress` is told of each film and graph done.
+    /// Infer-PL: the best place of every film's fused similarity, per landmark, and where the score alone saw it if a prior chose.
+    /// `progress` is told of each film and graph done.
     ///
     /// # Errors
     /// Torch fails.
@@ -101,43 +102,92 @@ impl Heads {
         recipe: &Recipe,
         params: &Params,
         films: &Films,
+        vectors: &[Tensor],
+        progress: impl FnMut(usize, usize),
+    ) -> Result<Inferred, TrainError> {
+        let with_prior = recipe.pseudo_labels == Decoding::ShapePrior;
+        let samples: Vec<usize> = (0..films.count()).collect();
+        // Score maps wait, as f16, until all films' are known and the prior can be fitted.
+        let mut maps: Vec<Vec<Tensor>> = samples.iter().map(|_| Vec::new()).collect();
+        let keep = |film: usize, score: &Tensor| {
+            if with_prior {
+                maps[film].push(score.f_to_kind(Kind::Half)?);
+            }
+            Ok(())
+        };
+        let seen = self.look(recipe, params, films, vectors, &samples, keep, progress)?;
+        let mut labels = seen.clone();
+        if let Some(prior) = with_prior.then(|| ShapePrior::fit(&seen, recipe.network.size)).flatten() {
+            for (label, maps) in labels.iter_mut().zip(&maps) {
+                *label = plausible(&Tensor::f_cat(maps, 0)?.f_to_kind(Kind::Float)?, &prior, label)?;
+            }
+        }
+        Ok(Inferred { labels, seen })
+    }
+
+    /// The mean distance, in cells, of the landmarks found on the held-out copies of the template from where they are.
+    ///
+    /// # Errors
+    /// Torch fails.
+    pub fn held_out_error(
+        &self,
+        recipe: &Recipe,
+        params: &Params,
+        films: &Films,
+        vectors: &[Tensor],
+    ) -> Result<f64, TrainError> {
+        let samples: Vec<usize> = films.held_out().collect();
+        let found = self.look(recipe, params, films, vectors, &samples, |_, _| Ok(()), |_, _| ())?;
+        let errors = samples.iter().zip(&found).flat_map(|(sample, found)| {
+            let truth = films.template_points().iter().map(|point| films.from_film(*sample, *point));
+            truth.zip(found).map(|(truth, found)| (truth.0 - found.0).hypot(truth.1 - found.1))
+        });
+        Ok(errors.sum::<f64>() / (samples.len() * self.landmarks) as f64)
+    }
+
+    /// The best place of the fused similarity, per sample and landmark. `keep` is given each sample's index and maps
+    /// `[landmarks, rows, columns]`, graph by graph.
+    #[allow(clippy::too_many_arguments)]
+    fn look(
+        &self,
+        recipe: &Recipe,
+        params: &Params,
+        films: &Films,
+        vectors: &[Tensor],
+        samples: &[usize],
+        mut keep: impl FnMut(usize, &Tensor) -> Result<(), TrainError>,
         mut progress: impl FnMut(usize, usize),
-    ) -> Result<Labels, TrainError> {
+    ) -> Result<Shapes, TrainError> {
         let _guard = tch::no_grad_guard();
-        let vectors = self.template_vectors(recipe, params, films)?;
-        let mut labels: Labels = vec![vec![(0.0, 0.0); self.landmarks]; films.count()];
-        // Score maps wait here, as f16, until all films' are known and the prior can be fitted.
-        let mut maps: Vec<Vec<Tensor>> = (0..films.count()).map(|_| Vec::new()).collect();
-        let all: Vec<usize> = (0..films.count()).collect();
-        let (mut done, total) = (0, films.count() * self.graphs.len());
-        for batch in all.chunks(BATCH) {
+        let mut found = vec![vec![(0.0, 0.0); self.landmarks]; samples.len()];
+        let (mut done, total) = (0, samples.len() * self.graphs.len());
+        for (first_row, batch) in samples.chunks(BATCH).enumerate().map(|(index, batch)| (index * BATCH, batch)) {
             let taps = films.taps(batch, params.device())?;
             for (graph, landmarks) in self.served() {
                 let embeddings = interpreter::run(graph, params, &taps, Mode::Evaluate)?;
-                let first = landmarks[0] as i64;
+                let (first, count) = (landmarks[0], landmarks.len());
                 let own: Result<Vec<Tensor>, TrainError> =
-                    vectors.iter().map(|rows| Ok(rows.f_narrow(0, first, landmarks.len() as i64)?)).collect();
+                    vectors.iter().map(|rows| Ok(rows.f_narrow(0, first as i64, count as i64)?)).collect();
                 let scores = scores(&embeddings, &own?, recipe.network.size as i64)?;
-                for (row, film) in batch.iter().enumerate() {
+                for row in 0..batch.len() {
                     let score = scores.f_select(0, row as i64)?;
-                    labels[*film][landmarks[0]..landmarks[0] + landmarks.len()].copy_from_slice(&best(&score)?);
-                    if recipe.pseudo_labels == Decoding::ShapePrior {
-                        maps[*film].push(score.f_to_kind(Kind::Half)?);
-                    }
+                    found[first_row + row][first..first + count].copy_from_slice(&best(&score)?);
+                    keep(first_row + row, &score)?;
                 }
                 done += batch.len();
                 progress(done, total);
             }
         }
-        if recipe.pseudo_labels == Decoding::ShapePrior
-            && let Some(prior) = ShapePrior::fit(&labels, recipe.network.size)
-        {
-            for (label, maps) in labels.iter_mut().zip(&maps) {
-                *label = plausible(&Tensor::f_cat(maps, 0)?.f_to_kind(Kind::Float)?, &prior, label)?;
-            }
-        }
-        Ok(labels)
+        Ok(found)
     }
+}
+
+/// Landmarks on the training films.
+pub struct Inferred {
+    /// The pseudo-labels.
+    pub labels: Labels,
+    /// The best places by score alone: the same unless a prior chose the labels.
+    pub seen: Shapes,
 }
 
 /// The embeddings at `points` of one template sample: `[points, embedding]` per level.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -56,6 +56,15 @@ struct Training {
     /// films: about 9 MB a film or copy at 384 x 384.
     #[arg(long, value_name = "DIR")]
     features: Option<PathBuf>,
+    /// Save a checkpoint at least this often, besides those after every epoch.
+    #[arg(long, value_name = "MINUTES", default_value_t = 10.0)]
+    checkpoint_every: f64,
+    /// Keep the checkpoints of this many epochs, besides the last and the best.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    keep: usize,
+    /// After every epoch, print where its time went.
+    #[arg(long)]
+    profile: bool,
     /// Go on with the run in --out.
     #[arg(long)]
     resume: bool,
@@ -163,6 +172,10 @@ impl Training {
             device,
             folder,
             features: self.features.clone(),
+            interval: Duration::try_from_secs_f64(60.0 * self.checkpoint_every)
+                .context("--checkpoint-every must be a time, in minutes")?,
+            keep: self.keep,
+            profile: self.profile,
             interrupted: &INTERRUPTED,
         };
         let ending = if self.resume { run.resume()? } else { run.start(self.trunk(&recipe)?)? };

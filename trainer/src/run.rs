@@ -1,13 +1,18 @@
 //! A training run: phases of epochs, each Train-Template, Train-PL, Infer-PL (paper Fig. 1), kept in a folder from which it can
 //! go on after a stop.
 //!
-//! The folder holds `recipe.yaml` (resolved), `log.jsonl`, TensorBoard events and `checkpoint.safetensors`, which is replaced
-//! after every epoch, when the run is interrupted, and at the end.
+//! The folder holds `recipe.yaml` (resolved), `environment.json`, `log.jsonl`, TensorBoard events and the checkpoints:
+//!
+//! - `checkpoint.safetensors`, replaced after every epoch, at an interval within epochs, when the run is interrupted, at the end;
+//! - `epoch-P-E.safetensors`, what it held after the last few epochs E of phase P;
+//! - `best.safetensors`, finished as the last one is, from the epoch with the least error on copies of the template that nothing
+//!   trained on.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use onemark_models::checkpoint::{Checkpoint, Tensors, check_tensors, write_whole};
 use onemark_models::dataset::Case;
@@ -22,18 +27,22 @@ use tch::{Device, Tensor};
 use crate::TrainError;
 use crate::adam::Adam;
 use crate::average::Average;
+use crate::environment;
 use crate::features::{Features, Trunk};
 use crate::films::Films;
-use crate::interpreter::{self, Mode};
-use crate::labels::Heads;
+use crate::interpreter::Mode;
+use crate::labels::{Heads, Inferred};
 use crate::log::RunLog;
-use crate::loss::matching_loss;
 use crate::params::{Params, from_torch, widen};
+use crate::profile::Profile;
 use crate::progress::Progress;
-use crate::steps::{Labels, Place, Plan, Sampler};
+use crate::steps::{Labels, Place, Sampler};
+use crate::update::{Batch, Settings, Update, update};
 
 /// The checkpoint's name in a run's folder.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
+/// The name there of the best epoch's.
+const BEST: &str = "best.safetensors";
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +65,12 @@ pub struct Run<'a> {
     pub folder: PathBuf,
     /// Where the trunk's features of films are kept, to be shared with other runs; nothing for the device's memory.
     pub features: Option<PathBuf>,
+    /// Longest time between checkpoints.
+    pub interval: Duration,
+    /// How many epochs' checkpoints are kept.
+    pub keep: usize,
+    /// Whether to print where the time goes, after every epoch.
+    pub profile: bool,
     /// Set from outside to stop after the step at hand.
     pub interrupted: &'a AtomicBool,
 }
@@ -67,6 +82,8 @@ struct State {
     average: Option<Average>,
     labels: Option<Labels>,
     place: Place,
+    /// The least error so far on the held-out copies of the template, in cells.
+    best: Option<f64>,
     history: Vec<String>,
 }
 
@@ -100,6 +117,7 @@ impl Run<'_> {
             average: self.recipe.average.map(Average::new),
             labels: None,
             place: Place::default(),
+            best: None,
             history: Vec::new(),
         };
         self.go(state, log)
@@ -120,6 +138,7 @@ impl Run<'_> {
             return Err(refuse("it was trained on other films: give it the same --data"));
         }
         let number = |key: &str| notes.get(key).and_then(|text| text.parse().ok());
+        let best = notes.get("best").and_then(|text| text.parse().ok());
         let (Some(phase), Some(epoch), Some(step)) = (number("phase"), number("epoch"), number("step")) else {
             return Err(refuse("it is finished"));
         };
@@ -134,123 +153,161 @@ impl Run<'_> {
         shapes.extend(self.decoder_shapes(has_adapters(&tensors))?);
         check_tensors(&tensors, &shapes)?;
         let params = Params::new(&tensors, self.device)?;
-        let state = State { params, adam, average, labels, place, history };
+        let state = State { params, adam, average, labels, place, best, history };
         let log = RunLog::open(&self.folder, Some(self.steps_before(place)))?;
         self.go(state, log)
     }
 
     fn go(&self, mut state: State, mut log: RunLog) -> Result<Ending, TrainError> {
+        environment::record(&self.folder, self.device, &mut log)?;
         let started = Instant::now();
         let mut progress = Progress::of("trunk features");
         let features = Features::new(self.recipe, &state.params, self.features.as_deref())?;
         let films = Films::prepare(self.recipe, self.cases, &features, |done, total| progress.tell(done, total, ""))?;
         drop(progress);
-        eprintln!(
-            "features of {} films and copies in {:.0} s",
-            films.template_copies().end,
-            started.elapsed().as_secs_f64()
-        );
-        log.event(&json!({"event": "features", "seconds": started.elapsed().as_secs_f64()}))?;
+        let seconds = started.elapsed().as_secs_f64();
+        eprintln!("features of {} films and copies in {seconds:.0} s", films.samples());
+        log.event(&json!({"event": "features", "seconds": seconds}))?;
 
         let sampler = Sampler::new(self.recipe, &films);
-        let landmarks = films.template_points().len();
         while let Some(phase) = self.recipe.phases.get(state.place.phase) {
             self.join_adapters(&mut state, phase)?;
-            let heads = Heads::new(self.recipe, landmarks, phase.adapters)?;
+            let heads = Heads::new(self.recipe, films.template_points().len(), phase.adapters)?;
+            let work = Work { phase, films: &films, heads: &heads, sampler: &sampler };
             while state.place.epoch < phase.epochs {
+                let mut profile = if self.profile { Profile::of(self.device) } else { Profile::off() };
                 let began = Instant::now();
-                let plans = sampler.epoch(state.place);
-                let loss = self.train_epoch(&mut state, &mut log, &heads, &films, &sampler, &plans, phase)?;
-                let Some(loss) = loss else {
+                let Some(loss) = self.train_epoch(&mut state, &mut log, &work, &mut profile)? else {
                     self.save(&state)?;
                     return Ok(Ending::Interrupted);
                 };
                 let epoch = state.place.epoch + 1;
                 state.place = Place { epoch, step: 0, ..state.place };
+                let steady = state.steady();
+                let vectors = heads.template_vectors(self.recipe, &steady, &films)?;
                 // After the last epoch, no step reads labels any more.
                 let goes_on = epoch < phase.epochs || state.place.phase + 1 < self.recipe.phases.len();
                 if goes_on && self.recipe.needs_labels() {
-                    let mut progress = Progress::of("Infer-PL");
-                    let tell = |done, total| progress.tell(done, total, "");
-                    state.labels = Some(heads.infer(self.recipe, &state.steady(), &films, tell)?);
+                    self.infer(&mut state, &mut log, &work, &vectors, &mut profile)?;
                 }
+                let error = profile
+                    .time("validation", || heads.held_out_error(self.recipe, &steady, &films, &vectors))?;
+                log.scalar("validation/held_out_cells", self.steps_before(state.place), error)?;
                 let seconds = began.elapsed().as_secs_f64();
-                let line =
-                    format!("phase {}, epoch {epoch}/{}: loss {loss:.3}, {seconds:.0} s", phase.name, phase.epochs);
+                let line = format!(
+                    "phase {}, epoch {epoch}/{}: loss {loss:.3}, {error:.2} cells off on held-out copies of the template, \
+                     {seconds:.0} s",
+                    phase.name, phase.epochs
+                );
                 eprintln!("{line}");
-                log.event(
-                    &json!({"event": "epoch", "phase": phase.name, "epoch": epoch, "loss": loss, "seconds": seconds}),
-                )?;
+                log.event(&json!({
+                    "event": "epoch", "phase": phase.name, "epoch": epoch, "loss": loss, "held_out_cells": error,
+                    "seconds": seconds,
+                }))?;
                 state.history.push(line);
-                self.save(&state)?;
+                profile.time("checkpoint", || {
+                    if state.best.is_none_or(|best| error < best) {
+                        state.best = Some(error);
+                        self.write_finished(&state, &vectors, &self.folder.join(BEST))?;
+                    }
+                    self.save(&state)?;
+                    self.keep_epoch(state.place)
+                })?;
+                if !profile.is_empty() {
+                    eprintln!("{profile}");
+                }
             }
             state.place = Place { phase: state.place.phase + 1, epoch: 0, step: 0 };
         }
-        self.finish(&state, &films)?;
+        let adapters = self.recipe.phases.last().is_some_and(|phase| phase.adapters);
+        let heads = Heads::new(self.recipe, films.template_points().len(), adapters)?;
+        let vectors = heads.template_vectors(self.recipe, &state.steady(), &films)?;
+        self.write_finished(&state, &vectors, &self.checkpoint_path())?;
         Ok(Ending::Finished)
     }
 
     /// The rest of an epoch; its mean loss, or nothing when it was interrupted.
-    #[allow(clippy::too_many_arguments)]
     fn train_epoch(
         &self,
         state: &mut State,
         log: &mut RunLog,
-        heads: &Heads,
-        films: &Films,
-        sampler: &Sampler,
-        plans: &[Plan],
-        phase: &Phase,
+        work: &Work,
+        profile: &mut Profile,
     ) -> Result<Option<f64>, TrainError> {
+        let Work { phase, films, heads, sampler } = work;
         let trunk = Trunk::new(self.recipe)?;
+        let plans = sampler.epoch(state.place);
         let mut told = Progress::of(format!("{} {}/{}", phase.name, state.place.epoch + 1, phase.epochs));
-        let (mut sum, mut count) = (0.0, 0);
+        let (mut sum, mut count, mut saved) = (0.0, 0, Instant::now());
+        let mut unread: Vec<Unread> = Vec::new();
         while let Some(plan) = plans.get(state.place.step) {
-            let number = self.steps_before(state.place);
             let progress =
                 (state.place.epoch as f64 + state.place.step as f64 / plans.len() as f64) / phase.epochs as f64;
             let learning_rate = phase.learning_rate * decay(phase, state.place.epoch, progress);
-            let step = sampler.draw(state.place, plan, state.labels.as_ref())?;
-
-            let graph = heads.graph(plan.landmark);
-            let mode = Mode::Train { freeze_shared: phase.freeze_statistics };
-            let target = interpreter::run(graph, &state.params, &films.taps(&step.samples, self.device)?, mode)?;
-            let losses = if step.patches.is_empty() {
-                matching_loss(&self.recipe.loss, &target, &target, &step.matches)?
-            } else {
-                let source = interpreter::run(graph, &state.params, &trunk.taps(&state.params, &step.patches)?, mode)?;
-                matching_loss(&self.recipe.loss, &source, &target, &step.matches)?
+            let step = profile.time("draw", || sampler.draw(state.place, plan, state.labels.as_ref()))?;
+            let target = profile.time("features", || films.taps(&step.samples, self.device))?;
+            let source = match step.patches.is_empty() {
+                true => None,
+                false => Some(profile.time("trunk", || trunk.taps(&state.params, &step.patches))?),
             };
-            let values =
-                losses.iter().map(|loss| Ok(f64::try_from(loss)?)).collect::<Result<Vec<f64>, TrainError>>()?;
-            if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-                let landmark =
-                    plan.landmark.map_or("all landmarks".to_owned(), |index| format!("landmark {}", index + 1));
-                return Err(TrainError::Diverged { step: number, landmark, level: LEVELS[index] });
-            }
-            let total = losses.iter().skip(1).try_fold(losses[0].shallow_clone(), |sum, loss| sum.f_add(loss))?;
-            let trained = state.params.trained(graph)?;
-            let tensors: Vec<&Tensor> = trained.iter().map(|(_, tensor)| *tensor).collect();
-            let gradients = Tensor::f_run_backward(&[total], &tensors, false, false)?;
-            state.adam.step(&trained, &gradients, learning_rate)?;
+            let graph = heads.graph(plan.landmark);
+            let batch = Batch { target: &target, source: source.as_ref(), matches: &step.matches };
+            let mode = Mode::Train { freeze_shared: phase.freeze_statistics };
+            let settings = Settings { loss: &self.recipe.loss, mode, learning_rate };
+            let Update { losses, .. } = update(graph, &state.params, &mut state.adam, &batch, &settings, profile)?;
             if let Some(average) = &mut state.average {
-                average.update(graph, &state.params)?;
+                profile.time("average", || average.update(graph, &state.params))?;
             }
-
-            let value: f64 = values.iter().sum();
-            (sum, count) = (sum + value, count + 1);
-            log.scalar("loss/total", number, value)?;
-            for (level, value) in LEVELS.into_iter().zip(&values) {
-                log.scalar(&format!("loss/level{level}"), number, *value)?;
-            }
-            log.scalar("learning_rate", number, learning_rate)?;
+            let number = self.steps_before(state.place);
+            unread.push(Unread { step: number, landmark: plan.landmark, learning_rate, losses });
             state.place.step += 1;
-            told.tell(state.place.step, plans.len(), &format!("loss {:.3}", sum / f64::from(count)));
-            if self.interrupted.load(Ordering::Relaxed) {
+
+            let interrupted = self.interrupted.load(Ordering::Relaxed);
+            let due = saved.elapsed() > self.interval;
+            if interrupted || due || unread.len() == READ_EVERY || state.place.step == plans.len() {
+                let (total, steps) = (sum, unread.len());
+                sum = total + profile.time("log", || read_losses(&mut unread, log))?;
+                count += steps;
+                told.tell(state.place.step, plans.len(), &format!("loss {:.3}", sum / count as f64));
+            }
+            if interrupted {
                 return Ok(None);
             }
+            if due {
+                profile.time("checkpoint", || self.save(state))?;
+                saved = Instant::now();
+            }
         }
-        Ok(Some(sum / f64::from(count.max(1))))
+        Ok(Some(sum / count.max(1) as f64))
+    }
+
+    /// Infer-PL, and what can be said of its labels without knowing the truth.
+    fn infer(
+        &self,
+        state: &mut State,
+        log: &mut RunLog,
+        work: &Work,
+        vectors: &[Tensor],
+        profile: &mut Profile,
+    ) -> Result<(), TrainError> {
+        let mut progress = Progress::of("Infer-PL");
+        let tell = |done, total| progress.tell(done, total, "");
+        let params = state.steady();
+        let Inferred { labels, seen } =
+            profile.time("Infer-PL", || work.heads.infer(self.recipe, &params, work.films, vectors, tell))?;
+        let number = self.steps_before(state.place);
+        if let Some(before) = state.labels.replace(labels) {
+            let moved = before.iter().flatten().zip(seen.iter().flatten()).map(|(a, b)| (a.0 - b.0).hypot(a.1 - b.1));
+            log.scalar("validation/moved_cells", number, moved.sum::<f64>() / seen.iter().flatten().count() as f64)?;
+        }
+        if let Some(incoherence) = shape::incoherence(&seen, self.recipe.network.size) {
+            let mean = incoherence.iter().sum::<f64>() / incoherence.len() as f64;
+            log.scalar("validation/incoherence_cells", number, mean)?;
+            for (index, value) in incoherence.iter().enumerate() {
+                log.scalar(&format!("validation/incoherence_cells/{:02}", index + 1), number, *value)?;
+            }
+        }
+        Ok(())
     }
 
     /// Steps of all epochs before `place`, plus its own: the number under which it is logged.
@@ -307,24 +364,23 @@ impl Run<'_> {
             tensors.extend(average.to_tensors()?);
         }
         let Place { phase, epoch, step } = state.place;
-        let notes = [("phase", phase), ("epoch", epoch), ("step", step)]
-            .map(|(key, number)| (key.to_owned(), number.to_string()));
-        self.write(state, tensors, notes.into())
+        let mut notes: BTreeMap<String, String> = [("phase", phase), ("epoch", epoch), ("step", step)]
+            .map(|(key, number)| (key.to_owned(), number.to_string()))
+            .into();
+        notes.extend(state.best.map(|best| ("best".to_owned(), best.to_string())));
+        self.write(state, tensors, notes, &self.checkpoint_path())
     }
 
-    /// The checkpoint that the exporter takes: with the template's vectors and the last pseudo-labels, without the optimiser's
+    /// A checkpoint that the exporter takes: with the template's vectors and the last pseudo-labels, without the optimiser's
     /// memory.
-    fn finish(&self, state: &State, films: &Films) -> Result<(), TrainError> {
-        let adapters = self.recipe.phases.last().is_some_and(|phase| phase.adapters);
-        let heads = Heads::new(self.recipe, films.template_points().len(), adapters)?;
-        let params = state.steady();
-        let mut tensors = params.to_tensors()?;
-        for (level, vectors) in LEVELS.into_iter().zip(heads.template_vectors(self.recipe, &params, films)?) {
-            for (index, vector) in from_torch(&vectors)?.outer_iter().enumerate() {
+    fn write_finished(&self, state: &State, vectors: &[Tensor], path: &Path) -> Result<(), TrainError> {
+        let mut tensors = state.steady().to_tensors()?;
+        for (level, vectors) in LEVELS.into_iter().zip(vectors) {
+            for (index, vector) in from_torch(vectors)?.outer_iter().enumerate() {
                 tensors.insert(template_vector_name(index + 1, level), vector.to_owned());
             }
         }
-        self.write(state, tensors, BTreeMap::new())
+        self.write(state, tensors, BTreeMap::new(), path)
     }
 
     fn write(
@@ -332,13 +388,35 @@ impl Run<'_> {
         state: &State,
         mut tensors: Tensors,
         mut notes: BTreeMap<String, String>,
+        path: &Path,
     ) -> Result<(), TrainError> {
         notes.insert("films".into(), self.film_ids());
         if let Some(labels) = &state.labels {
             tensors.insert(LABELS.to_owned(), shape::to_tensor(labels));
         }
         let checkpoint = Checkpoint { recipe: self.recipe.clone(), history: state.history.clone(), notes, tensors };
-        Ok(checkpoint.write(&self.checkpoint_path())?)
+        Ok(checkpoint.write(path)?)
+    }
+
+    /// Keeps the checkpoint just written under its epoch's name, and drops the oldest that is kept too many.
+    fn keep_epoch(&self, Place { phase, epoch, .. }: Place) -> Result<(), TrainError> {
+        let path = |phase: usize, epoch: usize| self.folder.join(format!("epoch-{}-{epoch}.safetensors", phase + 1));
+        if self.keep > 0 {
+            let kept = path(phase, epoch);
+            let _ = fs::remove_file(&kept);
+            // A link costs no space: the next checkpoint is a new file.
+            let linked = fs::hard_link(self.checkpoint_path(), &kept);
+            linked.or_else(|_| fs::copy(self.checkpoint_path(), &kept).map(drop)).map_err(|source| TrainError::Write { path: kept, source })?;
+        }
+        let phases = &self.recipe.phases;
+        let epochs: Vec<(usize, usize)> = (0..=phase)
+            .flat_map(|phase| (1..=phases[phase].epochs).map(move |epoch| (phase, epoch)))
+            .take_while(|at| *at <= (phase, epoch))
+            .collect();
+        for (phase, epoch) in epochs.iter().rev().skip(self.keep) {
+            let _ = fs::remove_file(path(*phase, *epoch));
+        }
+        Ok(())
     }
 
     fn checkpoint_path(&self) -> PathBuf {
@@ -348,6 +426,45 @@ impl Run<'_> {
     fn film_ids(&self) -> String {
         self.cases.iter().map(|case| case.id.as_str()).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// What an epoch works with.
+struct Work<'a> {
+    phase: &'a Phase,
+    films: &'a Films,
+    heads: &'a Heads,
+    sampler: &'a Sampler<'a>,
+}
+
+/// A step whose losses the device still holds.
+struct Unread {
+    step: u64,
+    landmark: Option<usize>,
+    learning_rate: f64,
+    losses: Tensor,
+}
+
+/// Steps from one reading of losses to the next: reading waits for the device.
+const READ_EVERY: usize = 20;
+
+/// Logs what steps have found, and forgets them; the sum of their losses.
+fn read_losses(unread: &mut Vec<Unread>, log: &mut RunLog) -> Result<f64, TrainError> {
+    let mut sum = 0.0;
+    for Unread { step, landmark, learning_rate, losses } in unread.drain(..) {
+        let losses = Vec::<f32>::try_from(losses.f_to_device(Device::Cpu)?)?;
+        if let Some(index) = losses.iter().position(|value| !value.is_finite()) {
+            let landmark = landmark.map_or("all landmarks".to_owned(), |index| format!("landmark {}", index + 1));
+            return Err(TrainError::Diverged { step, landmark, level: LEVELS[index] });
+        }
+        let total: f64 = losses.iter().copied().map(f64::from).sum();
+        log.scalar("loss/total", step, total)?;
+        for (level, value) in LEVELS.into_iter().zip(losses) {
+            log.scalar(&format!("loss/level{level}"), step, value.into())?;
+        }
+        log.scalar("learning_rate", step, learning_rate)?;
+        sum += total;
+    }
+    Ok(sum)
 }
 
 fn has_adapters(tensors: &Tensors) -> bool {

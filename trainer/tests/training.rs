@@ -12,8 +12,10 @@ use onemark_models::recipe::{AdapterVariant, Network, Recipe};
 use onemark_models::reference;
 use onemark_trainer::adam::Adam;
 use onemark_trainer::interpreter::{self, Mode};
-use onemark_trainer::loss::{Match, matching_loss};
+use onemark_trainer::loss::Match;
 use onemark_trainer::params::{Params, from_torch, to_torch, widen};
+use onemark_trainer::profile::Profile;
+use onemark_trainer::update::{Batch, Settings, update};
 use tch::{Device, Tensor};
 
 /// Largest difference of two f32 evaluations of one network that add in different orders, relative to the largest value.
@@ -99,14 +101,10 @@ fn step(recipe: &Recipe, params: &Params, adam: &mut Adam, graph: &Graph) -> Ten
     let trunk = Architecture::from(recipe).trunk_graph().unwrap();
     let taps = tch::no_grad(|| interpreter::run(&trunk, params, &torch_film(SIDE), Mode::Evaluate)).unwrap();
     let taps = trunk.outputs().iter().map(|(name, _)| name.clone()).zip(taps).collect();
-    let embeddings = interpreter::run(graph, params, &taps, Mode::Train { freeze_shared: false }).unwrap();
     let points = [Match { source: (0, (20, 30)), target: (0, (20, 30)), weight: 1.0 }];
-    let losses = matching_loss(&recipe.loss, &embeddings, &embeddings, &points).unwrap();
-    let total = losses.iter().skip(1).fold(losses[0].shallow_clone(), |sum, loss| sum + loss);
-    let trained = params.trained(graph).unwrap();
-    let tensors: Vec<&Tensor> = trained.iter().map(|(_, tensor)| *tensor).collect();
-    let gradients = Tensor::run_backward(&[total], &tensors, false, false);
-    adam.step(&trained, &gradients, 1e-3).unwrap();
+    let batch = Batch { target: &taps, source: None, matches: &points };
+    let settings = Settings { loss: &recipe.loss, mode: Mode::Train { freeze_shared: false }, learning_rate: 1e-3 };
+    update(graph, params, adam, &batch, &settings, &mut Profile::off()).unwrap();
     params.to_tensors().unwrap()
 }
 

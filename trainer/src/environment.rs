@@ -1,0 +1,51 @@
+//! What a run was computed with, for whoever wants to compare or repeat it.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use onemark_models::checkpoint::write_whole;
+use serde_json::{Value, json};
+use tch::{Cuda, Device};
+
+use crate::TrainError;
+use crate::log::RunLog;
+
+/// The file's name in a run's folder.
+const FILE: &str = "environment.json";
+
+/// Writes `environment.json` into a run's folder and logs the same. A run that goes on elsewhere gets another file; the log keeps
+/// them all.
+///
+/// # Errors
+/// The folder can't be written to.
+pub fn record(folder: &Path, device: Device, log: &mut RunLog) -> Result<(), TrainError> {
+    let environment = describe(device);
+    let path = folder.join(FILE);
+    let text = format!("{environment:#}\n");
+    write_whole(&path, text.as_bytes()).map_err(|source| TrainError::Write { path, source })?;
+    Ok(log.event(&json!({"event": "environment", "environment": environment}))?)
+}
+
+fn describe(device: Device) -> Value {
+    let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    json!({
+        "program": concat!("onemark-train ", env!("CARGO_PKG_VERSION")),
+        "libtorch": option_env!("ONEMARK_LIBTORCH_VERSION"),
+        "command": std::env::args().collect::<Vec<_>>(),
+        "started": seconds,
+        "system": format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        "processor": processor(),
+        "cores": std::thread::available_parallelism().map_or(1, usize::from),
+        "threads": tch::get_num_threads(),
+        "device": format!("{device:?}"),
+        "cuda_devices": Cuda::device_count(),
+        "cudnn": Cuda::cudnn_is_available(),
+    })
+}
+
+/// The processor's name, where the system tells it.
+fn processor() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
