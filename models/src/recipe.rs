@@ -12,13 +12,14 @@ mod base;
 mod check;
 
 /// The recipes that are built in, by name.
-pub const BUILT_IN: [(&str, &str); 10] = [
+pub const BUILT_IN: [(&str, &str); 11] = [
     ("cc2d", include_str!("../recipes/cc2d.yaml")),
     ("cc2d-sla", include_str!("../recipes/cc2d-sla.yaml")),
     ("c-atd", include_str!("../recipes/c-atd.yaml")),
     ("c-adapter", include_str!("../recipes/c-adapter.yaml")),
     ("c-adapter-0", include_str!("../recipes/c-adapter-0.yaml")),
     ("cc2d-laptop", include_str!("../recipes/cc2d-laptop.yaml")),
+    ("cc2d-sla-laptop", include_str!("../recipes/cc2d-sla-laptop.yaml")),
     ("c-atd-laptop", include_str!("../recipes/c-atd-laptop.yaml")),
     ("c-adapter-laptop", include_str!("../recipes/c-adapter-laptop.yaml")),
     ("c-adapter-0-laptop", include_str!("../recipes/c-adapter-0-laptop.yaml")),

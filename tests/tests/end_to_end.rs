@@ -11,7 +11,7 @@ use std::time::Duration;
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::dataset::{Dataset, Split};
 use onemark_models::geometry::Point;
-use onemark_models::recipe::{AdapterVariant, Recipe};
+use onemark_models::recipe::{AdapterVariant, Elastic, Recipe};
 use onemark_tests::{Outcome, Program, backends, small_films, tiny_recipe};
 use serde_json::Value;
 
@@ -82,7 +82,7 @@ fn detect_says_the_same(here: &Path, report: &Value) {
     }
 }
 
-/// Ctrl-C at a step, then `--resume`: in the middle of a phase without adapters, and again in one with them.
+/// Ctrl-C in the middle of a phase without adapters, kill -9 in one with them, and `--resume` after each.
 #[cfg(unix)]
 #[test]
 fn a_stopped_run_goes_on_as_if_it_had_not_been() {
@@ -99,20 +99,25 @@ fn a_stopped_run_goes_on_as_if_it_had_not_been() {
     let fixed = "--data films --device cpu --threads 1";
     Program::Train.succeed(here, &format!("run --recipe recipe.yaml --out whole {fixed}"));
 
-    let stops = [("--recipe recipe.yaml", FIRST_STOP), ("--resume", SECOND_STOP)];
-    for (how, step) in stops {
-        let outcome = interrupted_at(here, step, &format!("run {how} --out parts {fixed}"));
-        assert!(outcome.success && outcome.stdout.contains("go on: onemark-train run --resume"), "{outcome:?}");
-    }
+    // Features mapped from files are the same as those in memory.
+    let fixed = format!("{fixed} --features features --checkpoint-every 0s");
+    let outcome = stopped_at(here, FIRST_STOP, "-INT", &format!("run --recipe recipe.yaml --out parts {fixed}"));
+    assert!(outcome.success && outcome.stdout.contains("go on: onemark-train run --resume"), "{outcome:?}");
+    let outcome = stopped_at(here, SECOND_STOP, "-KILL", &format!("run --resume --out parts {fixed}"));
+    assert!(!outcome.success, "{outcome:?}");
     Program::Train.succeed(here, &format!("run --resume --out parts {fixed}"));
 
-    let [whole, parts] =
-        ["whole", "parts"].map(|run| Checkpoint::read(&here.join(run).join("checkpoint.safetensors")).unwrap());
-    assert_eq!(whole.recipe, parts.recipe);
-    assert!(whole.tensors.keys().eq(parts.tensors.keys()));
-    for (name, tensor) in &whole.tensors {
-        assert_eq!(tensor, &parts.tensors[name], "{name}");
+    for name in ["checkpoint.safetensors", "best.safetensors", "epoch-2-1.safetensors", "epoch-2-2.safetensors"] {
+        let [whole, parts] = ["whole", "parts"].map(|run| Checkpoint::read(&here.join(run).join(name)).unwrap());
+        assert_eq!(whole.recipe, parts.recipe);
+        assert!(whole.tensors.keys().eq(parts.tensors.keys()));
+        for (tensor, numbers) in &whole.tensors {
+            assert_eq!(numbers, &parts.tensors[tensor], "{tensor} of {name}");
+        }
     }
+    assert!(!here.join("parts/epoch-1-2.safetensors").exists(), "only the last two epochs are kept");
+    let environment: Value = serde_json::from_slice(&fs::read(here.join("parts/environment.json")).unwrap()).unwrap();
+    assert_eq!((&environment["device"], &environment["threads"]), (&"Cpu".into(), &1.into()));
     // What is finished stays finished.
     let again = Program::Train.command(here, &format!("run --resume --out parts {fixed}")).output().unwrap();
     let again = Outcome::from(again);
@@ -126,11 +131,49 @@ const SECOND_STOP: usize = 27;
 
 fn resumable_recipe() -> Recipe {
     let mut recipe = tiny_recipe(2, AdapterVariant::Block);
+    recipe.average = Some(0.9);
     recipe.template_copies.count = 3;
+    recipe.template_copies.elastic = Some(Elastic { shift: 0.02, lattice: 6 });
     recipe.template_vectors.copies = 2;
     (recipe.phases[0].epochs, recipe.phases[0].steps) = (2, Some(10));
     (recipe.phases[1].epochs, recipe.phases[1].steps) = (2, Some(19));
     recipe
+}
+
+/// Two rows of a table on drawn films, in the time that there is; asked for again, nothing is done twice.
+#[test]
+fn a_table_is_reproduced_within_its_budget() {
+    if !Program::Train.is_here() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    Program::Train.succeed(here, "phantom --out films --count 6 --seed 5");
+    let line = "reproduce table1 --scale phantom --data films --out tables --device cpu --threads 1";
+    let refused = Outcome::from(Program::Train.command(here, &format!("{line} --rows cc2d,sam")).output().unwrap());
+    assert!(!refused.success && refused.stderr.contains("no row `sam`"), "{refused:?}");
+
+    let line = format!("{line} --rows cc2d,c-adapter --budget 30s");
+    let printed = Program::Train.succeed(here, &line).stdout;
+    let cut = "c-adapter: cut to fit the budget, shared: 8 x ";
+    for text in ["| cc2d | ", "| c-adapter | ", "2 films of test1, phantom scale", "| SAM | | |", cut] {
+        assert!(printed.contains(text), "no {text:?} in\n{printed}");
+    }
+    let csv = fs::read_to_string(here.join("tables/table1.csv")).unwrap();
+    // A line for all landmarks and one for each, of both rows; one of each row of the paper; one with names.
+    assert_eq!(csv.lines().count(), 2 * 20 + 9 + 1);
+    let report: Value =
+        serde_json::from_slice(&fs::read(here.join("tables/rows/cc2d/evaluation.json")).unwrap()).unwrap();
+    let error = report["protocols"][0]["overall"]["mre_mm"].as_f64().unwrap();
+    assert!(csv.contains(&format!("cc2d,here,all,{error},")), "{error} is not in\n{csv}");
+    for plot in ["sdr", "landmarks"] {
+        assert!(fs::read_to_string(here.join(format!("tables/table1.{plot}.svg"))).unwrap().contains("c-adapter"));
+    }
+
+    let written = || fs::metadata(here.join("tables/rows/c-adapter/log.jsonl")).unwrap().modified().unwrap();
+    let before = written();
+    assert_eq!(Program::Train.succeed(here, &line).stdout, printed);
+    assert_eq!(written(), before);
 }
 
 /// The phantom recipe, made to train in seconds.
@@ -143,17 +186,17 @@ fn phantom_recipe() -> Recipe {
     recipe
 }
 
-/// Starts the trainer, interrupts it when `step` has been logged, and waits for its end.
+/// Starts the trainer, sends it a signal when `step` has been logged, and waits for its end.
 #[cfg(unix)]
-fn interrupted_at(here: &Path, step: usize, line: &str) -> Outcome {
+fn stopped_at(here: &Path, step: usize, signal: &str, line: &str) -> Outcome {
     let mut trainer = Program::Train.command(here, line).spawn().unwrap();
     let logged = format!("\"step\":{step},");
     while !fs::read_to_string(here.join("parts/log.jsonl")).is_ok_and(|log| log.contains(&logged)) {
         assert_eq!(trainer.try_wait().unwrap(), None, "the trainer ended before step {step}");
         sleep(Duration::from_millis(2));
     }
-    let interrupt = Command::new("kill").args(["-INT", &trainer.id().to_string()]).status().unwrap();
-    assert!(interrupt.success());
+    let sent = Command::new("kill").args([signal, &trainer.id().to_string()]).status().unwrap();
+    assert!(sent.success());
     let output: Output = trainer.wait_with_output().unwrap();
     output.into()
 }

@@ -60,8 +60,8 @@ impl Sample {
         Ok(Self { taps: features.of(&grey)?, grey, warp: Some(warp), scale })
     }
 
-    /// Where a grid point of the film lies on this sample. Pixels' centres are whole numbers, the grid's 0 is the film's edge.
-    fn from_film(&self, point: GridPoint) -> GridPoint {
+    /// Where this sample shows a grid point of its film. Pixels' centres are whole numbers, the grid's 0 is the film's edge.
+    fn shows(&self, point: GridPoint) -> GridPoint {
         let Some(warp) = &self.warp else { return point };
         let (row, column) = warp.from_source((point.0 / self.scale.0 - 0.5, point.1 / self.scale.1 - 0.5));
         ((row + 0.5) * self.scale.0, (column + 0.5) * self.scale.1)
@@ -181,7 +181,7 @@ impl Films {
 
     /// Where a grid point of a sample's film lies on the sample.
     pub fn from_film(&self, sample: usize, point: GridPoint) -> GridPoint {
-        self.samples[sample].from_film(point)
+        self.samples[sample].shows(point)
     }
 
     /// The taps of some samples as one batch of f32 on `device`, ready for an embedding graph.
@@ -225,7 +225,7 @@ mod tests {
         let sample =
             Sample { grey: Array2::zeros((0, 0)), warp: Some(warp), scale: (384.0 / 2400.0, 384.0 / 1935.0), taps: vec![] };
         let on_grid = |row: f64, column: f64| ((row + 0.5) * sample.scale.0, (column + 0.5) * sample.scale.1);
-        let (expected, found) = (on_grid(row, column), sample.from_film(on_grid(1000.0, 500.0)));
+        let (expected, found) = (on_grid(row, column), sample.shows(on_grid(1000.0, 500.0)));
         assert!((found.0 - expected.0).hypot(found.1 - expected.1) < 1e-9);
     }
 }

@@ -39,6 +39,8 @@ use crate::progress::Progress;
 use crate::steps::{Labels, Place, Sampler};
 use crate::update::{Batch, Settings, Update, update};
 
+mod budget;
+
 /// The checkpoint's name in a run's folder.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
 /// The name there of the best epoch's.
@@ -108,19 +110,7 @@ impl Run<'_> {
         let recipe = self.recipe.to_yaml().map_err(RecipeError::from)?;
         let path = self.folder.join("recipe.yaml");
         write_whole(&path, recipe.as_bytes()).map_err(|source| TrainError::Write { path, source })?;
-        let adapters = self.recipe.phases[0].adapters;
-        let mut tensors = self.fresh(adapters)?;
-        tensors.extend(trunk);
-        let state = State {
-            params: Params::new(&tensors, self.device)?,
-            adam: Adam::new(self.recipe.optimiser),
-            average: self.recipe.average.map(Average::new),
-            labels: None,
-            place: Place::default(),
-            best: None,
-            history: Vec::new(),
-        };
-        self.go(state, log)
+        self.go(self.new_state(trunk, self.recipe.phases[0].adapters)?, log)
     }
 
     /// Goes on with the run in the folder.
@@ -156,6 +146,21 @@ impl Run<'_> {
         let state = State { params, adam, average, labels, place, best, history };
         let log = RunLog::open(&self.folder, Some(self.steps_before(place)))?;
         self.go(state, log)
+    }
+
+    /// Where a run starts from.
+    fn new_state(&self, trunk: Tensors, adapters: bool) -> Result<State, TrainError> {
+        let mut tensors = self.fresh(adapters)?;
+        tensors.extend(trunk);
+        Ok(State {
+            params: Params::new(&tensors, self.device)?,
+            adam: Adam::new(self.recipe.optimiser),
+            average: self.recipe.average.map(Average::new),
+            labels: None,
+            place: Place::default(),
+            best: None,
+            history: Vec::new(),
+        })
     }
 
     fn go(&self, mut state: State, mut log: RunLog) -> Result<Ending, TrainError> {
@@ -477,6 +482,14 @@ fn has_adapters(tensors: &Tensors) -> bool {
 /// There is no run, or its checkpoint is damaged.
 pub fn recipe_of(folder: &Path) -> Result<Recipe, TrainError> {
     Ok(Checkpoint::read(&folder.join(CHECKPOINT))?.recipe)
+}
+
+/// Whether the run in a folder has come to its end.
+///
+/// # Errors
+/// As [`recipe_of`].
+pub fn is_finished(folder: &Path) -> Result<bool, TrainError> {
+    Ok(!Checkpoint::read(&folder.join(CHECKPOINT))?.notes.contains_key("step"))
 }
 
 /// What is left of the learning rate when the share `progress` of the phase is done.

@@ -1,0 +1,137 @@
+//! What every command that trains is told: films, weights, machine.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, ValueEnum};
+use onemark_models::checkpoint::Tensors;
+use onemark_models::dataset::Dataset;
+use onemark_models::init;
+use onemark_models::network::Architecture;
+use onemark_models::recipe::{Recipe, TrunkWeights};
+use onemark_trainer::run::Run;
+use onemark_trainer::vgg;
+use tch::Device;
+
+#[derive(Args)]
+pub struct Lab {
+    /// The films: the ISBI 2015 layout, or a folder of images/ and landmarks.csv.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// VGG19's ImageNet weights, .safetensors or torchvision's .pth; without it, the file that `cargo xtask setup --weights` keeps.
+    #[arg(long)]
+    weights: Option<PathBuf>,
+    /// Keep the trunk's features in this folder, for runs whose memory they don't fit and to share between runs on the same
+    /// films: about 9 MB a film or copy at 384 x 384.
+    #[arg(long, value_name = "DIR")]
+    pub features: Option<PathBuf>,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t = DeviceChoice::Auto)]
+    device: DeviceChoice,
+    /// Threads for computing on the CPU; as many as there are cores when left out.
+    #[arg(long)]
+    threads: Option<u16>,
+    /// Save a checkpoint at least this often, besides those after every epoch.
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
+    checkpoint_every: Duration,
+    /// Keep the checkpoints of this many epochs, besides the last and the best.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    keep: usize,
+    /// After every epoch, print where its time went.
+    #[arg(long)]
+    profile: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum DeviceChoice {
+    /// CUDA where there is a device, else the CPU.
+    Auto,
+    Cpu,
+    /// The first CUDA device; an error where there is none.
+    Cuda,
+}
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+impl Lab {
+    /// Makes the machine ready: threads, device, what ctrl-C does.
+    pub fn open(&self) -> Result<Device> {
+        spin_briefly();
+        let device = self.device.open()?;
+        if let Some(threads) = self.threads {
+            tch::set_num_threads(i32::from(threads.max(1)));
+        }
+        ctrlc::set_handler(|| {
+            eprintln!("\nfinishing the step and saving; press ctrl-C again to lose it");
+            if INTERRUPTED.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+        })?;
+        Ok(device)
+    }
+
+    /// A run of `recipe` in `folder`.
+    pub fn run<'a>(&self, recipe: &'a Recipe, films: &'a Dataset, device: Device, folder: &Path) -> Run<'a> {
+        Run {
+            recipe,
+            cases: &films.cases,
+            device,
+            folder: folder.to_owned(),
+            features: self.features.clone(),
+            interval: self.checkpoint_every,
+            keep: self.keep,
+            profile: self.profile,
+            interrupted: &INTERRUPTED,
+        }
+    }
+
+    /// The weights of the recipe's trunk.
+    pub fn trunk(&self, recipe: &Recipe) -> Result<Tensors> {
+        let shapes = Architecture::from(recipe).trunk_graph()?.params().clone();
+        if recipe.trunk.weights == TrunkWeights::Random {
+            return Ok(init::initial(&shapes, recipe.seed));
+        }
+        let path = self.weights.clone().or_else(cached_weights).context(
+            "this recipe needs VGG19's ImageNet weights: name the file by --weights, or fetch it by `cargo xtask setup --weights`",
+        )?;
+        Ok(vgg::load(&path, &shapes.into_iter().collect::<Vec<_>>())?)
+    }
+}
+
+/// Where `cargo xtask setup --weights` keeps torchvision's file.
+fn cached_weights() -> Option<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))?;
+    Some(cache.join("onemark").join("vgg19-dcbb9e9d.pth")).filter(|path| path.exists())
+}
+
+impl DeviceChoice {
+    fn open(self) -> Result<Device> {
+        match (self, tch::Cuda::is_available()) {
+            (Self::Cuda, false) => bail!(
+                "--device cuda, but torch sees no CUDA device: either there is none, or this program was linked against a \
+                 CPU-only libtorch (set LIBTORCH to a CUDA one, then `cargo xtask setup` and build again)"
+            ),
+            (Self::Cpu, _) | (Self::Auto, false) => Ok(Device::Cpu),
+            (_, true) => Ok(Device::Cuda(0)),
+        }
+    }
+}
+
+/// Starts this program again in its own place, once, with threads that spin only briefly while they wait for each other. As
+/// GNU's OpenMP has it by default, they spin so long that whatever else runs on the machine makes training many times slower;
+/// not spinning at all makes small networks twice as slow on a quiet one. It reads its settings when it is loaded.
+fn spin_briefly() {
+    const SPINS: (&str, &str) = ("GOMP_SPINCOUNT", "3000");
+    #[cfg(unix)]
+    if let (None, None, Ok(program)) =
+        (std::env::var_os(SPINS.0), std::env::var_os("OMP_WAIT_POLICY"), std::env::current_exe())
+    {
+        let mut again = std::process::Command::new(program);
+        again.args(std::env::args_os().skip(1)).env(SPINS.0, SPINS.1);
+        // Where that fails, training goes on as it is.
+        let _ = std::os::unix::process::CommandExt::exec(&mut again);
+    }
+}

@@ -1,0 +1,5 @@
+//! The subcommands, one per file, and what those that train have in common.
+
+pub mod lab;
+pub mod reproduce;
+pub mod run;

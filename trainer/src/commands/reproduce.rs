@@ -1,0 +1,262 @@
+//! `onemark-train reproduce`: the rows of one of the paper's tables, each trained or gone on with, exported, evaluated from its
+//! bundle, and put beside the paper's numbers.
+//!
+//! The folder holds `rows/NAME/` (the run, and in it `evaluation.json` and `cut.txt` where its schedule was cut),
+//! `rows/NAME.onemark`, `features/`, and the reports. What is there is not done again.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::{Args, ValueEnum};
+use onemark_models::checkpoint::write_whole;
+use onemark_models::dataset::{Dataset, Split};
+use onemark_models::recipe::Recipe;
+use onemark_models::yaml;
+use onemark_trainer::run::{CHECKPOINT, Ending, is_finished, recipe_of};
+use serde::Deserialize;
+use tch::Device;
+
+use super::lab::Lab;
+
+mod plots;
+mod report;
+
+const TABLES: &str = include_str!("reproduce/tables.yaml");
+
+#[derive(Args)]
+pub struct Reproduce {
+    /// Which of the paper's tables.
+    table: TableName,
+    /// The folder of runs, bundles and reports. Given again, it goes on where it was stopped.
+    #[arg(long)]
+    out: PathBuf,
+    #[command(flatten)]
+    lab: Lab,
+    /// How large networks and schedules are.
+    #[arg(long, value_enum, default_value_t = Scale::Paper)]
+    scale: Scale,
+    /// Only these rows, by name.
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    rows: Vec<String>,
+    /// Time to train all rows in: schedules are cut to fit, and the report says what was cut.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    budget: Option<Duration>,
+    /// The films to evaluate on.
+    #[arg(long, default_value = "test1")]
+    split: String,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum TableName {
+    Table1,
+    Table2,
+    Table3,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Scale {
+    /// The paper's.
+    Paper,
+    /// Such as two CPU cores can train within two hours.
+    Laptop,
+    /// For drawn films and minutes: what comes out says nothing about radiographs.
+    Phantom,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tables {
+    table1: Table,
+    table2: Table,
+    table3: Table,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    title: String,
+    rows: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    name: String,
+    recipe: Option<String>,
+    channels: Option<usize>,
+    wider: Option<usize>,
+    /// MRE, then SDR within 2, 2.5, 3 and 4 mm.
+    paper: [f64; 5],
+    landmarks: Option<PaperLandmarks>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PaperLandmarks {
+    mre: Vec<f64>,
+    sdr2: Vec<f64>,
+}
+
+/// What came of a row.
+struct Outcome {
+    evaluation: report::Evaluation,
+    /// What was cut from the schedule, if anything.
+    cut: Option<String>,
+    minutes: f64,
+}
+
+impl Reproduce {
+    pub fn run(mut self) -> Result<()> {
+        let device = self.lab.open()?;
+        let tables: Tables = yaml::read("tables.yaml", TABLES)?;
+        let table = match self.table {
+            TableName::Table1 => &tables.table1,
+            TableName::Table2 => &tables.table2,
+            TableName::Table3 => &tables.table3,
+        };
+        let rows = self.rows(table)?;
+        let _: Split = self.split.parse()?;
+        let films = Dataset::open(&self.lab.data, Split::Train)?;
+        self.lab.features.get_or_insert_with(|| self.out.join("features"));
+
+        let began = Instant::now();
+        let mut outcomes = Vec::new();
+        for (index, row) in rows.iter().enumerate() {
+            let left = self.budget.map(|budget| budget.saturating_sub(began.elapsed()) / (rows.len() - index) as u32);
+            let recipe = self.recipe(row)?;
+            eprintln!("row {} ({} of {})", row.name, index + 1, rows.len());
+            if self.train(&recipe, &films, device, left)? == Ending::Interrupted {
+                bail!("interrupted in row {}: the same command goes on", row.name);
+            }
+            self.evaluate(&recipe)?;
+            outcomes.push(self.outcome(&recipe)?);
+            // After every row: a table of some rows is better than none.
+            self.report(table, &rows, &outcomes)?;
+        }
+        println!("{}", fs::read_to_string(self.path("md"))?);
+        println!("also {}, {}", self.path("csv").display(), self.path("sdr.svg").display());
+        Ok(())
+    }
+
+    /// The rows asked for that can be trained.
+    fn rows<'a>(&self, table: &'a Table) -> Result<Vec<&'a Row>> {
+        let trained: Vec<&Row> = table.rows.iter().filter(|row| row.recipe.is_some()).collect();
+        let names = trained.iter().map(|row| row.name.as_str()).collect::<Vec<_>>();
+        if let Some(unknown) = self.rows.iter().find(|name| !names.contains(&name.as_str())) {
+            bail!("this table has no row `{unknown}` that can be trained; there are {}", names.join(", "));
+        }
+        Ok(trained.into_iter().filter(|row| self.rows.is_empty() || self.rows.contains(&row.name)).collect())
+    }
+
+    fn recipe(&self, row: &Row) -> Result<Recipe> {
+        let base = row.recipe.as_deref().unwrap_or_default();
+        let mut recipe = match self.scale {
+            Scale::Paper => Recipe::load(base)?,
+            Scale::Laptop => Recipe::load(&format!("{base}-laptop"))?,
+            Scale::Phantom => like(&Recipe::load(base)?, Recipe::load("phantom")?),
+        };
+        recipe.name.clone_from(&row.name);
+        if let Some(channels) = row.channels {
+            recipe.network.adapter_channels = channels;
+        }
+        if let Some(more) = row.wider {
+            recipe.network.decoder.iter_mut().chain(&mut recipe.network.rfb).for_each(|width| *width += more);
+        }
+        Ok(recipe)
+    }
+
+    /// Trains a row, goes on with it, or finds it trained.
+    fn train(&self, recipe: &Recipe, films: &Dataset, device: Device, budget: Option<Duration>) -> Result<Ending> {
+        let folder = self.folder(recipe);
+        if folder.join(CHECKPOINT).exists() {
+            if is_finished(&folder)? {
+                return Ok(Ending::Finished);
+            }
+            let recipe = recipe_of(&folder)?;
+            return Ok(self.lab.run(&recipe, films, device, &folder).resume()?);
+        }
+        let trunk = self.lab.trunk(recipe)?;
+        fs::create_dir_all(&folder)?;
+        let fitted = budget.map(|budget| self.lab.run(recipe, films, device, &folder).fit(&trunk, budget)).transpose()?;
+        let Some((cut, what)) = fitted.flatten() else {
+            return Ok(self.lab.run(recipe, films, device, &folder).start(trunk)?);
+        };
+        eprintln!("cut to fit the budget: {what}");
+        write_whole(&folder.join("cut.txt"), what.as_bytes())?;
+        Ok(self.lab.run(&cut, films, device, &folder).start(trunk)?)
+    }
+
+    /// Exports the row's bundle and evaluates it, by the programs that anyone would use for that.
+    fn evaluate(&self, recipe: &Recipe) -> Result<()> {
+        let folder = self.folder(recipe);
+        let (bundle, report) = (folder.with_extension("onemark"), folder.join("evaluation.json"));
+        if !bundle.exists() {
+            call("onemark-export", |command| command.arg(folder.join(CHECKPOINT)).arg("--out").arg(&bundle))?;
+        }
+        if !report.exists() {
+            call("onemark", |command| {
+                command.arg("evaluate").arg(&bundle).arg("--data").arg(&self.lab.data);
+                command.args(["--split", &self.split, "--report"]).arg(&report)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn outcome(&self, recipe: &Recipe) -> Result<Outcome> {
+        let folder = self.folder(recipe);
+        Ok(Outcome {
+            evaluation: report::Evaluation::read(&folder.join("evaluation.json"))?,
+            cut: fs::read_to_string(folder.join("cut.txt")).ok(),
+            minutes: report::minutes(&folder.join("log.jsonl"))?,
+        })
+    }
+
+    fn report(&self, table: &Table, rows: &[&Row], outcomes: &[Outcome]) -> Result<()> {
+        let done: Vec<(&Row, &Outcome)> = rows.iter().copied().zip(outcomes).collect();
+        let write = |kind: &str, text: String| {
+            let path = self.path(kind);
+            write_whole(&path, text.as_bytes()).with_context(|| format!("writing {}", path.display()))
+        };
+        let scale = self.scale.to_possible_value().map_or(String::new(), |scale| scale.get_name().to_owned());
+        write("md", report::markdown(table, &done, &self.split, &scale))?;
+        write("csv", report::csv(table, &done)?)?;
+        write("sdr.svg", plots::sdr(&done)?)?;
+        write("landmarks.svg", plots::landmarks(&done)?)
+    }
+
+    fn folder(&self, recipe: &Recipe) -> PathBuf {
+        self.out.join("rows").join(&recipe.name)
+    }
+
+    fn path(&self, kind: &str) -> PathBuf {
+        let table = self.table.to_possible_value().map_or(String::new(), |table| table.get_name().to_owned());
+        self.out.join(format!("{table}.{kind}"))
+    }
+}
+
+/// The phantoms' recipe, made to train by the method of another.
+fn like(method: &Recipe, mut recipe: Recipe) -> Recipe {
+    recipe.stages.clone_from(&method.stages);
+    recipe.network.separate = method.network.separate;
+    if method.network.adapter_channels == 0 {
+        recipe.network.adapter_channels = 0;
+        recipe.phases.retain(|phase| !phase.adapters);
+    }
+    recipe
+}
+
+/// Runs a program that stands beside this one or on PATH.
+fn call(program: &str, arguments: impl FnOnce(&mut Command) -> &mut Command) -> Result<()> {
+    let file = format!("{program}{}", env::consts::EXE_SUFFIX);
+    let beside = env::current_exe()?.parent().map(|folder| folder.join(&file)).filter(|path| path.is_file());
+    let mut command = Command::new(beside.unwrap_or_else(|| Path::new(&file).to_owned()));
+    // What it has to say stands in its files.
+    let status = arguments(&mut command).stdout(Stdio::null()).status();
+    let status = status.with_context(|| format!("{program} can't be started: put it beside onemark-train or on PATH"))?;
+    ensure!(status.success(), "{program} failed: see above");
+    Ok(())
+}
