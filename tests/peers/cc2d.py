@@ -43,7 +43,7 @@ class Vgg19(nn.Module):
         layers, channels = [], 3
         for width, count in zip(widths, CONVOLUTIONS_PER_BLOCK):
             for _ in range(count):
-                layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+                layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(inplace=True)]
                 channels = width
             layers.append(nn.MaxPool2d(2, 2))
         self.features = nn.Sequential(*layers)
@@ -165,7 +165,7 @@ def score(embeddings, vectors):
     return product
 
 
-def name_in_graph(name, variant):
+def name_in_graph(name, variant, landmark=LANDMARK):
     """This module's parameter name as onemark-models has it."""
     parts = name.split(".")
     if parts[0] == "trunk":
@@ -186,7 +186,7 @@ def name_in_graph(name, variant):
             place = f"rfb{level}.branch{branch[1]}.{step}.{layer}.{value}"
         else:
             place = f"rfb{level}.{'branch0' if branch == 'b0' else branch}.{layer}.{value}"
-    return ("decoder." if owner == "shared" else f"adapter.{LANDMARK:02}.") + place
+    return ("decoder." if owner == "shared" else f"adapter.{landmark:02}.") + place
 
 
 def randomise(model, generator):
