@@ -43,8 +43,8 @@ GOLDENS = {
 PATCH, PATCH_PAIRS, FILM_POINTS = 64, 2, 12
 LOSS = dict(temperature=10.0, slope=0.07, cap=0.8, window=11)
 LEARNING_RATE = 1e-3
-# A bias before batch normalisation has no gradient but rounding's. With Adam's usual epsilon of 1e-8 that is enough for whole steps
-# in any direction; with this one, lengths of gradients show, and so does weight decay.
+# A bias before batch normalisation has no gradient but rounding's. With Adam's usual epsilon of 1e-8 that is enough for whole
+# steps in any direction; with this one, the size of a gradient shows, and so does weight decay.
 OPTIMISER = dict(betas=(0.9, 0.999), epsilon=0.1, weight_decay=0.1)
 # The first adapter rests for a step, with moments that would move it if anything did, then takes its own second step.
 TURNS = (1, 2, 1)

@@ -3,7 +3,9 @@
 //! Every task sets up what is missing first and runs from the repository's root, so that nobody has to export a
 //! variable, and paths in messages are relative to that root.
 
+mod bench;
 mod demo;
+mod peers;
 mod setup;
 mod shell;
 mod test;
@@ -12,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Set-up, demo and test of Onemark.
+/// Set-up, demo, test and benchmark of Onemark.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 enum Task {
@@ -22,6 +24,9 @@ enum Task {
     Demo,
     /// Build everything and run every test there is
     Test(test::Options),
+    /// Compare the speed of something with that of something else
+    #[command(subcommand)]
+    Bench(bench::Task),
 }
 
 fn main() -> ExitCode {
@@ -40,5 +45,6 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Setup(options) => setup::run(&options),
         Task::Demo => demo::run(),
         Task::Test(options) => test::run(&options),
+        Task::Bench(task) => bench::run(&task),
     }
 }

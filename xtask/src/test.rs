@@ -6,16 +6,13 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::{setup, shell};
+use crate::{peers, setup, shell};
 
 /// Films that may not be part of the repository; tests on real films look for them here.
 const DATA: &str = "ONEMARK_DATA";
 
 /// Where end-to-end tests find the three binaries.
 const BIN_DIR: &str = "ONEMARK_BIN_DIR";
-
-/// Tests against independent implementations in Python.
-const PEERS: &str = "tests/peers";
 
 /// What `test` is asked for.
 #[derive(clap::Args)]
@@ -45,8 +42,8 @@ pub fn run(options: &Options) -> Result<()> {
 
     if options.skip_peers {
         skipped.push("Python peers: --skip-peers".to_owned());
-    } else if Path::new(PEERS).exists() {
-        shell::run(peers()?.envs(settings))?;
+    } else if Path::new(peers::FOLDER).exists() {
+        shell::run(pytest()?.envs(settings))?;
     }
 
     for what in skipped {
@@ -56,20 +53,10 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 /// The command that runs the peers, in a Python environment of their own with the versions they name.
-fn peers() -> Result<Command> {
-    let environment = shell::cache()?.join("peers");
-    let python = environment.join("bin/python");
-    let advice = "cannot set up the Python peers; `cargo xtask test --skip-peers` leaves them out";
-    if !environment.join("bin/pip").exists() {
-        shell::run(shell::python().args(["-m", "venv"]).arg(&environment))
-            .context("on Debian and Ubuntu: apt install python3-venv")
-            .context(advice)?;
-    }
-    let mut install = Command::new(&python);
-    install.args(["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--requirement"]);
-    shell::run(install.arg(format!("{PEERS}/requirements.txt"))).context(advice)?;
-
+fn pytest() -> Result<Command> {
+    let python = peers::python("peers", "requirements.txt")
+        .context("cannot set up the Python peers; `cargo xtask test --skip-peers` leaves them out")?;
     let mut pytest = Command::new(python);
-    pytest.args(["-m", "pytest", PEERS]);
+    pytest.args(["-m", "pytest", peers::FOLDER]);
     Ok(pytest)
 }

@@ -1,0 +1,106 @@
+//! `cargo xtask bench`: speed as a ratio, both sides taken in turns in one run on this machine.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::{peers, setup, shell};
+
+/// What there is to compare.
+#[derive(clap::Subcommand)]
+pub enum Task {
+    /// Training steps on the CPU, beside the obvious PyTorch script (tests/peers/training.py)
+    Train(Train),
+}
+
+/// How to compare training.
+#[derive(clap::Args)]
+pub struct Train {
+    /// A Python with torch 2.11 and safetensors, instead of one that is set up for this
+    #[arg(long)]
+    python: Option<PathBuf>,
+    /// Threads of either side; as many as there are cores when left out
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// How often each side has its turn
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
+    /// Steps of a turn; the first only warms up
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(2..=19))]
+    steps: u16,
+}
+
+/// Recipes and their phases: the paper's, and both of the laptop's.
+const PHASES: [(&str, &str); 3] =
+    [("c-adapter", "all"), ("c-adapter-laptop", "shared"), ("c-adapter-laptop", "adapters")];
+
+/// Runs a comparison and prints its table.
+pub fn run(task: &Task) -> Result<()> {
+    match task {
+        Task::Train(options) => train(options),
+    }
+}
+
+/// Both sides take the same steps (same films, patches, points, f32, threads, an update after each). What differs: the script
+/// computes the trunk's features of every film of every step, as the paper's text has it, and whole cosine maps; the trainer
+/// keeps features of films, which never change, as f16, and looks only at cells that compete. The trainer's time holds drawing
+/// the steps, the script finds them drawn; features of films and copies, made once per run, are told apart. Both compute with the
+/// same libtorch_cpu when Python's torch is the one that set-up unpacks. Weights differ, and cost the same.
+fn train(options: &Train) -> Result<()> {
+    setup::run(&setup::Options::default())?;
+    shell::run(shell::cargo().args(["build", "--workspace", "--exclude", "xtask", "--example", "throughput"]))?;
+    let python = match &options.python {
+        Some(python) => python.clone(),
+        None => peers::python("peers-training", "requirements-training.txt")
+            .context("cannot set up PyTorch; name a Python that has torch 2.11 and safetensors by --python")?,
+    };
+    let threads = match options.threads {
+        Some(threads) => threads.into(),
+        None => std::thread::available_parallelism().context("cannot count the cores: say --threads")?.get(),
+    };
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("steps.safetensors");
+    println!(
+        "\n{:36}{:>16}{:>16}{:>8}",
+        format!("films a second, {threads} threads"),
+        "PyTorch script",
+        "trainer",
+        "ratio"
+    );
+    for (recipe, phase) in PHASES {
+        let (mut script, mut trainer, mut features) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..options.rounds {
+            let mut ours = Command::new(shell::bin_dir()?.join("examples/throughput"));
+            ours.args([recipe, phase, &options.steps.to_string()]).arg(&file);
+            let mut numbers = turn(&mut ours, threads)?;
+            features.push(numbers.remove(0));
+            trainer.extend_from_slice(&numbers[1..]);
+
+            let mut theirs = Command::new(&python);
+            theirs.arg(Path::new(peers::FOLDER).join("training.py")).arg("bench").arg(&file);
+            script.extend_from_slice(&turn(&mut theirs, threads)?[1..]);
+        }
+        let [script, trainer, features] = [script, trainer, features].map(median);
+        let name = format!("{recipe}, phase {phase}");
+        println!("{name:36}{script:16.3}{trainer:16.3}{:8.2}", trainer / script);
+        println!("    once per run, the trainer's features: {features:.2} s per film or copy");
+    }
+    Ok(())
+}
+
+/// The numbers that a side prints, a line each. Threads spin as briefly as `onemark-train` makes its own, so that neither side
+/// suffers more from what else runs.
+fn turn(side: &mut Command, threads: usize) -> Result<Vec<f64>> {
+    let printed = shell::capture(side.env("OMP_NUM_THREADS", threads.to_string()).env("GOMP_SPINCOUNT", "3000"))?;
+    printed.lines().map(|line| line.parse().with_context(|| format!("`{line}` is no number"))).collect()
+}
+
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    let middle = numbers.len() / 2;
+    match numbers.len() % 2 {
+        0 => (numbers[middle - 1] + numbers[middle]) / 2.0,
+        _ => numbers[middle],
+    }
+}

@@ -1,0 +1,26 @@
+//! The independent implementations in Python, tests/peers: an environment for each list of what they need, made once in the cache
+//! folder.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::shell;
+
+/// Where the peers are.
+pub const FOLDER: &str = "tests/peers";
+
+/// The Python of the environment `name`, in which there is what the file `requirements` beside the peers lists.
+pub fn python(name: &str, requirements: &str) -> Result<PathBuf> {
+    let environment = shell::cache()?.join(name);
+    let python = environment.join("bin/python");
+    if !environment.join("bin/pip").exists() {
+        shell::run(shell::python().args(["-m", "venv"]).arg(&environment))
+            .context("on Debian and Ubuntu: apt install python3-venv")?;
+    }
+    let mut install = Command::new(&python);
+    install.args(["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--requirement"]);
+    shell::run(install.arg(format!("{FOLDER}/{requirements}")))?;
+    Ok(python)
+}
