@@ -19,13 +19,15 @@ use onemark_models::init;
 use onemark_models::network::Architecture;
 use onemark_models::recipe::{Network, Phase, Recipe, TrunkWeights};
 use onemark_trainer::adam::Adam;
-use onemark_trainer::films::{Films, Trunk};
+use onemark_trainer::features::{Features, Trunk};
+use onemark_trainer::films::Films;
 use onemark_trainer::interpreter::Mode;
 use onemark_trainer::labels::Heads;
 use onemark_trainer::params::Params;
 use onemark_trainer::phantom;
+use onemark_trainer::profile::Profile;
 use onemark_trainer::steps::{Place, Sampler, Step};
-use onemark_trainer::update::{Batch, update};
+use onemark_trainer::update::{Batch, Settings, update};
 use safetensors::tensor::{Dtype, TensorView};
 use tch::Device;
 
@@ -55,7 +57,8 @@ fn main() -> Result<()> {
     let params = Params::new(&init::initial(&shapes, SEED), Device::Cpu)?;
 
     let (started, mut samples) = (Instant::now(), 0);
-    let films = Films::prepare(&recipe, &cases, &params, |_, total| samples = total)?;
+    let features = Features::new(&recipe, &params, None)?;
+    let films = Films::prepare(&recipe, &cases, &features, |_, total| samples = total)?;
     println!("{}", started.elapsed().as_secs_f64() / samples as f64);
 
     // Every film's landmarks as the template has them: where pseudo-labels lie costs nothing.
@@ -68,14 +71,15 @@ fn main() -> Result<()> {
     for (step, plan) in sampler.epoch(start).iter().enumerate().take(steps) {
         let started = Instant::now();
         let step = sampler.draw(Place { step, ..start }, plan, Some(&labels))?;
-        let target = films.taps(&step.samples)?;
+        let target = films.taps(&step.samples, params.device())?;
         let source = match step.patches.is_empty() {
             true => None,
             false => Some(trunk.taps(&params, &step.patches)?),
         };
         let batch = Batch { target: &target, source: source.as_ref(), matches: &step.matches };
         let mode = Mode::Train { freeze_shared: phase.freeze_statistics };
-        update(heads.graph(plan.landmark), &params, &mut adam, &recipe.loss, &batch, mode, phase.learning_rate)?;
+        let settings = Settings { loss: &recipe.loss, mode, learning_rate: phase.learning_rate };
+        update(heads.graph(plan.landmark), &params, &mut adam, &batch, &settings, &mut Profile::off())?;
         println!("{}", step.samples.len() as f64 / started.elapsed().as_secs_f64());
         taken.push((step, plan.landmark.map(|landmark| landmark + 1)));
     }
