@@ -291,6 +291,10 @@ pub struct FilmPairs {
     pub film_spread: f64,
     /// Weight of the loss from the template's landmarks to the films' pseudo-labels.
     pub template_to_film: f64,
+    /// Whether an epoch trains on every other film only, and renews the pseudo-labels of those it left out: so no label comes
+    /// from a network that was just taught it. Otherwise training teaches the network to agree with itself.
+    #[serde(default)]
+    pub cross_fit: bool,
 }
 
 /// METHOD.md sec. 1b, loss of C2.

@@ -44,6 +44,11 @@ impl Heads {
         Ok(Self { graphs: graphs.collect::<Result<_, TrainError>>()?, landmarks })
     }
 
+    /// How many graphs there are.
+    pub fn count(&self) -> usize {
+        self.graphs.len()
+    }
+
     /// The graph of a landmark (0-based); for `None`, the one for all.
     pub fn graph(&self, landmark: Option<usize>) -> &Graph {
         &self.graphs[landmark.unwrap_or(0) % self.graphs.len()]
@@ -92,34 +97,39 @@ impl Heads {
         rows.iter().map(|rows| Ok(Tensor::f_cat(rows, 0)?.f_div_scalar(count)?)).collect()
     }
 
-    /// Infer-PL: the best place of every film's fused similarity, per landmark, and where the score alone saw it if a prior chose.
-    /// `progress` is told of each film and graph done.
+    /// Infer-PL: the best place of the fused similarity, per film and landmark. Only of the films to `renew`; the others keep what
+    /// they had `before`. `progress` is told of each film and graph done.
     ///
     /// # Errors
     /// Torch fails.
+    #[allow(clippy::too_many_arguments)]
     pub fn infer(
         &self,
         recipe: &Recipe,
         params: &Params,
         films: &Films,
         vectors: &[Tensor],
+        before: Option<&Labels>,
+        renew: impl Fn(usize) -> bool,
         progress: impl FnMut(usize, usize),
     ) -> Result<Inferred, TrainError> {
         let with_prior = recipe.pseudo_labels == Decoding::ShapePrior;
-        let samples: Vec<usize> = (0..films.count()).collect();
+        let samples: Vec<usize> = (0..films.count()).filter(|film| before.is_none() || renew(*film)).collect();
         // Score maps wait, as f16, until all films' are known and the prior can be fitted.
         let mut maps: Vec<Vec<Tensor>> = samples.iter().map(|_| Vec::new()).collect();
-        let keep = |film: usize, score: &Tensor| {
+        let keep = |index: usize, score: &Tensor| {
             if with_prior {
-                maps[film].push(score.f_to_kind(Kind::Half)?);
+                maps[index].push(score.f_to_kind(Kind::Half)?);
             }
             Ok(())
         };
-        let seen = self.look(recipe, params, films, vectors, &samples, keep, progress)?;
+        let found = self.look(recipe, params, films, vectors, &samples, keep, progress)?;
+        let mut seen = before.cloned().unwrap_or_else(|| vec![Vec::new(); films.count()]);
+        samples.iter().zip(found).for_each(|(film, points)| seen[*film] = points);
         let mut labels = seen.clone();
         if let Some(prior) = with_prior.then(|| ShapePrior::fit(&seen, recipe.network.size)).flatten() {
-            for (label, maps) in labels.iter_mut().zip(&maps) {
-                *label = plausible(&Tensor::f_cat(maps, 0)?.f_to_kind(Kind::Float)?, &prior, label)?;
+            for (film, maps) in samples.iter().zip(&maps) {
+                labels[*film] = plausible(&Tensor::f_cat(maps, 0)?.f_to_kind(Kind::Float)?, &prior, &seen[*film])?;
             }
         }
         Ok(Inferred { labels, seen })
@@ -186,7 +196,7 @@ impl Heads {
 pub struct Inferred {
     /// The pseudo-labels.
     pub labels: Labels,
-    /// The best places by score alone: the same unless a prior chose the labels.
+    /// The best places by score alone: the same unless a prior chose the labels. Of films that were not renewed, the labels.
     pub seen: Shapes,
 }
 

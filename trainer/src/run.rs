@@ -36,7 +36,7 @@ use crate::log::RunLog;
 use crate::params::{Params, from_torch, widen};
 use crate::profile::Profile;
 use crate::progress::Progress;
-use crate::steps::{Labels, Place, Sampler};
+use crate::steps::{Labels, Place, Sampler, renews};
 use crate::update::{Batch, Settings, Update, update};
 
 mod budget;
@@ -175,6 +175,7 @@ impl Run<'_> {
         log.event(&json!({"event": "features", "seconds": seconds}))?;
 
         let sampler = Sampler::new(self.recipe, &films);
+        let mut vectors = None;
         while let Some(phase) = self.recipe.phases.get(state.place.phase) {
             self.join_adapters(&mut state, phase)?;
             let heads = Heads::new(self.recipe, films.template_points().len(), phase.adapters)?;
@@ -189,14 +190,14 @@ impl Run<'_> {
                 let epoch = state.place.epoch + 1;
                 state.place = Place { epoch, step: 0, ..state.place };
                 let steady = state.steady();
-                let vectors = heads.template_vectors(self.recipe, &steady, &films)?;
+                let vectors = vectors.insert(heads.template_vectors(self.recipe, &steady, &films)?);
                 // After the last epoch, no step reads labels any more.
                 let goes_on = epoch < phase.epochs || state.place.phase + 1 < self.recipe.phases.len();
                 if goes_on && self.recipe.needs_labels() {
-                    self.infer(&mut state, &mut log, &work, &vectors, &mut profile)?;
+                    self.infer(&mut state, &mut log, &work, vectors, &mut profile)?;
                 }
                 let error = profile
-                    .time("validation", || heads.held_out_error(self.recipe, &steady, &films, &vectors))?;
+                    .time("validation", || heads.held_out_error(self.recipe, &steady, &films, vectors))?;
                 log.scalar("validation/held_out_cells", self.steps_before(state.place), error)?;
                 let seconds = began.elapsed().as_secs_f64();
                 let line = format!(
@@ -213,7 +214,7 @@ impl Run<'_> {
                 profile.time("checkpoint", || {
                     if state.best.is_none_or(|best| error < best) {
                         state.best = Some(error);
-                        self.write_finished(&state, &vectors, &self.folder.join(BEST))?;
+                        self.write_finished(&state, vectors, &self.folder.join(BEST))?;
                     }
                     self.save(&state)?;
                     self.keep_epoch(state.place)
@@ -224,9 +225,14 @@ impl Run<'_> {
             }
             state.place = Place { phase: state.place.phase + 1, epoch: 0, step: 0 };
         }
-        let adapters = self.recipe.phases.last().is_some_and(|phase| phase.adapters);
-        let heads = Heads::new(self.recipe, films.template_points().len(), adapters)?;
-        let vectors = heads.template_vectors(self.recipe, &state.steady(), &films)?;
+        let vectors = match vectors {
+            Some(vectors) => vectors,
+            None => {
+                let adapters = self.recipe.phases.last().is_some_and(|phase| phase.adapters);
+                let heads = Heads::new(self.recipe, films.template_points().len(), adapters)?;
+                heads.template_vectors(self.recipe, &state.steady(), &films)?
+            }
+        };
         self.write_finished(&state, &vectors, &self.checkpoint_path())?;
         Ok(Ending::Finished)
     }
@@ -298,8 +304,11 @@ impl Run<'_> {
         let mut progress = Progress::of("Infer-PL");
         let tell = |done, total| progress.tell(done, total, "");
         let params = state.steady();
-        let Inferred { labels, seen } =
-            profile.time("Infer-PL", || work.heads.infer(self.recipe, &params, work.films, vectors, tell))?;
+        let trained = state.place.epoch - 1;
+        let renew = |film| renews(self.recipe, trained, film);
+        let Inferred { labels, seen } = profile.time("Infer-PL", || {
+            work.heads.infer(self.recipe, &params, work.films, vectors, state.labels.as_ref(), renew, tell)
+        })?;
         let number = self.steps_before(state.place);
         if let Some(before) = state.labels.replace(labels) {
             let moved = before.iter().flatten().zip(seen.iter().flatten()).map(|(a, b)| (a.0 - b.0).hypot(a.1 - b.1));

@@ -105,7 +105,7 @@ impl<'a> Sampler<'a> {
         let mut rng = self.rng(place);
         match (&self.recipe.pairs.patch, &self.recipe.pairs.film) {
             (Some(pairs), _) => Ok(self.draw_patches(pairs, plan, labels, &mut rng)),
-            (None, Some(pairs)) => self.draw_films(pairs, plan, labels, &mut rng),
+            (None, Some(pairs)) => self.draw_films(pairs, plan, place.epoch, labels, &mut rng),
             (None, None) => Ok(Step { samples: vec![], patches: vec![], matches: vec![] }),
         }
     }
@@ -155,12 +155,18 @@ impl<'a> Sampler<'a> {
         &self,
         pairs: &FilmPairs,
         plan: &Plan,
+        epoch: usize,
         labels: Option<&Labels>,
         rng: &mut ChaCha8Rng,
     ) -> Result<Step, TrainError> {
         let labels = labels.filter(|_| self.recipe.stages.contains(&Stage::PseudoLabels));
+        let all = 0..self.films.count();
+        let mut trained: Vec<usize> = all.clone().filter(|film| trains_on(self.recipe, epoch, *film)).collect();
+        if labels.is_none() || trained.is_empty() {
+            trained = all.collect();
+        }
         let film_and_copy = |rng: &mut ChaCha8Rng| {
-            let film = rng.random_range(0..self.films.count());
+            let film = trained[rng.random_range(0..trained.len())];
             let copies: Vec<usize> = self.films.copies(film).collect();
             (film, copies[rng.random_range(0..copies.len())])
         };
@@ -231,6 +237,18 @@ impl<'a> Sampler<'a> {
             }
         }
     }
+}
+
+/// Whether an epoch trains on a film whose pseudo-label is known: all of them, unless the recipe fits crosswise.
+pub fn trains_on(recipe: &Recipe, epoch: usize, film: usize) -> bool {
+    let crosswise = recipe.pairs.film.as_ref().is_some_and(|pairs| pairs.cross_fit);
+    !crosswise || (epoch + film).is_multiple_of(2)
+}
+
+/// Whether the pseudo-label of a film is renewed after an epoch.
+pub fn renews(recipe: &Recipe, epoch: usize, film: usize) -> bool {
+    let crosswise = recipe.pairs.film.as_ref().is_some_and(|pairs| pairs.cross_fit);
+    !crosswise || !trains_on(recipe, epoch, film)
 }
 
 /// `count` points shared out among `centres`, normal about each; with `own`, each centre itself comes first.

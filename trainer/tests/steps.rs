@@ -1,6 +1,7 @@
 //! What steps are drawn: points that mark the same place on both sides of a pair, and the same draws whenever asked.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use image::{GrayImage, Luma};
@@ -14,7 +15,7 @@ use onemark_trainer::features::Features;
 use onemark_trainer::films::Films;
 use onemark_trainer::loss::Cell;
 use onemark_trainer::params::Params;
-use onemark_trainer::steps::{Place, Sampler};
+use onemark_trainer::steps::{Labels, Place, Sampler, renews};
 use tch::Device;
 
 /// A blob's brightest cell may be off by what rotation, resizing and rounding shift it.
@@ -134,6 +135,27 @@ fn without_the_template_two_films_are_shown() {
         let step = sampler.draw(Place { step, ..Place::default() }, plan, Some(&labels)).unwrap();
         assert!(step.samples.iter().all(|sample| !films.template_copies().contains(sample)));
         assert!(step.matches.iter().all(|point| [(1, 0), (3, 2)].contains(&(point.source.0, point.target.0))));
+    }
+}
+
+#[test]
+fn crosswise_an_epoch_shows_the_films_whose_labels_it_does_not_renew() {
+    let (mut recipe, folder) = (film_pairs(), tempfile::tempdir().unwrap());
+    let films = films(&recipe, folder.path());
+    let labels = vec![films.template_points().to_vec(); 2];
+    let shown = |recipe: &Recipe, epoch: usize, labels: Option<&Labels>| -> BTreeSet<usize> {
+        let (sampler, start) = (Sampler::new(recipe, &films), Place { epoch, ..Place::default() });
+        let plans = sampler.epoch(start);
+        let draw = |(step, plan)| sampler.draw(Place { step, ..start }, plan, labels).unwrap().samples;
+        plans.iter().enumerate().flat_map(draw).filter(|sample| *sample < films.count()).collect()
+    };
+    assert_eq!(shown(&recipe, 0, Some(&labels)), [0, 1].into());
+    recipe.pairs.film.as_mut().unwrap().cross_fit = true;
+    assert_eq!(shown(&recipe, 0, None), [0, 1].into());
+    for epoch in 0..2 {
+        let shown = shown(&recipe, epoch, Some(&labels));
+        assert_eq!(shown.len(), 1);
+        assert!((0..2).all(|film| renews(&recipe, epoch, film) != shown.contains(&film)));
     }
 }
 

@@ -11,6 +11,7 @@ use crate::TrainError;
 use crate::features::{Features, Trunk};
 use crate::interpreter::Mode;
 use crate::profile::Profile;
+use crate::progress::Progress;
 use crate::update::{Batch, Settings, update};
 
 /// Steps of a phase that are taken before the clock starts, and then with it.
@@ -35,7 +36,9 @@ impl Run<'_> {
         let began = Instant::now();
         let params = self.new_state(trunk.clone(), false)?.params;
         let features = Features::new(self.recipe, &params, self.features.as_deref())?;
-        let films = Films::prepare(self.recipe, self.cases, &features, |_, _| ())?;
+        let mut progress = Progress::of("trunk features");
+        let films = Films::prepare(self.recipe, self.cases, &features, |done, total| progress.tell(done, total, ""))?;
+        drop(progress);
         let ready = if self.features.is_some() { 1.0 } else { 2.0 } * began.elapsed().as_secs_f64();
         let paces = (0..self.recipe.phases.len()).map(|phase| self.pace(phase, trunk, &films));
         let paces = paces.collect::<Result<Vec<Pace>, TrainError>>()?;
@@ -99,6 +102,9 @@ impl Run<'_> {
         // Where an epoch has no more steps than are not timed, all are.
         let step = began.elapsed().as_secs_f64() / taken.saturating_sub(STEPS.0).max(1) as f64;
 
+        // Where each landmark has a graph of its own, one stands for all.
+        let graphs = heads.count();
+        let heads = if graphs > 1 { Heads::new(self.recipe, 1, phase.adapters)? } else { heads };
         let began = Instant::now();
         let vectors = heads.template_vectors(self.recipe, &params, films)?;
         let of_vectors = began.elapsed().as_secs_f64();
@@ -106,7 +112,8 @@ impl Run<'_> {
         heads.held_out_error(self.recipe, &params, films, &vectors)?;
         let of_held_out = began.elapsed().as_secs_f64();
         let inferred = if self.recipe.needs_labels() { films.count() } else { 0 };
-        let between = of_vectors + of_held_out * (1.0 + inferred as f64 / films.held_out().len() as f64);
+        let each = of_vectors + of_held_out * (1.0 + inferred as f64 / films.held_out().len() as f64);
+        let between = graphs as f64 * each;
         Ok(Pace { step, between })
     }
 }
