@@ -65,9 +65,11 @@ pub struct Recipe {
     /// left out, they are made with the last step's weights, as in the paper.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_fraction")]
     pub average: Option<f64>,
-    /// How score maps become pseudo-labels. With `shape-prior`, one that no skull can have is moved to where one can.
+    /// In how many of the first rounds of Infer-PL, counted over all phases, pseudo-labels are found with a prior over all
+    /// landmarks ([`crate::shape`]): one that no skull can have is moved to where one can. Later rounds trust the score alone,
+    /// since a prior also moves what is right towards the mean.
     #[serde(default)]
-    pub pseudo_labels: Decoding,
+    pub prior_rounds: usize,
     /// How the template's vectors are made when training has ended.
     #[serde(default)]
     pub template_vectors: TemplateVectors,
@@ -482,7 +484,7 @@ impl Recipe {
 
     /// Whether anything is decoded with a prior over shapes, which takes more than a few films.
     pub fn needs_prior(&self) -> bool {
-        [self.decoding, self.pseudo_labels].contains(&Decoding::ShapePrior)
+        self.decoding == Decoding::ShapePrior || self.prior_rounds > 0
     }
 
     /// The recipe as YAML, every key spelt out.

@@ -132,6 +132,7 @@ const SECOND_STOP: usize = 27;
 fn resumable_recipe() -> Recipe {
     let mut recipe = tiny_recipe(2, AdapterVariant::Block);
     recipe.average = Some(0.9);
+    recipe.pairs.film.as_mut().unwrap().cross_fit = true;
     recipe.template_copies.count = 3;
     recipe.template_copies.elastic = Some(Elastic { shift: 0.02, lattice: 6 });
     recipe.template_vectors.copies = 2;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use onemark_models::graph::{COSINE_EPSILON, Graph};
 use onemark_models::network::{Architecture, LEVELS};
-use onemark_models::recipe::{Decoding, Network, Recipe, TemplateSource};
+use onemark_models::recipe::{Network, Recipe, TemplateSource};
 use onemark_models::shape::{
     ASKING_ROUNDS, Expected, GridPoint, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, Shapes, TRUST,
 };
@@ -98,7 +98,7 @@ impl Heads {
     }
 
     /// Infer-PL: the best place of the fused similarity, per film and landmark. Only of the films to `renew`; the others keep what
-    /// they had `before`. `progress` is told of each film and graph done.
+    /// they had `before`. With `prior`, a prior over all landmarks, fitted to what is seen, has a say. `progress` is told of each film and graph done.
     ///
     /// # Errors
     /// Torch fails.
@@ -110,15 +110,15 @@ impl Heads {
         films: &Films,
         vectors: &[Tensor],
         before: Option<&Labels>,
+        prior: bool,
         renew: impl Fn(usize) -> bool,
         progress: impl FnMut(usize, usize),
     ) -> Result<Inferred, TrainError> {
-        let with_prior = recipe.pseudo_labels == Decoding::ShapePrior;
         let samples: Vec<usize> = (0..films.count()).filter(|film| before.is_none() || renew(*film)).collect();
         // Score maps wait, as f16, until all films' are known and the prior can be fitted.
         let mut maps: Vec<Vec<Tensor>> = samples.iter().map(|_| Vec::new()).collect();
         let keep = |index: usize, score: &Tensor| {
-            if with_prior {
+            if prior {
                 maps[index].push(score.f_to_kind(Kind::Half)?);
             }
             Ok(())
@@ -127,7 +127,7 @@ impl Heads {
         let mut seen = before.cloned().unwrap_or_else(|| vec![Vec::new(); films.count()]);
         samples.iter().zip(found).for_each(|(film, points)| seen[*film] = points);
         let mut labels = seen.clone();
-        if let Some(prior) = with_prior.then(|| ShapePrior::fit(&seen, recipe.network.size)).flatten() {
+        if let Some(prior) = prior.then(|| ShapePrior::fit(&seen, recipe.network.size)).flatten() {
             for (film, maps) in samples.iter().zip(&maps) {
                 labels[*film] = plausible(&Tensor::f_cat(maps, 0)?.f_to_kind(Kind::Float)?, &prior, &seen[*film])?;
             }
@@ -301,4 +301,29 @@ fn plausible(maps: &Tensor, prior: &ShapePrior, found: &[GridPoint]) -> Result<V
 
 fn norm(x: &Tensor, axis: i64) -> Result<Tensor, TrainError> {
     Ok(x.f_norm_scalaropt_dim(2, axis, true)?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Films of three landmarks that move as one, and one more on which the third has two peaks: the higher is where no film has
+    /// had it.
+    #[test]
+    fn a_place_that_no_film_has_is_no_label() {
+        let shape = |film: usize| {
+            let (down, right) = ((film % 10) as f64, (film / 10) as f64);
+            vec![(10.5 + down, 10.5 + right), (10.5 + down, 30.5 + right), (30.5 + down, 20.5 + right)]
+        };
+        let prior = ShapePrior::fit(&(0..100).map(shape).collect::<Vec<_>>(), 64).unwrap();
+        let mut maps = [0.0f32; 3 * 64 * 64];
+        for (landmark, row, column, score) in [(0, 14, 13, 0.9), (1, 14, 33, 0.9), (2, 34, 23, 0.6), (2, 60, 60, 0.7)] {
+            maps[(landmark * 64 + row) * 64 + column] = score;
+        }
+        let maps = Tensor::from_slice(&maps).view([3, 64, 64]);
+        let seen = best(&maps).unwrap();
+        assert_eq!(seen, [(14.5, 13.5), (14.5, 33.5), (60.5, 60.5)]);
+        assert_eq!(plausible(&maps, &prior, &seen).unwrap(), [(14.5, 13.5), (14.5, 33.5), (34.5, 23.5)]);
+    }
 }

@@ -305,9 +305,11 @@ impl Run<'_> {
         let tell = |done, total| progress.tell(done, total, "");
         let params = state.steady();
         let trained = state.place.epoch - 1;
+        let earlier = self.recipe.phases.iter().take(state.place.phase).map(|phase| phase.epochs).sum::<usize>();
+        let prior = earlier + trained < self.recipe.prior_rounds;
         let renew = |film| renews(self.recipe, trained, film);
         let Inferred { labels, seen } = profile.time("Infer-PL", || {
-            work.heads.infer(self.recipe, &params, work.films, vectors, state.labels.as_ref(), renew, tell)
+            work.heads.infer(self.recipe, &params, work.films, vectors, state.labels.as_ref(), prior, renew, tell)
         })?;
         let number = self.steps_before(state.place);
         if let Some(before) = state.labels.replace(labels) {
