@@ -74,14 +74,23 @@ pub struct Case {
 }
 
 impl Case {
+    /// The annotations as they were made, in film px, and by whom: `senior` and `junior` where there are two doctors, else
+    /// the film's points by nobody in particular (""). None where the film is not annotated.
+    pub fn readings(&self) -> Vec<(&'static str, &[Point])> {
+        match (&self.doctors, &self.points) {
+            (Some([senior, junior]), _) => vec![("senior", senior), ("junior", junior)],
+            (None, Some(points)) => vec![("", points)],
+            (None, None) => Vec::new(),
+        }
+    }
+
     /// Checks that every landmark lies on the film of `width` x `height` px.
     ///
     /// # Errors
     /// [`DatasetError::OutsideFilm`] for the first one that does not.
     pub fn check_inside(&self, width: u32, height: u32) -> Result<(), DatasetError> {
-        let inside = |p: &Point| (0.0..f64::from(width)).contains(&p.x) && (0.0..f64::from(height)).contains(&p.y);
         let points = self.points.as_deref().unwrap_or_default();
-        match (1..).zip(points).find(|(_, point)| !inside(point)) {
+        match (1..).zip(points).find(|(_, point)| !point.is_inside(width, height)) {
             None => Ok(()),
             Some((landmark, point)) => Err(DatasetError::OutsideFilm {
                 film: self.film.clone(),
@@ -94,6 +103,18 @@ impl Case {
         }
     }
 }
+
+/// Something wrong with a dataset, told while it is read.
+#[derive(Debug)]
+pub struct Complaint {
+    /// The id of the film it is about, where it is about one.
+    pub film: Option<String>,
+    /// What is wrong.
+    pub error: DatasetError,
+}
+
+/// Takes what is wrong with the film of that id, or with no one film. An error given back ends the reading.
+type Complain<'a> = dyn FnMut(Option<&str>, DatasetError) -> Result<(), DatasetError> + 'a;
 
 /// The films of one split of a dataset, sorted by id.
 #[derive(Debug, Clone)]
@@ -112,12 +133,29 @@ impl Dataset {
     /// # Errors
     /// See [`DatasetError`]; an annotation that is there is never skipped.
     pub fn open(root: impl AsRef<Path>, split: Split) -> Result<Self, DatasetError> {
-        let root = root.as_ref();
+        Self::read(root.as_ref(), split, &mut |_, error| Err(error))
+    }
+
+    /// Opens all films of a dataset to find out what is wrong with it. What [`Dataset::open`] would refuse is told in a list,
+    /// and the annotation, spacing or second film that it is about left out.
+    ///
+    /// # Errors
+    /// Only where no film can be found: [`DatasetError::Read`], [`DatasetError::NoLayout`], [`DatasetError::NoFilms`].
+    pub fn survey(root: impl AsRef<Path>) -> Result<(Self, Vec<Complaint>), DatasetError> {
+        let mut complaints = Vec::new();
+        let data = Self::read(root.as_ref(), Split::All, &mut |film, error| {
+            complaints.push(Complaint { film: film.map(str::to_owned), error });
+            Ok(())
+        })?;
+        Ok((data, complaints))
+    }
+
+    fn read(root: &Path, split: Split, complain: &mut Complain<'_>) -> Result<Self, DatasetError> {
         fs::metadata(root).map_err(|source| DatasetError::Read { path: root.to_owned(), source })?;
         let mut cases = if root.join("RawImage").is_dir() {
-            isbi2015::open(root, split)?
+            isbi2015::open(root, split, complain)?
         } else if root.join("images").is_dir() && root.join("landmarks.csv").is_file() {
-            plain::open(root, split)?
+            plain::open(root, split, complain)?
         } else {
             return Err(DatasetError::NoLayout { root: root.to_owned() });
         };
@@ -126,16 +164,14 @@ impl Dataset {
         }
         let spacing = root.join("spacing.csv");
         if spacing.is_file() {
-            plain::read_spacing(&spacing, &mut cases)?;
+            plain::read_spacing(&spacing, &mut cases, complain)?;
         }
         cases.sort_by(|a, b| natural(&a.id).cmp(&natural(&b.id)));
-        if let Some(pair) = cases.windows(2).find(|pair| pair[0].id == pair[1].id) {
-            return Err(DatasetError::DuplicateId {
-                id: pair[0].id.clone(),
-                first: pair[0].film.clone(),
-                second: pair[1].film.clone(),
-            });
+        for pair in cases.windows(2).filter(|pair| pair[0].id == pair[1].id) {
+            let (id, first, second) = (pair[0].id.clone(), pair[0].film.clone(), pair[1].film.clone());
+            complain(Some(&pair[0].id), DatasetError::DuplicateId { id, first, second })?;
         }
+        cases.dedup_by(|later, kept| later.id == kept.id);
         Ok(Self { root: root.to_owned(), split, cases })
     }
 

@@ -20,6 +20,11 @@ impl Point {
         Self { x, y }
     }
 
+    /// Whether the point lies on a film of `width` x `height` px.
+    pub fn is_inside(self, width: u32, height: u32) -> bool {
+        (0.0..f64::from(width)).contains(&self.x) && (0.0..f64::from(height)).contains(&self.y)
+    }
+
     /// Distance to `other` in px, or in mm where `unit` is the spacing `[x, y]` in mm per px (`[1.0, 1.0]` keeps px).
     pub fn distance(self, other: Self, unit: [f64; 2]) -> f64 {
         ((self.x - other.x) * unit[0]).hypot((self.y - other.y) * unit[1])

@@ -1,8 +1,10 @@
 //! What an Onemark network *is*: the typed [`graph`], the [`network`] written in it, [`recipe`]s, [`landmarks`] sets,
-//! [`checkpoint`]s, the [`bundle`] format, the prior over a film's [`shape`], and how results are [judged](metrics). No code here trains or runs a network,
-//! but for the [`reference`] interpreter, the judge of all that do.
+//! [`checkpoint`]s, the [`bundle`] format, the prior over a film's [`shape`], what is wrong with a [`dataset`] (see
+//! [`check`]), and how results are [judged](metrics). No code here trains or runs a network, but for the [`reference`]
+//! interpreter, the judge of all that do.
 
 pub mod bundle;
+pub mod check;
 pub mod checkpoint;
 pub mod dataset;
 pub mod film;
@@ -12,6 +14,7 @@ pub mod init;
 pub mod landmarks;
 pub mod metrics;
 pub mod network;
+pub mod parallel;
 pub mod recipe;
 pub mod reference;
 pub mod shape;

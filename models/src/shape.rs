@@ -78,6 +78,22 @@ impl Expected {
     }
 }
 
+/// All points of a film at once, as a prior sees them.
+#[derive(Clone, Debug)]
+pub struct Joint {
+    mean: DVector<f64>,
+    precision: DMatrix<f64>,
+}
+
+impl Joint {
+    /// How many standard deviations all `points` together lie from the mean, squared (Mahalanobis). A difference of 2 makes
+    /// one shape e times as likely as another.
+    pub fn surprise(&self, points: &[GridPoint]) -> f64 {
+        let from_mean = flat(points) - &self.mean;
+        (&self.precision * &from_mean).dot(&from_mean)
+    }
+}
+
 impl ShapePrior {
     /// Fits the prior to `shapes[film][landmark]` on a grid of side `side`. Points that the others don't expect are left out,
     /// and means are medians, so that some wrong pseudo-labels do no harm. `None` where there are too few films for it.
@@ -174,6 +190,16 @@ impl ShapePrior {
         self.distances(points, trusted).into_iter().map(|distance| distance < limit).collect()
     }
 
+    /// The prior over all points of a film at once. `None` where the covariance is none.
+    pub fn joint(&self) -> Option<Joint> {
+        let size = 2 * self.mean.len();
+        let of_noise = |row: usize, column: usize| if row == column { self.noise } else { 0.0 };
+        let covariance =
+            DMatrix::from_fn(size, size, |row, column| self.covariance[row][column] + of_noise(row, column));
+        let precision = covariance.cholesky()?.inverse();
+        Some(Joint { mean: flat(&self.mean), precision })
+    }
+
     /// What keeps the numbers from being a prior over `landmarks` landmarks.
     pub(crate) fn broken_rule(&self, landmarks: usize) -> Option<&'static str> {
         let square =
@@ -231,7 +257,7 @@ pub fn from_tensor(tensor: &ArrayD<f32>) -> Option<Shapes> {
 }
 
 /// The middle of some values; 0 of none.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(0.0)
@@ -253,6 +279,8 @@ mod tests {
     const HEXAGON: [GridPoint; 6] =
         [(100.0, 100.0), (100.0, 200.0), (220.0, 150.0), (160.0, 80.0), (160.0, 220.0), (80.0, 150.0)];
     const TRUSTED: [bool; 6] = [true; 6];
+    /// Two ways of solving the same equations in f64.
+    const ROUNDING: f64 = 1e-9;
 
     /// A hexagon that is moved about by up to 40 cells and scaled by up to a tenth, with errors of up to a cell.
     fn shapes() -> Vec<Vec<GridPoint>> {
@@ -303,6 +331,18 @@ mod tests {
         assert!(bad[3] > 3.0 * good[3], "{good:?} {bad:?}");
         assert!((0..6).all(|index| index == 3 || bad[index] < 1.5 * good[index]), "{good:?} {bad:?}");
         assert!(incoherence(&shapes()[..20], SIDE).is_none());
+    }
+
+    #[test]
+    fn all_points_at_once_are_each_given_those_before_it() {
+        let prior = ShapePrior::fit(&shapes(), SIDE).unwrap();
+        let joint = prior.joint().unwrap();
+        for shape in shapes().iter().take(5) {
+            let before = |index: usize| -> Vec<bool> { (0..6).map(|other| other < index).collect() };
+            let each = (0..6).map(|index| prior.expected(index, shape, &before(index)).distance(shape[index]).powi(2));
+            let (each, all) = (each.sum::<f64>(), joint.surprise(shape));
+            assert!((each / all - 1.0).abs() < ROUNDING, "{each} {all}");
+        }
     }
 
     #[test]

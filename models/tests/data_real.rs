@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use onemark_models::check::{Kind, check};
 use onemark_models::dataset::{Dataset, REPEATED_TEST1_FILMS, Split};
 use onemark_models::film::Film;
 use onemark_models::geometry::{GridMap, GridSize, Point};
@@ -19,6 +20,14 @@ const DISAGREEMENT_MM: [f64; 19] = [
     0.948, 1.607, 3.258, 3.572, 3.423, 3.141, 1.257, 1.293, 1.008, 3.110, 0.697, 0.493, 3.098, 2.410, 1.686, 7.851,
     1.540, 1.955, 2.460,
 ];
+
+/// The films that are there twice, as METHOD.md sec. 7 lists them.
+const REPEATED: [&str; 19] = [
+    "001-275", "007-293", "010-295", "014-287", "028-296", "038-283", "080-282", "088-297", "108-289", "118-285",
+    "123-276", "132-291", "137-292", "138-281", "141-279", "144-173", "159-278", "188-294", "196-277",
+];
+/// And four that it does not list: the same film in another contrast, as anyone sees who lays the two side by side.
+const REPEATED_BESIDES: [&str; 4] = ["056-280", "062-288", "103-201", "126-299"];
 
 fn data(folder: &str) -> Option<PathBuf> {
     let root = std::env::var_os("ONEMARK_DATA").map(|root| PathBuf::from(root).join(folder));
@@ -84,4 +93,21 @@ fn hand_films_are_complete_and_inside() {
         case.check_inside(film.width(), film.height()).unwrap();
         assert!(case.points.is_some() && case.spacing.is_some(), "{}", case.id);
     }
+}
+
+#[test]
+fn repeated_films_and_slips_are_found() {
+    let Some(root) = data("isbi2015") else { return };
+    let (films, complaints) = Dataset::survey(root).unwrap();
+    let report = check(&films, &complaints, 2, &|| ());
+    let found = |kind: Kind| -> Vec<String> {
+        report.findings.iter().filter(|found| found.kind == kind).map(|found| found.films.join("-")).collect()
+    };
+    let mut expected = [&REPEATED[..], &REPEATED_BESIDES].concat();
+    expected.sort_unstable();
+    assert_eq!(found(Kind::RepeatedFilm), expected);
+    // The junior doctor's menton and gnathion; on film 088, which is the same, they bear the right numbers.
+    assert_eq!(found(Kind::SwappedLandmarks), ["297"]);
+    let all = [Kind::Refused, Kind::UnreadableFilm, Kind::OutsideFilm, Kind::SwappedAxes, Kind::NoSpacing];
+    assert!(all.iter().all(|kind| found(*kind).is_empty()), "{:#?}", report.findings);
 }

@@ -9,10 +9,11 @@ use onemark_models::checkpoint::Tensors;
 use onemark_models::film::Film;
 use onemark_models::graph::Graph;
 use onemark_models::network::{LEVELS, SCORE, embedding_name, score_graph, template_vector_name};
+use onemark_models::parallel::in_parallel;
 use onemark_models::reference;
 
 use crate::decode;
-use crate::detector::{Detector, in_parallel};
+use crate::detector::Detector;
 use crate::{Decoding, RuntimeError};
 
 /// The embeddings that a landmark's head compares, by name: `[1, channels, rows, columns]`.
@@ -48,7 +49,7 @@ impl<'a> Cycle<'a> {
         let (scores, seen): (Vec<Array2<f32>>, Vec<Embeddings>) = self.detector.embeddings(film)?.into_iter().unzip();
         let found = self.detector.peaks(&scores)?;
         let all: Vec<usize> = (0..found.len()).collect();
-        let maps = in_parallel(self.detector.threads(), &all, |index| {
+        let maps = in_parallel(self.detector.threads(), &all, |index| -> Result<Array2<f32>, RuntimeError> {
             let (row, column) = found[*index].cell;
             let vector = |level: usize| {
                 let vector = seen[*index].get(&embedding_name(level));
@@ -63,7 +64,8 @@ impl<'a> Cycle<'a> {
             })?;
             let map = outputs.remove(SCORE).unwrap_or_default();
             Ok(map.slice_move(s![0, 0, .., ..]))
-        })?;
+        });
+        let maps = maps.into_iter().collect::<Result<Vec<_>, _>>()?;
         let cells = decode::peaks(&maps, Decoding::Argmax, None);
         Ok(cells.map_err(|index| self.detector.no_numbers(index))?.iter().map(|peak| peak.cell).collect())
     }

@@ -4,10 +4,8 @@
 //! independent. How a graph is run is the [`backend`](crate::backend)'s, how a map becomes a point is `decode.rs`'s.
 
 use std::num::NonZeroUsize;
-use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use ndarray::{Array2, ArrayView4, Axis};
@@ -16,6 +14,7 @@ use onemark_models::film::Film;
 use onemark_models::geometry::{GridMap, GridSize};
 use onemark_models::landmarks::Landmark;
 use onemark_models::network::{LEVELS, SCORE, embedding_name};
+use onemark_models::parallel::in_parallel;
 use onemark_models::shape::ShapePrior;
 use onemark_models::yaml;
 use sha2::{Digest as _, Sha256};
@@ -83,7 +82,8 @@ impl Detector {
             Ok(Graph { entry: entry.clone(), session: backend.open(graph, threads)? })
         };
         let trunk = open(&manifest.trunk, threads)?;
-        let heads = in_parallel(threads, &manifest.heads, |head| open(&head.graph, 1))?;
+        let heads = in_parallel(threads, &manifest.heads, |head| open(&head.graph, 1));
+        let heads = heads.into_iter().collect::<Result<Vec<_>, RuntimeError>>()?;
         let landmarks = manifest.landmark_set.landmarks.iter().cloned();
         let prior = match &manifest.decoding {
             bundle::Decoding::Argmax => None,
@@ -192,6 +192,8 @@ impl Detector {
                 inputs.map(|(name, array)| (name.as_str(), array.view())).collect();
             keep(head, head.session.run(&inputs)?, &shared)
         })
+        .into_iter()
+        .collect()
     }
 
     /// A landmark's score map, axes [row, column].
@@ -217,36 +219,4 @@ impl Detector {
             found,
         }
     }
-}
-
-/// Does `work` on every item, on up to `threads` threads; results come in the items' order, errors the first of them.
-pub(crate) fn in_parallel<I: Sync, T: Send>(
-    threads: usize,
-    items: &[I],
-    work: impl Fn(&I) -> Result<T, RuntimeError> + Sync,
-) -> Result<Vec<T>, RuntimeError> {
-    let next = AtomicUsize::new(0);
-    let worker = || {
-        let mut done = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            match items.get(index) {
-                Some(item) => done.push((index, work(item))),
-                None => return done,
-            }
-        }
-    };
-    let mut done = thread::scope(|scope| {
-        // A thread that the system refuses is done without: the others take its share.
-        let helpers =
-            (1..threads.min(items.len())).filter_map(|_| thread::Builder::new().spawn_scoped(scope, worker).ok());
-        let helpers: Vec<_> = helpers.collect();
-        let mut done = worker();
-        for helper in helpers {
-            done.extend(helper.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        }
-        done
-    });
-    done.sort_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, result)| result).collect()
 }

@@ -5,6 +5,7 @@
 mod commands;
 mod console;
 mod overlay;
+mod sheet;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,8 @@ enum Command {
     Detect(commands::detect::Detect),
     Evaluate(commands::evaluate::Evaluate),
     Cycle(commands::cycle::Cycle),
+    #[command(subcommand)]
+    Data(commands::data::Data),
     Inspect(commands::inspect::Inspect),
     Doctor(commands::doctor::Doctor),
     /// Trains a network: hands over to `onemark-train`
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Command::Detect(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Cycle(command) => command.run(),
+        Command::Data(command) => command.run(),
         Command::Inspect(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Train(arguments) => commands::external::hand_over("onemark-train", &arguments),

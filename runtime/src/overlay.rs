@@ -1,4 +1,5 @@
-//! Pictures to look at: found landmarks in red and true ones in green on the film, as in the paper's Fig. 3.
+//! Pictures to look at: found landmarks in red and true ones in green on the film, as in the paper's Fig. 3; and small ones
+//! with flagged landmarks in red and all others in green.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -21,15 +22,13 @@ const OUTLINE: [f64; 3] = [0.0, 0.0, 0.0];
 
 /// Radius of a mark and width of its outline, in px of the overlay.
 const RADIUS: f64 = 3.5;
+const SMALL_RADIUS: f64 = 1.5;
 const OUTLINE_WIDTH: f64 = 1.5;
 
 /// Draws `found`, and `truth` where it is known, both in film px in the same order; a line joins those that belong
 /// together.
 pub fn draw(film: &Film, found: &[Point], truth: &[Point]) -> RgbImage {
-    let scale = f64::from(WIDTH) / f64::from(film.width());
-    let height = (f64::from(film.height()) * scale).round().clamp(1.0, f64::from(16 * WIDTH)) as u32;
-    let small = imageops::resize(film.grey(), WIDTH, height, FilterType::Triangle);
-    let mut picture = DynamicImage::ImageLuma8(small).into_rgb8();
+    let (mut picture, scale) = resized(film, WIDTH);
     let place = |point: &Point| Point::new(point.x * scale, point.y * scale);
     for (found, truth) in found.iter().zip(truth) {
         stroke(&mut picture, place(truth), place(found), 0.5, FOUND);
@@ -40,6 +39,25 @@ pub fn draw(film: &Film, found: &[Point], truth: &[Point]) -> RgbImage {
         }
     }
     picture
+}
+
+/// Draws a film `width` px wide with `flagged` points in red over `others` in green, both in film px.
+pub fn small(film: &Film, width: u32, flagged: &[Point], others: &[Point]) -> RgbImage {
+    let (mut picture, scale) = resized(film, width);
+    for (marks, colour) in [(others, TRUE), (flagged, FOUND)] {
+        for mark in marks.iter().map(|point| Point::new(point.x * scale, point.y * scale)) {
+            stroke(&mut picture, mark, mark, SMALL_RADIUS, colour);
+        }
+    }
+    picture
+}
+
+/// The film `width` px wide, and how many of its px there are to one of the film.
+fn resized(film: &Film, width: u32) -> (RgbImage, f64) {
+    let scale = f64::from(width) / f64::from(film.width());
+    let height = (f64::from(film.height()) * scale).round().clamp(1.0, f64::from(16 * width)) as u32;
+    let small = imageops::resize(film.grey(), width, height, FilterType::Triangle);
+    (DynamicImage::ImageLuma8(small).into_rgb8(), scale)
 }
 
 /// Writes a picture as PNG, whole or not at all.

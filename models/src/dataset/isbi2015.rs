@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Case, DatasetError, Split, films_in};
+use super::{Case, Complain, DatasetError, Split, films_in};
 use crate::geometry::Point;
 
 /// Films of Test1 whose patient appears on an earlier film: in TrainingData (16), or in Test1 itself (278, 294, 277);
@@ -24,7 +24,7 @@ const SPACING: [f64; 2] = [0.1, 0.1];
 /// Some distributions keep all test films in Test1Data; those after this number belong to Test2.
 const LAST_OF_TEST1: u64 = 300;
 
-pub(super) fn open(root: &Path, split: Split) -> Result<Vec<Case>, DatasetError> {
+pub(super) fn open(root: &Path, split: Split, complain: &mut Complain<'_>) -> Result<Vec<Case>, DatasetError> {
     let annotations = Annotations::find(root);
     let mut cases = Vec::new();
     for (folder, folder_split) in
@@ -38,12 +38,19 @@ pub(super) fn open(root: &Path, split: Split) -> Result<Vec<Case>, DatasetError>
             if split != Split::All && split != belongs_to {
                 continue;
             }
-            let doctors = annotations.read(&id)?;
-            // Training needs one annotated film; a test film without truth could not be scored.
-            if doctors.is_none() && belongs_to != Split::Train {
-                let wanted = annotations.files(&id).map(|path| path.display().to_string());
-                return Err(DatasetError::NoAnnotation { film, wanted: wanted.join(" and ") });
-            }
+            let doctors = match annotations.read(&id) {
+                // Training needs one annotated film; a test film without truth could not be scored.
+                Ok(None) if belongs_to != Split::Train => {
+                    let wanted = annotations.files(&id).map(|path| path.display().to_string()).join(" and ");
+                    complain(Some(&id), DatasetError::NoAnnotation { film: film.clone(), wanted })?;
+                    None
+                }
+                Ok(doctors) => doctors,
+                Err(error) => {
+                    complain(Some(&id), error)?;
+                    None
+                }
+            };
             cases.push(Case {
                 id,
                 film,

@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub mod cycle;
+pub mod data;
 pub mod detect;
 pub mod doctor;
 pub mod evaluate;
