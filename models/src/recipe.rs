@@ -66,8 +66,8 @@ pub struct Recipe {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_fraction")]
     pub average: Option<f64>,
     /// In how many of the first rounds of Infer-PL, counted over all phases, pseudo-labels are found with a prior over all
-    /// landmarks ([`crate::shape`]): one that no skull can have is moved to where one can. Later rounds trust the score alone,
-    /// since a prior also moves what is right towards the mean.
+    /// landmarks ([`crate::shape`]): one that no skull can have is moved to where one can. Later rounds trust the score alone.
+    /// Where there are too few films to fit a prior to, all do.
     #[serde(default)]
     pub prior_rounds: usize,
     /// How the template's vectors are made when training has ended.
@@ -480,11 +480,6 @@ impl Recipe {
     /// Whether anything reads pseudo-labels: else none need be inferred.
     pub fn needs_labels(&self) -> bool {
         self.stages.contains(&Stage::PseudoLabels) || self.decoding == Decoding::ShapePrior
-    }
-
-    /// Whether anything is decoded with a prior over shapes, which takes more than a few films.
-    pub fn needs_prior(&self) -> bool {
-        self.decoding == Decoding::ShapePrior || self.prior_rounds > 0
     }
 
     /// The recipe as YAML, every key spelt out.

@@ -80,7 +80,8 @@ impl Average {
             let name = key.trim_start_matches(STEPS).to_owned();
             let key = format!("{MEAN}{name}");
             let mean = tensors.remove(&key).ok_or(TrainError::NoParameter { name: key })?;
-            let memory = Memory { steps: steps.iter().sum::<f32>() as i32, mean: to_torch(&mean)?.f_to_device(device)? };
+            let memory =
+                Memory { steps: steps.iter().sum::<f32>() as i32, mean: to_torch(&mean)?.f_to_device(device)? };
             average.memory.insert(name, memory);
         }
         Ok(average)

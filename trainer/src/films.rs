@@ -10,7 +10,7 @@ use onemark_models::dataset::Case;
 use onemark_models::film::Film;
 use onemark_models::geometry::{GridSize, Point};
 use onemark_models::network::tap_name;
-use onemark_models::recipe::{Copies, Recipe};
+use onemark_models::recipe::{Copies, Decoding, Recipe};
 use onemark_models::shape::{GridPoint, ShapePrior};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -88,7 +88,7 @@ impl Films {
     pub fn check(recipe: &Recipe, cases: &[Case]) -> Result<(), TrainError> {
         let (_, _, points) = find_template(recipe, cases)?;
         let needed = ShapePrior::films_needed(points.len());
-        if recipe.needs_prior() && cases.len() < needed {
+        if recipe.decoding == Decoding::ShapePrior && cases.len() < needed {
             return Err(TrainError::FewFilms { films: cases.len(), needed });
         }
         cases.iter().try_for_each(|case| Film::open(&case.film).map(drop)).map_err(TrainError::from)
@@ -222,8 +222,12 @@ mod tests {
     fn grid_points_go_the_way_of_pixels() {
         let warp = Warp::from(Affine::about_centre(0.2, [1.1, 0.9], [7.0, -3.0], (2400, 1935)));
         let (row, column) = warp.from_source((1000.0, 500.0));
-        let sample =
-            Sample { grey: Array2::zeros((0, 0)), warp: Some(warp), scale: (384.0 / 2400.0, 384.0 / 1935.0), taps: vec![] };
+        let sample = Sample {
+            grey: Array2::zeros((0, 0)),
+            warp: Some(warp),
+            scale: (384.0 / 2400.0, 384.0 / 1935.0),
+            taps: vec![],
+        };
         let on_grid = |row: f64, column: f64| ((row + 0.5) * sample.scale.0, (column + 0.5) * sample.scale.1);
         let (expected, found) = (on_grid(row, column), sample.shows(on_grid(1000.0, 500.0)));
         assert!((found.0 - expected.0).hypot(found.1 - expected.1) < 1e-9);

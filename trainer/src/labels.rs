@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use onemark_models::graph::{COSINE_EPSILON, Graph};
 use onemark_models::network::{Architecture, LEVELS};
 use onemark_models::recipe::{Network, Recipe, TemplateSource};
-use onemark_models::shape::{
-    ASKING_ROUNDS, Expected, GridPoint, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, Shapes, TRUST,
-};
+use onemark_models::shape::{ASKING_ROUNDS, Expected, GridPoint, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, Shapes, TRUST};
 use tch::{Device, Kind, Tensor};
 
 use crate::TrainError;
@@ -280,8 +278,7 @@ fn plausible(maps: &Tensor, prior: &ShapePrior, found: &[GridPoint]) -> Result<V
     let (mut points, mut trusted) = (found.to_vec(), vec![true; found.len()]);
     for _ in 0..ASKING_ROUNDS {
         trusted = prior.plausible(&points, &trusted, TRUST);
-        let expected: Vec<Expected> =
-            (0..points.len()).map(|index| prior.expected(index, &points, &trusted)).collect();
+        let expected: Vec<Expected> = (0..points.len()).map(|index| prior.expected(index, &points, &trusted)).collect();
         let of = |value: fn(&Expected) -> f64| per_landmark(expected.iter().map(value).collect());
         let down = row.f_sub(&of(|expected| expected.mean().0)?)?;
         let right = column.f_sub(&of(|expected| expected.mean().1)?)?;

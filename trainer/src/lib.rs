@@ -66,7 +66,7 @@ pub enum TrainError {
     },
     /// The recipe asks for a shape prior, and there are too few films to fit one to.
     #[error(
-        "a shape prior needs {needed} films, and there are {films}: give more, or set `decoding: argmax` and `prior_rounds: 0` in the recipe"
+        "a shape prior needs {needed} films, and there are {films}: give more, or set `decoding: argmax` in the recipe"
     )]
     FewFilms {
         /// The films there are.

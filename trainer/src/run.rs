@@ -20,7 +20,7 @@ use onemark_models::init;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::network::{Architecture, LABELS, LEVELS, template_vector_name};
 use onemark_models::recipe::{Decay, Phase, Recipe, RecipeError, Stage};
-use onemark_models::shape;
+use onemark_models::shape::{self, ShapePrior};
 use serde_json::json;
 use tch::{Device, Tensor};
 
@@ -174,6 +174,13 @@ impl Run<'_> {
         eprintln!("features of {} films and copies in {seconds:.0} s", films.samples());
         log.event(&json!({"event": "features", "seconds": seconds}))?;
 
+        let needed = ShapePrior::films_needed(films.template_points().len());
+        if self.recipe.prior_rounds > 0 && films.count() < needed {
+            eprintln!(
+                "pseudo-labels go without a prior over shapes: it takes {needed} films, and there are {}",
+                films.count()
+            );
+        }
         let sampler = Sampler::new(self.recipe, &films);
         let mut vectors = None;
         while let Some(phase) = self.recipe.phases.get(state.place.phase) {
@@ -196,8 +203,8 @@ impl Run<'_> {
                 if goes_on && self.recipe.needs_labels() {
                     self.infer(&mut state, &mut log, &work, vectors, &mut profile)?;
                 }
-                let error = profile
-                    .time("validation", || heads.held_out_error(self.recipe, &steady, &films, vectors))?;
+                let error =
+                    profile.time("validation", || heads.held_out_error(self.recipe, &steady, &films, vectors))?;
                 log.scalar("validation/held_out_cells", self.steps_before(state.place), error)?;
                 let seconds = began.elapsed().as_secs_f64();
                 let line = format!(
@@ -422,7 +429,9 @@ impl Run<'_> {
             let _ = fs::remove_file(&kept);
             // A link costs no space: the next checkpoint is a new file.
             let linked = fs::hard_link(self.checkpoint_path(), &kept);
-            linked.or_else(|_| fs::copy(self.checkpoint_path(), &kept).map(drop)).map_err(|source| TrainError::Write { path: kept, source })?;
+            linked
+                .or_else(|_| fs::copy(self.checkpoint_path(), &kept).map(drop))
+                .map_err(|source| TrainError::Write { path: kept, source })?;
         }
         let phases = &self.recipe.phases;
         let epochs: Vec<(usize, usize)> = (0..=phase)

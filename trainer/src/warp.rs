@@ -88,9 +88,9 @@ impl Bend {
     fn along(&self, row: f64) -> [Array1<f64>; 2] {
         let taps = lattice_taps(row / self.spacing.0, self.lattice[0].nrows());
         let zero = Array1::zeros(self.lattice[0].ncols());
-        self.lattice.each_ref().map(|axis| {
-            taps.iter().fold(zero.clone(), |sum, (index, weight)| sum + &(&axis.row(*index) * *weight))
-        })
+        self.lattice
+            .each_ref()
+            .map(|axis| taps.iter().fold(zero.clone(), |sum, (index, weight)| sum + &(&axis.row(*index) * *weight)))
     }
 
     fn across(&self, [rows, columns]: &[Array1<f64>; 2], column: f64) -> (f64, f64) {
@@ -171,7 +171,9 @@ pub fn warp_film(film: &GrayImage, warp: &Warp, border: Border) -> GrayImage {
     let mut copy = GrayImage::new(film.width(), film.height());
     for (i, pixels) in copy.rows_mut().enumerate() {
         let source = warp.row(i);
-        pixels.enumerate().for_each(|(j, pixel)| *pixel = Luma([(bilinear(grey, size, source(j), border) + 0.5) as u8]));
+        pixels
+            .enumerate()
+            .for_each(|(j, pixel)| *pixel = Luma([(bilinear(grey, size, source(j), border) + 0.5) as u8]));
     }
     copy
 }
@@ -188,4 +190,34 @@ fn bilinear(at: impl Fn([usize; 2]) -> f32, size: (usize, usize), (row, column):
     let (i, j) = (top as isize, left as isize);
     let across = |i: isize| value(i, j) * (1.0 - right) + value(i, j.saturating_add(1)) * right;
     across(i) * (1.0 - down) + across(i.saturating_add(1)) * down
+}
+
+#[cfg(test)]
+mod tests {
+    use onemark_models::recipe::AffineRange;
+    use rand::SeedableRng as _;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    #[test]
+    fn points_go_through_bends_and_back() {
+        let (size, mut rng) = ((90, 120), ChaCha8Rng::seed_from_u64(3));
+        let range = AffineRange { degrees: 20.0, shift: 0.05, scale: 0.1, anisotropic: true };
+        // As much as a recipe may bend.
+        let elastic = Elastic { shift: 0.033, lattice: 6 };
+        let mut farthest: f64 = 0.0;
+        for _ in 0..20 {
+            let affine = Affine::random(&range, size, &mut rng);
+            let bent = Warp::new(affine, Some(Bend::random(&elastic, size, &mut rng)));
+            for (row, column) in [(0, 0), (40, 65), (89, 30), (12, 119)] {
+                let source = bent.row(row)(column);
+                let back = bent.from_source(source);
+                assert!((back.0 - row as f64).hypot(back.1 - column as f64) < 1e-6, "{back:?}");
+                let straight = affine.apply((row as f64, column as f64));
+                farthest = farthest.max((source.0 - straight.0).hypot(source.1 - straight.1));
+            }
+        }
+        assert!(farthest > 1.5, "bends of up to {farthest} cells");
+    }
 }

@@ -181,7 +181,8 @@ impl Reproduce {
         }
         let trunk = self.lab.trunk(recipe)?;
         fs::create_dir_all(&folder)?;
-        let fitted = budget.map(|budget| self.lab.run(recipe, films, device, &folder).fit(&trunk, budget)).transpose()?;
+        let fitted =
+            budget.map(|budget| self.lab.run(recipe, films, device, &folder).fit(&trunk, budget)).transpose()?;
         let Some((cut, what)) = fitted.flatten() else {
             return Ok(self.lab.run(recipe, films, device, &folder).start(trunk)?);
         };
@@ -256,7 +257,8 @@ fn call(program: &str, arguments: impl FnOnce(&mut Command) -> &mut Command) -> 
     let mut command = Command::new(beside.unwrap_or_else(|| Path::new(&file).to_owned()));
     // What it has to say stands in its files.
     let status = arguments(&mut command).stdout(Stdio::null()).status();
-    let status = status.with_context(|| format!("{program} can't be started: put it beside onemark-train or on PATH"))?;
+    let status =
+        status.with_context(|| format!("{program} can't be started: put it beside onemark-train or on PATH"))?;
     ensure!(status.success(), "{program} failed: see above");
     Ok(())
 }

@@ -24,13 +24,16 @@ pub fn sdr(done: &[(&Row, &Outcome)]) -> Result<String> {
             let colour = colour(index);
             let mut errors: Vec<f64> = outcome.evaluation.errors_mm.iter().flatten().copied().collect();
             errors.sort_by(f64::total_cmp);
-            let share = |radius: f64| 100.0 * errors.partition_point(|error| *error <= radius) as f64 / errors.len() as f64;
-            let curve = (0..=200).map(|step| LARGEST_MM * f64::from(step) / 200.0).map(|radius| (radius, share(radius)));
+            let share =
+                |radius: f64| 100.0 * errors.partition_point(|error| *error <= radius) as f64 / errors.len() as f64;
+            let curve =
+                (0..=200).map(|step| LARGEST_MM * f64::from(step) / 200.0).map(|radius| (radius, share(radius)));
             let series = chart.draw_series(LineSeries::new(curve, colour.stroke_width(2))).map_err(failed)?;
             series
                 .label(&row.name)
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], colour.stroke_width(2)));
-            let paper = RADII_MM.iter().zip(&row.paper[1..]).map(|(radius, sdr)| Cross::new((*radius, *sdr), 5, colour));
+            let paper =
+                RADII_MM.iter().zip(&row.paper[1..]).map(|(radius, sdr)| Cross::new((*radius, *sdr), 5, colour));
             chart.draw_series(paper).map_err(failed)?;
         }
         let mut legend = chart.configure_series_labels();
@@ -54,9 +57,7 @@ pub fn landmarks(done: &[(&Row, &Outcome)]) -> Result<String> {
         area.fill(&WHITE).map_err(failed)?;
         let mut chart = ChartBuilder::on(&area);
         let chart = chart.margin(15).x_label_area_size(45).y_label_area_size(55);
-        let mut chart = chart
-            .build_cartesian_2d(0.5..names.len() as f64 + 0.5, 0.0..1.1 * highest)
-            .map_err(failed)?;
+        let mut chart = chart.build_cartesian_2d(0.5..names.len() as f64 + 0.5, 0.0..1.1 * highest).map_err(failed)?;
         let mut mesh = chart.configure_mesh();
         mesh.disable_x_mesh().x_labels(names.len()).x_label_formatter(&|number| format!("{number:.0}"));
         mesh.x_desc("landmark").y_desc("mean radial error, mm").draw().map_err(failed)?;
@@ -68,7 +69,9 @@ pub fn landmarks(done: &[(&Row, &Outcome)]) -> Result<String> {
                 Rectangle::new([(left, 0.0), (left + width, errors.mre_mm)], colour.filled())
             });
             let series = chart.draw_series(bars).map_err(failed)?;
-            series.label(&row.name).legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 15, y + 5)], colour.filled()));
+            series
+                .label(&row.name)
+                .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 15, y + 5)], colour.filled()));
         }
         let mut legend = chart.configure_series_labels();
         legend.position(SeriesLabelPosition::UpperLeft).border_style(BLACK).background_style(WHITE);

@@ -77,7 +77,9 @@ pub fn markdown(table: &Table, done: &[(&Row, &Outcome)], split: &str, scale: &s
     for (row, Outcome { evaluation, minutes, .. }) in done {
         let Interval { low, high } = evaluation.bootstrap.mre_mm;
         text += &format!("| {} | {:.2} ({low:.2} to {high:.2}) |", row.name, evaluation.overall.mre_mm);
-        for (sdr, Interval { low, high }) in evaluation.overall.sdr_percent.iter().zip(&evaluation.bootstrap.sdr_percent) {
+        for (sdr, Interval { low, high }) in
+            evaluation.overall.sdr_percent.iter().zip(&evaluation.bootstrap.sdr_percent)
+        {
             text += &format!(" {sdr:.1} ({low:.1} to {high:.1}) |");
         }
         text += &format!(" {minutes:.0} |{}\n", paper(row));
