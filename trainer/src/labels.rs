@@ -96,7 +96,8 @@ impl Heads {
     }
 
     /// Infer-PL: the best place of the fused similarity, per film and landmark. Only of the films to `renew`; the others keep what
-    /// they had `before`. With `prior`, a prior over all landmarks, fitted to what is seen, has a say. `progress` is told of each film and graph done.
+    /// they had `before`. With `prior`, a prior over all landmarks, fitted to what is seen, has a say. `progress` is told of
+    /// each film and graph done.
     ///
     /// # Errors
     /// Torch fails.
