@@ -9,7 +9,6 @@
 //!   trained on.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -18,7 +17,7 @@ use onemark_models::checkpoint::{Checkpoint, Tensors, check_tensors, write_whole
 use onemark_models::dataset::Case;
 use onemark_models::init;
 use onemark_models::landmarks::LandmarkSet;
-use onemark_models::network::{Architecture, LABELS, LEVELS, template_vector_name};
+use onemark_models::network::{Architecture, LABELS, LEVELS};
 use onemark_models::recipe::{Decay, Phase, Recipe, RecipeError, Stage};
 use onemark_models::shape::{self, ShapePrior};
 use serde_json::json;
@@ -33,13 +32,14 @@ use crate::films::Films;
 use crate::interpreter::Mode;
 use crate::labels::{Heads, Inferred};
 use crate::log::RunLog;
-use crate::params::{Params, from_torch, widen};
+use crate::params::{Params, widen};
 use crate::profile::Profile;
 use crate::progress::Progress;
 use crate::steps::{Labels, Place, Sampler, renews};
 use crate::update::{Batch, Settings, Update, update};
 
 mod budget;
+mod checkpoints;
 
 /// The checkpoint's name in a run's folder.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -378,78 +378,6 @@ impl Run<'_> {
         }
         let landmarks = LandmarkSet::named(&self.recipe.landmarks)?.len();
         Ok(Architecture { trunk: &self.recipe.trunk, network: &network }.decoder_params(landmarks)?)
-    }
-
-    fn save(&self, state: &State) -> Result<(), TrainError> {
-        let mut tensors = state.params.to_tensors()?;
-        tensors.extend(state.adam.to_tensors()?);
-        if let Some(average) = &state.average {
-            tensors.extend(average.to_tensors()?);
-        }
-        let Place { phase, epoch, step } = state.place;
-        let mut notes: BTreeMap<String, String> = [("phase", phase), ("epoch", epoch), ("step", step)]
-            .map(|(key, number)| (key.to_owned(), number.to_string()))
-            .into();
-        notes.extend(state.best.map(|best| ("best".to_owned(), best.to_string())));
-        self.write(state, tensors, notes, &self.checkpoint_path())
-    }
-
-    /// A checkpoint that the exporter takes: with the template's vectors and the last pseudo-labels, without the optimiser's
-    /// memory.
-    fn write_finished(&self, state: &State, vectors: &[Tensor], path: &Path) -> Result<(), TrainError> {
-        let mut tensors = state.steady().to_tensors()?;
-        for (level, vectors) in LEVELS.into_iter().zip(vectors) {
-            for (index, vector) in from_torch(vectors)?.outer_iter().enumerate() {
-                tensors.insert(template_vector_name(index + 1, level), vector.to_owned());
-            }
-        }
-        self.write(state, tensors, BTreeMap::new(), path)
-    }
-
-    fn write(
-        &self,
-        state: &State,
-        mut tensors: Tensors,
-        mut notes: BTreeMap<String, String>,
-        path: &Path,
-    ) -> Result<(), TrainError> {
-        notes.insert("films".into(), self.film_ids());
-        if let Some(labels) = &state.labels {
-            tensors.insert(LABELS.to_owned(), shape::to_tensor(labels));
-        }
-        let checkpoint = Checkpoint { recipe: self.recipe.clone(), history: state.history.clone(), notes, tensors };
-        Ok(checkpoint.write(path)?)
-    }
-
-    /// Keeps the checkpoint just written under its epoch's name, and drops the oldest that is kept too many.
-    fn keep_epoch(&self, Place { phase, epoch, .. }: Place) -> Result<(), TrainError> {
-        let path = |phase: usize, epoch: usize| self.folder.join(format!("epoch-{}-{epoch}.safetensors", phase + 1));
-        if self.keep > 0 {
-            let kept = path(phase, epoch);
-            let _ = fs::remove_file(&kept);
-            // A link costs no space: the next checkpoint is a new file.
-            let linked = fs::hard_link(self.checkpoint_path(), &kept);
-            linked
-                .or_else(|_| fs::copy(self.checkpoint_path(), &kept).map(drop))
-                .map_err(|source| TrainError::Write { path: kept, source })?;
-        }
-        let phases = &self.recipe.phases;
-        let epochs: Vec<(usize, usize)> = (0..=phase)
-            .flat_map(|phase| (1..=phases[phase].epochs).map(move |epoch| (phase, epoch)))
-            .take_while(|at| *at <= (phase, epoch))
-            .collect();
-        for (phase, epoch) in epochs.iter().rev().skip(self.keep) {
-            let _ = fs::remove_file(path(*phase, *epoch));
-        }
-        Ok(())
-    }
-
-    fn checkpoint_path(&self) -> PathBuf {
-        self.folder.join(CHECKPOINT)
-    }
-
-    fn film_ids(&self) -> String {
-        self.cases.iter().map(|case| case.id.as_str()).collect::<Vec<_>>().join(" ")
     }
 }
 

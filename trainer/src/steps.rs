@@ -241,14 +241,16 @@ impl<'a> Sampler<'a> {
 
 /// Whether an epoch trains on a film whose pseudo-label is known: all of them, unless the recipe fits crosswise.
 pub fn trains_on(recipe: &Recipe, epoch: usize, film: usize) -> bool {
-    let crosswise = recipe.pairs.film.as_ref().is_some_and(|pairs| pairs.cross_fit);
-    !crosswise || (epoch + film).is_multiple_of(2)
+    !crosswise(recipe) || (epoch + film).is_multiple_of(2)
 }
 
 /// Whether the pseudo-label of a film is renewed after an epoch.
 pub fn renews(recipe: &Recipe, epoch: usize, film: usize) -> bool {
-    let crosswise = recipe.pairs.film.as_ref().is_some_and(|pairs| pairs.cross_fit);
-    !crosswise || !trains_on(recipe, epoch, film)
+    !crosswise(recipe) || !trains_on(recipe, epoch, film)
+}
+
+fn crosswise(recipe: &Recipe) -> bool {
+    recipe.pairs.film.as_ref().is_some_and(|pairs| pairs.cross_fit)
 }
 
 /// `count` points shared out among `centres`, normal about each; with `own`, each centre itself comes first.

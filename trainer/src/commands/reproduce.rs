@@ -1,7 +1,7 @@
 //! `onemark-train reproduce`: the rows of one of the paper's tables, each trained or gone on with, exported, evaluated from its
 //! bundle, and put beside the paper's numbers.
 //!
-//! The folder holds `rows/NAME/` (the run, and in it `evaluation.json` and `cut.txt` where its schedule was cut),
+//! The folder holds `rows/NAME/` (the run, and in it `evaluation-SPLIT.json` and `cut.txt` where its schedule was cut),
 //! `rows/NAME.onemark`, `features/`, and the reports. What is there is not done again.
 
 use std::env;
@@ -194,7 +194,7 @@ impl Reproduce {
     /// Exports the row's bundle and evaluates it, by the programs that anyone would use for that.
     fn evaluate(&self, recipe: &Recipe) -> Result<()> {
         let folder = self.folder(recipe);
-        let (bundle, report) = (folder.with_extension("onemark"), folder.join("evaluation.json"));
+        let (bundle, report) = (folder.with_extension("onemark"), self.evaluation(&folder));
         if !bundle.exists() {
             call("onemark-export", |command| command.arg(folder.join(CHECKPOINT)).arg("--out").arg(&bundle))?;
         }
@@ -210,7 +210,7 @@ impl Reproduce {
     fn outcome(&self, recipe: &Recipe) -> Result<Outcome> {
         let folder = self.folder(recipe);
         Ok(Outcome {
-            evaluation: report::Evaluation::read(&folder.join("evaluation.json"))?,
+            evaluation: report::Evaluation::read(&self.evaluation(&folder))?,
             cut: fs::read_to_string(folder.join("cut.txt")).ok(),
             minutes: report::minutes(&folder.join("log.jsonl"))?,
         })
@@ -231,6 +231,11 @@ impl Reproduce {
 
     fn folder(&self, recipe: &Recipe) -> PathBuf {
         self.out.join("rows").join(&recipe.name)
+    }
+
+    /// Of these films: those of another split are evaluated anew.
+    fn evaluation(&self, row: &Path) -> PathBuf {
+        row.join(format!("evaluation-{}.json", self.split))
     }
 
     fn path(&self, kind: &str) -> PathBuf {
