@@ -13,6 +13,7 @@ use onemark_models::graph::Graph;
 use onemark_models::network::{Architecture, FILM, SCORE};
 use onemark_models::reference;
 use onemark_runtime::backend::{self, Backend, GraphBytes};
+use onemark_runtime::{Detector, Options};
 
 use crate::ExportError;
 
@@ -26,6 +27,9 @@ const SCORE_FLOOR: f32 = 0.01;
 
 /// Work that the reference interpreter may do per film, in multiply-accumulates: it decides how many landmarks are checked.
 const BUDGET: u64 = 100_000_000_000;
+
+/// The score put together from all windows of a bundle's plan, beside the head's own outputs.
+const IN_WINDOWS: &str = "score in windows";
 
 /// What was compared.
 #[derive(Clone, Debug)]
@@ -53,12 +57,15 @@ type Tensors4 = BTreeMap<String, Array4<f32>>;
 pub fn check(bundle: &Bundle, checkpoint: &Checkpoint, films: &[(String, Array2<f32>)]) -> Result<Report, ExportError> {
     let start = Instant::now();
     let mut report = Report { backends: vec![], skipped: vec![], comparisons: 0, worst: 0.0, time: Duration::ZERO };
+    let planned = bundle.manifest().plan.is_some();
     let mut backends = Vec::new();
     for name in ["tract", "onnxruntime"] {
         match backend::open(name) {
             Ok(backend) => {
                 report.backends.push(name.to_owned());
-                backends.push(backend);
+                let options = Options { backend: name.to_owned(), ..Options::default() };
+                let detector = planned.then(|| Detector::new(bundle, options)).transpose()?;
+                backends.push((backend, detector));
             }
             Err(why) => report.skipped.push(format!("{name}: {why}")),
         }
@@ -70,13 +77,23 @@ pub fn check(bundle: &Bundle, checkpoint: &Checkpoint, films: &[(String, Array2<
         let input: Tensors4 = [(FILM.to_owned(), grid.clone().insert_axis(Axis(0)).insert_axis(Axis(0)))].into();
         let landmarks = landmarks(&graphs, index);
         let mut found: Vec<Found> = Vec::new();
-        for backend in &backends {
-            found.push(run(bundle, backend.as_ref(), &input, &landmarks)?);
+        for (backend, detector) in &backends {
+            let mut maps = run(bundle, backend.as_ref(), &input, &landmarks)?;
+            if let Some(detector) = detector {
+                for (landmark, maps) in &mut maps {
+                    let map = detector.score_map(grid, *landmark)?;
+                    maps.insert(IN_WINDOWS.to_owned(), map.insert_axis(Axis(0)).insert_axis(Axis(0)));
+                }
+            }
+            found.push(maps);
         }
         for landmark in landmarks {
             let graph = &graphs[landmark - 1];
-            let expected = reference::run(graph, &checkpoint.tensors, &input)?;
-            for (backend, found) in backends.iter().zip(&found) {
+            let mut expected = reference::run(graph, &checkpoint.tensors, &input)?;
+            if planned {
+                expected.insert(IN_WINDOWS.to_owned(), expected[SCORE].clone());
+            }
+            for ((backend, _), found) in backends.iter().zip(&found) {
                 for (output, expected) in &expected {
                     let difference = found
                         .get(&landmark)
@@ -144,7 +161,7 @@ fn distance(output: &str, expected: &Array4<f32>, found: &Array4<f32>) -> f32 {
     if expected.shape() != found.shape() {
         return f32::INFINITY;
     }
-    let floor = if output == SCORE { SCORE_FLOOR } else { f32::MIN_POSITIVE };
+    let floor = if [SCORE, IN_WINDOWS].contains(&output) { SCORE_FLOOR } else { f32::MIN_POSITIVE };
     let largest = expected.iter().fold(floor, |largest, number| largest.max(number.abs()));
     let differences = expected.iter().zip(found).map(|(expected, found)| (expected - found).abs());
     let worst = differences.fold(0.0_f32, |worst, next| if next.is_nan() { f32::INFINITY } else { worst.max(next) });

@@ -14,8 +14,12 @@ pub struct Summary {
     pub pass: String,
     /// What runs once per film.
     pub trunk: Size,
-    /// What runs once per landmark, all landmarks together.
+    /// What runs once per landmark where heads run whole, all landmarks together.
     pub heads: Size,
+    /// What runs once per landmark where heads run in part, for one landmark.
+    pub coarse: Size,
+    /// What runs once per window.
+    pub window: Size,
     /// Bytes of all numbers: once laid out, as laid out.
     pub bytes: usize,
 }
@@ -37,8 +41,16 @@ impl Summary {
         let numbers = module.tensors.values().chain(module.constants.values()).map(|tensor| tensor.len());
         let bytes =
             module.weights.as_ref().map_or(numbers.sum::<usize>() * size_of::<f32>(), |weights| weights.bytes.len());
-        let (trunk, heads) = (size([&module.trunk]), size(&module.heads));
-        Self { pass: pass.to_owned(), trunk, heads, bytes }
+        let plan = module.plan.as_ref();
+        let (coarse, window) = (plan.map(|plan| &plan.coarse), plan.map(|plan| &plan.window));
+        Self {
+            pass: pass.to_owned(),
+            trunk: size([&module.trunk]),
+            heads: size(&module.heads),
+            coarse: size(coarse),
+            window: size(window),
+            bytes,
+        }
     }
 }
 
@@ -55,36 +67,33 @@ fn size<'a>(graphs: impl IntoIterator<Item = &'a Graph>) -> Size {
     size
 }
 
-/// The table of all passes, a line each.
+/// The table of all passes, a line each: nodes, parameters in millions and multiply-accumulates in milliards of each part.
 pub fn table(summaries: &[Summary]) -> String {
-    let mut text = format!(
-        "{:<26}{:>23}{:>31}\n{:<26}{:>7}{:>8}{:>8}{:>15}{:>8}{:>8}{:>9}\n",
-        "",
-        "trunk, once a film",
-        "heads, all together",
-        "after pass",
-        "nodes",
-        "Mparam",
-        "GMAC",
-        "nodes",
-        "Mparam",
-        "GMAC",
-        "MB"
-    );
-    for Summary { pass, trunk, heads, bytes } in summaries {
-        let millions = |number: usize| number as f64 / 1e6;
-        // Writing to a string can't fail.
-        let _ = writeln!(
-            text,
-            "{pass:<26}{:>7}{:>8.3}{:>8.2}{:>15}{:>8.3}{:>8.2}{:>9.1}",
-            trunk.nodes,
-            millions(trunk.parameters),
-            trunk.macs as f64 / 1e9,
-            heads.nodes,
-            millions(heads.parameters),
-            heads.macs as f64 / 1e9,
-            millions(*bytes),
-        );
+    let parts = ["trunk, once a film", "heads, all together", "coarse, a landmark", "a window"];
+    let mut text = format!("{:<26}", "");
+    // Writing to a string can't fail.
+    for part in parts {
+        let _ = write!(text, "{part:>25}");
+    }
+    let _ = write!(text, "\n{:<26}", "after pass");
+    for _ in parts {
+        let _ = write!(text, "{:>8}{:>8}{:>9}", "nodes", "Mparam", "GMAC");
+    }
+    let _ = writeln!(text, "{:>9}", "MB");
+    for Summary { pass, trunk, heads, coarse, window, bytes } in summaries {
+        let _ = write!(text, "{pass:<26}");
+        for Size { nodes, parameters, macs } in [trunk, heads, coarse, window] {
+            match nodes {
+                0 => {
+                    let _ = write!(text, "{:>25}", "");
+                }
+                _ => {
+                    let (millions, milliards) = (*parameters as f64 / 1e6, *macs as f64 / 1e9);
+                    let _ = write!(text, "{nodes:>8}{millions:>8.3}{milliards:>9.3}");
+                }
+            }
+        }
+        let _ = writeln!(text, "{:>9.1}", *bytes as f64 / 1e6);
     }
     text
 }

@@ -1,12 +1,13 @@
 //! What passes rewrite: all graphs of a network, its numbers, and, towards the end, the bytes that they become.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use onemark_models::bundle::Span;
 use onemark_models::checkpoint::{Checkpoint, Tensors, check_tensors};
-use onemark_models::graph::Graph;
+use onemark_models::graph::{Graph, Shape};
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::network::{Architecture, LEVELS, template_vector_name};
+use onemark_models::tiling::Tiling;
 
 use crate::ExportError;
 
@@ -17,6 +18,8 @@ pub struct Module {
     pub trunk: Graph,
     /// What runs once per landmark; landmark `n` at `n - 1`. Before hoisting, each starts at the film.
     pub heads: Vec<Graph>,
+    /// How heads can be run in part, where they can.
+    pub plan: Option<Plan>,
     /// The numbers of the graphs' parameters.
     pub tensors: Tensors,
     /// The parameters that stay tensors of their own, by name, so that they can be replaced in the bundle.
@@ -25,6 +28,49 @@ pub struct Module {
     pub weights: Option<Weights>,
     /// The graphs as ONNX files, the trunk's first, once lowered.
     pub onnx: Vec<Vec<u8>>,
+}
+
+/// A head in two graphs that serve all landmarks, written with landmark 1's own parameters ([`placeholder`]).
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Runs on the whole field. Before hoisting, it starts at the film.
+    pub coarse: Graph,
+    /// Runs in one window: from slices of what trunk and coarse part made, to the scores of a tile.
+    pub window: Graph,
+    /// Where windows lie.
+    pub tiling: Tiling,
+}
+
+/// Whether a landmark owns a parameter: others, and the film alone, know nothing of it.
+pub fn is_own(param: &str) -> bool {
+    ["adapter.", "own.", "template."].iter().any(|prefix| param.starts_with(prefix))
+}
+
+/// A landmark's own parameters are called by its number. In graphs that serve all landmarks they have none.
+const NUMBERED: [&str; 2] = ["adapter.", "template."];
+
+/// What a landmark's own parameter is called where it stands for that of any landmark: `adapter.07.level3.conv1.weight` is
+/// `adapter.level3.conv1.weight`. Names of other parameters stay. Works on whole texts too.
+pub fn placeholder(text: &str, landmark: usize) -> String {
+    NUMBERED.iter().fold(text.to_owned(), |text, owner| text.replace(&format!("{owner}{landmark:02}."), owner))
+}
+
+/// The name of the parameter that is to `landmark` what `name` is to landmark 1.
+pub fn of_landmark(name: &str, landmark: usize) -> String {
+    NUMBERED
+        .iter()
+        .fold(name.to_owned(), |name, owner| name.replace(&format!("{owner}01."), &format!("{owner}{landmark:02}.")))
+}
+
+/// The inputs that a graph for all landmarks has in place of landmark 1's own parameters: the parameters, and the inputs'
+/// shapes. Vectors stand along the channels.
+pub fn own_inputs(graph: &Graph) -> Vec<(String, Shape)> {
+    let own = graph.params().iter().filter(|(name, _)| is_own(name));
+    let shape = |shape: &Vec<usize>| match shape.as_slice() {
+        [out, channels, rows, columns] => [*out, *channels, *rows, *columns],
+        other => [1, other.iter().product(), 1, 1],
+    };
+    own.map(|(name, dims)| (name.clone(), shape(dims))).collect()
 }
 
 /// The contents of `weights.bin`.
@@ -59,16 +105,27 @@ impl Module {
         Ok(Self { trunk: Graph::new("trunk"), heads, tensors, ..Self::default() })
     }
 
-    /// All graphs, the trunk first.
+    /// All graphs: the trunk, the heads, and the plan's coarse and window graph.
     pub fn graphs(&self) -> impl Iterator<Item = &Graph> {
-        std::iter::once(&self.trunk).chain(&self.heads)
+        let plan = self.plan.iter().flat_map(|plan| [&plan.coarse, &plan.window]);
+        std::iter::once(&self.trunk).chain(&self.heads).chain(plan)
+    }
+
+    /// Rewrites every graph.
+    ///
+    /// # Errors
+    /// The first that `rewrite` returns.
+    pub fn rewrite<E>(&mut self, mut rewrite: impl FnMut(&Graph) -> Result<Graph, E>) -> Result<(), E> {
+        let plan = self.plan.iter_mut().flat_map(|plan| [&mut plan.coarse, &mut plan.window]);
+        for graph in std::iter::once(&mut self.trunk).chain(&mut self.heads).chain(plan) {
+            *graph = rewrite(graph)?;
+        }
+        Ok(())
     }
 
     /// Forgets the tensors that no graph reads any more.
     pub fn forget_unused_tensors(&mut self) {
-        let Self { trunk, heads, tensors, .. } = self;
-        tensors.retain(|name, _| {
-            trunk.params().contains_key(name) || heads.iter().any(|head| head.params().contains_key(name))
-        });
+        let used: BTreeSet<String> = self.graphs().flat_map(|graph| graph.params().keys().cloned()).collect();
+        self.tensors.retain(|name, _| used.contains(name));
     }
 }

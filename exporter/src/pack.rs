@@ -1,8 +1,10 @@
 //! From lowered graphs to a bundle: files and manifest. The bundle's format itself is in `onemark_models::bundle`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use onemark_models::bundle::{Bundle, Decoding, FORMAT, GraphEntry, HeadEntry, Input, Manifest, TensorEntry, WEIGHTS};
+use onemark_models::bundle::{
+    Bundle, Decoding, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Plan, TensorEntry, WEIGHTS,
+};
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::graph::Graph;
 use onemark_models::landmarks::{Landmark, LandmarkSet};
@@ -10,11 +12,15 @@ use onemark_models::network::LABELS;
 use onemark_models::recipe;
 use onemark_models::shape::{self, ShapePrior};
 
-use crate::module::Module;
+use crate::module::{self, Module, Weights, of_landmark, own_inputs, placeholder};
 use crate::{ExportError, Labels};
 
 /// The trunk's file.
 const TRUNK: &str = "trunk.onnx";
+/// The file of the coarse graph of all landmarks.
+const COARSE: &str = "coarse.onnx";
+/// The file of the window graph of all landmarks.
+const WINDOW: &str = "window.onnx";
 
 /// How a film becomes the trunk's input, for people who write a program of their own.
 const PREPROCESSING: &str = "Grey values of the whole film (a coloured one turned grey), resized to size x size without \
@@ -36,9 +42,13 @@ pub fn pack(
     landmarks: LandmarkSet,
     labels: &Labels,
 ) -> Result<Bundle, ExportError> {
-    let Module { trunk, heads, constants, weights, onnx, .. } = module;
+    let Module { trunk, heads, plan, constants, weights, onnx, .. } = module;
     let weights = weights.unwrap_or_default();
-    let names: Vec<String> = std::iter::once(TRUNK.to_owned()).chain(landmarks.landmarks.iter().map(file)).collect();
+    let mut names = vec![TRUNK.to_owned()];
+    names.extend(landmarks.landmarks.iter().map(file));
+    if plan.is_some() {
+        names.extend([COARSE, WINDOW].map(str::to_owned));
+    }
     let heads = landmarks.landmarks.iter().zip(&heads);
     let manifest = Manifest {
         format: FORMAT,
@@ -49,6 +59,7 @@ pub fn pack(
         heads: heads
             .map(|(landmark, head)| HeadEntry { landmark: landmark.number, graph: entry(file(landmark), head) })
             .collect(),
+        plan: plan.map(|plan| packed(plan, landmarks.len(), &weights)),
         template_vectors: weights.spans.into_iter().filter(|(name, _)| constants.contains_key(name)).collect(),
         decoding: decoding(checkpoint)?,
         recipe: checkpoint.recipe.to_yaml().map_err(onemark_models::recipe::RecipeError::from)?,
@@ -71,6 +82,30 @@ fn decoding(checkpoint: &Checkpoint) -> Result<Decoding, ExportError> {
             let prior = ShapePrior::fit(&labels, checkpoint.recipe.network.size);
             prior.map(Decoding::ShapePrior).ok_or(ExportError::NoShapePrior { films: labels.len() })
         }
+    }
+}
+
+/// The plan with its graphs' files, and where each landmark's own numbers stand: every landmark has what landmark 1 has.
+fn packed(plan: module::Plan, landmarks: usize, weights: &Weights) -> Plan {
+    let own: BTreeSet<String> =
+        [&plan.coarse, &plan.window].into_iter().flat_map(own_inputs).map(|(name, _)| name).collect();
+    let spans = |landmark: usize| {
+        let own = own.iter().map(|name| (placeholder(name, 1), weights.spans.get(&of_landmark(name, landmark))));
+        // One that is missing is the manifest's to refuse.
+        own.filter_map(|(name, span)| Some((name, *span?))).collect()
+    };
+    let graph = |file: &str, graph: &Graph| {
+        let mut entry = entry(file.to_owned(), graph);
+        entry.inputs.extend(
+            own_inputs(graph).into_iter().map(|(name, shape)| TensorEntry { name: placeholder(&name, 1), shape }),
+        );
+        entry
+    };
+    Plan {
+        coarse: graph(COARSE, &plan.coarse),
+        window: graph(WINDOW, &plan.window),
+        own: (1..=landmarks).map(spans).collect(),
+        tiling: plan.tiling,
     }
 }
 

@@ -4,10 +4,14 @@
 //! after every pass.
 
 mod bake_template;
+mod fold_affine_chains;
 mod fold_batch_norm;
+mod fold_grey_input;
 mod hoist_landmark_invariant;
 mod lower_onnx;
 mod onnx;
+mod plan_levels;
+mod split_affine;
 mod tie_weights;
 
 use std::fmt;
@@ -19,8 +23,12 @@ use crate::ExportError;
 use crate::module::Module;
 
 /// The passes, in the order in which they run.
-pub const PASSES: [&dyn Pass; 5] = [
+pub const PASSES: [&dyn Pass; 9] = [
     &fold_batch_norm::FoldBatchNorm,
+    &fold_grey_input::FoldGreyInput,
+    &plan_levels::PlanLevels,
+    &split_affine::SplitAffine,
+    &fold_affine_chains::FoldAffineChains,
     &hoist_landmark_invariant::HoistLandmarkInvariant,
     &bake_template::BakeTemplate,
     &tie_weights::TieWeights,
@@ -71,8 +79,12 @@ impl Property {
                 .map(|(graph, node)| format!("graph {}: {} stands alone", graph.name(), node.name)),
             Self::TrunkAndHeads => {
                 let made: Vec<_> = module.trunk.outputs().iter().map(|(name, _)| name).collect();
-                let strays =
-                    module.heads.iter().flat_map(|head| head.inputs().map(move |(_, node)| (head, &node.name)));
+                let coarse = module.plan.iter().map(|plan| &plan.coarse);
+                let strays = module
+                    .heads
+                    .iter()
+                    .chain(coarse)
+                    .flat_map(|head| head.inputs().map(move |(_, node)| (head, &node.name)));
                 let stray = strays.into_iter().find(|(_, name)| *name == FILM || !made.contains(name));
                 stray.map(|(head, name)| format!("graph {}: the trunk makes no {name}", head.name()))
             }

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use ndarray::Array2;
+
 use crate::shape_text;
 
 /// `[batch, channels, rows, columns]`. Graphs are written for a batch of one; interpreters may run larger batches.
@@ -50,11 +52,14 @@ pub enum Op {
         /// Where output cells lie.
         corners: Corners,
     },
+    /// Bilinear interpolation by matrices that the caller provides. Operands: the tensor `[1, channels, rows, columns]`, a matrix
+    /// `[1, 1, new rows, rows]` that makes the new rows of the old, and a matrix `[1, 1, columns, new columns]` for the columns.
+    Interpolate,
     /// Concatenation along the channels, in input order.
     Concat,
     /// Sum of two tensors of one shape.
     Add,
-    /// Product of two tensors of one shape.
+    /// Product of two tensors of one shape; the second may have a single channel, which then multiplies them all.
     Mul,
     /// Clamped to [0, 1].
     Clamp,
@@ -171,6 +176,16 @@ impl Graph {
     /// The tensors that a caller must provide.
     pub fn inputs(&self) -> impl Iterator<Item = (Value, &Node)> {
         self.nodes().filter(|(_, node)| node.op == Op::Input)
+    }
+
+    /// How often each value is read, by nodes and as an output.
+    pub fn reads(&self) -> BTreeMap<Value, usize> {
+        let mut reads = BTreeMap::new();
+        let outputs = self.outputs.iter().map(|(_, value)| value);
+        for value in self.nodes.iter().flat_map(|node| &node.inputs).chain(outputs) {
+            *reads.entry(*value).or_default() += 1;
+        }
+        reads
     }
 
     /// Number of trained numbers: everything but the running statistics of batch normalisation (as METHOD.md sec. 5 counts).
@@ -355,6 +370,12 @@ impl Graph {
         }
     }
 
+    /// The part of the graph that `outputs` need.
+    #[must_use]
+    pub fn part(&self, name: &str, outputs: Vec<(String, Value)>) -> Graph {
+        Graph { name: name.to_owned(), outputs, ..self.clone() }.pruned()
+    }
+
     /// The graph without the nodes (inputs excepted) and parameters that no output needs.
     pub fn pruned(&self) -> Graph {
         let mut needed: BTreeSet<Value> = self.outputs.iter().map(|(_, value)| *value).collect();
@@ -412,9 +433,33 @@ fn infer_shape(op: Op, inputs: &[Shape], params: &[&Vec<usize>]) -> Result<Shape
                 false => Err("all but the channels must be equal"),
             })
         }
+        (Op::Interpolate, [x, rows, columns], []) => match (rows, columns) {
+            ([1, 1, height, r], [1, 1, c, width]) if (*r, *c) == (x[2], x[3]) => Ok([x[0], x[1], *height, *width]),
+            _ => Err("the matrices must be [1, 1, new rows, rows] and [1, 1, columns, new columns]"),
+        },
+        (Op::Mul, [x, [1, 1, rows, columns]], []) if (*rows, *columns) == (x[2], x[3]) => Ok(*x),
         (Op::Add | Op::Mul, [first, second], []) => same(first, second),
         _ => Err("wrong number or shape of operands or parameters"),
     }
+}
+
+/// What [`Op::Upsample`] does to an axis, as a matrix `[factor * size, size]`.
+pub fn interpolation(size: usize, factor: usize, corners: Corners) -> Array2<f32> {
+    let out = size * factor;
+    let mut matrix = Array2::zeros((out, size));
+    for to in 0..out {
+        let from = match corners {
+            Corners::Aligned if out > 1 => to as f32 * (size - 1) as f32 / (out - 1) as f32,
+            Corners::Aligned => 0.0,
+            Corners::HalfPixel => (((to as f32 + 0.5) / factor as f32) - 0.5).max(0.0),
+        };
+        let low = (from as usize).min(size - 1);
+        let high = (low + 1).min(size - 1);
+        let share = from - low as f32;
+        matrix[[to, low]] += 1.0 - share;
+        matrix[[to, high]] += share;
+    }
+    matrix
 }
 
 impl fmt::Display for Graph {
@@ -456,6 +501,7 @@ impl fmt::Display for Op {
             Op::MaxPool => write!(f, "max_pool"),
             Op::Upsample { factor, corners: Corners::Aligned } => write!(f, "upsample x{factor} align_corners"),
             Op::Upsample { factor, corners: Corners::HalfPixel } => write!(f, "upsample x{factor} half_pixel"),
+            Op::Interpolate => write!(f, "interpolate"),
             Op::Concat => write!(f, "concat"),
             Op::Add => write!(f, "add"),
             Op::Mul => write!(f, "mul"),

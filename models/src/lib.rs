@@ -1,5 +1,5 @@
 //! What an Onemark network *is*: the typed [`graph`], the [`network`] written in it, [`recipe`]s, [`landmarks`] sets,
-//! [`checkpoint`]s, the [`bundle`] format, the prior over a film's [`shape`], what is wrong with a [`dataset`] (see
+//! [`checkpoint`]s, the [`bundle`] format, the prior over a film's [`shape`], the windows of a [`tiling`], what is wrong with a [`dataset`] (see
 //! [`check`]), and how results are [judged](metrics). No code here trains or runs a network, but for the [`reference`]
 //! interpreter, the judge of all that do.
 
@@ -18,6 +18,7 @@ pub mod parallel;
 pub mod recipe;
 pub mod reference;
 pub mod shape;
+pub mod tiling;
 pub mod yaml;
 
 /// A shape as people write it: `[1,64,96,96]`.

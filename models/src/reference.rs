@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ndarray::{Array1, Array2, Array4, ArrayView2, Axis, Zip, concatenate, s};
 
 use crate::checkpoint::Tensors;
-use crate::graph::{BATCH_NORM_EPSILON, COSINE_EPSILON, Corners, Graph, Op};
+use crate::graph::{BATCH_NORM_EPSILON, COSINE_EPSILON, Corners, Graph, Op, interpolation};
 
 /// Rows of output that one strip of a convolution makes.
 const STRIP: usize = 16;
@@ -49,12 +49,7 @@ pub fn run(
     inputs: &BTreeMap<String, Array4<f32>>,
 ) -> Result<BTreeMap<String, Array4<f32>>, ReferenceError> {
     let mut values: BTreeMap<_, Array4<f32>> = BTreeMap::new();
-    let mut uses: BTreeMap<_, usize> = BTreeMap::new();
-    let reads =
-        graph.nodes().flat_map(|(_, node)| node.inputs.iter()).chain(graph.outputs().iter().map(|(_, value)| value));
-    for value in reads {
-        *uses.entry(*value).or_default() += 1;
-    }
+    let mut uses = graph.reads();
     for (value, node) in graph.nodes() {
         let missing = |what: &str, expected: &[usize]| ReferenceError::Missing {
             graph: graph.name().to_owned(),
@@ -94,11 +89,13 @@ pub fn run(
             Op::Clamp => x(0).mapv(|number| number.clamp(0.0, 1.0)),
             Op::MaxPool => max_pool(x(0)),
             Op::Upsample { factor, corners } => upsample(x(0), factor, corners),
+            Op::Interpolate => interpolate(x(0), x(1), x(2)),
             Op::Concat => {
                 let parts: Vec<_> = (0..node.inputs.len()).map(|index| x(index).view()).collect();
                 concatenate(Axis(1), &parts).map_err(shape)?
             }
             Op::Add => x(0) + x(1),
+            // One channel broadcasts.
             Op::Mul => x(0) * x(1),
             Op::Cosine => cosine(x(0), &vector(0)),
         };
@@ -162,34 +159,25 @@ fn max_pool(x: &Array4<f32>) -> Array4<f32> {
     })
 }
 
-/// The matrix `[factor * size, size]` of one axis of a bilinear up-sampling.
-fn interpolation(size: usize, factor: usize, corners: Corners) -> Array2<f32> {
-    let out = size * factor;
-    let mut matrix = Array2::zeros((out, size));
-    for to in 0..out {
-        let from = match corners {
-            Corners::Aligned if out > 1 => to as f32 * (size - 1) as f32 / (out - 1) as f32,
-            Corners::Aligned => 0.0,
-            Corners::HalfPixel => (((to as f32 + 0.5) / factor as f32) - 0.5).max(0.0),
-        };
-        let low = (from as usize).min(size - 1);
-        let high = (low + 1).min(size - 1);
-        let share = from - low as f32;
-        matrix[[to, low]] += 1.0 - share;
-        matrix[[to, high]] += share;
-    }
-    matrix
+fn upsample(x: &Array4<f32>, factor: usize, corners: Corners) -> Array4<f32> {
+    let rows = interpolation(x.dim().2, factor, corners);
+    let columns = interpolation(x.dim().3, factor, corners);
+    planes(x, rows.view(), columns.t())
 }
 
-fn upsample(x: &Array4<f32>, factor: usize, corners: Corners) -> Array4<f32> {
-    let (batch, channels, rows, columns) = x.dim();
-    let down = interpolation(rows, factor, corners);
-    let across = interpolation(columns, factor, corners);
-    let mut y = Array4::zeros((batch, channels, rows * factor, columns * factor));
+/// The matrices' last two axes are theirs.
+fn interpolate(x: &Array4<f32>, rows: &Array4<f32>, columns: &Array4<f32>) -> Array4<f32> {
+    planes(x, rows.slice(s![0, 0, .., ..]), columns.slice(s![0, 0, .., ..]))
+}
+
+/// `rows . plane . columns` of every plane.
+fn planes(x: &Array4<f32>, rows: ArrayView2<'_, f32>, columns: ArrayView2<'_, f32>) -> Array4<f32> {
+    let (batch, channels, _, _) = x.dim();
+    let mut y = Array4::zeros((batch, channels, rows.nrows(), columns.ncols()));
     for (from, mut to) in x.outer_iter().zip(y.outer_iter_mut()) {
         for (plane, mut target) in from.outer_iter().zip(to.outer_iter_mut()) {
-            let plane: ArrayView2<f32> = plane;
-            target.assign(&down.dot(&plane).dot(&across.t()));
+            let plane: ArrayView2<'_, f32> = plane;
+            target.assign(&rows.dot(&plane).dot(&columns));
         }
     }
     y

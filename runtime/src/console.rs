@@ -28,13 +28,16 @@ pub struct RunOptions {
     /// Judge each landmark by its own score alone, whatever the bundle knows of shapes
     #[arg(long, conflicts_with = "argmax")]
     no_shape_prior: bool,
+    /// Run every landmark's network on the whole film: slower, and finds the same
+    #[arg(long)]
+    no_pruning: bool,
 }
 
 impl RunOptions {
     /// Opens the bundle's graphs and says what runs them.
     pub fn open(&self, bundle: &Bundle) -> anyhow::Result<Detector> {
         let (backend, threads, decoding) = (self.backend.clone(), self.threads, self.decoding());
-        let detector = Detector::new(bundle, Options { backend, threads, decoding })?;
+        let detector = Detector::new(bundle, Options { backend, threads, decoding, pruning: !self.no_pruning })?;
         note(format_args!("{}: {}", detector.bundle().name, detector.backend().about()));
         Ok(detector)
     }

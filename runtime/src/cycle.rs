@@ -46,8 +46,9 @@ impl<'a> Cycle<'a> {
     /// # Errors
     /// The backend fails, or gives scores that are no numbers.
     pub fn back(&self, film: &Film) -> Result<Vec<(usize, usize)>, RuntimeError> {
-        let (scores, seen): (Vec<Array2<f32>>, Vec<Embeddings>) = self.detector.embeddings(film)?.into_iter().unzip();
-        let found = self.detector.peaks(&scores)?;
+        let (mut scores, seen): (Vec<Array2<f32>>, Vec<Embeddings>) =
+            self.detector.embeddings(film)?.into_iter().unzip();
+        let found = self.detector.peaks(&mut scores)?;
         let all: Vec<usize> = (0..found.len()).collect();
         let maps = in_parallel(self.detector.threads(), &all, |index| -> Result<Array2<f32>, RuntimeError> {
             let (row, column) = found[*index].cell;
@@ -65,8 +66,8 @@ impl<'a> Cycle<'a> {
             let map = outputs.remove(SCORE).unwrap_or_default();
             Ok(map.slice_move(s![0, 0, .., ..]))
         });
-        let maps = maps.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let cells = decode::peaks(&maps, Decoding::Argmax, None);
-        Ok(cells.map_err(|index| self.detector.no_numbers(index))?.iter().map(|peak| peak.cell).collect())
+        let mut maps = maps.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let cells = decode::peaks(&mut maps, Decoding::Argmax, None);
+        Ok(cells.map_err(|error| self.detector.decode_error(error))?.iter().map(|peak| peak.cell).collect())
     }
 }

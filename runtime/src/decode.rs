@@ -2,9 +2,11 @@
 //!
 //! Positions here are in cells, whole numbers at centres. Film pixels are [`onemark_models::geometry::GridMap`]'s matter.
 
-use ndarray::{Array2, s};
+use ndarray::Array2;
 use onemark_models::shape::{ASKING_ROUNDS, Expected, GridPoint, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST};
 use serde::Serialize;
+
+use crate::RuntimeError;
 
 /// How score maps become points.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -34,29 +36,73 @@ pub(crate) struct Peak {
     pub surprise: Option<f64>,
 }
 
-/// The peaks of the maps of all landmarks, axes [row, column]. Where a map holds what is no number, or nothing, its index is
-/// the error.
-pub(crate) fn peaks(maps: &[Array2<f32>], decoding: Decoding, prior: Option<&ShapePrior>) -> Result<Vec<Peak>, usize> {
-    let each = |index: usize| peak(&maps[index], decoding, None).ok_or(index);
-    let mut peaks = (0..maps.len()).map(each).collect::<Result<Vec<Peak>, usize>>()?;
+/// A landmark's scores, axes [row, column], which may be known in part only.
+pub(crate) trait Scores {
+    /// The scores where they are known, elsewhere bounds from above.
+    fn upper(&self) -> &Array2<f32>;
+
+    /// Whether the score of a cell is known.
+    fn is_known(&self, cell: (usize, usize)) -> bool;
+
+    /// Makes it known, and those of cells nearby.
+    fn look(&mut self, cell: (usize, usize)) -> Result<(), RuntimeError>;
+}
+
+/// A whole map.
+impl Scores for Array2<f32> {
+    fn upper(&self) -> &Array2<f32> {
+        self
+    }
+
+    fn is_known(&self, _: (usize, usize)) -> bool {
+        true
+    }
+
+    fn look(&mut self, _: (usize, usize)) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+}
+
+/// Why there is no peak.
+#[derive(Debug)]
+pub(crate) enum DecodeError {
+    /// The landmark at this index has scores that are no numbers, or none.
+    NoNumbers(usize),
+    /// Its scores could not be had.
+    Scores(RuntimeError),
+}
+
+/// The peaks of all landmarks.
+pub(crate) fn peaks<S: Scores>(
+    maps: &mut [S],
+    decoding: Decoding,
+    prior: Option<&ShapePrior>,
+) -> Result<Vec<Peak>, DecodeError> {
+    let each = |(index, map): (usize, &mut S)| found(index, peak(map, decoding, None));
+    let mut peaks = maps.iter_mut().enumerate().map(each).collect::<Result<Vec<Peak>, DecodeError>>()?;
     let Some(prior) = prior else { return Ok(peaks) };
     let mut trusted = vec![true; maps.len()];
     let points = |peaks: &[Peak]| peaks.iter().map(|peak| centre(peak.cell)).collect::<Vec<_>>();
     if decoding == Decoding::ShapePrior {
         for _ in 0..ASKING_ROUNDS {
-            let found = points(&peaks);
-            trusted = prior.plausible(&found, &trusted, TRUST);
-            for (index, map) in maps.iter().enumerate() {
-                peaks[index] = peak(map, decoding, Some(&prior.expected(index, &found, &trusted))).ok_or(index)?;
+            let seen = points(&peaks);
+            trusted = prior.plausible(&seen, &trusted, TRUST);
+            for (index, map) in maps.iter_mut().enumerate() {
+                let expected = prior.expected(index, &seen, &trusted);
+                peaks[index] = found(index, peak(map, decoding, Some(&expected)))?;
             }
         }
     }
-    let found = points(&peaks);
-    trusted = prior.plausible(&found, &trusted, TRUST);
-    for (peak, surprise) in peaks.iter_mut().zip(prior.distances(&found, &trusted)) {
+    let seen = points(&peaks);
+    trusted = prior.plausible(&seen, &trusted, TRUST);
+    for (peak, surprise) in peaks.iter_mut().zip(prior.distances(&seen, &trusted)) {
         peak.surprise = Some(surprise);
     }
     Ok(peaks)
+}
+
+fn found(index: usize, peak: Result<Option<Peak>, RuntimeError>) -> Result<Peak, DecodeError> {
+    peak.map_err(DecodeError::Scores)?.ok_or(DecodeError::NoNumbers(index))
 }
 
 /// A cell's centre as the prior has it: continuous, 0 at the film's edge.
@@ -64,24 +110,37 @@ fn centre((row, column): (usize, usize)) -> GridPoint {
     (row as f64 + 0.5, column as f64 + 0.5)
 }
 
-/// The peak of a map; `None` where a score is no number, or there is none.
-fn peak(map: &Array2<f32>, decoding: Decoding, expected: Option<&Expected>) -> Option<Peak> {
+/// The peak of a map; `None` where a score is no number, or there is none. The same as if all were known: whatever could be higher
+/// than the best that is known is looked at first.
+pub(crate) fn peak(
+    map: &mut impl Scores,
+    decoding: Decoding,
+    expected: Option<&Expected>,
+) -> Result<Option<Peak>, RuntimeError> {
     let value = |cell: (usize, usize), score: f32| match expected {
         None => f64::from(score),
         Some(expected) => SCORE_WEIGHT * (f64::from(score) + SCORE_FLOOR).ln() + expected.log_density(centre(cell)),
     };
-    let (mut best, mut highest) = (None, f64::NEG_INFINITY);
-    for (cell, &score) in map.indexed_iter() {
-        if score.is_nan() {
-            return None;
+    let best = loop {
+        let (mut best, mut highest) = (None, f64::NEG_INFINITY);
+        for (cell, &score) in map.upper().indexed_iter() {
+            if score.is_nan() {
+                return Ok(None);
+            }
+            let value = value(cell, score);
+            if value > highest {
+                (best, highest) = (Some(cell), value);
+            }
         }
-        let value = value(cell, score);
-        if value > highest {
-            (best, highest) = (Some(cell), value);
+        match best {
+            Some(cell) if !map.is_known(cell) => map.look(cell)?,
+            best => break best,
         }
-    }
-    let cell = summit(map, best?);
+    };
+    let Some(best) = best else { return Ok(None) };
+    let cell = summit(map, best)?;
     let (row, column) = cell;
+    let map = map.upper();
     let shift = |before: Option<(usize, usize)>, after: (usize, usize)| {
         let neighbours = before.and_then(|place| map.get(place)).zip(map.get(after));
         neighbours.map_or(0.0, |(&before, &after)| vertex(before, map[cell], after))
@@ -93,23 +152,26 @@ fn peak(map: &Array2<f32>, decoding: Decoding, expected: Option<&Expected>) -> O
             column as f64 + shift(column.checked_sub(1).map(|column| (row, column)), (row, column + 1)),
         ),
     };
-    Some(Peak { cell, at, score: map[cell], surprise: None })
+    Ok(Some(Peak { cell, at, score: map[cell], surprise: None }))
 }
 
 /// Uphill from a cell to the nearest maximum of the scores themselves: the others can tell which peak it is, not where on it.
-fn summit(map: &Array2<f32>, mut cell: (usize, usize)) -> (usize, usize) {
+/// The scores around it are known then.
+fn summit(map: &mut impl Scores, mut cell: (usize, usize)) -> Result<(usize, usize), RuntimeError> {
     loop {
-        let (row, column) = cell;
-        let around = map.slice(s![row.saturating_sub(1)..map.nrows().min(row + 2), ..]);
-        let around = around.slice_move(s![.., column.saturating_sub(1)..map.ncols().min(column + 2)]);
+        let (rows, columns) = map.upper().dim();
+        let around = |place: usize, side: usize| place.saturating_sub(1)..side.min(place + 2);
         let mut higher = cell;
-        for ((i, j), score) in around.indexed_iter() {
-            if *score > map[higher] {
-                higher = (row.saturating_sub(1) + i, column.saturating_sub(1) + j);
+        for next in around(cell.0, rows).flat_map(|row| around(cell.1, columns).map(move |column| (row, column))) {
+            if !map.is_known(next) {
+                map.look(next)?;
+            }
+            if map.upper()[next] > map.upper()[higher] {
+                higher = next;
             }
         }
         if higher == cell {
-            return cell;
+            return Ok(cell);
         }
         cell = higher;
     }
@@ -137,7 +199,7 @@ mod tests {
     #[test]
     fn ties_go_to_the_first_in_row_major_order() {
         let map = array![[0.1, 0.2, 0.7], [0.7, 0.1, 0.7]];
-        let peak = peak(&map, Decoding::Argmax, None).unwrap();
+        let peak = peak(&mut map.clone(), Decoding::Argmax, None).unwrap().unwrap();
         assert_eq!((peak.cell, peak.at, peak.score), ((0, 2), (0.0, 2.0), 0.7));
     }
 
@@ -149,7 +211,7 @@ mod tests {
             (-(dy * dy / 2.0 + dx * dx / 8.0)).exp() as f32
         };
         let map = Array2::from_shape_fn((9, 12), gaussian);
-        let peak = peak(&map, Decoding::Subpixel, None).unwrap();
+        let peak = peak(&mut map.clone(), Decoding::Subpixel, None).unwrap().unwrap();
         assert_eq!(peak.cell, (4, 7));
         assert!((peak.at.0 - row).abs() < ROUNDING_CELLS && (peak.at.1 - column).abs() < ROUNDING_CELLS, "{peak:?}");
     }
@@ -157,7 +219,7 @@ mod tests {
     #[test]
     fn an_axis_without_both_neighbours_is_not_refined() {
         let map = array![[0.5, 0.9, 0.8], [0.1, 0.2, 0.3]];
-        let peak = peak(&map, Decoding::Subpixel, None).unwrap();
+        let peak = peak(&mut map.clone(), Decoding::Subpixel, None).unwrap().unwrap();
         assert_eq!(peak.at.0, 0.0);
         assert!(peak.at.1 > 1.0 && peak.at.1 < 1.5, "{peak:?}");
     }
@@ -165,15 +227,15 @@ mod tests {
     #[test]
     fn plateaus_and_zeros_stay_where_they_are() {
         for map in [Array2::zeros((3, 3)), Array2::ones((3, 3)), array![[0.0, 0.5, 0.4]]] {
-            let refined = peak(&map, Decoding::Subpixel, None).unwrap();
-            assert_eq!(refined.at, peak(&map, Decoding::Argmax, None).unwrap().at);
+            let refined = peak(&mut map.clone(), Decoding::Subpixel, None).unwrap().unwrap();
+            assert_eq!(refined.at, peak(&mut map.clone(), Decoding::Argmax, None).unwrap().unwrap().at);
         }
     }
 
     #[test]
     fn no_number_no_peak() {
-        assert_eq!(peak(&array![[0.9, f32::NAN]], Decoding::Argmax, None), None);
-        assert_eq!(peak(&Array2::zeros((0, 3)), Decoding::Argmax, None), None);
+        assert_eq!(peak(&mut array![[0.9, f32::NAN]], Decoding::Argmax, None).unwrap(), None);
+        assert_eq!(peak(&mut Array2::zeros((0, 3)), Decoding::Argmax, None).unwrap(), None);
     }
 
     /// Films of three landmarks that move as one, and on one more film maps of which the third has two peaks: the higher is
@@ -194,13 +256,15 @@ mod tests {
         };
         let maps = [map(&[(14, 13, 0.9)]), map(&[(14, 33, 0.9)]), map(&[(34, 23, 0.6), (60, 60, 0.7)])];
         let cells = |decoding| -> Vec<(usize, usize)> {
-            peaks(&maps, decoding, Some(&prior)).unwrap().iter().map(|peak| peak.cell).collect()
+            peaks(&mut maps.clone(), decoding, Some(&prior)).unwrap().iter().map(|peak| peak.cell).collect()
         };
         assert_eq!(cells(Decoding::ShapePrior), [(14, 13), (14, 33), (34, 23)]);
         assert_eq!(cells(Decoding::Subpixel), [(14, 13), (14, 33), (60, 60)]);
-        let surprise = |decoding| peaks(&maps, decoding, Some(&prior)).unwrap()[2].surprise.unwrap();
+        let surprise = |decoding| peaks(&mut maps.clone(), decoding, Some(&prior)).unwrap()[2].surprise.unwrap();
         assert!(surprise(Decoding::ShapePrior) < 1.0 && surprise(Decoding::Subpixel) > TRUST);
-        assert_eq!(peaks(&maps, Decoding::ShapePrior, None), peaks(&maps, Decoding::Subpixel, None));
-        assert_eq!(peaks(&[map(&[]), array![[f32::NAN]]], Decoding::ShapePrior, Some(&prior)), Err(1));
+        let without = |decoding| peaks(&mut maps.clone(), decoding, None).unwrap();
+        assert_eq!(without(Decoding::ShapePrior), without(Decoding::Subpixel));
+        let bad = &mut [map(&[]), array![[f32::NAN]]];
+        assert!(matches!(peaks(bad, Decoding::ShapePrior, Some(&prior)), Err(DecodeError::NoNumbers(1))));
     }
 }

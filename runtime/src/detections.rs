@@ -40,6 +40,8 @@ pub struct Detection {
     /// How many standard deviations the cell lies from where the other landmarks expect it, where the bundle carries a prior
     /// over shapes. Beyond 3 or so, somebody should look.
     pub surprise: Option<f64>,
+    /// How many windows of the film its fine part was run on, where it was not run on the whole of it.
+    pub windows: Option<usize>,
 }
 
 /// A place on a film in mm from its top-left corner.

@@ -1,11 +1,12 @@
 //! The detector: a bundle's graphs, opened once, run on film after film.
 //!
 //! The trunk runs once per film with all threads, then the heads side by side on one thread each: landmarks are
-//! independent. How a graph is run is the [`backend`](crate::backend)'s, how a map becomes a point is `decode.rs`'s.
+//! independent. How a graph is run is the [`backend`](crate::backend)'s, how a map becomes a point is `decode.rs`'s, and how
+//! little of a head need be run is `windows.rs`'s.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use ndarray::{Array2, ArrayView4, Axis};
@@ -21,7 +22,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::backend::{self, Backend, GraphBytes, Outputs, Session};
 use crate::cycle::Embeddings;
-use crate::decode::{self, Decoding, Peak};
+use crate::decode::{self, DecodeError, Decoding, Peak, Scores};
+use crate::windows::Windows;
 use crate::{BundleId, Detection, Detections, FilmSize, RuntimeError};
 
 /// How a bundle is to be run.
@@ -33,11 +35,13 @@ pub struct Options {
     pub threads: Option<NonZeroUsize>,
     /// How score maps become points.
     pub decoding: Decoding,
+    /// Whether to run of each head only what can hold its best score, where the bundle says how. What is found is the same.
+    pub pruning: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { backend: "auto".into(), threads: None, decoding: Decoding::default() }
+        Self { backend: "auto".into(), threads: None, decoding: Decoding::default(), pruning: true }
     }
 }
 
@@ -51,12 +55,30 @@ pub struct Detector {
     grid: GridSize,
     trunk: Graph,
     heads: Vec<(Landmark, Graph)>,
+    /// Where heads can be run in part.
+    windows: Option<Windows>,
 }
 
 /// A graph and the names that the manifest gives its tensors.
 struct Graph {
     entry: GraphEntry,
-    session: Box<dyn Session>,
+    onnx: Arc<[u8]>,
+    weights: Arc<[u8]>,
+    threads: usize,
+    session: OnceLock<Box<dyn Session>>,
+}
+
+impl Graph {
+    /// Opens the graph if that was not done yet.
+    fn session(&self, backend: &dyn Backend) -> Result<&dyn Session, RuntimeError> {
+        if let Some(session) = self.session.get() {
+            return Ok(session.as_ref());
+        }
+        let graph = GraphBytes { file: &self.entry.file, onnx: &self.onnx, weights: &self.weights };
+        let session = backend.open(graph, self.threads)?;
+        // Another thread may have been faster.
+        Ok(self.session.get_or_init(|| session).as_ref())
+    }
 }
 
 impl Detector {
@@ -76,14 +98,19 @@ impl Detector {
         let backend = backend::open(&options.backend)?;
         let threads = options.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         let manifest = bundle.manifest();
-        let weights: &Arc<[u8]> = bundle.bytes(WEIGHTS)?;
-        let open = |entry: &GraphEntry, threads| {
-            let graph = GraphBytes { file: &entry.file, onnx: bundle.bytes(&entry.file)?, weights };
-            Ok(Graph { entry: entry.clone(), session: backend.open(graph, threads)? })
+        let graph = |entry: &GraphEntry, threads| {
+            let (onnx, weights) = (bundle.bytes(&entry.file)?.clone(), bundle.bytes(WEIGHTS)?.clone());
+            Ok::<Graph, RuntimeError>(Graph { entry: entry.clone(), onnx, weights, threads, session: OnceLock::new() })
         };
-        let trunk = open(&manifest.trunk, threads)?;
-        let heads = in_parallel(threads, &manifest.heads, |head| open(&head.graph, 1));
-        let heads = heads.into_iter().collect::<Result<Vec<_>, RuntimeError>>()?;
+        let trunk = graph(&manifest.trunk, threads)?;
+        trunk.session(backend.as_ref())?;
+        let heads = manifest.heads.iter().map(|head| graph(&head.graph, 1)).collect::<Result<Vec<Graph>, _>>()?;
+        let plan = manifest.plan.as_ref().filter(|_| options.pruning);
+        let windows = plan.map(|plan| Windows::open(bundle, plan, backend.as_ref(), threads)).transpose()?;
+        if windows.is_none() {
+            let opened = in_parallel(threads, &heads, |head| head.session(backend.as_ref()).map(|_| ()));
+            opened.into_iter().collect::<Result<(), RuntimeError>>()?;
+        }
         let landmarks = manifest.landmark_set.landmarks.iter().cloned();
         let prior = match &manifest.decoding {
             bundle::Decoding::Argmax => None,
@@ -104,6 +131,7 @@ impl Detector {
             grid: GridSize::new(manifest.input.size, manifest.input.size),
             trunk,
             heads: landmarks.zip(heads).collect(),
+            windows,
             backend,
         })
     }
@@ -134,19 +162,35 @@ impl Detector {
     /// The backend fails, or gives scores that are no numbers: then there is no position, and none is made up.
     pub fn detect(&self, film: &Film) -> Result<Detections, RuntimeError> {
         let map = GridMap::new((film.width(), film.height()), self.grid);
-        let scores = self.run(film, |head, outputs, _| self.score(head, outputs))?;
-        let peaks = self.peaks(&scores)?;
-        let landmarks =
-            self.heads.iter().zip(peaks).map(|((landmark, _), Peak { cell, at, score, surprise })| Detection {
-                number: landmark.number,
-                name: landmark.name.clone(),
-                title: landmark.title.clone(),
-                cell,
-                position: map.to_film_at(at.0, at.1),
-                mm: None,
-                score: score.clamp(0.0, 1.0),
-                surprise,
-            });
+        let shared = &self.shared(film.to_grid(self.grid)?)?;
+        let whole = |index: usize| self.score(&self.heads[index].1, self.head(index, shared)?);
+        let found = match &self.windows {
+            None => {
+                let mut scores = self.each(whole)?;
+                self.peaks(&mut scores)?.into_iter().map(|peak| (peak, None)).collect()
+            }
+            Some(windows) => {
+                let mut fields = self.each(|index| {
+                    let mut field = windows.field(index, shared, Box::new(move || whole(index)))?;
+                    // What the score alone asks for is looked at here, where all threads work.
+                    decode::peak(&mut field, self.decoding, None)?;
+                    Ok(field)
+                })?;
+                let peaks = self.peaks(&mut fields)?;
+                peaks.into_iter().zip(&fields).map(|(peak, field)| (peak, Some(field.opened))).collect::<Vec<_>>()
+            }
+        };
+        let landmarks = self.heads.iter().zip(found).map(|((landmark, _), (peak, windows))| Detection {
+            number: landmark.number,
+            name: landmark.name.clone(),
+            title: landmark.title.clone(),
+            cell: peak.cell,
+            position: map.to_film_at(peak.at.0, peak.at.1),
+            mm: None,
+            score: peak.score.clamp(0.0, 1.0),
+            surprise: peak.surprise,
+            windows,
+        });
         Ok(Detections {
             bundle: self.bundle.clone(),
             backend: self.backend.name(),
@@ -156,44 +200,67 @@ impl Detector {
         })
     }
 
-    /// The score map and the embeddings of each landmark.
+    /// The score map of a landmark (1-based) on a film that is on the grid already, axes [row, column]: all of it, by the same
+    /// graphs as [`Detector::detect`]. Slow; for those who check bundles.
+    ///
+    /// # Errors
+    /// The backend fails, or the bundle has no such landmark.
+    pub fn score_map(&self, film: &Array2<f32>, landmark: usize) -> Result<Array2<f32>, RuntimeError> {
+        let shared = &self.shared(film.clone())?;
+        let index = landmark.wrapping_sub(1);
+        let head = self
+            .heads
+            .get(index)
+            .map(|(_, head)| head)
+            .ok_or_else(|| RuntimeError::NoLandmark { landmark, last: self.heads.len() })?;
+        match &self.windows {
+            None => self.score(head, self.head(index, shared)?),
+            Some(windows) => windows.field(index, shared, Box::new(|| Ok(Array2::default((0, 0)))))?.everywhere(),
+        }
+    }
+
+    /// The score map and the embeddings of each landmark, by the whole heads.
     pub(crate) fn embeddings(&self, film: &Film) -> Result<Vec<(Array2<f32>, Embeddings)>, RuntimeError> {
-        self.run(film, |head, outputs, shared| {
+        let shared = self.shared(film.to_grid(self.grid)?)?;
+        self.each(|index| {
+            let outputs = self.head(index, &shared)?;
             // Those that depend on no landmark are the trunk's.
             let wanted = LEVELS.map(embedding_name);
             let all = shared.iter().chain(&outputs).filter(|(name, _)| wanted.contains(name)).cloned().collect();
-            Ok((self.score(head, outputs)?, all))
+            Ok((self.score(&self.heads[index].1, outputs)?, all))
         })
     }
 
-    /// The points of all landmarks' score maps.
-    pub(crate) fn peaks(&self, scores: &[Array2<f32>]) -> Result<Vec<Peak>, RuntimeError> {
-        decode::peaks(scores, self.decoding, self.prior.as_ref()).map_err(|index| self.no_numbers(index))
+    /// The points of all landmarks' scores.
+    pub(crate) fn peaks<S: Scores>(&self, scores: &mut [S]) -> Result<Vec<Peak>, RuntimeError> {
+        decode::peaks(scores, self.decoding, self.prior.as_ref()).map_err(|error| self.decode_error(error))
     }
 
     pub(crate) fn threads(&self) -> usize {
         self.threads
     }
 
-    /// Runs the trunk, then the heads side by side, and keeps of each head what `keep` makes of (head, its outputs, the
-    /// trunk's outputs).
-    fn run<T: Send>(
-        &self,
-        film: &Film,
-        keep: impl Fn(&Graph, Outputs, &Outputs) -> Result<T, RuntimeError> + Sync,
-    ) -> Result<Vec<T>, RuntimeError> {
-        let cells = film.to_grid(self.grid)?.insert_axis(Axis(0)).insert_axis(Axis(0));
+    /// What the trunk makes of a film on the grid.
+    fn shared(&self, film: Array2<f32>) -> Result<Outputs, RuntimeError> {
+        let cells = film.insert_axis(Axis(0)).insert_axis(Axis(0));
         let name = self.trunk.entry.inputs.first().map_or("", |input| &input.name);
-        let shared = self.trunk.session.run(&[(name, cells.view())])?;
-        in_parallel(self.threads, &self.heads, |(_, head)| {
-            let wanted = |name: &str| head.entry.inputs.iter().any(|input| input.name == name);
-            let inputs = shared.iter().filter(|(name, _)| wanted(name));
-            let inputs: Vec<(&str, ArrayView4<'_, f32>)> =
-                inputs.map(|(name, array)| (name.as_str(), array.view())).collect();
-            keep(head, head.session.run(&inputs)?, &shared)
-        })
-        .into_iter()
-        .collect()
+        self.trunk.session(self.backend.as_ref())?.run(&[(name, cells.view())])
+    }
+
+    /// Does `work` for the index of every landmark, side by side.
+    fn each<T: Send>(&self, work: impl Fn(usize) -> Result<T, RuntimeError> + Sync) -> Result<Vec<T>, RuntimeError> {
+        let all: Vec<usize> = (0..self.heads.len()).collect();
+        in_parallel(self.threads, &all, |index| work(*index)).into_iter().collect()
+    }
+
+    /// What a whole head makes of what the trunk made.
+    fn head(&self, index: usize, shared: &Outputs) -> Result<Outputs, RuntimeError> {
+        let head = &self.heads[index].1;
+        let wanted = |name: &str| head.entry.inputs.iter().any(|input| input.name == name);
+        let inputs = shared.iter().filter(|(name, _)| wanted(name));
+        let inputs: Vec<(&str, ArrayView4<'_, f32>)> =
+            inputs.map(|(name, array)| (name.as_str(), array.view())).collect();
+        head.session(self.backend.as_ref())?.run(&inputs)
     }
 
     /// A landmark's score map, axes [row, column].
@@ -206,9 +273,11 @@ impl Detector {
         Ok(score.index_axis_move(Axis(0), 0).index_axis_move(Axis(0), 0))
     }
 
-    /// Landmark `index` (0-based) has scores that are no numbers.
-    pub(crate) fn no_numbers(&self, index: usize) -> RuntimeError {
-        self.unexpected(&self.heads[index].1, "scores that are no numbers".into())
+    pub(crate) fn decode_error(&self, error: DecodeError) -> RuntimeError {
+        match error {
+            DecodeError::NoNumbers(index) => self.unexpected(&self.heads[index].1, "scores that are no numbers".into()),
+            DecodeError::Scores(error) => error,
+        }
     }
 
     fn unexpected(&self, head: &Graph, found: String) -> RuntimeError {

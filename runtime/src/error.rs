@@ -53,6 +53,14 @@ pub enum RuntimeError {
         /// What the backend said.
         why: String,
     },
+    /// The bundle has no such landmark.
+    #[error("there is no landmark {landmark}: the bundle has 1 to {last}")]
+    NoLandmark {
+        /// The number asked for.
+        landmark: usize,
+        /// The last one.
+        last: usize,
+    },
     /// A graph's result is not what the bundle's format promises.
     #[error("graph {graph} gave {found} for {tensor}, expected {expected}")]
     Output {

@@ -20,6 +20,7 @@ mod decode;
 mod detections;
 mod detector;
 mod error;
+mod windows;
 
 pub use cycle::Cycle;
 pub use decode::Decoding;

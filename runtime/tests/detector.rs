@@ -49,7 +49,8 @@ fn film() -> Film {
 }
 
 fn detector(bundle: &Bundle, backend: &str, threads: usize, decoding: Decoding) -> Detector {
-    let options = Options { backend: backend.into(), threads: NonZeroUsize::new(threads), decoding };
+    let options =
+        Options { backend: backend.into(), threads: NonZeroUsize::new(threads), decoding, ..Options::default() };
     Detector::new(bundle, options).unwrap()
 }
 
@@ -147,6 +148,7 @@ fn bundle(weight: f32) -> Bundle {
         input: Input { size: SIZE, preprocessing: "resized".into() },
         trunk: graph("trunk.onnx", "film", "copy"),
         heads: (1..=2).map(|landmark| HeadEntry { landmark, graph: graph(&head(landmark), "copy", SCORE) }).collect(),
+        plan: None,
         template_vectors: vectors.map(|name| (name, Span { offset: 0, length: 4 })).collect(),
         decoding: Rule::Argmax,
         recipe: String::new(),

@@ -63,6 +63,7 @@ pub fn run(
                 let size = [size[2] * factor as i64, size[3] * factor as i64];
                 x.f_upsample_bilinear2d(size, corners == Corners::Aligned, None, None)?
             }
+            Op::Interpolate => x(1)?.f_matmul(&x(0)?)?.f_matmul(&x(2)?)?,
             Op::Concat => {
                 let all = (0..node.inputs.len()).flat_map(parts).map(Tensor::shallow_clone).collect();
                 values.insert(value, all);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use ndarray::{ArrayD, Axis};
 use onemark_models::checkpoint::Tensors;
-use onemark_models::graph::{BATCH_NORM_EPSILON, Graph, Node, Op, Value};
+use onemark_models::graph::{BATCH_NORM_EPSILON, Graph, Node, Op};
 
 use super::{Pass, PassError, Property};
 use crate::module::Module;
@@ -29,10 +29,7 @@ impl Pass for FoldBatchNorm {
 
     fn run(&self, mut module: Module) -> Result<Module, PassError> {
         let mut pairs = BTreeMap::new();
-        module.trunk = fold(&module.trunk, &mut pairs)?;
-        for head in &mut module.heads {
-            *head = fold(head, &mut pairs)?;
-        }
+        module.rewrite(|graph| fold(graph, &mut pairs))?;
         // Numbers are folded once, however many heads share them.
         for (name, pair) in &pairs {
             let (weight, bias) = pair.folded(&module.tensors)?;
@@ -84,11 +81,7 @@ fn fold(graph: &Graph, pairs: &mut BTreeMap<String, Pair>) -> Result<Graph, Pass
 
 /// The batch normalisation of each convolution whose result nothing else reads, by the convolution's name.
 fn norms_by_convolution(graph: &Graph) -> BTreeMap<String, &Node> {
-    let mut reads: BTreeMap<Value, usize> = BTreeMap::new();
-    let outputs = graph.outputs().iter().map(|(_, value)| value);
-    for value in graph.nodes().flat_map(|(_, node)| &node.inputs).chain(outputs) {
-        *reads.entry(*value).or_default() += 1;
-    }
+    let reads = graph.reads();
     let norms = graph.nodes().filter(|(_, node)| node.op == Op::BatchNorm);
     let pairs = norms.filter_map(|(_, norm)| norm.inputs.first().map(|input| (*input, norm)));
     let pairs = pairs.filter(|(input, _)| reads.get(input) == Some(&1));

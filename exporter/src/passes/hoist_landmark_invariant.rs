@@ -8,10 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use onemark_models::graph::{Graph, Node, Value};
 
 use super::{Pass, PassError, Property};
-use crate::module::Module;
-
-/// The prefixes of the parameters that a landmark owns.
-const OWN: [&str; 3] = ["adapter.", "own.", "template."];
+use crate::module::{Module, is_own};
 
 pub(super) struct HoistLandmarkInvariant;
 
@@ -33,7 +30,7 @@ impl Pass for HoistLandmarkInvariant {
         // Everything invariant first: heads must agree on it, so it goes in once.
         let mut hoisted = BTreeMap::new();
         let mut crossing = BTreeSet::new();
-        for head in &mut module.heads {
+        for head in module.heads.iter_mut().chain(module.plan.iter_mut().map(|plan| &mut plan.coarse)) {
             let split = Split::of(head);
             split.add_to(&mut trunk, &mut hoisted)?;
             let (rest, crossed) = split.rest()?;
@@ -59,7 +56,7 @@ impl<'a> Split<'a> {
     fn of(graph: &'a Graph) -> Self {
         let mut invariant = BTreeSet::new();
         for (value, node) in graph.nodes() {
-            let owns = node.params.iter().any(|param| OWN.iter().any(|prefix| param.starts_with(prefix)));
+            let owns = node.params.iter().any(|param| is_own(param));
             if !owns && node.inputs.iter().all(|input| invariant.contains(input)) {
                 invariant.insert(value);
             }

@@ -1,6 +1,8 @@
 //! `lower-onnx`: each graph becomes an ONNX file of standard operators (opset 18) that ONNX Runtime and tract both run.
 //! Numbers stay outside, in `weights.bin`; only what fixes a shape or a mode is inside.
 //!
+//! In the plan's graphs, which serve all landmarks, a landmark's own parameters are inputs.
+//!
 //! One op, one arm of [`Lowering::node`]. Every ONNX value has the name of the node that makes it, or of the output it is.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +13,7 @@ use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 
 use super::onnx::{external, floats, indices, integer, integers, model, node, string, value};
 use super::{Pass, PassError, Property};
-use crate::module::{Module, Weights};
+use crate::module::{Module, Weights, is_own, own_inputs, placeholder};
 
 pub(super) struct LowerOnnx;
 
@@ -30,14 +32,17 @@ impl Pass for LowerOnnx {
 
     fn run(&self, mut module: Module) -> Result<Module, PassError> {
         let weights = module.weights.take().unwrap_or_default();
-        let files = module.graphs().map(|graph| Ok(model(lower(graph, &weights)?).encode_to_vec()));
+        let ours = std::iter::once(&module.trunk).chain(&module.heads).map(|graph| (graph, false));
+        let for_all = module.plan.iter().flat_map(|plan| [(&plan.coarse, true), (&plan.window, true)]);
+        let files = ours.chain(for_all).map(|(graph, own)| Ok(model(lower(graph, &weights, own)?).encode_to_vec()));
         module.onnx = files.collect::<Result<_, PassError>>()?;
         module.weights = Some(weights);
         Ok(module)
     }
 }
 
-fn lower(graph: &Graph, weights: &Weights) -> Result<GraphProto, PassError> {
+/// `for_all`: a landmark's own parameters are inputs.
+fn lower(graph: &Graph, weights: &Weights, for_all: bool) -> Result<GraphProto, PassError> {
     let mut names: BTreeMap<Value, &str> = graph.nodes().map(|(value, node)| (value, node.name.as_str())).collect();
     // A value can have one name: the first output that it is. Further outputs, and inputs handed through, are copies.
     let mut named: BTreeSet<Value> = graph.inputs().map(|(value, _)| value).collect();
@@ -49,7 +54,9 @@ fn lower(graph: &Graph, weights: &Weights) -> Result<GraphProto, PassError> {
             copies.push((output, *made));
         }
     }
-    let mut lowering = Lowering { graph, weights, names, nodes: vec![], tensors: vec![], known: BTreeSet::new() };
+    let own = if for_all { own_inputs(graph) } else { vec![] };
+    let mut lowering =
+        Lowering { graph, weights, names, for_all, nodes: vec![], tensors: vec![], known: BTreeSet::new() };
     for (made, node) in graph.nodes() {
         lowering.node(lowering.names[&made].to_owned().as_str(), node)?;
     }
@@ -60,7 +67,9 @@ fn lower(graph: &Graph, weights: &Weights) -> Result<GraphProto, PassError> {
         name: graph.name().into(),
         node: lowering.nodes,
         initializer: lowering.tensors,
-        input: graph.inputs().map(|(_, node)| value(&node.name, &node.shape)).collect(),
+        input: (graph.inputs().map(|(_, node)| value(&node.name, &node.shape)))
+            .chain(own.iter().map(|(name, shape)| value(&placeholder(name, 1), shape)))
+            .collect(),
         output: graph.outputs().iter().map(|(name, made)| value(name, &graph.node(*made).shape)).collect(),
         ..GraphProto::default()
     })
@@ -70,6 +79,7 @@ struct Lowering<'a> {
     graph: &'a Graph,
     weights: &'a Weights,
     names: BTreeMap<Value, &'a str>,
+    for_all: bool,
     nodes: Vec<NodeProto>,
     tensors: Vec<TensorProto>,
     /// Names of `tensors`.
@@ -79,8 +89,9 @@ struct Lowering<'a> {
 impl Lowering<'_> {
     /// Adds what makes the value `name` as `source` does.
     fn node(&mut self, name: &str, source: &Node) -> Result<(), PassError> {
-        let params = source.params.iter().map(String::as_str);
-        let inputs: Vec<&str> = source.inputs.iter().map(|input| self.names[input]).chain(params).collect();
+        let params: Vec<String> = source.params.iter().map(|param| self.called(param)).collect();
+        let operands = source.inputs.iter().map(|input| self.names[input]);
+        let inputs: Vec<&str> = operands.chain(params.iter().map(String::as_str)).collect();
         let lowered = match source.op {
             Op::Input => return Ok(()),
             Op::Conv { dilation, .. } => {
@@ -91,7 +102,15 @@ impl Lowering<'_> {
                     integers("kernel_shape", kernel),
                     integers("pads", [rows, columns, rows, columns]),
                 ];
-                node("Conv", name, &inputs, attributes)
+                match inputs.as_slice() {
+                    // ONNX wants a vector as bias, and all inputs have four axes.
+                    [x, weight, bias] if self.is_given(&source.params[1]) => {
+                        let unbiased = format!("{}.unbiased", source.name);
+                        self.nodes.push(node("Conv", &unbiased, &[x, weight], attributes));
+                        node("Add", name, &[&unbiased, bias], vec![])
+                    }
+                    inputs => node("Conv", name, inputs, attributes),
+                }
             }
             Op::BatchNorm => {
                 let why = format!("graph {}: {} stands alone", self.graph.name(), source.name);
@@ -113,6 +132,14 @@ impl Lowering<'_> {
                 // The empty name leaves out the region of interest.
                 node("Resize", name, &[inputs[0], "", &scales], attributes)
             }
+            Op::Interpolate => {
+                let [x, rows, columns] = inputs.as_slice() else {
+                    return Err(PassError::NoTensor { name: source.name.clone() });
+                };
+                let half = format!("{}.rows", source.name);
+                self.nodes.push(node("MatMul", &half, &[rows, x], vec![]));
+                node("MatMul", name, &[&half, columns], vec![])
+            }
             Op::Concat => node("Concat", name, &inputs, vec![integer("axis", 1)]),
             Op::Add => node("Add", name, &inputs, vec![]),
             Op::Mul => node("Mul", name, &inputs, vec![]),
@@ -121,24 +148,36 @@ impl Lowering<'_> {
                 self.add(floats("one", &[], &[1.0]));
                 node("Clip", name, &[inputs[0], "zero", "one"], vec![])
             }
-            Op::Cosine => return self.cosine(name, source, &inputs),
+            Op::Cosine => self.cosine(name, source, &inputs)?,
         };
         for param in &source.params {
+            if self.is_given(param) {
+                continue;
+            }
             let dims = self.graph.params().get(param).cloned().unwrap_or_default();
+            // A product with one vector is a 1x1 convolution with one output channel.
+            let dims = if source.op == Op::Cosine { vec![1, dims.iter().product(), 1, 1] } else { dims };
             self.add_external(param, &dims)?;
         }
         self.nodes.push(lowered);
         Ok(())
     }
 
+    /// Whether a parameter is an input.
+    fn is_given(&self, param: &str) -> bool {
+        self.for_all && is_own(param)
+    }
+
+    /// What a parameter is called in the file.
+    fn called(&self, param: &str) -> String {
+        if self.for_all { placeholder(param, 1) } else { param.to_owned() }
+    }
+
     /// `<e, v> / (|e| |v| + epsilon)`. The vector's norm is taken in the graph, so that the vector alone can be replaced.
-    fn cosine(&mut self, name: &str, source: &Node, inputs: &[&str]) -> Result<(), PassError> {
+    fn cosine(&mut self, name: &str, source: &Node, inputs: &[&str]) -> Result<NodeProto, PassError> {
         let [embedding, vector] = inputs else {
             return Err(PassError::NoTensor { name: source.name.clone() });
         };
-        // A product with one vector is a 1x1 convolution with one output channel.
-        let channels = self.graph.params().get(*vector).map_or(0, |shape| shape.iter().product());
-        self.add_external(vector, &[1, channels, 1, 1])?;
         self.add(indices("channels", &[1]));
         self.add(floats("epsilon", &[], &[COSINE_EPSILON]));
         let part = |what: &str| format!("{}.{what}", source.name);
@@ -149,9 +188,8 @@ impl Lowering<'_> {
             node("ReduceL2", &vector_norm, &[vector, "channels"], vec![integer("keepdims", 1)]),
             node("Mul", &norms, &[&norm, &vector_norm], vec![]),
             node("Add", &sum, &[&norms, "epsilon"], vec![]),
-            node("Div", name, &[&dot, &sum], vec![]),
         ]);
-        Ok(())
+        Ok(node("Div", name, &[&dot, &sum], vec![]))
     }
 
     fn kernel(&self, source: &Node) -> Result<[usize; 2], PassError> {
@@ -215,7 +253,7 @@ mod tests {
         graph.output("a", a).unwrap();
         graph.output("tap again", tap).unwrap();
         let module = TieWeights.run(BakeTemplate.run(random_module(vec![graph])).unwrap()).unwrap();
-        let lowered = lower(&module.heads[0], &module.weights.unwrap()).unwrap();
+        let lowered = lower(&module.heads[0], &module.weights.unwrap(), false).unwrap();
         assert_eq!(
             text(&lowered),
             "\

@@ -11,6 +11,7 @@ use crate::graph::Shape;
 use crate::landmarks::LandmarkSet;
 use crate::network::{LEVELS, SCORE, template_vector_name};
 use crate::shape::ShapePrior;
+use crate::tiling::{Tiling, columns_name, inside_name, rows_name};
 use crate::yaml::{self, YamlError};
 
 /// The version of the format that this code reads and writes.
@@ -40,6 +41,9 @@ pub struct Manifest {
     pub trunk: GraphEntry,
     /// The graphs that run once per landmark, landmark 1 first.
     pub heads: Vec<HeadEntry>,
+    /// How a head can be run in part, with the same result, where it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
     /// Where the template's vectors stand in [`WEIGHTS`], by name (`template.07.level3`), so that they can be replaced.
     pub template_vectors: BTreeMap<String, Span>,
     /// How a score map becomes a point.
@@ -88,6 +92,21 @@ pub struct HeadEntry {
     pub graph: GraphEntry,
 }
 
+/// A head in two graphs that serve all landmarks: the coarse one runs on the whole field and bounds the score, the other makes the
+/// score of one tile. A landmark's own numbers are inputs of both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// From the trunk's outputs to the bound (the output of shape `[1, 1, size, size]`) and to what windows need.
+    pub coarse: GraphEntry,
+    /// From windows of what trunk and coarse graph made, and from the numbers of [`Tiling`], to the window's `score`.
+    pub window: GraphEntry,
+    /// Where windows lie.
+    pub tiling: Tiling,
+    /// Per landmark, landmark 1 first: where the numbers of the inputs that are its own stand in [`WEIGHTS`].
+    pub own: Vec<BTreeMap<String, Span>>,
+}
+
 /// A tensor that goes into a graph or comes out of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -106,6 +125,47 @@ pub struct Span {
     pub offset: usize,
     /// Number of bytes.
     pub length: usize,
+}
+
+impl Span {
+    /// Whether it holds whole numbers of a file of `end` bytes.
+    fn is_in(&self, end: u64) -> bool {
+        let inside = self.offset.checked_add(self.length).is_some_and(|last| last as u64 <= end);
+        self.length > 0 && self.length.is_multiple_of(4) && self.offset.is_multiple_of(4) && inside
+    }
+
+    fn rule(end: u64) -> String {
+        format!("must be whole f32 inside {WEIGHTS} ({end} bytes)")
+    }
+}
+
+impl Plan {
+    /// Whether an input of the window graph is a matrix or a mask that [`Tiling`] makes.
+    fn is_computed(&self, input: &TensorEntry) -> bool {
+        let cells = |level: usize| self.tiling.levels[level].cells;
+        let levels = self.tiling.levels.len();
+        let pairs = (0..levels).flat_map(|to| (to + 1..levels).map(move |from| (from, to)));
+        let matrices = pairs.flat_map(|(from, to)| {
+            [
+                (rows_name(from, to), [1, 1, cells(to), cells(from)]),
+                (columns_name(from, to), [1, 1, cells(from), cells(to)]),
+            ]
+        });
+        let masks = (0..levels).map(|level| (inside_name(level), [1, 1, cells(level), cells(level)]));
+        matrices.chain(masks).any(|(name, shape)| input.name == name && input.shape == shape)
+    }
+
+    /// Whether an input is a tensor, or its window.
+    fn feeds(&self, output: &TensorEntry, input: &TensorEntry, window: bool) -> bool {
+        let cut = |mut shape: Shape| {
+            let side = shape[2].max(1);
+            let level = (self.tiling.size / side).checked_ilog2().unwrap_or(0) as usize;
+            let cells = self.tiling.levels.get(level).map_or(0, |windows| windows.cells);
+            (shape[2], shape[3]) = (cells, cells);
+            shape
+        };
+        input.name == output.name && input.shape == if window { cut(output.shape) } else { output.shape }
+    }
 }
 
 /// How score maps become points.
@@ -172,8 +232,7 @@ impl Manifest {
         if count == 0 || !self.heads.iter().map(|head| head.landmark).eq(1..=count) {
             return Some(("heads".to_owned(), format!("there must be one for each landmark, 1 to {count}, in order")));
         }
-        let graphs = std::iter::once(&self.trunk).chain(self.heads.iter().map(|head| &head.graph));
-        for file in graphs.map(|graph| graph.file.as_str()).chain([WEIGHTS]) {
+        for file in self.graphs().map(|graph| graph.file.as_str()).chain([WEIGHTS]) {
             if !self.files.contains_key(file) {
                 return Some(("files".to_owned(), format!("`{file}` must be listed")));
             }
@@ -183,6 +242,7 @@ impl Manifest {
         rule(!film, "trunk.inputs".into(), "must be one film, [1, 1, size, size] of `input.size`")
             .or_else(|| self.heads.iter().find_map(|head| self.broken_head(head, grid)))
             .or_else(|| self.broken_vector())
+            .or_else(|| self.plan.as_ref().and_then(|plan| self.broken_plan(plan)))
             .or_else(|| match &self.decoding {
                 Decoding::Argmax => None,
                 Decoding::ShapePrior(prior) => {
@@ -200,18 +260,64 @@ impl Manifest {
         Some((key, format!("its input `{}` must be an output of the trunk, of the same shape", stray.name)))
     }
 
+    /// All graphs: the trunk, the heads, and the plan's coarse and window graph.
+    pub fn graphs(&self) -> impl Iterator<Item = &GraphEntry> {
+        let plan = self.plan.iter().flat_map(|plan| [&plan.coarse, &plan.window]);
+        std::iter::once(&self.trunk).chain(self.heads.iter().map(|head| &head.graph)).chain(plan)
+    }
+
+    fn broken_plan(&self, plan: &Plan) -> Option<(String, String)> {
+        let broken = |key: &str, why: String| Some((format!("plan.{key}"), why));
+        let Tiling { size, levels, .. } = &plan.tiling;
+        if *size != self.input.size || !plan.tiling.is_whole() {
+            return broken("tiling", "must have a window of each level for each tile of `input.size`".into());
+        }
+        let grid = [1, 1, *size, *size];
+        if plan.coarse.outputs.iter().filter(|output| output.shape == grid).count() != 1 {
+            return broken("coarse", "must have one output [1, 1, size, size] of `input.size`, the bound".into());
+        }
+        let side = levels[0].cells;
+        if !matches!(plan.window.outputs.as_slice(), [only] if only.name == SCORE && only.shape == [1, 1, side, side]) {
+            return broken("window", format!("must make `{SCORE}`, [1, 1, {side}, {side}] as the tiling says"));
+        }
+        if plan.own.len() != self.heads.len() {
+            return broken("own", "must have an entry for each landmark".into());
+        }
+        let end = self.files.get(WEIGHTS).map_or(0, |file| file.bytes);
+        for (landmark, own) in plan.own.iter().enumerate() {
+            if let Some((name, _)) = own.iter().find(|(_, span)| !span.is_in(end)) {
+                return broken(&format!("own: landmark {}: `{name}`", landmark + 1), Span::rule(end));
+            }
+            let is_own = |input: &TensorEntry| {
+                own.get(&input.name).is_some_and(|span| span.length == 4 * input.shape.iter().product::<usize>())
+            };
+            for (graph, from_coarse) in [(&plan.coarse, false), (&plan.window, true)] {
+                let stray = graph.inputs.iter().find(|input| {
+                    let source = self.trunk.outputs.iter().chain(plan.coarse.outputs.iter().filter(|_| from_coarse));
+                    !is_own(input)
+                        && !plan.is_computed(input)
+                        && !source.clone().any(|output| plan.feeds(output, input, from_coarse))
+                });
+                if let Some(stray) = stray {
+                    let why = format!("its input `{}` is made by nothing for landmark {}", stray.name, landmark + 1);
+                    return Some((format!("plan: `{}`", graph.file), why));
+                }
+            }
+        }
+        None
+    }
+
     fn broken_vector(&self) -> Option<(String, String)> {
         let end = self.files.get(WEIGHTS).map_or(0, |file| file.bytes);
         let expected =
             self.heads.iter().flat_map(|head| LEVELS.map(|level| template_vector_name(head.landmark, level)));
         for name in expected {
             let key = format!("template_vectors: `{name}`");
-            let Some(Span { offset, length }) = self.template_vectors.get(&name) else {
+            let Some(span) = self.template_vectors.get(&name) else {
                 return Some((key, "is missing".to_owned()));
             };
-            let inside = offset.checked_add(*length).is_some_and(|last| last as u64 <= end);
-            if *length == 0 || length % 4 != 0 || offset % 4 != 0 || !inside {
-                return Some((key, format!("must be whole f32 inside {WEIGHTS} ({end} bytes)")));
+            if !span.is_in(end) {
+                return Some((key, Span::rule(end)));
             }
         }
         None

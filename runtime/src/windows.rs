@@ -1,0 +1,255 @@
+//! Heads run in part: the coarse graph on the whole field, whose bound says where the score can be high, then the window graph
+//! tile by tile, only there. What comes of it is the same as of the whole head, but for rounding.
+//!
+//! One graph serves all landmarks and takes a landmark's own numbers as inputs, so its weights are in memory once per thread, not
+//! once per landmark. Where windows lie is `onemark_models::tiling`'s matter, which cells are looked at `decode.rs`'s.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use ndarray::{Array2, Array4, ArrayView4, Axis, s};
+use onemark_models::bundle::{Bundle, GraphEntry, Plan, WEIGHTS};
+use onemark_models::tiling::{Tiling, columns_name, inside_name, rows_name};
+
+use crate::RuntimeError;
+use crate::backend::{Backend, GraphBytes, Outputs, Session};
+use crate::decode::Scores;
+
+/// What rounding may do to the bound and to the score that it bounds, each a product of a few numbers in [0, 1].
+const SLACK: f32 = 1e-5;
+
+/// A bundle's plan, opened.
+pub(crate) struct Windows {
+    plan: Plan,
+    coarse: Pool,
+    window: Pool,
+    /// Per landmark, the inputs that are its own.
+    own: Vec<Vec<(String, Array4<f32>)>>,
+    /// By name, per tile along an axis: the window graph's matrices, and the sides of its masks.
+    matrices: BTreeMap<String, Vec<Array4<f32>>>,
+    inside: BTreeMap<String, Vec<Vec<f32>>>,
+}
+
+impl Windows {
+    /// Opens the plan's graphs once per thread.
+    pub(crate) fn open(
+        bundle: &Bundle,
+        plan: &Plan,
+        backend: &dyn Backend,
+        threads: usize,
+    ) -> Result<Self, RuntimeError> {
+        let weights = bundle.bytes(WEIGHTS)?;
+        let pool = |entry: &GraphEntry| {
+            let graph = GraphBytes { file: &entry.file, onnx: bundle.bytes(&entry.file)?, weights };
+            let sessions = (0..threads).map(|_| backend.open(graph, 1));
+            Ok::<Pool, RuntimeError>(Pool::new(sessions.collect::<Result<_, _>>()?))
+        };
+        let shapes: BTreeMap<&str, [usize; 4]> = [&plan.coarse, &plan.window]
+            .iter()
+            .flat_map(|graph| &graph.inputs)
+            .map(|input| (input.name.as_str(), input.shape))
+            .collect();
+        let own = plan.own.iter().map(|own| {
+            let tensor = |(name, span): (&String, &onemark_models::bundle::Span)| {
+                let bytes = weights.get(span.offset..span.offset + span.length)?;
+                let numbers =
+                    bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
+                let shape = *shapes.get(name.as_str())?;
+                Some((name.clone(), Array4::from_shape_vec(shape, numbers.collect()).ok()?))
+            };
+            // The manifest's check has seen that each fits.
+            own.iter().filter_map(tensor).collect()
+        });
+        let Tiling { levels, .. } = &plan.tiling;
+        let tiles = 0..plan.tiling.count();
+        let (mut matrices, mut inside) = (BTreeMap::new(), BTreeMap::new());
+        let asked = |name: &str| plan.window.inputs.iter().any(|input| input.name == name);
+        for to in 0..levels.len() {
+            for from in to + 1..levels.len() {
+                let rows = tiles.clone().map(|tile| plan.tiling.matrix(from, to, tile));
+                let four = |matrix: Array2<f32>| matrix.insert_axis(Axis(0)).insert_axis(Axis(0));
+                if asked(&rows_name(from, to)) {
+                    matrices.insert(rows_name(from, to), rows.clone().map(four).collect());
+                    let columns = rows.map(|matrix| four(matrix.t().as_standard_layout().to_owned()));
+                    matrices.insert(columns_name(from, to), columns.collect());
+                }
+            }
+            inside.insert(inside_name(to), tiles.clone().map(|tile| plan.tiling.inside(to, tile)).collect());
+        }
+        Ok(Self {
+            coarse: pool(&plan.coarse)?,
+            window: pool(&plan.window)?,
+            own: own.collect(),
+            matrices,
+            inside,
+            plan: plan.clone(),
+        })
+    }
+
+    /// Runs the coarse part for the landmark at `index` on what the trunk made. `whole` runs the whole head, should too many
+    /// windows be needed.
+    pub(crate) fn field<'a>(
+        &'a self,
+        index: usize,
+        shared: &'a Outputs,
+        whole: Box<dyn Fn() -> Result<Array2<f32>, RuntimeError> + Send + 'a>,
+    ) -> Result<Field<'a>, RuntimeError> {
+        let made = self.coarse.run(&self.inputs(&self.plan.coarse, index, shared))?;
+        let size = self.plan.tiling.size;
+        let bound = made.iter().find(|(_, tensor)| tensor.shape() == [1, 1, size, size]);
+        let bound = bound.ok_or_else(|| unexpected(&self.plan.coarse, size))?.1.slice(s![0, 0, .., ..]).to_owned();
+        let upper = bound.mapv(|bound| bound * (1.0 + SLACK));
+        let known = Array2::from_elem(upper.dim(), false);
+        Ok(Field { windows: self, index, shared, made, whole, upper, known, opened: 0 })
+    }
+
+    /// Of a landmark's own numbers and of `tensors`, what a graph asks for.
+    fn inputs<'a>(
+        &'a self,
+        graph: &GraphEntry,
+        index: usize,
+        tensors: &'a Outputs,
+    ) -> Vec<(&'a str, ArrayView4<'a, f32>)> {
+        let own = self.own.get(index).into_iter().flatten();
+        let wanted = own.chain(tensors).filter(|(name, _)| graph.inputs.iter().any(|input| input.name == *name));
+        wanted.map(|(name, tensor)| (name.as_str(), tensor.view())).collect()
+    }
+
+    /// Windows that have as many cells as the whole field.
+    fn enough(&self) -> usize {
+        let levels = self.plan.tiling.levels.iter().enumerate().skip(1);
+        let (field, window) = levels.fold((0, 0), |(field, window), (level, windows)| {
+            let side = self.plan.tiling.size >> level;
+            (field + side * side, window + windows.cells * windows.cells)
+        });
+        field / window.max(1)
+    }
+}
+
+/// A landmark's scores on one film, as far as they were looked at.
+pub(crate) struct Field<'a> {
+    windows: &'a Windows,
+    index: usize,
+    shared: &'a Outputs,
+    /// By the coarse graph.
+    made: Outputs,
+    whole: Box<dyn Fn() -> Result<Array2<f32>, RuntimeError> + Send + 'a>,
+    upper: Array2<f32>,
+    known: Array2<bool>,
+    /// Windows that were run.
+    pub(crate) opened: usize,
+}
+
+impl Scores for Field<'_> {
+    fn upper(&self) -> &Array2<f32> {
+        &self.upper
+    }
+
+    fn is_known(&self, cell: (usize, usize)) -> bool {
+        self.known[cell]
+    }
+
+    fn look(&mut self, (row, column): (usize, usize)) -> Result<(), RuntimeError> {
+        if self.opened >= self.windows.enough() {
+            self.upper = (self.whole)()?;
+            self.known.fill(true);
+            return Ok(());
+        }
+        let tile = self.windows.plan.tiling.tile;
+        self.open((row / tile, column / tile))
+    }
+}
+
+impl Field<'_> {
+    /// The scores of all cells, by their windows.
+    pub(crate) fn everywhere(mut self) -> Result<Array2<f32>, RuntimeError> {
+        let tiles = self.windows.plan.tiling.count();
+        for tile in (0..tiles).flat_map(|row| (0..tiles).map(move |column| (row, column))) {
+            self.open(tile)?;
+        }
+        Ok(self.upper)
+    }
+
+    /// Runs the window of a tile.
+    fn open(&mut self, tile: (usize, usize)) -> Result<(), RuntimeError> {
+        let tiling = &self.windows.plan.tiling;
+        let window = self.window(tile)?;
+        self.opened += 1;
+        let start = |tile: usize| tiling.levels[0].starts[tile];
+        for ((i, j), &score) in window.indexed_iter() {
+            let place = |start: i64, cell: usize| usize::try_from(start + cell as i64).ok();
+            let Some(cell) = place(start(tile.0), i).zip(place(start(tile.1), j)) else { continue };
+            // A tile's own window has the last word on its cells.
+            let is_in = tiling.covers(tile.0).contains(&cell.0) && tiling.covers(tile.1).contains(&cell.1);
+            if let Some(known) = self.known.get_mut(cell).filter(|known| is_in || !**known) {
+                *known = true;
+                self.upper[cell] = score;
+            }
+        }
+        Ok(())
+    }
+
+    /// The scores of one tile and around it.
+    fn window(&self, tile: (usize, usize)) -> Result<Array2<f32>, RuntimeError> {
+        let Windows { plan, matrices, inside, window, .. } = self.windows;
+        let mut cut = Vec::new();
+        for (name, tensor) in self.shared.iter().chain(&self.made) {
+            if plan.window.inputs.iter().any(|input| input.name == *name) {
+                let level = (plan.tiling.size / tensor.shape()[2].max(1)).max(1).ilog2() as usize;
+                cut.push((name.clone(), plan.tiling.cut(level, tile, &tensor.view())));
+            }
+        }
+        for (name, sides) in inside {
+            let (rows, columns) = (&sides[tile.0], &sides[tile.1]);
+            let mask = Array4::from_shape_fn((1, 1, rows.len(), columns.len()), |(_, _, i, j)| rows[i] * columns[j]);
+            cut.push((name.clone(), mask));
+        }
+        let mut inputs = self.windows.inputs(&plan.window, self.index, &cut);
+        for (name, per_tile) in matrices {
+            let tile = if name.starts_with("rows") { tile.0 } else { tile.1 };
+            inputs.push((name, per_tile[tile].view()));
+        }
+        let mut made = window.run(&inputs)?;
+        let side = plan.tiling.levels[0].cells;
+        match made.pop() {
+            Some((_, score)) if score.shape() == [1, 1, side, side] => Ok(score.slice_move(s![0, 0, .., ..])),
+            _ => Err(unexpected(&plan.window, side)),
+        }
+    }
+}
+
+fn unexpected(graph: &GraphEntry, side: usize) -> RuntimeError {
+    RuntimeError::Output {
+        graph: graph.file.clone(),
+        tensor: "score".into(),
+        expected: format!("[1, 1, {side}, {side}]"),
+        found: "another shape, or nothing".into(),
+    }
+}
+
+/// Sessions of one graph, for as many threads: whoever finds none free waits.
+struct Pool {
+    free: Mutex<Vec<Box<dyn Session>>>,
+    returned: Condvar,
+}
+
+impl Pool {
+    fn new(sessions: Vec<Box<dyn Session>>) -> Self {
+        Self { free: Mutex::new(sessions), returned: Condvar::new() }
+    }
+
+    fn run(&self, inputs: &[(&str, ArrayView4<'_, f32>)]) -> Result<Outputs, RuntimeError> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = loop {
+            match free.pop() {
+                Some(session) => break session,
+                None => free = self.returned.wait(free).unwrap_or_else(PoisonError::into_inner),
+            }
+        };
+        drop(free);
+        let result = session.run(inputs);
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(session);
+        self.returned.notify_one();
+        result
+    }
+}
