@@ -113,14 +113,16 @@ fn all_ways_agree(case: &str, recipe: Recipe, landmarks: &[usize]) {
         let expected: BTreeMap<usize, Maps> = landmarks.iter().map(judge).collect();
         let case = format!("{case}, {name}");
         let bundle = ways(&case, &checkpoint, &expected, &film_maps);
-        for backend in backends() {
-            let options = Options { backend: backend.into(), decoding: Decoding::Argmax, ..Options::default() };
+        for (backend, pruning) in backends().into_iter().flat_map(|backend| [(backend, true), (backend, false)]) {
+            let options =
+                Options { backend: backend.into(), decoding: Decoding::Argmax, pruning, ..Options::default() };
             let found = Detector::new(&bundle, options).unwrap().detect(&film).unwrap();
             for (landmark, expected) in &expected {
                 let (cell, score) = peak(&expected[SCORE]);
-                assert_eq!(found.landmarks[landmark - 1].cell, cell, "{case}, {backend}, landmark {landmark}");
+                let case = format!("{case}, {backend}, {pruning}, landmark {landmark}");
+                assert_eq!(found.landmarks[landmark - 1].cell, cell, "{case}");
                 // A template finds its own landmarks, or there was nothing to agree about.
-                assert!(name != "template" || score > FOUND, "{case}, landmark {landmark}: {score}");
+                assert!(name != "template" || score > FOUND, "{case}: {score}");
             }
         }
     }
@@ -162,8 +164,7 @@ fn compare(case: &str, expected: &BTreeMap<usize, Maps>, film: &Maps, run: impl 
 
 fn run_graph(bundle: &Bundle, backend: &dyn Backend, number: usize, inputs: &Maps) -> Maps {
     let manifest = bundle.manifest();
-    let entry =
-        std::iter::once(&manifest.trunk).chain(manifest.heads.iter().map(|head| &head.graph)).nth(number).unwrap();
+    let entry = manifest.graphs().nth(number).unwrap();
     let onnx = bundle.bytes(&entry.file).unwrap();
     let graph = GraphBytes { file: &entry.file, onnx, weights: bundle.bytes(WEIGHTS).unwrap() };
     let session = backend.open(graph, THREADS).unwrap();
