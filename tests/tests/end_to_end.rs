@@ -97,11 +97,12 @@ fn a_stopped_run_goes_on_as_if_it_had_not_been() {
     fs::create_dir(here.join("whole")).unwrap();
     fs::write(here.join("whole/log.jsonl"), "{\"wall_time\":1.0,\"event\":\"started\"}\n{\"wall_ti").unwrap();
     let fixed = "--data films --device cpu --threads 1";
-    Program::Train.succeed(here, &format!("run --recipe recipe.yaml --out whole {fixed}"));
+    let start = "run --recipe recipe.yaml --precision bf16";
+    Program::Train.succeed(here, &format!("{start} --out whole {fixed}"));
 
     // Features mapped from files are the same as those in memory.
     let fixed = format!("{fixed} --features features --checkpoint-every 0s");
-    let outcome = stopped_at(here, FIRST_STOP, "-INT", &format!("run --recipe recipe.yaml --out parts {fixed}"));
+    let outcome = stopped_at(here, FIRST_STOP, "-INT", &format!("{start} --out parts {fixed}"));
     assert!(outcome.success && outcome.stdout.contains("go on: onemark-train run --resume"), "{outcome:?}");
     let outcome = stopped_at(here, SECOND_STOP, "-KILL", &format!("run --resume --out parts {fixed}"));
     assert!(!outcome.success, "{outcome:?}");
@@ -118,6 +119,8 @@ fn a_stopped_run_goes_on_as_if_it_had_not_been() {
     assert!(!here.join("parts/epoch-1-2.safetensors").exists(), "only the last two epochs are kept");
     let environment: Value = serde_json::from_slice(&fs::read(here.join("parts/environment.json")).unwrap()).unwrap();
     assert_eq!((&environment["device"], &environment["threads"]), (&"Cpu".into(), &1.into()));
+    // Resumed without being told, also where the processor suits f32.
+    assert_eq!(environment["precision"], "bf16");
     // What is finished stays finished.
     let again = Program::Train.command(here, &format!("run --resume --out parts {fixed}")).output().unwrap();
     let again = Outcome::from(again);

@@ -1,6 +1,6 @@
 //! Films per second of training steps, one line each, for `cargo xtask bench train`:
 //!
-//!     throughput RECIPE PHASE STEPS FILE
+//!     throughput RECIPE PHASE STEPS PRECISION FILE
 //!
 //! Steps are drawn and taken as `onemark-train run` does, on phantom films and an untrained network. What each of them saw goes
 //! to FILE, in the form that tests/peers/training.py describes, so that the peer takes the same steps on the same films.
@@ -24,7 +24,7 @@ use onemark_trainer::films::Films;
 use onemark_trainer::interpreter::Mode;
 use onemark_trainer::labels::Heads;
 use onemark_trainer::params::Params;
-use onemark_trainer::phantom;
+use onemark_trainer::{phantom, precision};
 use onemark_trainer::profile::Profile;
 use onemark_trainer::steps::{Place, Sampler, Step};
 use onemark_trainer::update::{Batch, Settings, update};
@@ -37,7 +37,10 @@ const SEED: u64 = 1;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [recipe, phase, steps, file] = arguments.as_slice() else { bail!("usage: throughput RECIPE PHASE STEPS FILE") };
+    let [recipe, phase, steps, precision, file] = arguments.as_slice() else {
+        bail!("usage: throughput RECIPE PHASE STEPS PRECISION FILE")
+    };
+    let kind = precision::named(precision).context("the precision is f32 or bf16")?;
     let (recipe, steps) = (small(Recipe::load(recipe)?), steps.parse()?);
     let index = recipe.phases.iter().position(|each| each.name == *phase).context("the recipe has no such phase")?;
     let phase = &recipe.phases[index];
@@ -71,12 +74,7 @@ fn main() -> Result<()> {
     for (step, plan) in sampler.epoch(start).iter().enumerate().take(steps) {
         let started = Instant::now();
         let step = sampler.draw(Place { step, ..start }, plan, Some(&labels))?;
-        let target = films.taps(&step.samples, params.device())?;
-        let source = match step.patches.is_empty() {
-            true => None,
-            false => Some(trunk.taps(&params, &step.patches)?),
-        };
-        let batch = Batch { target: &target, source: source.as_ref(), matches: &step.matches };
+        let batch = Batch::of(&step, &films, &trunk, &params, kind, &mut Profile::off())?;
         let mode = Mode::Train { freeze_shared: phase.freeze_statistics };
         let settings = Settings { loss: &recipe.loss, mode, learning_rate: phase.learning_rate };
         update(heads.graph(plan.landmark), &params, &mut adam, &batch, &settings, &mut Profile::off())?;

@@ -49,14 +49,15 @@ impl Adam {
             }
             let Some(memory) = self.memory.get_mut(*name) else { continue };
             memory.steps += 1;
-            memory.first = memory.first.f_mul_scalar(beta1)?.f_add(&gradient.f_mul_scalar(1.0 - beta1)?)?;
-            memory.second =
-                memory.second.f_mul_scalar(beta2)?.f_add(&gradient.f_square()?.f_mul_scalar(1.0 - beta2)?)?;
+            let _ = memory.first.f_lerp_(&gradient, 1.0 - beta1)?;
+            let _ = memory.second.f_lerp_(&gradient.f_square()?, 1.0 - beta2)?;
             let first_correction = 1.0 - beta1.powi(memory.steps);
             let second_correction = 1.0 - beta2.powi(memory.steps);
-            let spread = memory.second.f_sqrt()?.f_div_scalar(second_correction.sqrt())?.f_add_scalar(epsilon)?;
-            let change = memory.first.f_div(&spread)?.f_mul_scalar(-learning_rate / first_correction)?;
-            let _ = param.shallow_clone().f_add_(&change)?;
+            // Both corrections in one factor, so that fewer passes go over large tensors.
+            let correction = second_correction.sqrt();
+            let spread = memory.second.f_sqrt()?.f_add_scalar_(epsilon * correction)?;
+            let change = memory.first.f_mul_scalar(-learning_rate * correction / first_correction)?;
+            let _ = param.shallow_clone().f_addcdiv_(&change, &spread)?;
         }
         Ok(())
     }

@@ -5,10 +5,11 @@ use std::time::SystemTime;
 
 use onemark_models::checkpoint::write_whole;
 use serde_json::{Value, json};
-use tch::{Cuda, Device};
+use tch::{Cuda, Device, Kind};
 
 use crate::TrainError;
 use crate::log::RunLog;
+use crate::precision;
 
 /// The file's name in a run's folder.
 const FILE: &str = "environment.json";
@@ -18,15 +19,15 @@ const FILE: &str = "environment.json";
 ///
 /// # Errors
 /// The folder can't be written to.
-pub fn record(folder: &Path, device: Device, log: &mut RunLog) -> Result<(), TrainError> {
-    let environment = describe(device);
+pub fn record(folder: &Path, device: Device, kind: Kind, log: &mut RunLog) -> Result<(), TrainError> {
+    let environment = describe(device, kind);
     let path = folder.join(FILE);
     let text = format!("{environment:#}\n");
     write_whole(&path, text.as_bytes()).map_err(|source| TrainError::Write { path, source })?;
     Ok(log.event(&json!({"event": "environment", "environment": environment}))?)
 }
 
-fn describe(device: Device) -> Value {
+fn describe(device: Device, kind: Kind) -> Value {
     let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     json!({
         "program": concat!("onemark-train ", env!("CARGO_PKG_VERSION")),
@@ -38,6 +39,7 @@ fn describe(device: Device) -> Value {
         "cores": std::thread::available_parallelism().map_or(1, usize::from),
         "threads": tch::get_num_threads(),
         "device": format!("{device:?}"),
+        "precision": precision::name(kind),
         "cuda_devices": Cuda::device_count(),
         "cudnn": Cuda::cudnn_is_available(),
     })

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use tch::{Device, Kind, Tensor};
 
 use crate::TrainError;
-use crate::interpreter::{self, Mode};
+use crate::interpreter::{self, Mode, channels_last};
 use crate::params::{Params, to_torch};
 
 /// The frozen part of the network.
@@ -31,15 +31,20 @@ impl Trunk {
         Ok(Self { graph: Architecture::from(recipe).trunk_graph()?, widths: recipe.trunk.widths })
     }
 
-    /// The taps of films of one size as one batch, by name. Needs no gradient.
+    /// The taps of films of one size as one batch, by name, computed in `kind`. Needs no gradient.
     ///
     /// # Errors
     /// Torch fails.
-    pub fn taps(&self, params: &Params, films: &[Array2<f32>]) -> Result<BTreeMap<String, Tensor>, TrainError> {
+    pub fn taps(
+        &self,
+        params: &Params,
+        films: &[Array2<f32>],
+        kind: Kind,
+    ) -> Result<BTreeMap<String, Tensor>, TrainError> {
         let _guard = tch::no_grad_guard();
         let films: Result<Vec<Tensor>, TrainError> =
             films.iter().map(|film| to_torch(&film.clone().into_dyn())).collect();
-        let batch = Tensor::f_stack(&films?, 0)?.f_unsqueeze(1)?.f_to_device(params.device())?;
+        let batch = Tensor::f_stack(&films?, 0)?.f_unsqueeze(1)?.f_to_device(params.device())?.f_to_kind(kind)?;
         let taps = interpreter::run(&self.graph, params, &BTreeMap::from([(FILM.to_owned(), batch)]), Mode::Evaluate)?;
         Ok(self.graph.outputs().iter().map(|(name, _)| name.clone()).zip(taps).collect())
     }
@@ -77,7 +82,7 @@ impl<'a> Features<'a> {
         Ok(Self { trunk, params, folder: folder.transpose()? })
     }
 
-    /// The f16 taps of a film, tap 1 first, each `[1, channels, rows, columns]`.
+    /// The f16 taps of a film, tap 1 first, each `[1, channels, rows, columns]`, channels last in memory.
     ///
     /// # Errors
     /// Torch fails, the folder can't be written to.
@@ -88,22 +93,26 @@ impl<'a> Features<'a> {
         let total: i64 = shapes.iter().map(|shape| shape.iter().product::<i64>()).sum();
         let written = std::fs::metadata(&path).map_or(0, |file| file.len());
         if written != total as u64 * Kind::Half.elt_size_in_bytes() as u64 {
-            let taps: Result<Vec<Vec<u8>>, TrainError> = self.compute(film)?.iter().map(bytes).collect();
+            let taps = self.compute(film)?;
+            let taps: Result<Vec<Vec<u8>>, TrainError> =
+                taps.iter().map(|tap| bytes(&tap.f_permute([0, 2, 3, 1])?)).collect();
             write_whole(&path, &taps?.concat()).map_err(|source| TrainError::Write { path: path.clone(), source })?;
         }
         let mapped = Tensor::f_from_file(&path.to_string_lossy(), false, total, (Kind::Half, Device::Cpu))?;
         let mut first = 0;
-        let tap = |shape: &[i64; 4]| {
-            let count = shape.iter().product();
+        let tap = |[films, channels, rows, columns]: &[i64; 4]| {
+            let count = films * channels * rows * columns;
             first += count;
-            Ok(mapped.f_narrow(0, first - count, count)?.f_view(shape.as_slice())?)
+            let tap = mapped.f_narrow(0, first - count, count)?.f_view([*films, *rows, *columns, *channels])?;
+            Ok(tap.f_permute([0, 3, 1, 2])?)
         };
         shapes.iter().map(tap).collect()
     }
 
     fn compute(&self, film: &Array2<f32>) -> Result<Vec<Tensor>, TrainError> {
-        let taps = self.trunk.taps(self.params, std::slice::from_ref(film))?;
-        taps.into_values().map(|tap| Ok(tap.f_to_kind(Kind::Half)?)).collect()
+        // In f32 whatever steps compute in: once per film, and runs of any kind can share them.
+        let taps = self.trunk.taps(self.params, std::slice::from_ref(film), Kind::Float)?;
+        taps.into_values().map(|tap| channels_last(&tap.f_to_kind(Kind::Half)?)).collect()
     }
 
     fn shapes(&self, (rows, columns): (usize, usize)) -> [[i64; 4]; 5] {
@@ -113,11 +122,11 @@ impl<'a> Features<'a> {
 }
 
 impl Folder<'_> {
-    /// Named after all that its contents follow from.
+    /// Named after all that its contents follow from, and the order of its numbers.
     fn file(&self, film: &Array2<f32>) -> PathBuf {
         let mut digest = self.weights.clone();
         film.iter().for_each(|grey| digest.update(grey.to_le_bytes()));
-        self.path.join(format!("{:x}.f16", digest.finalize()))
+        self.path.join(format!("{:x}.nhwc.f16", digest.finalize()))
     }
 }
 

@@ -184,15 +184,15 @@ impl Films {
         self.samples[sample].shows(point)
     }
 
-    /// The taps of some samples as one batch of f32 on `device`, ready for an embedding graph.
+    /// The taps of some samples as one batch of `kind` on `device`, ready for an embedding graph.
     ///
     /// # Errors
     /// Torch has no memory left.
-    pub fn taps(&self, samples: &[usize], device: Device) -> Result<BTreeMap<String, Tensor>, TrainError> {
+    pub fn taps(&self, samples: &[usize], device: Device, kind: Kind) -> Result<BTreeMap<String, Tensor>, TrainError> {
         (0..5)
             .map(|index| {
                 let parts: Vec<&Tensor> = samples.iter().map(|sample| &self.samples[*sample].taps[index]).collect();
-                Ok((tap_name(index + 1), Tensor::f_cat(&parts, 0)?.f_to_device(device)?.f_to_kind(Kind::Float)?))
+                Ok((tap_name(index + 1), Tensor::f_cat(&parts, 0)?.f_to_device(device)?.f_to_kind(kind)?))
             })
             .collect()
     }

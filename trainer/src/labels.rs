@@ -171,7 +171,7 @@ impl Heads {
         let mut found = vec![vec![(0.0, 0.0); self.landmarks]; samples.len()];
         let (mut done, total) = (0, samples.len() * self.graphs.len());
         for (first_row, batch) in samples.chunks(BATCH).enumerate().map(|(index, batch)| (index * BATCH, batch)) {
-            let taps = films.taps(batch, params.device())?;
+            let taps = films.taps(batch, params.device(), Kind::Float)?;
             for (graph, landmarks) in self.served() {
                 let embeddings = interpreter::run(graph, params, &taps, Mode::Evaluate)?;
                 let (first, count) = (landmarks[0], landmarks.len());
@@ -210,7 +210,7 @@ fn read_vectors(
 ) -> Result<Vec<Tensor>, TrainError> {
     let patch = recipe.pairs.patch.as_ref().filter(|_| recipe.template_vectors.source == TemplateSource::Patch);
     let Some(patch) = patch else {
-        let embeddings = interpreter::run(graph, params, &films.taps(&[sample], params.device())?, Mode::Evaluate)?;
+        let embeddings = interpreter::run(graph, params, &films.taps(&[sample], params.device(), Kind::Float)?, Mode::Evaluate)?;
         let at: Vec<(i64, Cell)> = points.iter().map(|point| (0, cell(*point))).collect();
         return at_cells(&embeddings, &at);
     };
@@ -224,7 +224,7 @@ fn read_vectors(
         patches.push(crop(films.grey(sample), (top, left), patch.size));
         at.push((image as i64, (row - top, column - left)));
     }
-    let taps: BTreeMap<String, Tensor> = trunk.taps(params, &patches)?;
+    let taps: BTreeMap<String, Tensor> = trunk.taps(params, &patches, Kind::Float)?;
     at_cells(&interpreter::run(graph, params, &taps, Mode::Evaluate)?, &at)
 }
 

@@ -22,6 +22,7 @@ pub mod log;
 pub mod loss;
 pub mod params;
 pub mod phantom;
+pub mod precision;
 pub mod profile;
 pub mod progress;
 pub mod run;

@@ -21,7 +21,7 @@ use onemark_models::network::{Architecture, LABELS, LEVELS};
 use onemark_models::recipe::{Decay, Phase, Recipe, RecipeError, Stage};
 use onemark_models::shape::{self, ShapePrior};
 use serde_json::json;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::TrainError;
 use crate::adam::Adam;
@@ -33,6 +33,7 @@ use crate::interpreter::Mode;
 use crate::labels::{Heads, Inferred};
 use crate::log::RunLog;
 use crate::params::{Params, widen};
+use crate::precision;
 use crate::profile::Profile;
 use crate::progress::Progress;
 use crate::steps::{Labels, Place, Sampler, renews};
@@ -45,6 +46,9 @@ mod checkpoints;
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
 /// The name there of the best epoch's.
 const BEST: &str = "best.safetensors";
+
+/// The note in a checkpoint that says what the run computes in.
+const KIND: &str = "precision";
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +67,9 @@ pub struct Run<'a> {
     pub cases: &'a [Case],
     /// Where to compute.
     pub device: Device,
+    /// What the convolutions of a step compute in, f32 or bf16; everything else is f32. Nothing for what suits the device or, when
+    /// resuming, what the run has computed in so far.
+    pub kind: Option<Kind>,
     /// The run's folder.
     pub folder: PathBuf,
     /// Where the trunk's features of films are kept, to be shared with other runs; nothing for the device's memory.
@@ -87,6 +94,8 @@ struct State {
     /// The least error so far on the held-out copies of the template, in cells.
     best: Option<f64>,
     history: Vec<String>,
+    /// What steps compute in.
+    kind: Kind,
 }
 
 impl State {
@@ -143,7 +152,9 @@ impl Run<'_> {
         shapes.extend(self.decoder_shapes(has_adapters(&tensors))?);
         check_tensors(&tensors, &shapes)?;
         let params = Params::new(&tensors, self.device)?;
-        let state = State { params, adam, average, labels, place, best, history };
+        let so_far = notes.get(KIND).and_then(|name| precision::named(name));
+        let kind = self.kind.or(so_far).unwrap_or_else(|| precision::suits(self.device));
+        let state = State { params, adam, average, labels, place, best, history, kind };
         let log = RunLog::open(&self.folder, Some(self.steps_before(place)))?;
         self.go(state, log)
     }
@@ -160,11 +171,12 @@ impl Run<'_> {
             place: Place::default(),
             best: None,
             history: Vec::new(),
+            kind: self.kind.unwrap_or_else(|| precision::suits(self.device)),
         })
     }
 
     fn go(&self, mut state: State, mut log: RunLog) -> Result<Ending, TrainError> {
-        environment::record(&self.folder, self.device, &mut log)?;
+        environment::record(&self.folder, self.device, state.kind, &mut log)?;
         let started = Instant::now();
         let mut progress = Progress::of("trunk features");
         let features = Features::new(self.recipe, &state.params, self.features.as_deref())?;
@@ -263,13 +275,8 @@ impl Run<'_> {
                 (state.place.epoch as f64 + state.place.step as f64 / plans.len() as f64) / phase.epochs as f64;
             let learning_rate = phase.learning_rate * decay(phase, state.place.epoch, progress);
             let step = profile.time("draw", || sampler.draw(state.place, plan, state.labels.as_ref()))?;
-            let target = profile.time("features", || films.taps(&step.samples, self.device))?;
-            let source = match step.patches.is_empty() {
-                true => None,
-                false => Some(profile.time("trunk", || trunk.taps(&state.params, &step.patches))?),
-            };
+            let batch = Batch::of(&step, films, &trunk, &state.params, state.kind, profile)?;
             let graph = heads.graph(plan.landmark);
-            let batch = Batch { target: &target, source: source.as_ref(), matches: &step.matches };
             let mode = Mode::Train { freeze_shared: phase.freeze_statistics };
             let settings = Settings { loss: &self.recipe.loss, mode, learning_rate };
             let Update { losses, .. } = update(graph, &state.params, &mut state.adam, &batch, &settings, profile)?;

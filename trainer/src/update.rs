@@ -4,26 +4,51 @@ use std::collections::BTreeMap;
 
 use onemark_models::graph::Graph;
 use onemark_models::recipe::Loss;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use crate::TrainError;
 use crate::adam::Adam;
+use crate::features::Trunk;
+use crate::films::Films;
 use crate::interpreter::{self, Mode};
 use crate::loss::{Match, matching_loss};
 use crate::params::Params;
 use crate::profile::Profile;
+use crate::steps::Step;
 
-/// The trunk's taps of a batch, by name.
+/// The trunk's taps of a batch, by name. Their kind, f32 or bf16, is what the network computes in.
 pub type Taps = BTreeMap<String, Tensor>;
 
 /// What a step looks at.
 pub struct Batch<'a> {
     /// Taps of the target images.
-    pub target: &'a Taps,
+    pub target: Taps,
     /// Taps of the source images, where those are others.
-    pub source: Option<&'a Taps>,
+    pub source: Option<Taps>,
     /// The points.
     pub matches: &'a [Match],
+}
+
+impl<'a> Batch<'a> {
+    /// What `step` shows, in `kind`: the kept features of its films, and those of its patches, computed now.
+    ///
+    /// # Errors
+    /// Torch fails.
+    pub fn of(
+        step: &'a Step,
+        films: &Films,
+        trunk: &Trunk,
+        params: &Params,
+        kind: Kind,
+        profile: &mut Profile,
+    ) -> Result<Self, TrainError> {
+        let target = profile.time("features", || films.taps(&step.samples, params.device(), kind))?;
+        let source = match step.patches.is_empty() {
+            true => None,
+            false => Some(profile.time("trunk", || trunk.taps(params, &step.patches, kind))?),
+        };
+        Ok(Self { target, source, matches: &step.matches })
+    }
 }
 
 /// How a step is taken.
@@ -58,15 +83,21 @@ pub fn update(
     settings: &Settings,
     profile: &mut Profile,
 ) -> Result<Update, TrainError> {
-    let mut embed = |taps| profile.time("forward", || interpreter::run(graph, params, taps, settings.mode));
-    let target = embed(batch.target)?;
-    let source = batch.source.map(embed).transpose()?;
+    // The loss adds up many cells' shares: in f32 whatever the network computes in.
+    let mut embed = |taps: &Taps| {
+        profile.time("forward", || {
+            let embeddings = interpreter::run(graph, params, taps, settings.mode)?;
+            embeddings.iter().map(|embedding| Ok(embedding.f_to_kind(Kind::Float)?)).collect::<Result<Vec<_>, TrainError>>()
+        })
+    };
+    let target = embed(&batch.target)?;
+    let source = batch.source.as_ref().map(embed).transpose()?;
     let source = source.as_ref().unwrap_or(&target);
     let losses = profile.time("loss", || matching_loss(settings.loss, source, &target, batch.matches))?;
     let losses = Tensor::f_stack(&losses, 0)?;
     let trained = params.trained(graph)?;
     let tensors: Vec<&Tensor> = trained.iter().map(|(_, tensor)| *tensor).collect();
-    let total = losses.f_sum(tch::Kind::Float)?;
+    let total = losses.f_sum(Kind::Float)?;
     let gradients = profile.time("backward", || Tensor::f_run_backward(&[total], &tensors, false, false))?;
     profile.time("optimiser", || adam.step(&trained, &gradients, settings.learning_rate))?;
     Ok(Update { losses: losses.f_detach()?, gradients })

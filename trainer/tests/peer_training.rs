@@ -73,7 +73,7 @@ fn equals_peer(golden: &str) {
         let target = taps(architecture, &params, &tensors[&what("film")]);
         let source = tensors.get(&what("patch")).map(|patches| taps(architecture, &params, patches));
         let matches = matches(&tensors[&what("matches")]);
-        let batch = Batch { target: &target, source: source.as_ref(), matches: &matches };
+        let batch = Batch { target, source, matches: &matches };
         let graph = architecture.embedding_graph(landmark).unwrap();
         let settings = Settings { loss: &loss, mode, learning_rate };
         let found = update(&graph, &params, &mut adam, &batch, &settings, &mut Profile::off()).unwrap();

@@ -15,11 +15,16 @@ use onemark_trainer::interpreter::{self, Mode};
 use onemark_trainer::loss::Match;
 use onemark_trainer::params::{Params, from_torch, to_torch, widen};
 use onemark_trainer::profile::Profile;
-use onemark_trainer::update::{Batch, Settings, update};
-use tch::{Device, Tensor};
+use onemark_trainer::update::{Batch, Settings, Taps, Update, update};
+use tch::{Device, Kind, Tensor};
 
 /// Largest difference of two f32 evaluations of one network that add in different orders, relative to the largest value.
 const FLOAT: f32 = 2e-5;
+
+/// What bf16, with a last place of 1/128, may change of losses and statistics, relative …
+const BF16_LOSS: f64 = 0.02;
+/// … and of the gradient of an untrained network at a single point, whose batch normalisation divides by next to nothing.
+const BF16_GRADIENT: f64 = 0.25;
 
 const LANDMARKS: usize = 3;
 const SIDE: usize = 64;
@@ -96,16 +101,44 @@ fn paper_size_torch_equals_reference() {
     assert_torch_equals_reference(&Recipe::load("c-adapter").unwrap());
 }
 
-/// One step on `landmark` (1-based); everything afterwards.
-fn step(recipe: &Recipe, params: &Params, adam: &mut Adam, graph: &Graph) -> Tensors {
+/// One step on the graph's landmark, computed in `kind`.
+fn update_once(recipe: &Recipe, params: &Params, adam: &mut Adam, graph: &Graph, kind: Kind) -> Update {
     let trunk = Architecture::from(recipe).trunk_graph().unwrap();
-    let taps = tch::no_grad(|| interpreter::run(&trunk, params, &torch_film(SIDE), Mode::Evaluate)).unwrap();
-    let taps = trunk.outputs().iter().map(|(name, _)| name.clone()).zip(taps).collect();
+    let film = torch_film(SIDE).into_iter().map(|(name, film)| (name, film.to_kind(kind))).collect();
+    let taps = tch::no_grad(|| interpreter::run(&trunk, params, &film, Mode::Evaluate)).unwrap();
+    let taps: Taps = trunk.outputs().iter().map(|(name, _)| name.clone()).zip(taps).collect();
     let points = [Match { source: (0, (20, 30)), target: (0, (20, 30)), weight: 1.0 }];
-    let batch = Batch { target: &taps, source: None, matches: &points };
+    let batch = Batch { target: taps, source: None, matches: &points };
     let settings = Settings { loss: &recipe.loss, mode: Mode::Train { freeze_shared: false }, learning_rate: 1e-3 };
-    update(graph, params, adam, &batch, &settings, &mut Profile::off()).unwrap();
+    update(graph, params, adam, &batch, &settings, &mut Profile::off()).unwrap()
+}
+
+/// Everything after one step in f32.
+fn step(recipe: &Recipe, params: &Params, adam: &mut Adam, graph: &Graph) -> Tensors {
+    update_once(recipe, params, adam, graph, Kind::Float);
     params.to_tensors().unwrap()
+}
+
+#[test]
+fn step_in_bf16_goes_where_one_in_f32_goes() {
+    let recipe = recipe(4, AdapterVariant::Block);
+    let graph = Architecture::from(&recipe).embedding_graph(Some(2)).unwrap();
+    let [exact, rounded] = [Kind::Float, Kind::BFloat16].map(|kind| {
+        let params = Params::new(&untrained(&recipe, 5), Device::Cpu).unwrap();
+        let found = update_once(&recipe, &params, &mut Adam::new(recipe.optimiser), &graph, kind);
+        let flat: Vec<Tensor> = found.gradients.iter().map(|gradient| gradient.flatten(0, -1)).collect();
+        assert!(found.gradients.iter().all(|gradient| gradient.kind() == Kind::Float), "gradients are f32");
+        let running = params.get("decoder.level1.bn1.running_mean").unwrap().shallow_clone();
+        (found.losses, Tensor::cat(&flat, 0), running)
+    });
+    let apart = |a: &Tensor, b: &Tensor| f64::try_from((a - b).norm() / a.norm()).unwrap();
+    for (what, allowed, apart) in [
+        ("losses", BF16_LOSS, apart(&exact.0, &rounded.0)),
+        ("gradients", BF16_GRADIENT, apart(&exact.1, &rounded.1)),
+        ("running means", BF16_LOSS, apart(&exact.2, &rounded.2)),
+    ] {
+        assert!(0.0 < apart && apart < allowed, "{what}: {apart}");
+    }
 }
 
 /// Everything before a step on landmark 1, after it, and after another on landmark 2. Landmark 1 comes first, so that its

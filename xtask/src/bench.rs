@@ -23,6 +23,9 @@ pub struct Train {
     /// Threads of either side; as many as there are cores when left out
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+    /// What the trainer computes in; the script computes in f32
+    #[arg(long, default_value = "f32", value_parser = ["f32", "bf16"])]
+    precision: String,
     /// How often each side has its turn
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
@@ -42,7 +45,7 @@ pub fn run(task: &Task) -> Result<()> {
     }
 }
 
-/// Both sides take the same steps (same films, patches, points, f32, threads, an update after each). What differs: the script
+/// Both sides take the same steps (same films, patches, points, threads, an update after each). What differs: the script
 /// computes the trunk's features of every film of every step, as the paper's text has it, and whole cosine maps; the trainer
 /// keeps features of films, which never change, as f16, and looks only at cells that compete. The trainer's time holds drawing
 /// the steps, the script finds them drawn; features of films and copies, made once per run, are told apart. Both compute with the
@@ -65,14 +68,14 @@ fn train(options: &Train) -> Result<()> {
         "\n{:36}{:>16}{:>16}{:>8}",
         format!("films a second, {threads} threads"),
         "PyTorch script",
-        "trainer",
+        format!("trainer {}", options.precision),
         "ratio"
     );
     for (recipe, phase) in PHASES {
         let (mut script, mut trainer, mut features) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..options.rounds {
             let mut ours = Command::new(shell::bin_dir()?.join("examples/throughput"));
-            ours.args([recipe, phase, &options.steps.to_string()]).arg(&file);
+            ours.args([recipe, phase, &options.steps.to_string(), &options.precision]).arg(&file);
             let mut numbers = turn(&mut ours, threads)?;
             features.push(numbers.remove(0));
             trainer.extend_from_slice(&numbers[1..]);

@@ -13,7 +13,7 @@ use onemark_models::network::Architecture;
 use onemark_models::recipe::{Recipe, TrunkWeights};
 use onemark_trainer::run::Run;
 use onemark_trainer::vgg;
-use tch::Device;
+use tch::{Device, Kind};
 
 #[derive(Args)]
 pub struct Lab {
@@ -30,6 +30,9 @@ pub struct Lab {
     /// Where to compute.
     #[arg(long, value_enum, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
+    /// What a step's convolutions compute in. A run that goes on keeps its own.
+    #[arg(long, value_enum, default_value_t = Precision::Auto)]
+    precision: Precision,
     /// Threads for computing on the CPU; as many as there are cores when left out.
     #[arg(long)]
     threads: Option<u16>,
@@ -51,6 +54,14 @@ enum DeviceChoice {
     Cpu,
     /// The first CUDA device; an error where there is none.
     Cuda,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Precision {
+    /// bf16 where the device multiplies in it, else f32.
+    Auto,
+    F32,
+    Bf16,
 }
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -78,6 +89,7 @@ impl Lab {
             recipe,
             cases: &films.cases,
             device,
+            kind: self.precision.kind(),
             folder: folder.to_owned(),
             features: self.features.clone(),
             interval: self.checkpoint_every,
@@ -105,6 +117,16 @@ fn cached_weights() -> Option<PathBuf> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))?;
     Some(cache.join("onemark").join("vgg19-dcbb9e9d.pth")).filter(|path| path.exists())
+}
+
+impl Precision {
+    fn kind(self) -> Option<Kind> {
+        match self {
+            Self::Auto => None,
+            Self::F32 => Some(Kind::Float),
+            Self::Bf16 => Some(Kind::BFloat16),
+        }
+    }
 }
 
 impl DeviceChoice {

@@ -78,7 +78,7 @@ impl Run<'_> {
     fn pace(&self, phase: usize, trunk: &Tensors, films: &Films) -> Result<Pace, TrainError> {
         let place = Place { phase, ..Place::default() };
         let phase = &self.recipe.phases[phase];
-        let State { params, mut adam, .. } = self.new_state(trunk.clone(), phase.adapters)?;
+        let State { params, mut adam, kind, .. } = self.new_state(trunk.clone(), phase.adapters)?;
         let heads = Heads::new(self.recipe, films.template_points().len(), phase.adapters)?;
         let sampler = Sampler::new(self.recipe, films);
         let trunk = Trunk::new(self.recipe)?;
@@ -89,9 +89,7 @@ impl Run<'_> {
                 began = Instant::now();
             }
             let step = sampler.draw(place, plan, None)?;
-            let target = films.taps(&step.samples, self.device)?;
-            let patches = (!step.patches.is_empty()).then(|| trunk.taps(&params, &step.patches)).transpose()?;
-            let batch = Batch { target: &target, source: patches.as_ref(), matches: &step.matches };
+            let batch = Batch::of(&step, films, &trunk, &params, kind, &mut Profile::off())?;
             let mode = Mode::Train { freeze_shared: phase.freeze_statistics };
             let settings = Settings { loss: &self.recipe.loss, mode, learning_rate: phase.learning_rate };
             let found = update(heads.graph(plan.landmark), &params, &mut adam, &batch, &settings, &mut Profile::off())?;

@@ -9,9 +9,10 @@ use onemark_models::network::{LABELS, LEVELS, template_vector_name};
 use onemark_models::shape;
 use tch::Tensor;
 
-use super::{CHECKPOINT, Place, Run, State};
+use super::{CHECKPOINT, KIND, Place, Run, State};
 use crate::TrainError;
 use crate::params::from_torch;
+use crate::precision;
 
 impl Run<'_> {
     /// What the run goes on from.
@@ -26,6 +27,7 @@ impl Run<'_> {
             .map(|(key, number)| (key.to_owned(), number.to_string()))
             .into();
         notes.extend(state.best.map(|best| ("best".to_owned(), best.to_string())));
+        notes.insert(KIND.to_owned(), precision::name(state.kind).to_owned());
         self.write(state, tensors, notes, &self.checkpoint_path())
     }
 
