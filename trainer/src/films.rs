@@ -3,7 +3,7 @@
 //! Points are continuous (row, column) on the network's grid; the cell that holds a point is its whole part.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 
 use ndarray::{Array2, ArrayView2};
 use onemark_models::dataset::Case;
@@ -29,23 +29,14 @@ pub struct Sample {
     warp: Option<Warp>,
     /// Cells per pixel, rows then columns.
     scale: (f64, f64),
-    /// f16, tap 1 first.
-    taps: Vec<Tensor>,
 }
 
 impl Sample {
-    fn new(
-        recipe: &Recipe,
-        features: &Features,
-        film: &Film,
-        copies: Option<&Copies>,
-        number: u64,
-    ) -> Result<Self, TrainError> {
+    fn new(recipe: &Recipe, film: &Film, copies: Option<&Copies>, number: u64) -> Result<Self, TrainError> {
         let grid = GridSize { height: recipe.network.size, width: recipe.network.size };
         let scale = scale(film, grid);
         let Some(copies) = copies else {
-            let grey = film.to_grid(grid)?;
-            return Ok(Self { taps: features.of(&grey)?, grey, warp: None, scale });
+            return Ok(Self { grey: film.to_grid(grid)?, warp: None, scale });
         };
         let mut rng = ChaCha8Rng::seed_from_u64(recipe.seed);
         rng.set_stream(number);
@@ -57,7 +48,7 @@ impl Sample {
         if copies.jitter {
             jitter(&mut grey, &recipe.jitter, &mut rng);
         }
-        Ok(Self { taps: features.of(&grey)?, grey, warp: Some(warp), scale })
+        Ok(Self { grey, warp: Some(warp), scale })
     }
 
     /// Where this sample shows a grid point of its film. Pixels' centres are whole numbers, the grid's 0 is the film's edge.
@@ -71,9 +62,25 @@ impl Sample {
 /// Copies of the template that no step trains on.
 const HELD_OUT: usize = 8;
 
-/// All samples: first the films, then their copies, then the template's copies, those held out last.
+/// All samples and their features.
 pub struct Films {
-    samples: Vec<Sample>,
+    samples: Samples,
+    /// f16, tap 1 first.
+    taps: Vec<Vec<Tensor>>,
+}
+
+impl Deref for Films {
+    type Target = Samples;
+
+    fn deref(&self) -> &Samples {
+        &self.samples
+    }
+}
+
+/// All samples: first the films, then their copies, then the template's copies, those held out last. They hold no tensors, so
+/// steps can be drawn from them on any thread.
+pub struct Samples {
+    all: Vec<Sample>,
     films: usize,
     copies_per_film: usize,
     template: usize,
@@ -111,16 +118,19 @@ impl Films {
         let film_copies = recipe.pairs.film.as_ref().map(|pairs| pairs.film_copies);
         let copies_per_film = film_copies.map_or(0, |copies| copies.count);
         let total = cases.len() * (1 + copies_per_film) + recipe.template_copies.count + HELD_OUT;
-        let mut films = Self {
-            samples: Vec::with_capacity(total),
+        let samples = Samples {
+            all: Vec::with_capacity(total),
             films: cases.len(),
             copies_per_film,
             template,
             template_points: points.iter().map(|Point { x, y }| (y * scale.0, x * scale.1)).collect(),
         };
+        let mut films = Self { samples, taps: Vec::with_capacity(total) };
         let mut add = |films: &mut Self, film: &Film, copies: Option<&Copies>| -> Result<(), TrainError> {
-            let number = films.samples.len();
-            films.samples.push(Sample::new(recipe, features, film, copies, number as u64)?);
+            let number = films.len();
+            let sample = Sample::new(recipe, film, copies, number as u64)?;
+            films.taps.push(features.of(&sample.grey)?);
+            films.samples.all.push(sample);
             progress(number + 1, total);
             Ok(())
         };
@@ -138,6 +148,21 @@ impl Films {
         Ok(films)
     }
 
+    /// The taps of some samples as one batch of `kind` on `device`, ready for an embedding graph.
+    ///
+    /// # Errors
+    /// Torch has no memory left.
+    pub fn taps(&self, samples: &[usize], device: Device, kind: Kind) -> Result<BTreeMap<String, Tensor>, TrainError> {
+        (0..5)
+            .map(|index| {
+                let parts: Vec<&Tensor> = samples.iter().map(|sample| &self.taps[*sample][index]).collect();
+                Ok((tap_name(index + 1), Tensor::f_cat(&parts, 0)?.f_to_device(device)?.f_to_kind(kind)?))
+            })
+            .collect()
+    }
+}
+
+impl Samples {
     /// Number of films, copies not counted: samples `0..count` are the films.
     pub fn count(&self) -> usize {
         self.films
@@ -161,12 +186,13 @@ impl Films {
 
     /// The samples that are copies of the template and validate the network: nothing trains on them.
     pub fn held_out(&self) -> Range<usize> {
-        self.samples.len() - HELD_OUT..self.samples.len()
+        self.len() - HELD_OUT..self.len()
     }
 
     /// Number of samples of all kinds.
-    pub fn samples(&self) -> usize {
-        self.samples.len()
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.all.len()
     }
 
     /// The template's landmarks on its own grid, in the set's order.
@@ -176,25 +202,12 @@ impl Films {
 
     /// The sample's grey values.
     pub fn grey(&self, sample: usize) -> ArrayView2<'_, f32> {
-        self.samples[sample].grey.view()
+        self.all[sample].grey.view()
     }
 
     /// Where a grid point of a sample's film lies on the sample.
     pub fn from_film(&self, sample: usize, point: GridPoint) -> GridPoint {
-        self.samples[sample].shows(point)
-    }
-
-    /// The taps of some samples as one batch of `kind` on `device`, ready for an embedding graph.
-    ///
-    /// # Errors
-    /// Torch has no memory left.
-    pub fn taps(&self, samples: &[usize], device: Device, kind: Kind) -> Result<BTreeMap<String, Tensor>, TrainError> {
-        (0..5)
-            .map(|index| {
-                let parts: Vec<&Tensor> = samples.iter().map(|sample| &self.samples[*sample].taps[index]).collect();
-                Ok((tap_name(index + 1), Tensor::f_cat(&parts, 0)?.f_to_device(device)?.f_to_kind(kind)?))
-            })
-            .collect()
+        self.all[sample].shows(point)
     }
 }
 
@@ -226,7 +239,6 @@ mod tests {
             grey: Array2::zeros((0, 0)),
             warp: Some(warp),
             scale: (384.0 / 2400.0, 384.0 / 1935.0),
-            taps: vec![],
         };
         let on_grid = |row: f64, column: f64| ((row + 0.5) * sample.scale.0, (column + 0.5) * sample.scale.1);
         let (expected, found) = (on_grid(row, column), sample.shows(on_grid(1000.0, 500.0)));

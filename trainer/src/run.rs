@@ -36,7 +36,7 @@ use crate::params::{Params, widen};
 use crate::precision;
 use crate::profile::Profile;
 use crate::progress::Progress;
-use crate::steps::{Labels, Place, Sampler, renews};
+use crate::steps::{Labels, Place, Plan, Sampler, Step, renews};
 use crate::update::{Batch, Settings, Update, update};
 
 mod budget;
@@ -183,7 +183,7 @@ impl Run<'_> {
         let films = Films::prepare(self.recipe, self.cases, &features, |done, total| progress.tell(done, total, ""))?;
         drop(progress);
         let seconds = started.elapsed().as_secs_f64();
-        eprintln!("features of {} films and copies in {seconds:.0} s", films.samples());
+        eprintln!("features of {} films and copies in {seconds:.0} s", films.len());
         log.event(&json!({"event": "features", "seconds": seconds}))?;
 
         let needed = ShapePrior::films_needed(films.template_points().len());
@@ -264,17 +264,34 @@ impl Run<'_> {
         work: &Work,
         profile: &mut Profile,
     ) -> Result<Option<f64>, TrainError> {
-        let Work { phase, films, heads, sampler } = work;
-        let trunk = Trunk::new(self.recipe)?;
+        let sampler = work.sampler;
         let plans = sampler.epoch(state.place);
+        let labels = state.labels.clone();
+        sampler.ahead(state.place, &plans, labels.as_ref(), |steps| {
+            self.take(steps, &plans, state, log, work, profile)
+        })
+    }
+
+    /// Takes the steps planned for an epoch from the state's place on.
+    fn take(
+        &self,
+        steps: &mut dyn Iterator<Item = Result<Step, TrainError>>,
+        plans: &[Plan],
+        state: &mut State,
+        log: &mut RunLog,
+        work: &Work,
+        profile: &mut Profile,
+    ) -> Result<Option<f64>, TrainError> {
+        let Work { phase, films, heads, .. } = work;
+        let trunk = Trunk::new(self.recipe)?;
         let mut told = Progress::of(format!("{} {}/{}", phase.name, state.place.epoch + 1, phase.epochs));
         let (mut sum, mut count, mut saved) = (0.0, 0, Instant::now());
         let mut unread: Vec<Unread> = Vec::new();
-        while let Some(plan) = plans.get(state.place.step) {
+        while let Some(step) = profile.time("wait for a step", || steps.next()) {
+            let (step, plan) = (step?, &plans[state.place.step]);
             let progress =
                 (state.place.epoch as f64 + state.place.step as f64 / plans.len() as f64) / phase.epochs as f64;
             let learning_rate = phase.learning_rate * decay(phase, state.place.epoch, progress);
-            let step = profile.time("draw", || sampler.draw(state.place, plan, state.labels.as_ref()))?;
             let batch = Batch::of(&step, films, &trunk, &state.params, state.kind, profile)?;
             let graph = heads.graph(plan.landmark);
             let mode = Mode::Train { freeze_shared: phase.freeze_statistics };

@@ -1,6 +1,9 @@
 //! What each training step looks at: which films, which points, which landmark's adapter. Every draw comes from the recipe's
 //! seed and the step's place in the schedule alone, so a resumed run draws what an unbroken one would have.
 
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
 use ndarray::{Array2, s};
 use onemark_models::recipe::{FilmPairs, PatchPairs, Recipe, Stage};
 use onemark_models::shape::{GridPoint, Shapes};
@@ -11,7 +14,7 @@ use rand_distr::{Distribution as _, Normal};
 
 use crate::TrainError;
 use crate::augment::{jitter, rotate_patch, rotate_point};
-use crate::films::Films;
+use crate::films::Samples;
 use crate::loss::{Cell, Match};
 
 /// A pseudo-label per film and landmark: `labels[film][landmark]`.
@@ -49,15 +52,18 @@ pub struct Place {
     pub step: usize,
 }
 
+/// Steps that are drawn before they are asked for.
+const AHEAD: usize = 2;
+
 /// Draws steps.
 pub struct Sampler<'a> {
     recipe: &'a Recipe,
-    films: &'a Films,
+    films: &'a Samples,
 }
 
 impl<'a> Sampler<'a> {
     /// A sampler for the recipe's pairs.
-    pub fn new(recipe: &'a Recipe, films: &'a Films) -> Self {
+    pub fn new(recipe: &'a Recipe, films: &'a Samples) -> Self {
         Self { recipe, films }
     }
 
@@ -95,6 +101,26 @@ impl<'a> Sampler<'a> {
                 plans
             }
         }
+    }
+
+    /// Draws the steps of `plans` from `place` on, on a thread of its own and a little ahead of `work`, which takes them.
+    pub fn ahead<T>(
+        &self,
+        place: Place,
+        plans: &[Plan],
+        labels: Option<&Labels>,
+        work: impl FnOnce(&mut dyn Iterator<Item = Result<Step, TrainError>>) -> T,
+    ) -> T {
+        thread::scope(|scope| {
+            let (sender, steps) = sync_channel(AHEAD);
+            scope.spawn(move || {
+                let rest = plans.iter().enumerate().skip(place.step);
+                let mut drawn = rest.map(|(step, plan)| self.draw(Place { step, ..place }, plan, labels));
+                // Until there are no more, or nobody takes them.
+                drawn.try_for_each(|step| sender.send(step))
+            });
+            work(&mut steps.into_iter())
+        })
     }
 
     /// Draws the step at `place`.
