@@ -13,7 +13,7 @@ pub mod untrained;
 use std::path::PathBuf;
 
 use ndarray::Array2;
-use onemark_models::bundle::{Bundle, BundleError};
+use onemark_models::bundle::{Bundle, BundleError, Precision};
 use onemark_models::checkpoint::{Checkpoint, CheckpointError};
 use onemark_models::film::{Film, FilmError};
 use onemark_models::geometry::GridSize;
@@ -35,6 +35,15 @@ pub struct Labels {
     pub intended_use: String,
     /// The licence of its weights.
     pub weights_licence: String,
+}
+
+/// How to compile.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How the bundle stores its numbers.
+    pub precision: Precision,
+    /// The names of passes to leave out: the bundle computes the same, at another cost.
+    pub without: Vec<String>,
 }
 
 /// A finished bundle, still in memory.
@@ -77,6 +86,24 @@ pub enum ExportError {
     /// The recipe describes no possible network.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// There is no pass of this name.
+    #[error("there is no pass `{name}`{}; there are {known}", suggestion(.nearest))]
+    UnknownPass {
+        /// The name asked for.
+        name: String,
+        /// The nearest one.
+        nearest: Option<String>,
+        /// All of them.
+        known: String,
+    },
+    /// A pass can't be left out.
+    #[error("pass {pass} can't be left out: only by it, \"{property}\" holds")]
+    NeededPass {
+        /// The pass.
+        pass: &'static str,
+        /// What it brings about.
+        property: passes::Property,
+    },
     /// A film to check with can't be read.
     #[error(transparent)]
     Film(#[from] FilmError),
@@ -102,8 +129,7 @@ pub enum ExportError {
     /// The bundle computes something else than the network as it was trained.
     #[error(
         "self-check: with {backend}, {output} of landmark {landmark} on {film} differs from the reference by {difference:.1e} of its \
-         largest number ({:.0e} is allowed): nothing was written",
-        check::TOLERANCE
+         largest number ({tolerance:.0e} is allowed): nothing was written"
     )]
     Differs {
         /// What ran the bundle.
@@ -116,7 +142,13 @@ pub enum ExportError {
         output: String,
         /// The difference, as a share of the output's largest number.
         difference: f32,
+        /// The largest that is allowed.
+        tolerance: f32,
     },
+}
+
+fn suggestion(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or_else(String::new, |nearest| format!(" (did you mean {nearest}?)"))
 }
 
 fn after(before: &[&str]) -> String {
@@ -132,13 +164,13 @@ fn after(before: &[&str]) -> String {
 /// # Example
 /// ```no_run
 /// use std::path::Path;
-/// use onemark_exporter::{Labels, export};
+/// use onemark_exporter::{Labels, Options, export};
 /// use onemark_models::checkpoint::Checkpoint;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let checkpoint = Checkpoint::read(Path::new("head.safetensors"))?;
 /// let labels = Labels { name: "head".into(), intended_use: "research".into(), weights_licence: "MIT".into() };
-/// let export = export(&checkpoint, &labels, &[], |_, _| {})?;
+/// let export = export(&checkpoint, &labels, &Options::default(), &[], |_, _| {})?;
 /// export.bundle.write(Path::new("head.onemark"), false)?;
 /// # Ok(())
 /// # }
@@ -146,13 +178,16 @@ fn after(before: &[&str]) -> String {
 pub fn export(
     checkpoint: &Checkpoint,
     labels: &Labels,
+    options: &Options,
     films: &[PathBuf],
     observe: impl FnMut(&str, &Module),
 ) -> Result<Export, ExportError> {
     let landmarks = LandmarkSet::named(&checkpoint.recipe.landmarks)?;
     let size = checkpoint.recipe.network.size;
     let films = grids(films, size)?;
-    let module = passes::run(Module::new(checkpoint, &landmarks)?, observe)?;
+    let passes = passes::all_but(&options.without)?;
+    let module = Module { precision: options.precision, ..Module::new(checkpoint, &landmarks)? };
+    let module = passes::run(&passes, module, observe)?;
     let bundle = pack::pack(module, checkpoint, landmarks, labels)?;
     let check = check::check(&bundle, checkpoint, &films)?;
     Ok(Export { bundle, check })

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use onemark_models::bundle::Span;
+use onemark_models::bundle::{Precision, Span};
 use onemark_models::checkpoint::{Checkpoint, Tensors, check_tensors};
 use onemark_models::graph::{Graph, Shape};
 use onemark_models::landmarks::LandmarkSet;
@@ -22,6 +22,8 @@ pub struct Module {
     pub plan: Option<Plan>,
     /// The numbers of the graphs' parameters.
     pub tensors: Tensors,
+    /// How the bundle is to store them.
+    pub precision: Precision,
     /// The parameters that stay tensors of their own, by name, so that they can be replaced in the bundle.
     pub constants: Tensors,
     /// All numbers as the bundle holds them, once laid out.
@@ -76,14 +78,14 @@ pub fn own_inputs(graph: &Graph) -> Vec<(String, Shape)> {
 /// The contents of `weights.bin`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Weights {
-    /// Little-endian f32.
+    /// Little-endian, f32 or as the module's precision says.
     pub bytes: Vec<u8>,
     /// Where each parameter stands.
     pub spans: BTreeMap<String, Span>,
 }
 
 impl Module {
-    /// The network of a checkpoint as it was trained: one whole graph per landmark.
+    /// The network of a checkpoint as it was trained: one whole graph per landmark, to be stored in f32.
     ///
     /// # Errors
     /// The checkpoint lacks a tensor, or one has another shape than its recipe says; it has no template vectors yet.

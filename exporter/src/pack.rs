@@ -42,7 +42,7 @@ pub fn pack(
     landmarks: LandmarkSet,
     labels: &Labels,
 ) -> Result<Bundle, ExportError> {
-    let Module { trunk, heads, plan, constants, weights, onnx, .. } = module;
+    let Module { trunk, heads, plan, precision, constants, weights, onnx, .. } = module;
     let weights = weights.unwrap_or_default();
     let mut names = vec![TRUNK.to_owned()];
     names.extend(landmarks.landmarks.iter().map(file));
@@ -60,6 +60,7 @@ pub fn pack(
             .map(|(landmark, head)| HeadEntry { landmark: landmark.number, graph: entry(file(landmark), head) })
             .collect(),
         plan: plan.map(|plan| packed(plan, landmarks.len(), &weights)),
+        weights: precision,
         template_vectors: weights.spans.into_iter().filter(|(name, _)| constants.contains_key(name)).collect(),
         decoding: decoding(checkpoint)?,
         recipe: checkpoint.recipe.to_yaml().map_err(onemark_models::recipe::RecipeError::from)?,

@@ -9,6 +9,7 @@ mod fold_batch_norm;
 mod fold_grey_input;
 mod hoist_landmark_invariant;
 mod lower_onnx;
+mod narrow;
 mod onnx;
 mod plan_levels;
 mod split_affine;
@@ -18,12 +19,13 @@ use std::fmt;
 
 use onemark_models::graph::{GraphError, Op};
 use onemark_models::network::FILM;
+use onemark_models::yaml;
 
 use crate::ExportError;
 use crate::module::Module;
 
 /// The passes, in the order in which they run.
-pub const PASSES: [&dyn Pass; 9] = [
+pub const PASSES: [&dyn Pass; 10] = [
     &fold_batch_norm::FoldBatchNorm,
     &fold_grey_input::FoldGreyInput,
     &plan_levels::PlanLevels,
@@ -31,6 +33,7 @@ pub const PASSES: [&dyn Pass; 9] = [
     &fold_affine_chains::FoldAffineChains,
     &hoist_landmark_invariant::HoistLandmarkInvariant,
     &bake_template::BakeTemplate,
+    &narrow::Narrow,
     &tie_weights::TieWeights,
     &lower_onnx::LowerOnnx,
 ];
@@ -145,6 +148,12 @@ pub enum PassError {
         /// In another.
         second: String,
     },
+    /// A number is beyond what f16 can hold.
+    #[error("parameter {name} has numbers beyond 65504, the largest f16: export it as f32")]
+    TooLarge {
+        /// The parameter.
+        name: String,
+    },
     /// A parameter has no numbers.
     #[error("parameter {name} has no numbers")]
     NoTensor {
@@ -153,16 +162,40 @@ pub enum PassError {
     },
 }
 
-/// Runs all passes, showing `observe` the module before the first (as `start`) and after each.
+/// The passes to run: all but those named in `without`. Only such can be left out as no property comes from.
+///
+/// # Errors
+/// There is no such pass, or what follows needs it.
+pub fn all_but(without: &[String]) -> Result<Vec<&'static dyn Pass>, ExportError> {
+    for name in without {
+        let Some(pass) = PASSES.iter().find(|pass| pass.name() == name) else {
+            return Err(ExportError::UnknownPass {
+                name: name.clone(),
+                nearest: yaml::nearest(name, PASSES.iter().map(|pass| pass.name())),
+                known: PASSES.map(|pass| pass.name()).join(", "),
+            });
+        };
+        if let Some(property) = pass.ensures().first() {
+            return Err(ExportError::NeededPass { pass: pass.name(), property: *property });
+        }
+    }
+    Ok(PASSES.into_iter().filter(|pass| !without.iter().any(|name| name == pass.name())).collect())
+}
+
+/// Runs passes, showing `observe` the module before the first (as `start`) and after each.
 ///
 /// # Errors
 /// The first failure, with the passes that came before.
-pub fn run(mut module: Module, mut observe: impl FnMut(&str, &Module)) -> Result<Module, ExportError> {
+pub fn run(
+    passes: &[&'static dyn Pass],
+    mut module: Module,
+    mut observe: impl FnMut(&str, &Module),
+) -> Result<Module, ExportError> {
     observe("start", &module);
-    for (done, pass) in PASSES.iter().enumerate() {
+    for (done, pass) in passes.iter().enumerate() {
         module = checked(*pass, module).map_err(|source| ExportError::Pass {
             pass: pass.name(),
-            before: PASSES.iter().take(done).map(|pass| pass.name()).collect(),
+            before: passes.iter().take(done).map(|pass| pass.name()).collect(),
             source: Box::new(source),
         })?;
         observe(pass.name(), &module);

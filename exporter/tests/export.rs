@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 use onemark_exporter::explain::Summary;
 use onemark_exporter::module::Module;
 use onemark_exporter::untrained::untrained;
-use onemark_exporter::{Export, ExportError, Labels, check, export, pack, passes};
-use onemark_models::bundle::{Bundle, Decoding, GraphEntry, WEIGHTS};
+use onemark_exporter::{Export, ExportError, Labels, Options, check, export, pack, passes};
+use onemark_models::bundle::{Bundle, Decoding, GraphEntry, Precision, WEIGHTS};
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::init;
 use onemark_models::landmarks::LandmarkSet;
@@ -49,7 +49,7 @@ fn labels() -> Labels {
 }
 
 fn exported(checkpoint: &Checkpoint) -> Export {
-    export(checkpoint, &labels(), &[], |_, _| {}).unwrap()
+    export(checkpoint, &labels(), &Options::default(), &[], |_, _| {}).unwrap()
 }
 
 #[test]
@@ -73,6 +73,31 @@ fn every_architecture_survives_its_passes() {
     }
 }
 
+/// With every pass that can be left out left out, and in half precision: the self-check has judged each.
+#[test]
+fn other_ways_to_compile_come_to_the_same() {
+    let (checkpoint, whole) = &*SMALL;
+    let compiled = |options: Options| export(checkpoint, &labels(), &options, &[], |_, _| {});
+    let optional = passes::PASSES.iter().filter(|pass| pass.ensures().is_empty()).map(|pass| pass.name().to_owned());
+    let optional: Vec<String> = optional.collect();
+    assert_eq!(optional, ["fold-grey-input", "plan-levels", "split-affine", "fold-affine-chains", "narrow"]);
+    let plain = compiled(Options { without: optional, ..Options::default() }).unwrap();
+    assert_eq!((plain.check.comparisons, plain.bundle.manifest().plan.is_none()), (MAPS, true));
+    for (name, says) in [("hoist", "did you mean hoist-landmark-invariant"), ("fold-batch-norm", "can't be left out")] {
+        let refused = compiled(Options { without: vec![name.to_owned()], ..Options::default() }).unwrap_err();
+        assert!(refused.to_string().contains(says), "{refused}");
+    }
+
+    let half = compiled(Options { precision: Precision::F16, ..Options::default() }).unwrap();
+    assert_eq!(half.check.comparisons, MAPS_WITH_WINDOWS);
+    // Rounded it is, and not by much more than half a unit in the last place of f16.
+    assert!((1e-5..check::TOLERANCE_F16).contains(&half.check.worst), "{}", half.check.worst);
+    let bytes = |bundle: &Bundle| bundle.manifest().files[WEIGHTS].bytes as f64;
+    assert!((0.45..0.6).contains(&(bytes(&half.bundle) / bytes(whole))));
+    let span = |bundle: &Bundle| bundle.manifest().template_vectors[&template_vector_name(3, 2)].length;
+    assert_eq!(span(&half.bundle), span(whole), "vectors stay f32");
+}
+
 #[test]
 fn an_export_is_reproducible_and_whole_on_disk() {
     let (checkpoint, bundle) = &*SMALL;
@@ -80,7 +105,7 @@ fn an_export_is_reproducible_and_whole_on_disk() {
     let path = folder.path().join("small.onemark");
     bundle.write(&path, false).unwrap();
     let landmarks = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
-    let module = passes::run(Module::new(checkpoint, &landmarks).unwrap(), |_, _| {}).unwrap();
+    let module = passes::run(&passes::PASSES, Module::new(checkpoint, &landmarks).unwrap(), |_, _| {}).unwrap();
     let again = pack::pack(module, checkpoint, landmarks, &labels()).unwrap();
     assert_eq!(Bundle::open(&path).unwrap().manifest(), again.manifest());
 }
@@ -108,7 +133,7 @@ fn an_unfinished_checkpoint_is_refused_by_what_it_lacks() {
     let without = |gone: &str| {
         let mut checkpoint = checkpoint.clone();
         checkpoint.tensors.retain(|name, _| !name.starts_with(gone));
-        export(&checkpoint, &labels(), &[], |_, _| {}).unwrap_err()
+        export(&checkpoint, &labels(), &Options::default(), &[], |_, _| {}).unwrap_err()
     };
     assert!(matches!(without("template."), ExportError::NoTemplateVectors));
     let error = without("adapter.07.level3.conv1").to_string();
@@ -126,7 +151,8 @@ fn the_papers_network_fits() {
     let checkpoint = Checkpoint { recipe, history: vec![], notes: BTreeMap::new(), tensors };
     let mut summaries = Vec::new();
     let module = Module::new(&checkpoint, &landmarks).unwrap();
-    let module = passes::run(module, |pass, module| summaries.push(Summary::of(pass, module))).unwrap();
+    let module =
+        passes::run(&passes::PASSES, module, |pass, module| summaries.push(Summary::of(pass, module))).unwrap();
     let (start, end) = (&summaries[0], &summaries[summaries.len() - 1]);
     let vectors = 19 * 5 * 64;
     assert_eq!(start.heads.parameters, 66_452_320 + vectors);
@@ -167,7 +193,9 @@ fn the_shape_prior_is_fitted_to_the_pseudo_labels() {
     let mut checkpoint = small(0, AdapterVariant::Block);
     assert_eq!(exported(&checkpoint).bundle.manifest().decoding, Decoding::Argmax);
     checkpoint.recipe.decoding = recipe::Decoding::ShapePrior;
-    let refused = |checkpoint: &Checkpoint| export(checkpoint, &labels(), &[], |_, _| {}).unwrap_err().to_string();
+    let refused = |checkpoint: &Checkpoint| {
+        export(checkpoint, &labels(), &Options::default(), &[], |_, _| {}).unwrap_err().to_string()
+    };
     assert!(refused(&checkpoint).contains("pseudo-labels of 0 films"));
     checkpoint.tensors.insert(LABELS.into(), shape::to_tensor(&labels_of(40)));
     assert!(refused(&checkpoint).contains("of 40 films, too few"));

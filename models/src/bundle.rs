@@ -15,7 +15,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 pub use self::manifest::{
-    Decoding, FORMAT, FileEntry, GraphEntry, HeadEntry, Input, Manifest, Plan, Span, TensorEntry, WEIGHTS,
+    Decoding, FORMAT, FileEntry, GraphEntry, HeadEntry, Input, Manifest, Plan, Precision, Span, TensorEntry, WEIGHTS,
 };
 use self::source::Source;
 use crate::checkpoint::write_whole;

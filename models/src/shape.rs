@@ -95,6 +95,17 @@ impl Joint {
 }
 
 impl ShapePrior {
+    /// The prior over some of its landmarks, by index: what a Gaussian knows of them when it is told of no others.
+    #[must_use]
+    pub fn marginal(&self, landmarks: &[usize]) -> Self {
+        let axes = || landmarks.iter().flat_map(|landmark| [2 * landmark, 2 * landmark + 1]);
+        Self {
+            mean: landmarks.iter().map(|landmark| self.mean[*landmark]).collect(),
+            covariance: axes().map(|row| axes().map(|column| self.covariance[row][column]).collect()).collect(),
+            noise: self.noise,
+        }
+    }
+
     /// Fits the prior to `shapes[film][landmark]` on a grid of side `side`. Points that the others don't expect are left out,
     /// and means are medians, so that some wrong pseudo-labels do no harm. `None` where there are too few films for it.
     pub fn fit(shapes: &[Vec<GridPoint>], side: usize) -> Option<Self> {
@@ -342,6 +353,18 @@ mod tests {
             let each = (0..6).map(|index| prior.expected(index, shape, &before(index)).distance(shape[index]).powi(2));
             let (each, all) = (each.sum::<f64>(), joint.surprise(shape));
             assert!((each / all - 1.0).abs() < ROUNDING, "{each} {all}");
+        }
+    }
+
+    #[test]
+    fn a_prior_over_some_landmarks_expects_what_the_whole_expects_by_them() {
+        let prior = ShapePrior::fit(&shapes(), SIDE).unwrap();
+        let some = prior.marginal(&[0, 2, 5]);
+        assert_eq!(some.broken_rule(3), None);
+        for shape in shapes().iter().take(5) {
+            let whole = prior.expected(2, shape, &[true, false, false, false, false, true]);
+            let part = some.expected(1, &[shape[0], shape[2], shape[5]], &[true; 3]);
+            assert!((whole.distance(shape[2]) / part.distance(shape[2]) - 1.0).abs() < ROUNDING);
         }
     }
 

@@ -34,10 +34,11 @@ pub struct RunOptions {
 }
 
 impl RunOptions {
-    /// Opens the bundle's graphs and says what runs them.
-    pub fn open(&self, bundle: &Bundle) -> anyhow::Result<Detector> {
+    /// Opens the bundle's graphs, for some landmarks or all, and says what runs them.
+    pub fn open(&self, bundle: &Bundle, landmarks: Option<Vec<usize>>) -> anyhow::Result<Detector> {
         let (backend, threads, decoding) = (self.backend.clone(), self.threads, self.decoding());
-        let detector = Detector::new(bundle, Options { backend, threads, decoding, pruning: !self.no_pruning })?;
+        let detector =
+            Detector::new(bundle, Options { backend, threads, decoding, landmarks, pruning: !self.no_pruning })?;
         note(format_args!("{}: {}", detector.bundle().name, detector.backend().about()));
         Ok(detector)
     }

@@ -35,13 +35,15 @@ pub struct Options {
     pub threads: Option<NonZeroUsize>,
     /// How score maps become points.
     pub decoding: Decoding,
+    /// The numbers of the landmarks to find; `None` means all that the bundle has.
+    pub landmarks: Option<Vec<usize>>,
     /// Whether to run of each head only what can hold its best score, where the bundle says how. What is found is the same.
     pub pruning: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { backend: "auto".into(), threads: None, decoding: Decoding::default(), pruning: true }
+        Self { backend: "auto".into(), threads: None, decoding: Decoding::default(), landmarks: None, pruning: true }
     }
 }
 
@@ -81,6 +83,17 @@ impl Graph {
     }
 }
 
+/// The indices of the landmarks to find, in the bundle's order.
+fn wanted(numbers: Option<Vec<usize>>, last: usize) -> Result<Vec<usize>, RuntimeError> {
+    let Some(mut numbers) = numbers else { return Ok((0..last).collect()) };
+    if let Some(landmark) = numbers.iter().copied().find(|number| !(1..=last).contains(number)) {
+        return Err(RuntimeError::NoLandmark { landmark, last });
+    }
+    numbers.sort_unstable();
+    numbers.dedup();
+    Ok(numbers.into_iter().map(|number| number - 1).collect())
+}
+
 impl Detector {
     /// Opens a bundle: all its files are verified before a graph is parsed.
     ///
@@ -104,17 +117,19 @@ impl Detector {
         };
         let trunk = graph(&manifest.trunk, threads)?;
         trunk.session(backend.as_ref())?;
-        let heads = manifest.heads.iter().map(|head| graph(&head.graph, 1)).collect::<Result<Vec<Graph>, _>>()?;
+        let all = &manifest.landmark_set.landmarks;
+        let wanted = wanted(options.landmarks, all.len())?;
+        let heads = wanted.iter().map(|index| Ok((all[*index].clone(), graph(&manifest.heads[*index].graph, 1)?)));
+        let heads = heads.collect::<Result<Vec<(Landmark, Graph)>, RuntimeError>>()?;
         let plan = manifest.plan.as_ref().filter(|_| options.pruning);
-        let windows = plan.map(|plan| Windows::open(bundle, plan, backend.as_ref(), threads)).transpose()?;
+        let windows = plan.map(|plan| Windows::open(bundle, plan, &wanted, backend.as_ref(), threads)).transpose()?;
         if windows.is_none() {
-            let opened = in_parallel(threads, &heads, |head| head.session(backend.as_ref()).map(|_| ()));
+            let opened = in_parallel(threads, &heads, |(_, head)| head.session(backend.as_ref()).map(|_| ()));
             opened.into_iter().collect::<Result<(), RuntimeError>>()?;
         }
-        let landmarks = manifest.landmark_set.landmarks.iter().cloned();
         let prior = match &manifest.decoding {
             bundle::Decoding::Argmax => None,
-            bundle::Decoding::ShapePrior(prior) => Some(prior.clone()),
+            bundle::Decoding::ShapePrior(prior) => Some(prior.marginal(&wanted)),
         };
         let digest = Sha256::digest(yaml::write(manifest).map_err(onemark_models::bundle::BundleError::from)?);
         Ok(Self {
@@ -130,7 +145,7 @@ impl Detector {
             prior,
             grid: GridSize::new(manifest.input.size, manifest.input.size),
             trunk,
-            heads: landmarks.zip(heads).collect(),
+            heads,
             windows,
             backend,
         })
@@ -207,12 +222,9 @@ impl Detector {
     /// The backend fails, or the bundle has no such landmark.
     pub fn score_map(&self, film: &Array2<f32>, landmark: usize) -> Result<Array2<f32>, RuntimeError> {
         let shared = &self.shared(film.clone())?;
-        let index = landmark.wrapping_sub(1);
-        let head = self
-            .heads
-            .get(index)
-            .map(|(_, head)| head)
-            .ok_or_else(|| RuntimeError::NoLandmark { landmark, last: self.heads.len() })?;
+        let index = self.heads.iter().position(|(head, _)| head.number == landmark);
+        let index = index.ok_or_else(|| RuntimeError::NoLandmark { landmark, last: self.heads.len() })?;
+        let head = &self.heads[index].1;
         match &self.windows {
             None => self.score(head, self.head(index, shared)?),
             Some(windows) => windows.field(index, shared, Box::new(|| Ok(Array2::default((0, 0)))))?.everywhere(),

@@ -31,10 +31,11 @@ pub(crate) struct Windows {
 }
 
 impl Windows {
-    /// Opens the plan's graphs once per thread.
+    /// Opens the plan's graphs once per thread, for the landmarks at these indices.
     pub(crate) fn open(
         bundle: &Bundle,
         plan: &Plan,
+        landmarks: &[usize],
         backend: &dyn Backend,
         threads: usize,
     ) -> Result<Self, RuntimeError> {
@@ -49,13 +50,12 @@ impl Windows {
             .flat_map(|graph| &graph.inputs)
             .map(|input| (input.name.as_str(), input.shape))
             .collect();
-        let own = plan.own.iter().map(|own| {
+        let own = landmarks.iter().filter_map(|landmark| plan.own.get(*landmark)).map(|own| {
             let tensor = |(name, span): (&String, &onemark_models::bundle::Span)| {
                 let bytes = weights.get(span.offset..span.offset + span.length)?;
-                let numbers =
-                    bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
+                let numbers = plan.precision(name, bundle.manifest().weights).read(bytes);
                 let shape = *shapes.get(name.as_str())?;
-                Some((name.clone(), Array4::from_shape_vec(shape, numbers.collect()).ok()?))
+                Some((name.clone(), Array4::from_shape_vec(shape, numbers).ok()?))
             };
             // The manifest's check has seen that each fits.
             own.iter().filter_map(tensor).collect()
@@ -86,7 +86,7 @@ impl Windows {
         })
     }
 
-    /// Runs the coarse part for the landmark at `index` on what the trunk made. `whole` runs the whole head, should too many
+    /// Runs the coarse part for the landmark at `index` of those opened for on what the trunk made. `whole` runs the whole head, should too many
     /// windows be needed.
     pub(crate) fn field<'a>(
         &'a self,

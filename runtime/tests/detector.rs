@@ -8,7 +8,7 @@ use std::thread;
 
 use image::{GrayImage, Luma};
 use onemark_models::bundle::{
-    Bundle, Decoding as Rule, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Span, TensorEntry, WEIGHTS,
+    Bundle, Decoding as Rule, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Precision, Span, TensorEntry, WEIGHTS,
 };
 use onemark_models::film::Film;
 use onemark_models::geometry::Point;
@@ -97,6 +97,23 @@ fn scores_that_are_no_numbers_give_no_landmark() {
 }
 
 #[test]
+fn some_landmarks_are_found_as_all_are() {
+    for backend in backends() {
+        let all = detector(&bundle(1.0), backend, 2, Decoding::Subpixel).detect(&film()).unwrap();
+        let only = |landmarks: &[usize]| {
+            let options = Options { backend: backend.into(), landmarks: Some(landmarks.into()), ..Options::default() };
+            Detector::new(&bundle(1.0), options)
+        };
+        assert_eq!(only(&[2, 2]).unwrap().detect(&film()).unwrap().landmarks, all.landmarks[1..], "{backend}");
+        assert_eq!(only(&[2, 1]).unwrap().detect(&film()).unwrap(), all, "{backend}");
+        for unknown in [0, 3] {
+            let error = only(&[1, unknown]).err().unwrap();
+            assert!(matches!(error, RuntimeError::NoLandmark { landmark, last: 2 } if landmark == unknown), "{error}");
+        }
+    }
+}
+
+#[test]
 fn the_digest_is_that_of_the_manifest_on_disk() {
     use sha2::{Digest as _, Sha256};
     let folder = tempfile::tempdir().unwrap();
@@ -149,6 +166,7 @@ fn bundle(weight: f32) -> Bundle {
         trunk: graph("trunk.onnx", "film", "copy"),
         heads: (1..=2).map(|landmark| HeadEntry { landmark, graph: graph(&head(landmark), "copy", SCORE) }).collect(),
         plan: None,
+        weights: Precision::F32,
         template_vectors: vectors.map(|name| (name, Span { offset: 0, length: 4 })).collect(),
         decoding: Rule::Argmax,
         recipe: String::new(),

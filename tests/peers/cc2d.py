@@ -137,7 +137,9 @@ class Cc2d(nn.Module):
 
     def forward(self, grey):
         """Film [n, 1, size, size] to embeddings by level."""
-        taps = self.trunk(grey)
+        return self.decode(self.trunk(grey))
+
+    def decode(self, taps):
         deeper, embeddings = taps[4], {}
         for level in LEVELS:
             if level < 5:

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use ndarray::ArrayD;
 use onemark_exporter::untrained::untrained;
-use onemark_exporter::{Labels, export};
+use onemark_exporter::{Labels, Options, export};
 use onemark_models::bundle::{MANIFEST, WEIGHTS};
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::recipe::AdapterVariant;
@@ -274,6 +274,12 @@ const RUN: &[Case] = &[
         says: &["note.txt/overlays", "Not a directory"],
     },
     Case {
+        name: "landmark that the bundle has not",
+        harm: NOTHING,
+        line: "detect films/RawImage/Test1Data/151.png --bundle head.onemark --landmarks 1,selle",
+        says: &["no landmark `selle`", "did you mean sella", "onemark inspect"],
+    },
+    Case {
         name: "bundle with a flipped bit in the weights",
         harm: |here| flip(&here.join("head.onemark").join(WEIGHTS)),
         line: "detect films/RawImage/Test1Data/151.png --bundle head.onemark",
@@ -463,7 +469,7 @@ fn fresh() -> TempDir {
         fs::write(here.join("recipe.yaml"), recipe.to_yaml().unwrap()).unwrap();
         let checkpoint = untrained(recipe, SEED).unwrap();
         let labels = Labels { name: "head".into(), intended_use: "tests".into(), weights_licence: "none".into() };
-        let export = export(&checkpoint, &labels, &[], |_, _| {}).unwrap();
+        let export = export(&checkpoint, &labels, &Options::default(), &[], |_, _| {}).unwrap();
         export.bundle.write(&here.join("head.onemark"), false).unwrap();
         folder
     });

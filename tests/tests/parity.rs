@@ -131,7 +131,7 @@ fn all_ways_agree(case: &str, recipe: Recipe, landmarks: &[usize]) {
 /// Compiles the checkpoint, and compares with `expected` (by landmark) what each way of running the result makes.
 fn ways(case: &str, checkpoint: &Checkpoint, expected: &BTreeMap<usize, Maps>, film: &Maps) -> Bundle {
     let set = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
-    let mut module = passes::run(Module::new(checkpoint, &set).unwrap(), |_, _| {}).unwrap();
+    let mut module = passes::run(&passes::PASSES, Module::new(checkpoint, &set).unwrap(), |_, _| {}).unwrap();
     module.tensors.extend(module.constants.clone());
     compare(&format!("{case}, passes alone"), expected, film, |number, inputs| {
         let graph = module.graphs().nth(number).unwrap();

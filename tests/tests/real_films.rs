@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use ndarray::{Axis, s};
-use onemark_exporter::{Labels, export};
+use onemark_exporter::{Labels, Options, export};
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::dataset::{Case, Dataset, Split};
 use onemark_models::film::Film;
@@ -45,7 +45,7 @@ fn template_finds_itself(landmarks: &str, root: PathBuf, template: &str, split: 
     let case = films.case(template).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let labels = Labels { name: landmarks.into(), intended_use: "tests".into(), weights_licence: "none".into() };
-    let export = export(&untrained(landmarks, case), &labels, &[], |_, _| {}).unwrap();
+    let export = export(&untrained(landmarks, case), &labels, &Options::default(), &[], |_, _| {}).unwrap();
     export.bundle.write(&folder.path().join("untrained.onemark"), false).unwrap();
 
     let root = fs::canonicalize(root).unwrap();

@@ -24,10 +24,10 @@ use onemark_trainer::films::Films;
 use onemark_trainer::interpreter::Mode;
 use onemark_trainer::labels::Heads;
 use onemark_trainer::params::Params;
-use onemark_trainer::{phantom, precision};
 use onemark_trainer::profile::Profile;
 use onemark_trainer::steps::{Place, Sampler, Step};
 use onemark_trainer::update::{Batch, Settings, update};
+use onemark_trainer::{phantom, precision};
 use safetensors::tensor::{Dtype, TensorView};
 use tch::Device;
 

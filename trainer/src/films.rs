@@ -235,11 +235,7 @@ mod tests {
     fn grid_points_go_the_way_of_pixels() {
         let warp = Warp::from(Affine::about_centre(0.2, [1.1, 0.9], [7.0, -3.0], (2400, 1935)));
         let (row, column) = warp.from_source((1000.0, 500.0));
-        let sample = Sample {
-            grey: Array2::zeros((0, 0)),
-            warp: Some(warp),
-            scale: (384.0 / 2400.0, 384.0 / 1935.0),
-        };
+        let sample = Sample { grey: Array2::zeros((0, 0)), warp: Some(warp), scale: (384.0 / 2400.0, 384.0 / 1935.0) };
         let on_grid = |row: f64, column: f64| ((row + 0.5) * sample.scale.0, (column + 0.5) * sample.scale.1);
         let (expected, found) = (on_grid(row, column), sample.shows(on_grid(1000.0, 500.0)));
         assert!((found.0 - expected.0).hypot(found.1 - expected.1) < 1e-9);

@@ -210,7 +210,8 @@ fn read_vectors(
 ) -> Result<Vec<Tensor>, TrainError> {
     let patch = recipe.pairs.patch.as_ref().filter(|_| recipe.template_vectors.source == TemplateSource::Patch);
     let Some(patch) = patch else {
-        let embeddings = interpreter::run(graph, params, &films.taps(&[sample], params.device(), Kind::Float)?, Mode::Evaluate)?;
+        let embeddings =
+            interpreter::run(graph, params, &films.taps(&[sample], params.device(), Kind::Float)?, Mode::Evaluate)?;
         let at: Vec<(i64, Cell)> = points.iter().map(|point| (0, cell(*point))).collect();
         return at_cells(&embeddings, &at);
     };

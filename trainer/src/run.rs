@@ -267,9 +267,7 @@ impl Run<'_> {
         let sampler = work.sampler;
         let plans = sampler.epoch(state.place);
         let labels = state.labels.clone();
-        sampler.ahead(state.place, &plans, labels.as_ref(), |steps| {
-            self.take(steps, &plans, state, log, work, profile)
-        })
+        sampler.ahead(state.place, &plans, labels.as_ref(), |steps| self.take(steps, &plans, state, log, work, profile))
     }
 
     /// Takes the steps planned for an epoch from the state's place on.

@@ -87,7 +87,10 @@ pub fn update(
     let mut embed = |taps: &Taps| {
         profile.time("forward", || {
             let embeddings = interpreter::run(graph, params, taps, settings.mode)?;
-            embeddings.iter().map(|embedding| Ok(embedding.f_to_kind(Kind::Float)?)).collect::<Result<Vec<_>, TrainError>>()
+            embeddings
+                .iter()
+                .map(|embedding| Ok(embedding.f_to_kind(Kind::Float)?))
+                .collect::<Result<Vec<_>, TrainError>>()
         })
     };
     let target = embed(&batch.target)?;

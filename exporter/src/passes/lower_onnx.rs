@@ -7,11 +7,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use onemark_models::bundle::Precision;
+use onemark_models::checkpoint::Tensors;
 use onemark_models::graph::{COSINE_EPSILON, Corners, Graph, Node, Op, Value};
 use prost::Message as _;
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 
-use super::onnx::{external, floats, indices, integer, integers, model, node, string, value};
+use super::onnx::{external, floats, indices, integer, integers, model, node, string, value, widen};
 use super::{Pass, PassError, Property};
 use crate::module::{Module, Weights, is_own, own_inputs, placeholder};
 
@@ -34,15 +36,25 @@ impl Pass for LowerOnnx {
         let weights = module.weights.take().unwrap_or_default();
         let ours = std::iter::once(&module.trunk).chain(&module.heads).map(|graph| (graph, false));
         let for_all = module.plan.iter().flat_map(|plan| [(&plan.coarse, true), (&plan.window, true)]);
-        let files = ours.chain(for_all).map(|(graph, own)| Ok(model(lower(graph, &weights, own)?).encode_to_vec()));
+        let numbers = Numbers { weights: &weights, constants: &module.constants, precision: module.precision };
+        let files = ours.chain(for_all).map(|(graph, own)| Ok(model(lower(graph, numbers, own)?).encode_to_vec()));
         module.onnx = files.collect::<Result<_, PassError>>()?;
         module.weights = Some(weights);
         Ok(module)
     }
 }
 
+/// Where a module's numbers are, and as what.
+#[derive(Clone, Copy)]
+struct Numbers<'a> {
+    weights: &'a Weights,
+    /// Always f32.
+    constants: &'a Tensors,
+    precision: Precision,
+}
+
 /// `for_all`: a landmark's own parameters are inputs.
-fn lower(graph: &Graph, weights: &Weights, for_all: bool) -> Result<GraphProto, PassError> {
+fn lower(graph: &Graph, numbers: Numbers, for_all: bool) -> Result<GraphProto, PassError> {
     let mut names: BTreeMap<Value, &str> = graph.nodes().map(|(value, node)| (value, node.name.as_str())).collect();
     // A value can have one name: the first output that it is. Further outputs, and inputs handed through, are copies.
     let mut named: BTreeSet<Value> = graph.inputs().map(|(value, _)| value).collect();
@@ -56,7 +68,7 @@ fn lower(graph: &Graph, weights: &Weights, for_all: bool) -> Result<GraphProto, 
     }
     let own = if for_all { own_inputs(graph) } else { vec![] };
     let mut lowering =
-        Lowering { graph, weights, names, for_all, nodes: vec![], tensors: vec![], known: BTreeSet::new() };
+        Lowering { graph, numbers, names, for_all, nodes: vec![], tensors: vec![], known: BTreeSet::new() };
     for (made, node) in graph.nodes() {
         lowering.node(lowering.names[&made].to_owned().as_str(), node)?;
     }
@@ -77,7 +89,7 @@ fn lower(graph: &Graph, weights: &Weights, for_all: bool) -> Result<GraphProto, 
 
 struct Lowering<'a> {
     graph: &'a Graph,
-    weights: &'a Weights,
+    numbers: Numbers<'a>,
     names: BTreeMap<Value, &'a str>,
     for_all: bool,
     nodes: Vec<NodeProto>,
@@ -201,8 +213,17 @@ impl Lowering<'_> {
     }
 
     fn add_external(&mut self, name: &str, dims: &[usize]) -> Result<(), PassError> {
-        let span = self.weights.spans.get(name).ok_or_else(|| PassError::NoTensor { name: name.into() })?;
-        self.add(external(name, dims, *span));
+        let Numbers { weights, constants, precision } = self.numbers;
+        let span = weights.spans.get(name).ok_or_else(|| PassError::NoTensor { name: name.into() })?;
+        if precision == Precision::F32 || constants.contains_key(name) {
+            self.add(external(name, dims, *span, Precision::F32));
+        } else {
+            let narrow = format!("{name}.{precision}");
+            if !self.known.contains(&narrow) {
+                self.nodes.push(widen(name, &narrow));
+            }
+            self.add(external(&narrow, dims, *span, precision));
+        }
         Ok(())
     }
 
@@ -253,7 +274,16 @@ mod tests {
         graph.output("a", a).unwrap();
         graph.output("tap again", tap).unwrap();
         let module = TieWeights.run(BakeTemplate.run(random_module(vec![graph])).unwrap()).unwrap();
-        let lowered = lower(&module.heads[0], &module.weights.unwrap(), false).unwrap();
+        let lowered = |precision| {
+            let (weights, constants) = (module.weights.as_ref().unwrap(), &module.constants);
+            lower(&module.heads[0], Numbers { weights, constants, precision }, false).unwrap()
+        };
+        let narrow = text(&lowered(Precision::F16));
+        assert!(narrow.starts_with(
+            "a.weight = Cast(a.weight.f16) to=1\na.bias = Cast(a.bias.f16) to=1\na = Conv(tap, a.weight, a.bias)"
+        ));
+        assert_eq!(narrow.matches("Cast").count(), 2, "what is compared with stays f32: {narrow}");
+        let lowered = lowered(Precision::F32);
         assert_eq!(
             text(&lowered),
             "\

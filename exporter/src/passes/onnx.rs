@@ -1,7 +1,7 @@
 //! The few ONNX messages that lowering needs, built from plain values. What they say about a network is in
 //! [`super::lower_onnx`].
 
-use onemark_models::bundle::{Span, WEIGHTS};
+use onemark_models::bundle::{Precision, Span, WEIGHTS};
 use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
@@ -53,8 +53,12 @@ pub(super) fn indices(name: &str, values: &[i64]) -> TensorProto {
     TensorProto { raw_data: bytes, ..tensor(name, &[values.len()], DataType::Int64) }
 }
 
-/// A tensor of f32 whose numbers are in `weights.bin`.
-pub(super) fn external(name: &str, dims: &[usize], span: Span) -> TensorProto {
+/// A tensor whose numbers are in `weights.bin`.
+pub(super) fn external(name: &str, dims: &[usize], span: Span, precision: Precision) -> TensorProto {
+    let data_type = match precision {
+        Precision::F32 => DataType::Float,
+        Precision::F16 => DataType::Float16,
+    };
     let entry = |key: &str, value: String| StringStringEntryProto { key: key.into(), value };
     TensorProto {
         data_location: Some(DataLocation::External as i32),
@@ -63,8 +67,13 @@ pub(super) fn external(name: &str, dims: &[usize], span: Span) -> TensorProto {
             entry("offset", span.offset.to_string()),
             entry("length", span.length.to_string()),
         ],
-        ..tensor(name, dims, DataType::Float)
+        ..tensor(name, dims, data_type)
     }
+}
+
+/// A node that makes f32 of what it is given.
+pub(super) fn widen(name: &str, input: &str) -> NodeProto {
+    node("Cast", name, &[input], vec![integer("to", DataType::Float as i64)])
 }
 
 fn tensor(name: &str, dims: &[usize], data_type: DataType) -> TensorProto {

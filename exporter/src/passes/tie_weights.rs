@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher as _};
 
-use onemark_models::bundle::Span;
+use half::f16;
+use onemark_models::bundle::{Precision, Span};
 
 use super::{Pass, PassError, Property};
 use crate::module::{Module, Weights};
@@ -37,7 +38,12 @@ impl Pass for TieWeights {
             let constant = module.constants.get(name);
             let tensor = constant.or_else(|| module.tensors.get(name));
             let tensor = tensor.ok_or_else(|| PassError::NoTensor { name: name.clone() })?;
-            let bytes: Vec<u8> = tensor.iter().flat_map(|number| number.to_le_bytes()).collect();
+            let bytes: Vec<u8> = match module.precision {
+                Precision::F16 if constant.is_none() => {
+                    tensor.iter().flat_map(|number| f16::from_f32(*number).to_le_bytes()).collect()
+                }
+                _ => tensor.iter().flat_map(|number| number.to_le_bytes()).collect(),
+            };
             let equals = stored.entry(hash(&bytes)).or_default();
             let same = equals.iter().find(|span| weights.bytes[span.offset..span.offset + span.length] == bytes);
             let span = match same {

@@ -4,7 +4,9 @@
 //! parent module.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
+use half::f16;
 use serde::{Deserialize, Serialize};
 
 use crate::graph::Shape;
@@ -44,6 +46,9 @@ pub struct Manifest {
     /// How a head can be run in part, with the same result, where it can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
+    /// How numbers are stored in [`WEIGHTS`]; the template's vectors are f32 in any case.
+    #[serde(default, skip_serializing_if = "Precision::is_f32")]
+    pub weights: Precision,
     /// Where the template's vectors stand in [`WEIGHTS`], by name (`template.07.level3`), so that they can be replaced.
     pub template_vectors: BTreeMap<String, Span>,
     /// How a score map becomes a point.
@@ -117,7 +122,49 @@ pub struct TensorEntry {
     pub shape: Shape,
 }
 
-/// Where a tensor's little-endian f32 stand in [`WEIGHTS`].
+/// How numbers are stored, little-endian. Graphs compute in f32 in either case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// As they were trained.
+    #[default]
+    F32,
+    /// Rounded to IEEE half precision.
+    F16,
+}
+
+impl Precision {
+    /// Bytes of a number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
+    }
+
+    /// The stored numbers as f32.
+    pub fn read(self, bytes: &[u8]) -> Vec<f32> {
+        match self {
+            Self::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+            Self::F16 => bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
+        }
+    }
+
+    fn is_f32(&self) -> bool {
+        *self == Self::F32
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+        })
+    }
+}
+
+/// Where a tensor's numbers stand in [`WEIGHTS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Span {
@@ -128,18 +175,23 @@ pub struct Span {
 }
 
 impl Span {
-    /// Whether it holds whole numbers of a file of `end` bytes.
-    fn is_in(&self, end: u64) -> bool {
+    /// Whether it holds whole numbers of `width` bytes of a file of `end` bytes.
+    fn is_in(&self, end: u64, width: usize) -> bool {
         let inside = self.offset.checked_add(self.length).is_some_and(|last| last as u64 <= end);
-        self.length > 0 && self.length.is_multiple_of(4) && self.offset.is_multiple_of(4) && inside
+        self.length > 0 && self.length.is_multiple_of(width) && self.offset.is_multiple_of(width) && inside
     }
 
     fn rule(end: u64) -> String {
-        format!("must be whole f32 inside {WEIGHTS} ({end} bytes)")
+        format!("must be whole numbers inside {WEIGHTS} ({end} bytes)")
     }
 }
 
 impl Plan {
+    /// How the numbers of an own input are stored, in a bundle whose weights are `weights`.
+    pub fn precision(&self, input: &str, weights: Precision) -> Precision {
+        if input.starts_with("template.") { Precision::F32 } else { weights }
+    }
+
     /// Whether an input of the window graph is a matrix or a mask that [`Tiling`] makes.
     fn is_computed(&self, input: &TensorEntry) -> bool {
         let cells = |level: usize| self.tiling.levels[level].cells;
@@ -284,12 +336,14 @@ impl Manifest {
             return broken("own", "must have an entry for each landmark".into());
         }
         let end = self.files.get(WEIGHTS).map_or(0, |file| file.bytes);
+        let width = |name: &str| plan.precision(name, self.weights).bytes();
         for (landmark, own) in plan.own.iter().enumerate() {
-            if let Some((name, _)) = own.iter().find(|(_, span)| !span.is_in(end)) {
+            if let Some((name, _)) = own.iter().find(|(name, span)| !span.is_in(end, width(name))) {
                 return broken(&format!("own: landmark {}: `{name}`", landmark + 1), Span::rule(end));
             }
             let is_own = |input: &TensorEntry| {
-                own.get(&input.name).is_some_and(|span| span.length == 4 * input.shape.iter().product::<usize>())
+                own.get(&input.name)
+                    .is_some_and(|span| span.length == width(&input.name) * input.shape.iter().product::<usize>())
             };
             for (graph, from_coarse) in [(&plan.coarse, false), (&plan.window, true)] {
                 let stray = graph.inputs.iter().find(|input| {
@@ -316,7 +370,7 @@ impl Manifest {
             let Some(span) = self.template_vectors.get(&name) else {
                 return Some((key, "is missing".to_owned()));
             };
-            if !span.is_in(end) {
+            if !span.is_in(end, Precision::F32.bytes()) {
                 return Some((key, Span::rule(end)));
             }
         }

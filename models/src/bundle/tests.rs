@@ -26,6 +26,7 @@ fn toy() -> Bundle {
         trunk: graph("trunk.onnx", vec![tensor("film", grid)], tap()),
         heads: vec![HeadEntry { landmark: 1, graph: graph("landmark-01-tip.onnx", tap(), vec![tensor(SCORE, grid)]) }],
         plan: None,
+        weights: Precision::F32,
         template_vectors: LEVELS.map(|level| (template_vector_name(1, level), Span { offset: 0, length: 8 })).into(),
         decoding: Decoding::Argmax,
         recipe: "name: toy\n".into(),

@@ -56,7 +56,7 @@ impl Cycle {
         films::keep(&mut data, self.films.as_deref())?;
         data.cases.retain(|case| case.id != template.id);
 
-        let detector = self.options.open(&bundle)?;
+        let detector = self.options.open(&bundle, None)?;
         let film = Film::open(&template.film)?;
         template.check_inside(film.width(), film.height())?;
         let map = GridMap::new((film.width(), film.height()), detector.grid());

@@ -10,6 +10,8 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use onemark_models::bundle::Bundle;
 use onemark_models::film::Film;
+use onemark_models::landmarks::LandmarkSet;
+use onemark_models::yaml;
 use onemark_runtime::{Detections, Detector, Spacing};
 use serde::Serialize;
 
@@ -27,6 +29,9 @@ pub struct Detect {
     bundle: PathBuf,
     #[command(flatten)]
     options: RunOptions,
+    /// Find only these landmarks, by number or name [default: all]
+    #[arg(long, value_name = "1,sella,…", value_delimiter = ',')]
+    landmarks: Option<Vec<String>>,
     /// How large the films' pixels are: mm per pixel, or x,y. Without it there are no mm
     #[arg(long, value_name = "MM|X,Y")]
     spacing: Option<Spacing>,
@@ -58,7 +63,9 @@ impl Detect {
             console::check_folder(output)?;
         }
         let to_stdout = self.json.as_deref() == Some(Path::new("-"));
-        let detector = self.options.open(&Bundle::open(&self.bundle)?)?;
+        let bundle = Bundle::open(&self.bundle)?;
+        let landmarks = self.landmarks(&bundle.manifest().landmark_set)?;
+        let detector = self.options.open(&bundle, landmarks)?;
         let mut reports = Vec::with_capacity(self.films.len());
         for (index, file) in self.films.iter().enumerate() {
             let start = Instant::now();
@@ -88,6 +95,22 @@ impl Detect {
             console::note(format_args!("{failed} of {} films failed", reports.len()));
         }
         Ok(if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}
+
+impl Detect {
+    /// The numbers of the landmarks asked for.
+    fn landmarks(&self, set: &LandmarkSet) -> anyhow::Result<Option<Vec<usize>>> {
+        let number = |wanted: &String| {
+            let found = set.landmarks.iter().find(|one| one.name == *wanted || one.number.to_string() == *wanted);
+            found.map(|landmark| landmark.number).with_context(|| {
+                let names = set.landmarks.iter().map(|landmark| landmark.name.as_str());
+                let nearest =
+                    yaml::nearest(wanted, names).map_or(String::new(), |name| format!(" (did you mean {name}?)"));
+                format!("the bundle has no landmark `{wanted}`{nearest}: `onemark inspect` lists what it has")
+            })
+        };
+        self.landmarks.as_ref().map(|wanted| wanted.iter().map(number).collect()).transpose()
     }
 }
 

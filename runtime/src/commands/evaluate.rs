@@ -108,7 +108,7 @@ impl Evaluate {
         if let Some(report) = &self.report {
             console::check_folder(report)?;
         }
-        let detector = self.options.open(&bundle)?;
+        let detector = self.options.open(&bundle, None)?;
 
         let bar = ProgressBar::new(data.cases.len() as u64);
         bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} films, {eta} left, at {msg}")?);

@@ -1,18 +1,12 @@
-//! `cargo xtask bench`: speed as a ratio, both sides taken in turns in one run on this machine.
+//! `cargo xtask bench train`: training steps on the CPU, beside the obvious PyTorch script (tests/peers/training.py).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::median;
 use crate::{peers, setup, shell};
-
-/// What there is to compare.
-#[derive(clap::Subcommand)]
-pub enum Task {
-    /// Training steps on the CPU, beside the obvious PyTorch script (tests/peers/training.py)
-    Train(Train),
-}
 
 /// How to compare training.
 #[derive(clap::Args)]
@@ -38,19 +32,12 @@ pub struct Train {
 const PHASES: [(&str, &str); 3] =
     [("c-adapter", "all"), ("c-adapter-laptop", "shared"), ("c-adapter-laptop", "adapters")];
 
-/// Runs a comparison and prints its table.
-pub fn run(task: &Task) -> Result<()> {
-    match task {
-        Task::Train(options) => train(options),
-    }
-}
-
 /// Both sides take the same steps (same films, patches, points, threads, an update after each). What differs: the script
 /// computes the trunk's features of every film of every step, as the paper's text has it, and whole cosine maps; the trainer
 /// keeps features of films, which never change, as f16, and looks only at cells that compete. The trainer's time holds drawing
 /// the steps, the script finds them drawn; features of films and copies, made once per run, are told apart. Both compute with the
 /// same libtorch_cpu when Python's torch is the one that set-up unpacks. Weights differ, and cost the same.
-fn train(options: &Train) -> Result<()> {
+pub fn run(options: &Train) -> Result<()> {
     setup::run(&setup::Options::default())?;
     shell::run(shell::cargo().args(["build", "--workspace", "--exclude", "xtask", "--example", "throughput"]))?;
     let python = match &options.python {
@@ -97,13 +84,4 @@ fn train(options: &Train) -> Result<()> {
 fn turn(side: &mut Command, threads: usize) -> Result<Vec<f64>> {
     let printed = shell::capture(side.env("OMP_NUM_THREADS", threads.to_string()).env("GOMP_SPINCOUNT", "3000"))?;
     printed.lines().map(|line| line.parse().with_context(|| format!("`{line}` is no number"))).collect()
-}
-
-fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_by(f64::total_cmp);
-    let middle = numbers.len() / 2;
-    match numbers.len() % 2 {
-        0 => (numbers[middle - 1] + numbers[middle]) / 2.0,
-        _ => numbers[middle],
-    }
 }

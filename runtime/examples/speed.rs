@@ -1,0 +1,52 @@
+//! Seconds from films' pixels to landmarks, for `cargo xtask bench detect`:
+//!
+//!     speed BUNDLE BACKEND THREADS LANDMARKS FILM…
+//!
+//! LANDMARKS is how many of the bundle's to find. Prints JSON, in the form of tests/peers/detect.py: the seconds of opening, those of
+//! each film, the process's peak memory, the cells found; and per film how many windows were run. The first film is run once before.
+
+use std::num::NonZeroUsize;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+use onemark_models::film::Film;
+use onemark_runtime::{Decoding, Detector, Options};
+use serde_json::json;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [bundle, backend, threads, landmarks, films @ ..] = arguments.as_slice() else {
+        bail!("usage: speed BUNDLE BACKEND THREADS LANDMARKS FILM…")
+    };
+    let films = films.iter().map(|film| Ok(Film::open(film)?)).collect::<Result<Vec<_>>>()?;
+    let options = Options {
+        backend: backend.clone(),
+        threads: Some(threads.parse::<NonZeroUsize>()?),
+        decoding: Decoding::Argmax,
+        landmarks: Some((1..=landmarks.parse()?).collect()),
+        ..Options::default()
+    };
+    let started = Instant::now();
+    let detector = Detector::open(bundle, options)?;
+    let opening = started.elapsed().as_secs_f64();
+    detector.detect(films.first().context("no film")?)?;
+    let (mut seconds, mut cells, mut windows) = (Vec::new(), Vec::new(), Vec::new());
+    for film in &films {
+        let started = Instant::now();
+        let found = detector.detect(film)?;
+        seconds.push(started.elapsed().as_secs_f64());
+        cells.push(found.landmarks.iter().map(|landmark| landmark.cell).collect::<Vec<_>>());
+        windows.push(found.landmarks.iter().map(|landmark| landmark.windows).collect::<Vec<_>>());
+    }
+    let report =
+        json!({"opening": opening, "seconds": seconds, "peak_mb": peak_mb()?, "cells": cells, "windows": windows});
+    println!("{report}");
+    Ok(())
+}
+
+/// The most memory that this process ever held, in MB.
+fn peak_mb() -> Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").context("the peak memory is read from Linux's /proc")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
+}
