@@ -12,10 +12,10 @@ use onemark_models::checkpoint::Checkpoint;
 use onemark_models::graph::Graph;
 use onemark_models::network::{Architecture, FILM, SCORE};
 use onemark_models::reference;
+use onemark_runtime::Detector;
 use onemark_runtime::backend::{self, Backend, GraphBytes};
-use onemark_runtime::{Detector, Options};
 
-use crate::ExportError;
+use crate::{ExportError, Options};
 
 /// Largest difference of an output from the reference, as a share of the output's largest number. Some fifty layers of
 /// f32 sums in another order; measured on random networks, of the paper's size and smaller: 5e-6.
@@ -23,6 +23,19 @@ pub const TOLERANCE: f32 = 1e-4;
 /// The same where the bundle stores f16: each weight is rounded by up to 5e-4 of itself; measured on small random networks, whose
 /// scores are products of five cosines near 0: 1.4e-2.
 pub const TOLERANCE_F16: f32 = 5e-2;
+
+/// The same where the trunk is quantised: such a bundle is another network, so this only finds what is broken. What it costs is told by
+/// `onemark evaluate`.
+pub const TOLERANCE_INT8: f32 = 0.5;
+
+/// The tolerance for a way to compile.
+pub fn tolerance(options: &Options) -> f32 {
+    match (options.calibration.is_empty(), options.precision) {
+        (false, _) => TOLERANCE_INT8,
+        (true, Precision::F16) => TOLERANCE_F16,
+        (true, Precision::F32) => TOLERANCE,
+    }
+}
 
 /// A score map below this is judged as if this were its largest number: a film that shows nothing of the landmark leaves
 /// cosines near 0, and their product keeps few digits. A landmark that is found scores far above it.
@@ -58,27 +71,23 @@ type Tensors4 = BTreeMap<String, Array4<f32>>;
 /// and compares score and embeddings with the reference.
 ///
 /// # Errors
-/// An output differs by more than the tolerance of the bundle's precision, is missing, or a graph can't be run.
-pub fn check(bundle: &Bundle, checkpoint: &Checkpoint, films: &[(String, Array2<f32>)]) -> Result<Report, ExportError> {
+/// An output differs by more than `tolerance`, is missing, or a graph can't be run.
+pub fn check(
+    bundle: &Bundle,
+    checkpoint: &Checkpoint,
+    films: &[(String, Array2<f32>)],
+    tolerance: f32,
+) -> Result<Report, ExportError> {
     let start = Instant::now();
-    let mut report = Report {
-        backends: vec![],
-        skipped: vec![],
-        comparisons: 0,
-        worst: 0.0,
-        tolerance: match bundle.manifest().weights {
-            Precision::F32 => TOLERANCE,
-            Precision::F16 => TOLERANCE_F16,
-        },
-        time: Duration::ZERO,
-    };
+    let mut report =
+        Report { backends: vec![], skipped: vec![], comparisons: 0, worst: 0.0, tolerance, time: Duration::ZERO };
     let planned = bundle.manifest().plan.is_some();
     let mut backends = Vec::new();
     for name in ["tract", "onnxruntime"] {
         match backend::open(name) {
             Ok(backend) => {
                 report.backends.push(name.to_owned());
-                let options = Options { backend: name.to_owned(), ..Options::default() };
+                let options = onemark_runtime::Options { backend: name.to_owned(), ..Default::default() };
                 let detector = planned.then(|| Detector::new(bundle, options)).transpose()?;
                 backends.push((backend, detector));
             }

@@ -42,6 +42,8 @@ pub struct Labels {
 pub struct Options {
     /// How the bundle stores its numbers.
     pub precision: Precision,
+    /// Films by which the trunk's convolutions are quantised to 8 bits, of those that the network was trained on; none: they are not.
+    pub calibration: Vec<PathBuf>,
     /// The names of passes to leave out: the bundle computes the same, at another cost.
     pub without: Vec<String>,
 }
@@ -184,19 +186,20 @@ pub fn export(
 ) -> Result<Export, ExportError> {
     let landmarks = LandmarkSet::named(&checkpoint.recipe.landmarks)?;
     let size = checkpoint.recipe.network.size;
-    let films = grids(films, size)?;
+    let synthetic = ("a synthetic film".to_owned(), check::synthetic_film(size));
+    let films = std::iter::once(Ok(synthetic)).chain(grids(films, size)).collect::<Result<Vec<_>, _>>()?;
+    let calibration =
+        grids(&options.calibration, size).map(|film| Ok(film?.1)).collect::<Result<Vec<_>, FilmError>>()?;
     let passes = passes::all_but(&options.without)?;
-    let module = Module { precision: options.precision, ..Module::new(checkpoint, &landmarks)? };
+    let module = Module { precision: options.precision, calibration, ..Module::new(checkpoint, &landmarks)? };
     let module = passes::run(&passes, module, observe)?;
     let bundle = pack::pack(module, checkpoint, landmarks, labels)?;
-    let check = check::check(&bundle, checkpoint, &films)?;
+    let check = check::check(&bundle, checkpoint, &films, check::tolerance(options))?;
     Ok(Export { bundle, check })
 }
 
-/// The films to check with, as the trunk sees them.
-fn grids(films: &[PathBuf], size: usize) -> Result<Vec<(String, Array2<f32>)>, FilmError> {
+/// Films as the trunk sees them, by path.
+fn grids(films: &[PathBuf], size: usize) -> impl Iterator<Item = Result<(String, Array2<f32>), FilmError>> {
     let grid = GridSize { height: size, width: size };
-    let open = |path: &PathBuf| Ok((path.display().to_string(), Film::open(path)?.to_grid(grid)?));
-    let synthetic = ("a synthetic film".to_owned(), check::synthetic_film(size));
-    std::iter::once(Ok(synthetic)).chain(films.iter().map(open)).collect()
+    films.iter().map(move |path| Ok((path.display().to_string(), Film::open(path)?.to_grid(grid)?)))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ndarray::Array2;
 use onemark_models::bundle::{Precision, Span};
 use onemark_models::checkpoint::{Checkpoint, Tensors, check_tensors};
 use onemark_models::graph::{Graph, Shape};
@@ -24,6 +25,10 @@ pub struct Module {
     pub tensors: Tensors,
     /// How the bundle is to store them.
     pub precision: Precision,
+    /// Films on the grid, `[size, size]` in [0, 1], by which the trunk is quantised; none: it is not.
+    pub calibration: Vec<Array2<f32>>,
+    /// Weights that are whole multiples, -127 to 127, of these scales of their output channels.
+    pub int8: BTreeMap<String, Vec<f32>>,
     /// The parameters that stay tensors of their own, by name, so that they can be replaced in the bundle.
     pub constants: Tensors,
     /// All numbers as the bundle holds them, once laid out.
@@ -75,10 +80,21 @@ pub fn own_inputs(graph: &Graph) -> Vec<(String, Shape)> {
     own.map(|(name, dims)| (name.clone(), shape(dims))).collect()
 }
 
+/// How a parameter is stored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Storage<'a> {
+    /// As it is.
+    F32,
+    /// Rounded to half precision.
+    F16,
+    /// As whole multiples of these scales of its output channels.
+    Int8(&'a [f32]),
+}
+
 /// The contents of `weights.bin`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Weights {
-    /// Little-endian, f32 or as the module's precision says.
+    /// Little-endian, as [`Module::storage`] says.
     pub bytes: Vec<u8>,
     /// Where each parameter stands.
     pub spans: BTreeMap<String, Span>,
@@ -123,6 +139,17 @@ impl Module {
             *graph = rewrite(graph)?;
         }
         Ok(())
+    }
+
+    /// How the bundle stores a parameter.
+    pub fn storage(&self, name: &str) -> Storage<'_> {
+        match (self.int8.get(name), self.precision) {
+            (Some(scales), _) => Storage::Int8(scales),
+            // A scale of levels is one number, and all levels hang on it.
+            _ if self.constants.contains_key(name) || name.ends_with(".scale") => Storage::F32,
+            (None, Precision::F32) => Storage::F32,
+            (None, Precision::F16) => Storage::F16,
+        }
     }
 
     /// Forgets the tensors that no graph reads any more.

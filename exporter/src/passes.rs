@@ -12,6 +12,7 @@ mod lower_onnx;
 mod narrow;
 mod onnx;
 mod plan_levels;
+mod quantise_trunk;
 mod split_affine;
 mod tie_weights;
 
@@ -19,19 +20,21 @@ use std::fmt;
 
 use onemark_models::graph::{GraphError, Op};
 use onemark_models::network::FILM;
+use onemark_models::reference::ReferenceError;
 use onemark_models::yaml;
 
 use crate::ExportError;
 use crate::module::Module;
 
 /// The passes, in the order in which they run.
-pub const PASSES: [&dyn Pass; 10] = [
+pub const PASSES: [&dyn Pass; 11] = [
     &fold_batch_norm::FoldBatchNorm,
     &fold_grey_input::FoldGreyInput,
     &plan_levels::PlanLevels,
     &split_affine::SplitAffine,
     &fold_affine_chains::FoldAffineChains,
     &hoist_landmark_invariant::HoistLandmarkInvariant,
+    &quantise_trunk::QuantiseTrunk,
     &bake_template::BakeTemplate,
     &narrow::Narrow,
     &tie_weights::TieWeights,
@@ -147,6 +150,12 @@ pub enum PassError {
         first: String,
         /// In another.
         second: String,
+    },
+    /// The trunk could not be run on a calibration film.
+    #[error("calibration: {source}")]
+    Calibration {
+        /// What the reference interpreter said.
+        source: ReferenceError,
     },
     /// A number is beyond what f16 can hold.
     #[error("parameter {name} has numbers beyond 65504, the largest f16: export it as f32")]

@@ -80,7 +80,10 @@ fn other_ways_to_compile_come_to_the_same() {
     let compiled = |options: Options| export(checkpoint, &labels(), &options, &[], |_, _| {});
     let optional = passes::PASSES.iter().filter(|pass| pass.ensures().is_empty()).map(|pass| pass.name().to_owned());
     let optional: Vec<String> = optional.collect();
-    assert_eq!(optional, ["fold-grey-input", "plan-levels", "split-affine", "fold-affine-chains", "narrow"]);
+    assert_eq!(
+        optional,
+        ["fold-grey-input", "plan-levels", "split-affine", "fold-affine-chains", "quantise-trunk", "narrow"]
+    );
     let plain = compiled(Options { without: optional, ..Options::default() }).unwrap();
     assert_eq!((plain.check.comparisons, plain.bundle.manifest().plan.is_none()), (MAPS, true));
     for (name, says) in [("hoist", "did you mean hoist-landmark-invariant"), ("fold-batch-norm", "can't be left out")] {
@@ -93,7 +96,9 @@ fn other_ways_to_compile_come_to_the_same() {
     // Rounded it is, and not by much more than half a unit in the last place of f16.
     assert!((1e-5..check::TOLERANCE_F16).contains(&half.check.worst), "{}", half.check.worst);
     let bytes = |bundle: &Bundle| bundle.manifest().files[WEIGHTS].bytes as f64;
-    assert!((0.45..0.6).contains(&(bytes(&half.bundle) / bytes(whole))));
+    let share = bytes(&half.bundle) / bytes(whole);
+    // Vectors and gaps weigh more in so small a network.
+    assert!((0.5..0.75).contains(&share), "{share}");
     let span = |bundle: &Bundle| bundle.manifest().template_vectors[&template_vector_name(3, 2)].length;
     assert_eq!(span(&half.bundle), span(whole), "vectors stay f32");
 }
@@ -121,7 +126,7 @@ fn the_self_check_notices_one_wrong_number() {
     let weights = files.get_mut(WEIGHTS).unwrap();
     weights[span.offset..span.offset + 4].copy_from_slice(&9.0_f32.to_le_bytes());
     let harmed = Bundle::new(bundle.manifest().clone(), files).unwrap();
-    match check::check(&harmed, checkpoint, &films).unwrap_err() {
+    match check::check(&harmed, checkpoint, &films, check::TOLERANCE).unwrap_err() {
         ExportError::Differs { landmark: 7, output, .. } => assert_eq!(output, "score"),
         other => panic!("{other}"),
     }

@@ -63,6 +63,8 @@ pub enum Op {
     Mul,
     /// Clamped to [0, 1].
     Clamp,
+    /// Rounded to one of 256 levels: `scale * clamp(round(x / scale), 0, 255)`, ties to even. Parameter: scale `[]`.
+    Quantise,
     /// Cosine of every cell's vector with one parameter vector `[channels]`:
     /// `<e, v> / (|e| |v| + 1e-3)` (METHOD.md sec. 1b). Makes one channel.
     Cosine,
@@ -424,6 +426,7 @@ fn infer_shape(op: Op, inputs: &[Shape], params: &[&Vec<usize>]) -> Result<Shape
         (Op::BatchNorm, [x], params) if params.len() == 4 && params.iter().all(|p| **p == [x[1]]) => Ok(*x),
         (Op::Cosine, [x], [vector]) if **vector == [x[1]] => Ok([x[0], 1, x[2], x[3]]),
         (Op::Relu | Op::Clamp, [x], []) => Ok(*x),
+        (Op::Quantise, [x], [scale]) if scale.is_empty() => Ok(*x),
         (Op::MaxPool, [x], []) if x[2] % 2 == 0 && x[3] % 2 == 0 => Ok([x[0], x[1], x[2] / 2, x[3] / 2]),
         (Op::MaxPool, [_], []) => Err("both sides must be even"),
         (Op::Upsample { factor, .. }, [x], []) if factor > 0 => Ok([x[0], x[1], x[2] * factor, x[3] * factor]),
@@ -506,6 +509,7 @@ impl fmt::Display for Op {
             Op::Add => write!(f, "add"),
             Op::Mul => write!(f, "mul"),
             Op::Clamp => write!(f, "clamp"),
+            Op::Quantise => write!(f, "quantise"),
             Op::Cosine => write!(f, "cosine"),
         }
     }

@@ -87,6 +87,10 @@ pub fn run(
             }
             Op::Relu => x(0).mapv(|number| number.max(0.0)),
             Op::Clamp => x(0).mapv(|number| number.clamp(0.0, 1.0)),
+            Op::Quantise => {
+                let scale = vector(0)[0];
+                x(0).mapv(|number| scale * (number / scale).round_ties_even().clamp(0.0, 255.0))
+            }
             Op::MaxPool => max_pool(x(0)),
             Op::Upsample { factor, corners } => upsample(x(0), factor, corners),
             Op::Interpolate => interpolate(x(0), x(1), x(2)),

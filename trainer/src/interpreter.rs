@@ -76,6 +76,7 @@ pub fn run(
             Op::Add => x(0)?.f_add(&x(1)?)?,
             Op::Mul => x(0)?.f_mul(&x(1)?)?,
             Op::Clamp => x(0)?.f_clamp(0.0, 1.0)?,
+            Op::Quantise => x(0)?.f_div(param(0)?)?.f_round()?.f_clamp(0.0, 255.0)?.f_mul(param(0)?)?,
             Op::Cosine => {
                 let x = x(0)?;
                 let vector = param(0)?.f_view([1, -1, 1, 1])?.f_to_kind(x.f_kind()?)?;

@@ -7,15 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use onemark_models::bundle::Precision;
-use onemark_models::checkpoint::Tensors;
 use onemark_models::graph::{COSINE_EPSILON, Corners, Graph, Node, Op, Value};
 use prost::Message as _;
+use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 
-use super::onnx::{external, floats, indices, integer, integers, model, node, string, value, widen};
+use super::onnx::{external, floats, indices, integer, integers, model, node, string, value, zero_level};
 use super::{Pass, PassError, Property};
-use crate::module::{Module, Weights, is_own, own_inputs, placeholder};
+use crate::module::{Module, Storage, Weights, is_own, own_inputs, placeholder};
 
 pub(super) struct LowerOnnx;
 
@@ -36,25 +35,18 @@ impl Pass for LowerOnnx {
         let weights = module.weights.take().unwrap_or_default();
         let ours = std::iter::once(&module.trunk).chain(&module.heads).map(|graph| (graph, false));
         let for_all = module.plan.iter().flat_map(|plan| [(&plan.coarse, true), (&plan.window, true)]);
-        let numbers = Numbers { weights: &weights, constants: &module.constants, precision: module.precision };
-        let files = ours.chain(for_all).map(|(graph, own)| Ok(model(lower(graph, numbers, own)?).encode_to_vec()));
-        module.onnx = files.collect::<Result<_, PassError>>()?;
+        let files = ours
+            .chain(for_all)
+            .map(|(graph, own)| Ok(model(lower(graph, &module, &weights, own)?).encode_to_vec()))
+            .collect::<Result<_, PassError>>()?;
+        module.onnx = files;
         module.weights = Some(weights);
         Ok(module)
     }
 }
 
-/// Where a module's numbers are, and as what.
-#[derive(Clone, Copy)]
-struct Numbers<'a> {
-    weights: &'a Weights,
-    /// Always f32.
-    constants: &'a Tensors,
-    precision: Precision,
-}
-
 /// `for_all`: a landmark's own parameters are inputs.
-fn lower(graph: &Graph, numbers: Numbers, for_all: bool) -> Result<GraphProto, PassError> {
+fn lower(graph: &Graph, module: &Module, weights: &Weights, for_all: bool) -> Result<GraphProto, PassError> {
     let mut names: BTreeMap<Value, &str> = graph.nodes().map(|(value, node)| (value, node.name.as_str())).collect();
     // A value can have one name: the first output that it is. Further outputs, and inputs handed through, are copies.
     let mut named: BTreeSet<Value> = graph.inputs().map(|(value, _)| value).collect();
@@ -68,7 +60,7 @@ fn lower(graph: &Graph, numbers: Numbers, for_all: bool) -> Result<GraphProto, P
     }
     let own = if for_all { own_inputs(graph) } else { vec![] };
     let mut lowering =
-        Lowering { graph, numbers, names, for_all, nodes: vec![], tensors: vec![], known: BTreeSet::new() };
+        Lowering { graph, module, weights, names, for_all, nodes: vec![], tensors: vec![], known: BTreeSet::new() };
     for (made, node) in graph.nodes() {
         lowering.node(lowering.names[&made].to_owned().as_str(), node)?;
     }
@@ -89,7 +81,8 @@ fn lower(graph: &Graph, numbers: Numbers, for_all: bool) -> Result<GraphProto, P
 
 struct Lowering<'a> {
     graph: &'a Graph,
-    numbers: Numbers<'a>,
+    module: &'a Module,
+    weights: &'a Weights,
     names: BTreeMap<Value, &'a str>,
     for_all: bool,
     nodes: Vec<NodeProto>,
@@ -160,6 +153,15 @@ impl Lowering<'_> {
                 self.add(floats("one", &[], &[1.0]));
                 node("Clip", name, &[inputs[0], "zero", "one"], vec![])
             }
+            Op::Quantise => {
+                let [x, scale] = inputs.as_slice() else {
+                    return Err(PassError::NoTensor { name: source.name.clone() });
+                };
+                let levels = format!("{}.levels", source.name);
+                self.add(zero_level("level.zero"));
+                self.nodes.push(node("QuantizeLinear", &levels, &[x, scale, "level.zero"], vec![]));
+                node("DequantizeLinear", name, &[&levels, scale, "level.zero"], vec![])
+            }
             Op::Cosine => self.cosine(name, source, &inputs)?,
         };
         for param in &source.params {
@@ -213,17 +215,22 @@ impl Lowering<'_> {
     }
 
     fn add_external(&mut self, name: &str, dims: &[usize]) -> Result<(), PassError> {
-        let Numbers { weights, constants, precision } = self.numbers;
-        let span = weights.spans.get(name).ok_or_else(|| PassError::NoTensor { name: name.into() })?;
-        if precision == Precision::F32 || constants.contains_key(name) {
-            self.add(external(name, dims, *span, Precision::F32));
-        } else {
-            let narrow = format!("{name}.{precision}");
-            if !self.known.contains(&narrow) {
-                self.nodes.push(widen(name, &narrow));
+        let span = *self.weights.spans.get(name).ok_or_else(|| PassError::NoTensor { name: name.into() })?;
+        let (narrow, scale) = (format!("{name}.narrow"), format!("{name}.scale"));
+        let (tensor, widen) = match self.module.storage(name) {
+            Storage::F32 => (external(name, dims, span, DataType::Float), None),
+            Storage::F16 => {
+                let widen = node("Cast", name, &[&narrow], vec![integer("to", DataType::Float as i64)]);
+                (external(&narrow, dims, span, DataType::Float16), Some(widen))
             }
-            self.add(external(&narrow, dims, *span, precision));
-        }
+            Storage::Int8(scales) => {
+                self.add(floats(&scale, &[scales.len()], scales));
+                let widen = node("DequantizeLinear", name, &[&narrow, &scale], vec![integer("axis", 0)]);
+                (external(&narrow, dims, span, DataType::Int8), Some(widen))
+            }
+        };
+        self.nodes.extend(widen.filter(|_| !self.known.contains(&narrow)));
+        self.add(tensor);
         Ok(())
     }
 
@@ -237,6 +244,8 @@ impl Lowering<'_> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use onemark_models::bundle::Precision;
+
     use super::super::bake_template::BakeTemplate;
     use super::super::testing::random_module;
     use super::super::tie_weights::TieWeights;
@@ -274,16 +283,19 @@ mod tests {
         graph.output("a", a).unwrap();
         graph.output("tap again", tap).unwrap();
         let module = TieWeights.run(BakeTemplate.run(random_module(vec![graph])).unwrap()).unwrap();
-        let lowered = |precision| {
-            let (weights, constants) = (module.weights.as_ref().unwrap(), &module.constants);
-            lower(&module.heads[0], Numbers { weights, constants, precision }, false).unwrap()
-        };
-        let narrow = text(&lowered(Precision::F16));
-        assert!(narrow.starts_with(
-            "a.weight = Cast(a.weight.f16) to=1\na.bias = Cast(a.bias.f16) to=1\na = Conv(tap, a.weight, a.bias)"
-        ));
-        assert_eq!(narrow.matches("Cast").count(), 2, "what is compared with stays f32: {narrow}");
-        let lowered = lowered(Precision::F32);
+        let mut module = module;
+        let weights = module.weights.take().unwrap();
+        let lowered = |module: &Module| lower(&module.heads[0], module, &weights, false).unwrap();
+        let narrow = lowered(&Module {
+            precision: Precision::F16,
+            int8: [("a.weight".to_owned(), vec![0.5, 0.25])].into(),
+            ..module.clone()
+        });
+        let widened =
+            "a.weight = DequantizeLinear(a.weight.narrow, a.weight.scale) axis=0\na.bias = Cast(a.bias.narrow) to=1\n";
+        assert!(text(&narrow).starts_with(widened), "{}", text(&narrow));
+        assert!(!text(&narrow).contains("Cast(template"), "what is compared with stays f32");
+        let lowered = lowered(&module);
         assert_eq!(
             text(&lowered),
             "\

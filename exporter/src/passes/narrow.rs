@@ -26,7 +26,8 @@ impl Pass for Narrow {
 
     fn run(&self, mut module: Module) -> Result<Module, PassError> {
         if module.precision == Precision::F16 {
-            for (name, tensor) in &mut module.tensors {
+            let Module { tensors, int8, .. } = &mut module;
+            for (name, tensor) in tensors.iter_mut().filter(|(name, _)| !int8.contains_key(*name)) {
                 tensor.mapv_inplace(|number| f16::from_f32(number).to_f32());
                 if tensor.iter().any(|number| !number.is_finite()) {
                     return Err(PassError::TooLarge { name: name.clone() });

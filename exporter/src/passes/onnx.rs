@@ -1,7 +1,7 @@
 //! The few ONNX messages that lowering needs, built from plain values. What they say about a network is in
 //! [`super::lower_onnx`].
 
-use onemark_models::bundle::{Precision, Span, WEIGHTS};
+use onemark_models::bundle::{Span, WEIGHTS};
 use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
@@ -54,11 +54,7 @@ pub(super) fn indices(name: &str, values: &[i64]) -> TensorProto {
 }
 
 /// A tensor whose numbers are in `weights.bin`.
-pub(super) fn external(name: &str, dims: &[usize], span: Span, precision: Precision) -> TensorProto {
-    let data_type = match precision {
-        Precision::F32 => DataType::Float,
-        Precision::F16 => DataType::Float16,
-    };
+pub(super) fn external(name: &str, dims: &[usize], span: Span, data_type: DataType) -> TensorProto {
     let entry = |key: &str, value: String| StringStringEntryProto { key: key.into(), value };
     TensorProto {
         data_location: Some(DataLocation::External as i32),
@@ -71,9 +67,9 @@ pub(super) fn external(name: &str, dims: &[usize], span: Span, precision: Precis
     }
 }
 
-/// A node that makes f32 of what it is given.
-pub(super) fn widen(name: &str, input: &str) -> NodeProto {
-    node("Cast", name, &[input], vec![integer("to", DataType::Float as i64)])
+/// The zero of unsigned levels.
+pub(super) fn zero_level(name: &str) -> TensorProto {
+    TensorProto { raw_data: vec![0], ..tensor(name, &[], DataType::Uint8) }
 }
 
 fn tensor(name: &str, dims: &[usize], data_type: DataType) -> TensorProto {

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher as _};
 
 use half::f16;
-use onemark_models::bundle::{Precision, Span};
+use ndarray::{ArrayViewD, Axis};
+use onemark_models::bundle::Span;
 
 use super::{Pass, PassError, Property};
-use crate::module::{Module, Weights};
+use crate::module::{Module, Storage, Weights};
 
 /// Tensors start at multiples of this many bytes: a cache line, so that they can be mapped and read with aligned loads.
 const ALIGNMENT: usize = 64;
@@ -38,11 +39,16 @@ impl Pass for TieWeights {
             let constant = module.constants.get(name);
             let tensor = constant.or_else(|| module.tensors.get(name));
             let tensor = tensor.ok_or_else(|| PassError::NoTensor { name: name.clone() })?;
-            let bytes: Vec<u8> = match module.precision {
-                Precision::F16 if constant.is_none() => {
-                    tensor.iter().flat_map(|number| f16::from_f32(*number).to_le_bytes()).collect()
+            let bytes: Vec<u8> = match module.storage(name) {
+                Storage::F32 => tensor.iter().flat_map(|number| number.to_le_bytes()).collect(),
+                Storage::F16 => tensor.iter().flat_map(|number| f16::from_f32(*number).to_le_bytes()).collect(),
+                Storage::Int8(scales) => {
+                    let channels = tensor.axis_iter(Axis(0)).zip(scales);
+                    let levels = |(channel, scale): (ArrayViewD<f32>, &f32)| -> Vec<u8> {
+                        channel.iter().flat_map(|number| ((number / scale).round() as i8).to_le_bytes()).collect()
+                    };
+                    channels.flat_map(levels).collect()
                 }
-                _ => tensor.iter().flat_map(|number| number.to_le_bytes()).collect(),
             };
             let equals = stored.entry(hash(&bytes)).or_default();
             let same = equals.iter().find(|span| weights.bytes[span.offset..span.offset + span.length] == bytes);

@@ -56,6 +56,13 @@ impl Run<'_> {
         if share >= 1.0 {
             return Ok(None);
         }
+        if by_steps && left < between {
+            eprintln!(
+                "the budget is too short for this recipe, however few its steps: features, pseudo-labels and validation alone take \
+                 about {:.0} minutes",
+                (ready + between) / 60.0
+            );
+        }
         let mut recipe = self.recipe.clone();
         let cut = |count: usize| ((count as f64 * share) as usize).max(1);
         let mut words = Vec::new();

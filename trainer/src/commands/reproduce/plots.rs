@@ -19,7 +19,13 @@ pub fn sdr(done: &[(&Row, &Outcome)]) -> Result<String> {
         let mut chart = ChartBuilder::on(&area);
         let chart = chart.margin(15).x_label_area_size(45).y_label_area_size(55);
         let mut chart = chart.build_cartesian_2d(0.0..LARGEST_MM, 0.0..100.0).map_err(failed)?;
-        chart.configure_mesh().x_desc("radius, mm").y_desc("landmarks within it, %").draw().map_err(failed)?;
+        chart
+            .configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .x_desc("radius, mm")
+            .y_desc("landmarks within it, %")
+            .draw()
+            .map_err(failed)?;
         for (index, (row, outcome)) in done.iter().enumerate() {
             let colour = colour(index);
             let mut errors: Vec<f64> = outcome.evaluation.errors_mm.iter().flatten().copied().collect();
@@ -34,7 +40,8 @@ pub fn sdr(done: &[(&Row, &Outcome)]) -> Result<String> {
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], colour.stroke_width(2)));
             let paper =
                 RADII_MM.iter().zip(&row.paper[1..]).map(|(radius, sdr)| Cross::new((*radius, *sdr), 5, colour));
-            chart.draw_series(paper).map_err(failed)?;
+            let series = chart.draw_series(paper).map_err(failed)?;
+            series.label(format!("{}, paper", row.name)).legend(move |(x, y)| Cross::new((x + 10, y), 5, colour));
         }
         let mut legend = chart.configure_series_labels();
         legend.position(SeriesLabelPosition::LowerRight).border_style(BLACK).background_style(WHITE);
@@ -59,7 +66,10 @@ pub fn landmarks(done: &[(&Row, &Outcome)]) -> Result<String> {
         let chart = chart.margin(15).x_label_area_size(45).y_label_area_size(55);
         let mut chart = chart.build_cartesian_2d(0.5..names.len() as f64 + 0.5, 0.0..1.1 * highest).map_err(failed)?;
         let mut mesh = chart.configure_mesh();
-        mesh.disable_x_mesh().x_labels(names.len()).x_label_formatter(&|number| format!("{number:.0}"));
+        mesh.light_line_style(TRANSPARENT)
+            .disable_x_mesh()
+            .x_labels(names.len())
+            .x_label_formatter(&|number| format!("{number:.0}"));
         mesh.x_desc("landmark").y_desc("mean radial error, mm").draw().map_err(failed)?;
         let width = 0.8 / done.len().max(1) as f64;
         for (index, (row, outcome)) in done.iter().enumerate() {
