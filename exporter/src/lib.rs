@@ -23,6 +23,7 @@ use onemark_models::recipe::RecipeError;
 use onemark_models::reference::ReferenceError;
 use onemark_runtime::RuntimeError;
 
+use crate::check::Judge;
 use crate::module::Module;
 use crate::passes::PassError;
 
@@ -193,8 +194,10 @@ pub fn export(
     let passes = passes::all_but(&options.without)?;
     let module = Module { precision: options.precision, calibration, ..Module::new(checkpoint, &landmarks)? };
     let module = passes::run(&passes, module, observe)?;
+    let quantised = (!module.int8.is_empty()).then(|| module.clone());
     let bundle = pack::pack(module, checkpoint, landmarks, labels)?;
-    let check = check::check(&bundle, checkpoint, &films, check::tolerance(options))?;
+    let judge = quantised.as_ref().map_or(Judge::Network(checkpoint), Judge::Module);
+    let check = check::check(&bundle, &judge, &films, check::tolerance(options))?;
     Ok(Export { bundle, check })
 }
 

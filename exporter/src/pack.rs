@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use onemark_models::bundle::{
-    Bundle, Decoding, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Plan, TensorEntry, WEIGHTS,
+    Bundle, Decoding, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Plan, Precision, TensorEntry, WEIGHTS,
 };
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::graph::Graph;
@@ -42,6 +42,14 @@ pub fn pack(
     landmarks: LandmarkSet,
     labels: &Labels,
 ) -> Result<Bundle, ExportError> {
+    let mut history = checkpoint.history.clone();
+    if !module.int8.is_empty() {
+        let films = module.calibration.len();
+        history.push(format!("exported with the trunk's convolutions in 8 bits, calibrated on {films} films"));
+    }
+    if module.precision == Precision::F16 {
+        history.push("exported with numbers rounded to f16".to_owned());
+    }
     let Module { trunk, heads, plan, precision, constants, weights, onnx, .. } = module;
     let weights = weights.unwrap_or_default();
     let mut names = vec![TRUNK.to_owned()];
@@ -64,7 +72,7 @@ pub fn pack(
         template_vectors: weights.spans.into_iter().filter(|(name, _)| constants.contains_key(name)).collect(),
         decoding: decoding(checkpoint)?,
         recipe: checkpoint.recipe.to_yaml().map_err(onemark_models::recipe::RecipeError::from)?,
-        history: checkpoint.history.clone(),
+        history,
         intended_use: labels.intended_use.clone(),
         weights_licence: labels.weights_licence.clone(),
         files: BTreeMap::new(),

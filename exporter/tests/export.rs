@@ -91,6 +91,14 @@ fn other_ways_to_compile_come_to_the_same() {
         assert!(refused.to_string().contains(says), "{refused}");
     }
 
+    let folder = tempfile::tempdir().unwrap();
+    let film = folder.path().join("film.png");
+    image::GrayImage::from_fn(80, 100, |x, y| image::Luma([((x * y) % 251) as u8])).save(&film).unwrap();
+    let quantised = compiled(Options { calibration: vec![film], ..Options::default() }).unwrap().bundle;
+    assert!(quantised.manifest().history.iter().any(|line| line.contains("8 bits, calibrated on 1 films")));
+    let trunk = |bundle: &Bundle| String::from_utf8_lossy(bundle.bytes("trunk.onnx").unwrap()).into_owned();
+    assert!(trunk(&quantised).contains("QuantizeLinear") && !trunk(whole).contains("QuantizeLinear"));
+
     let half = compiled(Options { precision: Precision::F16, ..Options::default() }).unwrap();
     assert_eq!(half.check.comparisons, MAPS_WITH_WINDOWS);
     // Rounded it is, and not by much more than half a unit in the last place of f16.
@@ -126,7 +134,7 @@ fn the_self_check_notices_one_wrong_number() {
     let weights = files.get_mut(WEIGHTS).unwrap();
     weights[span.offset..span.offset + 4].copy_from_slice(&9.0_f32.to_le_bytes());
     let harmed = Bundle::new(bundle.manifest().clone(), files).unwrap();
-    match check::check(&harmed, checkpoint, &films, check::TOLERANCE).unwrap_err() {
+    match check::check(&harmed, &check::Judge::Network(checkpoint), &films, check::TOLERANCE).unwrap_err() {
         ExportError::Differs { landmark: 7, output, .. } => assert_eq!(output, "score"),
         other => panic!("{other}"),
     }
