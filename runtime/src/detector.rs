@@ -223,7 +223,7 @@ impl Detector {
     pub fn score_map(&self, film: &Array2<f32>, landmark: usize) -> Result<Array2<f32>, RuntimeError> {
         let shared = &self.shared(film.clone())?;
         let index = self.heads.iter().position(|(head, _)| head.number == landmark);
-        let index = index.ok_or_else(|| RuntimeError::NoLandmark { landmark, last: self.heads.len() })?;
+        let index = index.ok_or(RuntimeError::NoLandmark { landmark, last: self.heads.len() })?;
         let head = &self.heads[index].1;
         match &self.windows {
             None => self.score(head, self.head(index, shared)?),
