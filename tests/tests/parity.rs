@@ -5,6 +5,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use image::{GrayImage, Luma};
 use ndarray::{Array1, Array4, Axis, s};
@@ -36,6 +37,7 @@ const PAPER_BYTES: u64 = 290_000_000;
 /// A score that is no accident: the template's vectors see their own place again, but for the interpolation of levels.
 const FOUND: f32 = 0.5;
 const THREADS: usize = 2;
+const REPEATS: usize = 20;
 
 /// Tensors by name.
 type Maps = BTreeMap<String, Array4<f32>>;
@@ -58,6 +60,31 @@ fn tiny_with_adapters_beside_convolutions() {
 #[test]
 fn phantom() {
     all_ways_agree("phantom", Recipe::load("phantom").unwrap(), &[7]);
+}
+
+/// To the last bit, by each backend: heads in windows, whichever thread runs which.
+#[test]
+fn neither_threads_nor_repeats_change_a_bit() {
+    let checkpoint = untrained(tiny_recipe(2, AdapterVariant::Block), SEED).unwrap();
+    let set = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
+    let module = passes::run(&passes::PASSES, Module::new(&checkpoint, &set).unwrap(), |_, _| {}).unwrap();
+    let labels = Labels { name: "tiny".into(), intended_use: "tests".into(), weights_licence: "none".into() };
+    let bundle = pack::pack(module, &checkpoint, set, &labels).unwrap();
+    let film = Film::from_grey(grey(200)).unwrap();
+    for backend in backends() {
+        let detector = |threads: usize| {
+            let options =
+                Options { backend: backend.into(), threads: NonZeroUsize::new(threads), ..Options::default() };
+            Detector::new(&bundle, options).unwrap()
+        };
+        let expected = detector(1).detect(&film).unwrap();
+        assert!(expected.landmarks.iter().all(|landmark| landmark.windows.is_some()), "{backend}");
+        for detector in [1, 2, 4].map(detector) {
+            for _ in 0..REPEATS {
+                assert_eq!(detector.detect(&film).unwrap(), expected, "{backend}");
+            }
+        }
+    }
 }
 
 /// The paper's network: all 19 landmarks exported, one compared.
