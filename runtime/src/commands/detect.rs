@@ -15,6 +15,7 @@ use onemark_models::yaml;
 use onemark_runtime::{Detections, Detector, Spacing};
 use serde::Serialize;
 
+use super::films;
 use crate::console::{self, RunOptions};
 use crate::overlay;
 
@@ -66,27 +67,34 @@ impl Detect {
         let bundle = Bundle::open(&self.bundle)?;
         let landmarks = self.landmarks(&bundle.manifest().landmark_set)?;
         let detector = self.options.open(&bundle, landmarks)?;
-        let mut reports = Vec::with_capacity(self.films.len());
-        for (index, file) in self.films.iter().enumerate() {
-            let start = Instant::now();
-            let overlay = overlays.as_ref().and_then(|overlays| overlays.get(index));
-            let result = detect(&detector, file, self.spacing.as_ref(), overlay.map(PathBuf::as_path));
-            let seconds = start.elapsed().as_secs_f64();
-            reports.push(match result {
-                Ok(detections) => {
-                    if !to_stdout {
-                        console::print(format_args!("{}{}\n", Heading(file, &detections), table(&detections)))?;
-                        console::note(format_args!("{seconds:.2} s on {}", detections.backend));
+        let reports = films::read_ahead(&self.films, |films| -> anyhow::Result<Vec<Report>> {
+            let mut reports = Vec::with_capacity(self.films.len());
+            let mut start = Instant::now();
+            for (index, (file, film)) in films.enumerate() {
+                let overlay = overlays.as_ref().and_then(|overlays| overlays.get(index));
+                let film = film.map_err(anyhow::Error::from);
+                let result = film.and_then(|film| {
+                    detect(&detector, file, &film, self.spacing.as_ref(), overlay.map(PathBuf::as_path))
+                });
+                let seconds = start.elapsed().as_secs_f64();
+                start = Instant::now();
+                reports.push(match result {
+                    Ok(detections) => {
+                        if !to_stdout {
+                            console::print(format_args!("{}{}\n", Heading(file, &detections), table(&detections)))?;
+                            console::note(format_args!("{seconds:.2} s on {}", detections.backend));
+                        }
+                        Report { file, seconds: Some(seconds), detections: Some(detections), error: None }
                     }
-                    Report { file, seconds: Some(seconds), detections: Some(detections), error: None }
-                }
-                Err(error) => {
-                    let error = console::explain(&error);
-                    console::note(format_args!("error: {error}"));
-                    Report { file, seconds: None, detections: None, error: Some(error) }
-                }
-            });
-        }
+                    Err(error) => {
+                        let error = console::explain(&error);
+                        console::note(format_args!("error: {error}"));
+                        Report { file, seconds: None, detections: None, error: Some(error) }
+                    }
+                });
+            }
+            Ok(reports)
+        })?;
         if let Some(path) = &self.json {
             console::write_json(path, &reports)?;
         }
@@ -117,17 +125,17 @@ impl Detect {
 fn detect(
     detector: &Detector,
     file: &Path,
+    film: &Film,
     spacing: Option<&Spacing>,
     overlay: Option<&Path>,
 ) -> anyhow::Result<Detections> {
-    let film = Film::open(file)?;
-    let mut detections = detector.detect(&film).with_context(|| file.display().to_string())?;
+    let mut detections = detector.detect(film).with_context(|| file.display().to_string())?;
     if let Some(spacing) = spacing {
         detections = detections.with_spacing(spacing.clone());
     }
     if let Some(path) = overlay {
         let found: Vec<_> = detections.landmarks.iter().map(|landmark| landmark.position).collect();
-        overlay::write(path, &overlay::draw(&film, &found, &[]))?;
+        overlay::write(path, &overlay::draw(film, &found, &[]))?;
     }
     Ok(detections)
 }

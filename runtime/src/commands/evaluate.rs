@@ -113,14 +113,18 @@ impl Evaluate {
         let bar = ProgressBar::new(data.cases.len() as u64);
         bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} films, {eta} left, at {msg}")?);
         let start = Instant::now();
-        let mut films = Vec::with_capacity(data.cases.len());
-        for case in &data.cases {
-            bar.set_message(case.id.clone());
-            let film = measure(&detector, case, self.spacing.as_ref(), self.overlays.as_deref())
-                .with_context(|| format!("film {}", case.id))?;
-            films.push(film);
-            bar.inc(1);
-        }
+        let files: Vec<PathBuf> = data.cases.iter().map(|case| case.film.clone()).collect();
+        let films = films::read_ahead(&files, |films| {
+            let measured = data.cases.iter().zip(films).map(|(case, (_, film))| {
+                bar.set_message(case.id.clone());
+                let film = film
+                    .map_err(anyhow::Error::from)
+                    .and_then(|film| measure(&detector, case, &film, self.spacing.as_ref(), self.overlays.as_deref()));
+                bar.inc(1);
+                film.with_context(|| format!("film {}", case.id))
+            });
+            measured.collect::<anyhow::Result<Vec<FilmReport>>>()
+        })?;
         bar.finish_and_clear();
         let seconds = start.elapsed().as_secs_f64();
 
@@ -144,23 +148,23 @@ impl Evaluate {
 fn measure(
     detector: &Detector,
     case: &Case,
+    film: &Film,
     spacing: Option<&Spacing>,
     overlays: Option<&std::path::Path>,
 ) -> anyhow::Result<FilmReport> {
     let start = Instant::now();
-    let film = Film::open(&case.film)?;
     case.check_inside(film.width(), film.height())?;
     let stated = case.spacing.map(|mm_per_px| Spacing { mm_per_px, source: "the dataset".into() });
     let spacing = stated.or_else(|| spacing.cloned());
     let spacing = spacing.context("nobody says how large its pixels are; give --spacing, or a spacing.csv")?;
     let unit = spacing.mm_per_px;
-    let detections = detector.detect(&film)?.with_spacing(spacing);
+    let detections = detector.detect(film)?.with_spacing(spacing);
     let seconds = start.elapsed().as_secs_f64();
 
     let truth = case.points.clone().unwrap_or_default();
     if let Some(folder) = overlays {
         let found: Vec<Point> = detections.landmarks.iter().map(|landmark| landmark.position).collect();
-        overlay::write(&folder.join(format!("{}.png", case.id)), &overlay::draw(&film, &found, &truth))?;
+        overlay::write(&folder.join(format!("{}.png", case.id)), &overlay::draw(film, &found, &truth))?;
     }
     let map = GridMap::new((film.width(), film.height()), detector.grid());
     let truth_cells: Vec<_> = truth.iter().map(|point| map.to_cell(*point)).collect();

@@ -1,12 +1,35 @@
-//! Choosing films of a dataset by their ids: `151-190,200`, or the name of a list.
+//! Choosing films of a dataset by their ids (`151-190,200`, or the name of a list), and reading films ahead of their turn.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
+use std::thread;
 
 use anyhow::{Context as _, bail};
 use onemark_models::dataset::{Dataset, REPEATED_TEST1_FILMS};
+use onemark_models::film::{Film, FilmError};
 
 use crate::console;
 
 /// The name of ISBI 2015's list of films whose patient appears on another film too (METHOD.md sec. 7).
 const REPEATED: &str = "repeated";
+
+/// Films read before their turn: each is large.
+const AHEAD: usize = 1;
+
+/// Reads films, in order, while `work` is busy with those before.
+pub fn read_ahead<'a, T>(
+    files: &'a [PathBuf],
+    work: impl FnOnce(&mut dyn Iterator<Item = (&'a Path, Result<Film, FilmError>)>) -> T,
+) -> T {
+    thread::scope(|scope| {
+        let (sender, films) = sync_channel(AHEAD);
+        scope.spawn(move || {
+            // Until all are read, or nobody takes them.
+            files.iter().try_for_each(|file| sender.send((file.as_path(), Film::open(file))))
+        });
+        work(&mut films.into_iter())
+    })
+}
 
 /// Keeps the annotated films among those named, at most `limit` of them.
 pub fn keep_annotated(data: &mut Dataset, ids: Option<&str>, limit: Option<usize>) -> anyhow::Result<()> {
