@@ -1,8 +1,7 @@
 //! Runs a graph of `onemark_models` with torch, in training or evaluation mode, on any device.
 //!
 //! It computes in the kind of its inputs, f32 or bf16; parameters are f32 and are rounded where a convolution reads them, and batch
-//! normalisation keeps its statistics in f32. Convolutions have their channels last in memory: that is how oneDNN and cuDNN are
-//! fastest.
+//! normalisation keeps its statistics in f32. Convolutions have their channels last in memory where that is faster.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +10,7 @@ use tch::{Kind, Tensor};
 
 use crate::TrainError;
 use crate::params::Params;
+use crate::precision::gradients_like_channels_last;
 
 /// How batch normalisation behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +108,12 @@ fn conv(parts: &[Tensor], weight: &Tensor, bias: Option<&Tensor>, dilation: i64)
         let group = join(group)?;
         let channels = group.size()[1];
         let kind = group.f_kind()?;
-        let columns = channels_last(&weight.f_narrow(1, first, channels)?.f_to_kind(kind)?)?;
+        let columns = weight.f_narrow(1, first, channels)?.f_to_kind(kind)?;
+        // Torch lays out everything as it finds either.
+        let (group, columns) = match !columns.requires_grad() || gradients_like_channels_last(group.device()) {
+            true => (group, channels_last(&columns)?),
+            false => (group.f_contiguous()?, columns.f_contiguous()?),
+        };
         first += channels;
         let bias = bias.filter(|_| sum.is_none()).map(|bias| bias.f_to_kind(kind)).transpose()?;
         let part = group.f_conv2d(&columns, bias, [1, 1], padding, [dilation, dilation], 1)?;
