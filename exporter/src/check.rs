@@ -1,7 +1,7 @@
 //! The self-check: a bundle must make of a film what the untouched network makes of it, or it is not written.
 //!
-//! The judge is the reference interpreter on the whole graph as it was trained, before any pass; of a quantised trunk, on the graphs
-//! as they were quantised. It is slow, so that large networks are checked on some landmarks per film, each film on others.
+//! The judge is the reference interpreter on the whole graph as it was trained, before any pass; of a quantised trunk, on the
+//! graphs as they were quantised. It is slow, so that large networks are checked on some landmarks per film, each film on others.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -43,7 +43,8 @@ pub struct Labels {
 pub struct Options {
     /// How the bundle stores its numbers.
     pub precision: Precision,
-    /// Films by which the trunk's convolutions are quantised to 8 bits, of those that the network was trained on; none: they are not.
+    /// Films by which the trunk's convolutions are quantised to 8 bits, of those that the network was trained on; none: they are
+    /// not.
     pub calibration: Vec<PathBuf>,
     /// The names of passes to leave out: the bundle computes the same, at another cost.
     pub without: Vec<String>,

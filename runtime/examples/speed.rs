@@ -2,8 +2,9 @@
 //!
 //!     speed BUNDLE BACKEND THREADS LANDMARKS FILM…
 //!
-//! LANDMARKS is how many of the bundle's to find. Prints JSON, in the form of tests/peers/detect.py: the seconds of opening, those of
-//! each film, the process's peak memory, the cells found; and per film how many windows were run. The first film is run once before.
+//! LANDMARKS is how many of the bundle's to find. Prints JSON, in the form of tests/peers/detect.py: the seconds of opening, those
+//! of each film, the process's peak memory, the cells found; and per film how many windows were run. The first film is run once
+//! before.
 
 use std::num::NonZeroUsize;
 use std::time::Instant;

@@ -86,8 +86,8 @@ impl Windows {
         })
     }
 
-    /// Runs the coarse part for the landmark at `index` of those opened for on what the trunk made. `whole` runs the whole head, should too many
-    /// windows be needed.
+    /// Runs the coarse part for the landmark at `index`, of those opened for, on what the trunk made. `whole` runs the whole head,
+    /// should too many windows be needed.
     pub(crate) fn field<'a>(
         &'a self,
         index: usize,

@@ -1,6 +1,6 @@
-//! What the convolutions of a training step compute in: f32, or bf16 where the device has instructions for it; and in which order
-//! their numbers lie. Whatever adds up or is kept is f32 in either case: parameters, statistics, losses, gradients once they reach a
-//! parameter, the optimiser.
+//! What the convolutions of a training step compute in: f32, or bf16 where the device has instructions for it; and in which
+//! order their numbers lie. Whatever adds up or is kept is f32 in either case: parameters, statistics, losses, gradients once
+//! they reach a parameter, the optimiser.
 
 use tch::{Device, Kind};
 
@@ -19,8 +19,9 @@ fn cpu_has_bf16() -> bool {
     false
 }
 
-/// Whether gradients of convolutions come faster with channels last in memory. On CUDA, and by oneDNN with AVX-512 (laptop recipe, f32:
-/// in 0.7 of the time), but not with AVX2 (1.25 times), where only the way forward is faster so.
+/// Whether convolutions and their gradients together are faster with channels last in memory: so they are on CUDA, and by
+/// oneDNN with AVX-512 (level 1 of the laptop recipe, f32: 0.6 of the time), but not with AVX2 (1.2 times), where only the way
+/// forward is.
 pub fn gradients_like_channels_last(device: Device) -> bool {
     #[cfg(target_arch = "x86_64")]
     let cpu = std::arch::is_x86_feature_detected!("avx512f");
