@@ -7,7 +7,7 @@ use onemark_models::bundle::{Precision, Span};
 use onemark_models::checkpoint::{Checkpoint, Tensors, check_tensors};
 use onemark_models::graph::{Graph, Shape};
 use onemark_models::landmarks::LandmarkSet;
-use onemark_models::network::{Architecture, LEVELS, template_vector_name};
+use onemark_models::network::{Architecture, LEVELS, is_own, template_vector_name};
 use onemark_models::tiling::Tiling;
 
 use crate::ExportError;
@@ -46,11 +46,6 @@ pub struct Plan {
     pub window: Graph,
     /// Where windows lie.
     pub tiling: Tiling,
-}
-
-/// Whether a landmark owns a parameter: others, and the film alone, know nothing of it.
-pub fn is_own(param: &str) -> bool {
-    ["adapter.", "own.", "template."].iter().any(|prefix| param.starts_with(prefix))
 }
 
 /// A landmark's own parameters are called by its number. In graphs that serve all landmarks they have none.

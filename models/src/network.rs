@@ -56,6 +56,11 @@ pub fn adapter_prefix(landmark: usize) -> String {
     format!("adapter.{landmark:02}.")
 }
 
+/// Whether a landmark owns a parameter: others, and the film alone, know nothing of it.
+pub fn is_own(param: &str) -> bool {
+    ["adapter.", "own.", "template."].iter().any(|prefix| param.starts_with(prefix))
+}
+
 impl Architecture<'_> {
     /// The trunk alone: film to the five taps, level 1 first.
     ///

@@ -4,8 +4,10 @@
 //! normalisation keeps its statistics in f32. Convolutions have their channels last in memory where that is faster.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use onemark_models::graph::{BATCH_NORM_EPSILON, COSINE_EPSILON, Corners, Graph, Op, Value};
+use onemark_models::network::is_own;
 use tch::{Kind, Tensor};
 
 use crate::TrainError;
@@ -26,6 +28,18 @@ pub enum Mode {
 
 const MOMENTUM: f64 = 0.1;
 
+/// What the networks of several landmarks have in common on the same inputs, in evaluation mode: the convolutions, and the parts of
+/// convolutions, that no landmark's own parameter has touched. By node, and first channel of the part.
+#[derive(Default)]
+pub struct Common(BTreeMap<(String, i64), Tensor>);
+
+/// A value, or some of its channels.
+struct Part {
+    tensor: Tensor,
+    /// Whether it depends on a landmark's own parameters.
+    own: bool,
+}
+
 /// The outputs of `graph`, in its order, for inputs `[batch, channels, rows, columns]` by name.
 ///
 /// # Errors
@@ -36,9 +50,33 @@ pub fn run(
     inputs: &BTreeMap<String, Tensor>,
     mode: Mode,
 ) -> Result<Vec<Tensor>, TrainError> {
+    compute(graph, params, inputs, mode, None)
+}
+
+/// The same in evaluation mode, for one landmark after another: what the first adds to `common` the others need not compute.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_in_turn(
+    graph: &Graph,
+    params: &Params,
+    inputs: &BTreeMap<String, Tensor>,
+    common: &mut Common,
+) -> Result<Vec<Tensor>, TrainError> {
+    compute(graph, params, inputs, Mode::Evaluate, Some(common))
+}
+
+fn compute(
+    graph: &Graph,
+    params: &Params,
+    inputs: &BTreeMap<String, Tensor>,
+    mode: Mode,
+    mut common: Option<&mut Common>,
+) -> Result<Vec<Tensor>, TrainError> {
     // A concatenation stays in parts, for the convolution that reads it.
-    let mut values: BTreeMap<Value, Vec<Tensor>> = BTreeMap::new();
+    let mut values: BTreeMap<Value, Vec<Part>> = BTreeMap::new();
     for (value, node) in graph.nodes() {
+        let owns = common.is_some() && node.params.iter().any(|param| is_own(param));
         let parts = |index: usize| values[&node.inputs[index]].as_slice();
         let x = |index: usize| join(parts(index));
         let param = |index: usize| params.get(&node.params[index]);
@@ -49,7 +87,8 @@ pub fn run(
             }
             Op::Conv { dilation, bias } => {
                 let bias = if bias { Some(param(1)?) } else { None };
-                conv(parts(0), param(0)?, bias, dilation as i64)?
+                let common = common.as_deref_mut().filter(|_| !owns).map(|common| (common, node.name.as_str()));
+                conv(parts(0), param(0)?, bias, dilation as i64, common)?
             }
             Op::BatchNorm => {
                 let frozen = Mode::Train { freeze_shared: true };
@@ -69,7 +108,8 @@ pub fn run(
             }
             Op::Interpolate => x(1)?.f_matmul(&x(0)?)?.f_matmul(&x(2)?)?,
             Op::Concat => {
-                let all = (0..node.inputs.len()).flat_map(parts).map(Tensor::shallow_clone).collect();
+                let copy = |part: &Part| Part { tensor: part.tensor.shallow_clone(), own: part.own };
+                let all = (0..node.inputs.len()).flat_map(parts).map(copy).collect();
                 values.insert(value, all);
                 continue;
             }
@@ -84,39 +124,57 @@ pub fn run(
                 product.f_div(&norm(&x)?.f_mul(&norm(&vector)?)?.f_add_scalar(f64::from(COSINE_EPSILON))?)?
             }
         };
-        values.insert(value, vec![result]);
+        let own = owns || (0..node.inputs.len()).flat_map(parts).any(|part| part.own);
+        values.insert(value, vec![Part { tensor: result, own }]);
     }
     graph.outputs().iter().map(|(_, value)| join(&values[value])).collect()
 }
 
 /// A value's parts as one tensor.
-fn join(parts: &[Tensor]) -> Result<Tensor, TrainError> {
+fn join(parts: &[Part]) -> Result<Tensor, TrainError> {
     match parts {
-        [whole] => Ok(whole.shallow_clone()),
-        parts => Ok(Tensor::f_cat(parts, 1)?),
+        [whole] => Ok(whole.tensor.shallow_clone()),
+        parts => Ok(Tensor::f_cat(&parts.iter().map(|part| &part.tensor).collect::<Vec<_>>(), 1)?),
     }
 }
 
-/// The convolution of a concatenation as the sum of convolutions of its parts, split where parts that need a gradient meet the
-/// trunk's features, which need none: torch would compute the gradient of all channels or of none.
-fn conv(parts: &[Tensor], weight: &Tensor, bias: Option<&Tensor>, dilation: i64) -> Result<Tensor, TrainError> {
+/// The convolution of a concatenation as the sum of convolutions of its parts. Split where parts that need a gradient meet the
+/// trunk's features, which need none: torch would compute the gradient of all channels or of none. And where parts of one
+/// landmark meet those of all, which are in `common`, by the node's name, if computed before.
+fn conv(
+    parts: &[Part],
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    dilation: i64,
+    mut common: Option<(&mut Common, &str)>,
+) -> Result<Tensor, TrainError> {
     let kernel = weight.size();
     let padding = [kernel[2] / 2 * dilation, kernel[3] / 2 * dilation];
     let mut first = 0;
     let mut sum: Option<Tensor> = None;
-    for group in parts.chunk_by(|a, b| a.requires_grad() == b.requires_grad()) {
-        let group = join(group)?;
+    for parts in parts.chunk_by(|a, b| a.own == b.own && a.tensor.requires_grad() == b.tensor.requires_grad()) {
+        let group = join(parts)?;
         let channels = group.size()[1];
-        let kind = group.f_kind()?;
-        let columns = weight.f_narrow(1, first, channels)?.f_to_kind(kind)?;
-        // Torch lays out everything as it finds either.
-        let (group, columns) = match !columns.requires_grad() || gradients_like_channels_last(group.device()) {
-            true => (group, channels_last(&columns)?),
-            false => (group.f_contiguous()?, columns.f_contiguous()?),
+        let bias = bias.filter(|_| sum.is_none());
+        let compute = || -> Result<Tensor, TrainError> {
+            let kind = group.f_kind()?;
+            let columns = weight.f_narrow(1, first, channels)?.f_to_kind(kind)?;
+            // Torch lays out everything as it finds either.
+            let (group, columns) = match !columns.requires_grad() || gradients_like_channels_last(group.device()) {
+                true => (group.shallow_clone(), channels_last(&columns)?),
+                false => (group.f_contiguous()?, columns.f_contiguous()?),
+            };
+            let bias = bias.map(|bias| bias.f_to_kind(kind)).transpose()?;
+            Ok(group.f_conv2d(&columns, bias, [1, 1], padding, [dilation, dilation], 1)?)
+        };
+        let part = match common.as_mut().filter(|_| !parts[0].own) {
+            None => compute()?,
+            Some((common, node)) => match common.0.entry(((*node).to_owned(), first)) {
+                Entry::Occupied(known) => known.get().shallow_clone(),
+                Entry::Vacant(unknown) => unknown.insert(compute()?).shallow_clone(),
+            },
         };
         first += channels;
-        let bias = bias.filter(|_| sum.is_none()).map(|bias| bias.f_to_kind(kind)).transpose()?;
-        let part = group.f_conv2d(&columns, bias, [1, 1], padding, [dilation, dilation], 1)?;
         sum = Some(match sum {
             None => part,
             Some(sum) => sum.f_add(&part)?,

@@ -1,7 +1,6 @@
 //! Where the network, as it stands, sees the landmarks: the template's vectors and the Infer-PL stage (METHOD.md sec. 1c).
 
-use std::collections::BTreeMap;
-
+use ndarray::Array2;
 use onemark_models::graph::{COSINE_EPSILON, Graph};
 use onemark_models::network::{Architecture, LEVELS};
 use onemark_models::recipe::{Network, Recipe, TemplateSource};
@@ -11,7 +10,7 @@ use tch::{Device, Kind, Tensor};
 use crate::TrainError;
 use crate::features::Trunk;
 use crate::films::Films;
-use crate::interpreter::{self, Mode};
+use crate::interpreter::{self, Common, Mode};
 use crate::loss::Cell;
 use crate::params::Params;
 use crate::steps::{Labels, cell, crop, patch_origin};
@@ -66,33 +65,61 @@ impl Heads {
     /// Torch fails.
     pub fn template_vectors(&self, recipe: &Recipe, params: &Params, films: &Films) -> Result<Vec<Tensor>, TrainError> {
         let _guard = tch::no_grad_guard();
-        let mut rows: Vec<Vec<Tensor>> = LEVELS.map(|_| Vec::new()).into();
-        for (graph, landmarks) in self.served() {
-            let copies = films.template_copies().take(recipe.template_vectors.copies);
-            let mut sums: Vec<Option<Tensor>> = LEVELS.map(|_| None).into();
-            for sample in std::iter::once(films.template()).chain(copies) {
-                let points: Vec<GridPoint> = landmarks
-                    .iter()
-                    .map(|landmark| films.from_film(sample, films.template_points()[*landmark]))
-                    .collect();
-                let vectors = read_vectors(graph, recipe, params, films, sample, &points)?;
-                for (sum, vectors) in sums.iter_mut().zip(vectors) {
-                    let unit = match recipe.template_vectors.copies {
-                        0 => vectors,
-                        _ => vectors.f_div(&norm(&vectors, 1)?)?,
-                    };
-                    *sum = Some(match sum.take() {
-                        None => unit,
-                        Some(sum) => sum.f_add(&unit)?,
-                    });
-                }
-            }
-            for (rows, sum) in rows.iter_mut().zip(sums) {
-                rows.extend(sum);
+        let copies = films.template_copies().take(recipe.template_vectors.copies);
+        let mut sums: [Option<Tensor>; 5] = Default::default();
+        for sample in std::iter::once(films.template()).chain(copies) {
+            let vectors = self.read_vectors(recipe, params, films, sample)?;
+            for (sum, vectors) in sums.iter_mut().zip(vectors) {
+                let unit = match recipe.template_vectors.copies {
+                    0 => vectors,
+                    _ => vectors.f_div(&norm(&vectors, 1)?)?,
+                };
+                *sum = Some(match sum.take() {
+                    None => unit,
+                    Some(sum) => sum.f_add(&unit)?,
+                });
             }
         }
         let count = 1.0 + recipe.template_vectors.copies as f64;
-        rows.iter().map(|rows| Ok(Tensor::f_cat(rows, 0)?.f_div_scalar(count)?)).collect()
+        sums.iter().flatten().map(|sum| Ok(sum.f_div_scalar(count)?)).collect()
+    }
+
+    /// The embeddings at the landmarks of one template sample, seen on the whole film or each on a patch about it:
+    /// `[landmarks, embedding]` per level.
+    fn read_vectors(
+        &self,
+        recipe: &Recipe,
+        params: &Params,
+        films: &Films,
+        sample: usize,
+    ) -> Result<Vec<Tensor>, TrainError> {
+        let cells: Vec<Cell> =
+            films.template_points().iter().map(|point| cell(films.from_film(sample, *point))).collect();
+        let patch = recipe.pairs.patch.as_ref().filter(|_| recipe.template_vectors.source == TemplateSource::Patch);
+        let trunk = Trunk::new(recipe)?;
+        let taps = films.taps(&[sample], params.device(), Kind::Float)?;
+        let mut common = Common::default();
+        let mut rows: [Vec<Tensor>; 5] = Default::default();
+        for (graph, landmarks) in self.served() {
+            let cells = landmarks.iter().map(|landmark| cells[*landmark]);
+            let vectors = match patch {
+                None => {
+                    let at: Vec<(i64, Cell)> = cells.map(|cell| (0, cell)).collect();
+                    at_cells(&interpreter::run_in_turn(graph, params, &taps, &mut common)?, &at)?
+                }
+                Some(patch) => {
+                    let origin = |at| patch_origin(at, patch.size, recipe.network.size);
+                    let cut = |(row, column)| crop(films.grey(sample), (origin(row), origin(column)), patch.size);
+                    let patches: Vec<Array2<f32>> = cells.clone().map(cut).collect();
+                    let within = |(row, column)| (row - origin(row), column - origin(column));
+                    let at: Vec<(i64, Cell)> = (0..).zip(cells.map(within)).collect();
+                    let taps = trunk.taps(params, &patches, Kind::Float)?;
+                    at_cells(&interpreter::run(graph, params, &taps, Mode::Evaluate)?, &at)?
+                }
+            };
+            rows.iter_mut().zip(vectors).for_each(|(rows, vectors)| rows.push(vectors));
+        }
+        rows.iter().map(|rows| Ok(Tensor::f_cat(rows, 0)?)).collect()
     }
 
     /// Infer-PL: the best place of the fused similarity, per film and landmark. Only of the films to `renew`; the others keep what
@@ -172,8 +199,9 @@ impl Heads {
         let (mut done, total) = (0, samples.len() * self.graphs.len());
         for (first_row, batch) in samples.chunks(BATCH).enumerate().map(|(index, batch)| (index * BATCH, batch)) {
             let taps = films.taps(batch, params.device(), Kind::Float)?;
+            let mut common = Common::default();
             for (graph, landmarks) in self.served() {
-                let embeddings = interpreter::run(graph, params, &taps, Mode::Evaluate)?;
+                let embeddings = interpreter::run_in_turn(graph, params, &taps, &mut common)?;
                 let (first, count) = (landmarks[0], landmarks.len());
                 let own: Result<Vec<Tensor>, TrainError> =
                     vectors.iter().map(|rows| Ok(rows.f_narrow(0, first as i64, count as i64)?)).collect();
@@ -197,36 +225,6 @@ pub struct Inferred {
     pub labels: Labels,
     /// The best places by score alone: the same unless a prior chose the labels. Of films that were not renewed, the labels.
     pub seen: Shapes,
-}
-
-/// The embeddings at `points` of one template sample: `[points, embedding]` per level.
-fn read_vectors(
-    graph: &Graph,
-    recipe: &Recipe,
-    params: &Params,
-    films: &Films,
-    sample: usize,
-    points: &[GridPoint],
-) -> Result<Vec<Tensor>, TrainError> {
-    let patch = recipe.pairs.patch.as_ref().filter(|_| recipe.template_vectors.source == TemplateSource::Patch);
-    let Some(patch) = patch else {
-        let embeddings =
-            interpreter::run(graph, params, &films.taps(&[sample], params.device(), Kind::Float)?, Mode::Evaluate)?;
-        let at: Vec<(i64, Cell)> = points.iter().map(|point| (0, cell(*point))).collect();
-        return at_cells(&embeddings, &at);
-    };
-    let trunk = Trunk::new(recipe)?;
-    let mut patches = Vec::new();
-    let mut at = Vec::new();
-    for (image, point) in points.iter().enumerate() {
-        let (row, column) = cell(*point);
-        let origin = |at| patch_origin(at, patch.size, recipe.network.size);
-        let (top, left) = (origin(row), origin(column));
-        patches.push(crop(films.grey(sample), (top, left), patch.size));
-        at.push((image as i64, (row - top, column - left)));
-    }
-    let taps: BTreeMap<String, Tensor> = trunk.taps(params, &patches, Kind::Float)?;
-    at_cells(&interpreter::run(graph, params, &taps, Mode::Evaluate)?, &at)
 }
 
 /// Embeddings at cells of images of a batch: `[cells, embedding]` per level.

@@ -7,11 +7,13 @@ use ndarray::{Array4, ArrayD, s};
 use onemark_models::checkpoint::Tensors;
 use onemark_models::graph::Graph;
 use onemark_models::init;
-use onemark_models::network::{Architecture, FILM, LEVELS, adapter_prefix, embedding_name, template_vector_name};
+use onemark_models::network::{
+    Architecture, FILM, LEVELS, SCORE, adapter_prefix, embedding_name, template_vector_name,
+};
 use onemark_models::recipe::{AdapterVariant, Network, Recipe};
 use onemark_models::reference;
 use onemark_trainer::adam::Adam;
-use onemark_trainer::interpreter::{self, Mode};
+use onemark_trainer::interpreter::{self, Common, Mode};
 use onemark_trainer::loss::Match;
 use onemark_trainer::params::{Params, from_torch, to_torch, widen};
 use onemark_trainer::profile::Profile;
@@ -197,6 +199,28 @@ fn network_computes_the_same_with_gradients_and_without() {
             difference(&from_torch(with).unwrap(), &from_torch(&without).unwrap().into_dimensionality().unwrap())
                 < FLOAT
         );
+    }
+}
+
+/// The first landmark computes what all have in common, the second finds it.
+#[test]
+fn landmarks_in_turn_compute_what_each_does_alone() {
+    for (separate, adapter_channels) in [(false, 4), (false, 0), (true, 0)] {
+        let mut recipe = recipe(adapter_channels, AdapterVariant::Block);
+        recipe.network.separate = separate;
+        let params = Params::new(&untrained(&recipe, 5), Device::Cpu).unwrap();
+        let _guard = tch::no_grad_guard();
+        let mut common = Common::default();
+        for landmark in [1, 2] {
+            let graph = Architecture::from(&recipe).graph(landmark).unwrap();
+            let alone = interpreter::run(&graph, &params, &torch_film(SIDE), Mode::Evaluate).unwrap();
+            let in_turn = interpreter::run_in_turn(&graph, &params, &torch_film(SIDE), &mut common).unwrap();
+            for (index, (name, _)) in graph.outputs().iter().enumerate().filter(|(_, (name, _))| name != SCORE) {
+                let alone = from_torch(&alone[index]).unwrap().into_dimensionality().unwrap();
+                let in_turn = from_torch(&in_turn[index]).unwrap();
+                assert!(difference(&in_turn, &alone) < FLOAT, "landmark {landmark}, {name}");
+            }
+        }
     }
 }
 

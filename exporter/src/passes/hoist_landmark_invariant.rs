@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use onemark_models::graph::{Graph, Node, Value};
+use onemark_models::network::is_own;
 
 use super::{Pass, PassError, Property};
-use crate::module::{Module, is_own};
+use crate::module::Module;
 
 pub(super) struct HoistLandmarkInvariant;
 

@@ -8,13 +8,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use onemark_models::graph::{COSINE_EPSILON, Corners, Graph, Node, Op, Value};
+use onemark_models::network::is_own;
 use prost::Message as _;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 
 use super::onnx::{external, floats, indices, integer, integers, model, node, string, value, zero_level};
 use super::{Pass, PassError, Property};
-use crate::module::{Module, Storage, Weights, is_own, own_inputs, placeholder};
+use crate::module::{Module, Storage, Weights, own_inputs, placeholder};
 
 pub(super) struct LowerOnnx;
 

@@ -12,9 +12,10 @@ use std::ops::Range;
 use ndarray::{ArrayD, Axis, Slice, concatenate};
 use onemark_models::checkpoint::Tensors;
 use onemark_models::graph::{Graph, Node, Op, Value};
+use onemark_models::network::is_own;
 
 use super::{Pass, PassError, Property};
-use crate::module::{Module, is_own};
+use crate::module::Module;
 
 pub(super) struct SplitAffine;
 
