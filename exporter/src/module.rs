@@ -46,6 +46,8 @@ pub struct Plan {
     pub window: Graph,
     /// Where windows lie.
     pub tiling: Tiling,
+    /// As many windows cost about what the rest of the whole head costs, by multiply-accumulates.
+    pub most: usize,
 }
 
 /// A landmark's own parameters are called by its number. In graphs that serve all landmarks they have none.

@@ -115,6 +115,7 @@ fn packed(plan: module::Plan, landmarks: usize, weights: &Weights) -> Plan {
         window: graph(WINDOW, &plan.window),
         own: (1..=landmarks).map(spans).collect(),
         tiling: plan.tiling,
+        most: plan.most,
     }
 }
 

@@ -30,9 +30,9 @@ use crate::module::Module;
 pub const PASSES: [&dyn Pass; 11] = [
     &fold_batch_norm::FoldBatchNorm,
     &fold_grey_input::FoldGreyInput,
-    &plan_levels::PlanLevels,
     &split_affine::SplitAffine,
     &fold_affine_chains::FoldAffineChains,
+    &plan_levels::PlanLevels,
     &hoist_landmark_invariant::HoistLandmarkInvariant,
     &quantise_trunk::QuantiseTrunk,
     &bake_template::BakeTemplate,

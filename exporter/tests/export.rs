@@ -82,7 +82,7 @@ fn other_ways_to_compile_come_to_the_same() {
     let optional: Vec<String> = optional.collect();
     assert_eq!(
         optional,
-        ["fold-grey-input", "plan-levels", "split-affine", "fold-affine-chains", "quantise-trunk", "narrow"]
+        ["fold-grey-input", "split-affine", "fold-affine-chains", "plan-levels", "quantise-trunk", "narrow"]
     );
     let plain = compiled(Options { without: optional, ..Options::default() }).unwrap();
     assert_eq!((plain.check.comparisons, plain.bundle.manifest().plan.is_none()), (MAPS, true));
@@ -171,9 +171,9 @@ fn the_papers_network_fits() {
     assert_eq!(start.heads.parameters, 66_452_320 + vectors);
     let gmac = |macs: u64| (macs as f64 / 1e7).round() / 100.0;
     assert_eq!(gmac(start.heads.macs), 1658.27);
-    // The trunk gains what levels 5 to 3 make of the film alone.
-    assert_eq!(gmac(end.trunk.macs), 67.62);
-    assert_eq!((gmac(end.coarse.macs), gmac(end.window.macs)), (7.1, 0.23));
+    // The trunk gains what the decoder makes of the film alone.
+    assert_eq!(gmac(end.trunk.macs), 71.02);
+    assert_eq!((gmac(end.coarse.macs), gmac(end.window.macs)), (2.71, 0.62));
     let bundle = pack::pack(module, &checkpoint, landmarks, &labels()).unwrap();
     assert!(bundle.total_bytes() <= LARGEST_PAPER_BUNDLE, "{}", bundle.total_bytes());
 }

@@ -31,11 +31,12 @@ pub enum Corners {
 pub enum Op {
     /// A tensor that the caller provides.
     Input,
-    /// Convolution of stride 1, zero-padded so that the size stays. Parameters: weight `[out, in, rows, columns]` with
-    /// odd kernel sides, and if `bias`, bias `[out]`.
+    /// Convolution of stride 1. Parameters: weight `[out, in, rows, columns]` with odd kernel sides, and if `bias`, bias `[out]`.
     Conv {
         /// Spacing of the kernel's cells.
         dilation: usize,
+        /// Whether zeros around the operand make the size stay. Without them the result has only the cells whose kernel lies on it.
+        padded: bool,
         /// Whether a bias parameter follows the weight.
         bias: bool,
     },
@@ -55,6 +56,13 @@ pub enum Op {
     /// Bilinear interpolation by matrices that the caller provides. Operands: the tensor `[1, channels, rows, columns]`, a matrix
     /// `[1, 1, new rows, rows]` that makes the new rows of the old, and a matrix `[1, 1, columns, new columns]` for the columns.
     Interpolate,
+    /// The operand without its outermost cells.
+    Crop {
+        /// Rows left out at the top, and as many at the bottom.
+        rows: usize,
+        /// Columns left out on the left, and as many on the right.
+        columns: usize,
+    },
     /// Concatenation along the channels, in input order.
     Concat,
     /// Sum of two tensors of one shape.
@@ -233,7 +241,7 @@ impl Graph {
         self.insert(Node { name: name.into(), op: Op::Input, inputs: vec![], params: vec![], shape })
     }
 
-    /// A convolution with parameters `{name}.weight` and, if asked for, `{name}.bias`; kernel as (rows, columns).
+    /// A padded convolution with parameters `{name}.weight` and, if asked for, `{name}.bias`; kernel as (rows, columns).
     ///
     /// # Errors
     /// The name is taken, or the parameters are used elsewhere with another shape.
@@ -253,7 +261,7 @@ impl Graph {
             params.push(format!("{name}.bias"));
             self.declare(&params[1], vec![out])?;
         }
-        self.push(name, Op::Conv { dilation, bias }, &[input], params)
+        self.push(name, Op::Conv { dilation, padded: true, bias }, &[input], params)
     }
 
     /// Batch normalisation with parameters `{name}.weight`, `.bias`, `.running_mean`, `.running_var`.
@@ -410,16 +418,21 @@ fn infer_shape(op: Op, inputs: &[Shape], params: &[&Vec<usize>]) -> Result<Shape
     let same =
         |first: &Shape, second: &Shape| if first == second { Ok(*first) } else { Err("the shapes must be equal") };
     match (op, inputs, params) {
-        (Op::Conv { dilation, bias }, [x], [weight, rest @ ..]) => match weight.as_slice() {
+        (Op::Conv { dilation, padded, bias }, [x], [weight, rest @ ..]) => match weight.as_slice() {
             [out, channels, rows, columns] if *channels == x[1] => {
                 if rows % 2 == 0 || columns % 2 == 0 || dilation == 0 {
                     return Err("kernel sides must be odd and the dilation positive");
                 }
-                match (bias, rest) {
-                    (false, []) => Ok([x[0], *out, x[2], x[3]]),
-                    (true, [b]) if **b == [*out] => Ok([x[0], *out, x[2], x[3]]),
-                    _ => Err("the bias must be [out]"),
+                let lost = |kernel: usize| if padded { 0 } else { (kernel - 1) * dilation };
+                if x[2] <= lost(*rows) || x[3] <= lost(*columns) {
+                    return Err("without padding, the operand must be larger than the kernel reaches");
                 }
+                match (bias, rest) {
+                    (false, []) => {}
+                    (true, [b]) if **b == [*out] => {}
+                    _ => return Err("the bias must be [out]"),
+                }
+                Ok([x[0], *out, x[2] - lost(*rows), x[3] - lost(*columns)])
             }
             _ => Err("the weight must be [out, in, rows, columns] with the operand's channels as in"),
         },
@@ -430,6 +443,10 @@ fn infer_shape(op: Op, inputs: &[Shape], params: &[&Vec<usize>]) -> Result<Shape
         (Op::MaxPool, [x], []) if x[2] % 2 == 0 && x[3] % 2 == 0 => Ok([x[0], x[1], x[2] / 2, x[3] / 2]),
         (Op::MaxPool, [_], []) => Err("both sides must be even"),
         (Op::Upsample { factor, .. }, [x], []) if factor > 0 => Ok([x[0], x[1], x[2] * factor, x[3] * factor]),
+        (Op::Crop { rows, columns }, [x], []) => match (x[2] > 2 * rows, x[3] > 2 * columns) {
+            (true, true) => Ok([x[0], x[1], x[2] - 2 * rows, x[3] - 2 * columns]),
+            _ => Err("nothing would be left"),
+        },
         (Op::Concat, [first, rest @ ..], []) => {
             rest.iter().try_fold(*first, |sum, next| match (sum[0], sum[2], sum[3]) == (next[0], next[2], next[3]) {
                 true => Ok([sum[0], sum[1] + next[1], sum[2], sum[3]]),
@@ -497,14 +514,20 @@ impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Op::Input => write!(f, "input"),
-            Op::Conv { dilation: 1, .. } => write!(f, "conv"),
-            Op::Conv { dilation, .. } => write!(f, "conv dilation={dilation}"),
+            Op::Conv { dilation, padded, .. } => {
+                write!(f, "conv")?;
+                if *dilation > 1 {
+                    write!(f, " dilation={dilation}")?;
+                }
+                if *padded { Ok(()) } else { write!(f, " unpadded") }
+            }
             Op::BatchNorm => write!(f, "batch_norm"),
             Op::Relu => write!(f, "relu"),
             Op::MaxPool => write!(f, "max_pool"),
             Op::Upsample { factor, corners: Corners::Aligned } => write!(f, "upsample x{factor} align_corners"),
             Op::Upsample { factor, corners: Corners::HalfPixel } => write!(f, "upsample x{factor} half_pixel"),
             Op::Interpolate => write!(f, "interpolate"),
+            Op::Crop { rows, columns } => write!(f, "crop {rows}x{columns}"),
             Op::Concat => write!(f, "concat"),
             Op::Add => write!(f, "add"),
             Op::Mul => write!(f, "mul"),

@@ -71,10 +71,10 @@ pub fn run(
                 let given = inputs.get(&node.name).filter(|given| given.shape()[1..] == node.shape[1..]);
                 given.ok_or_else(|| missing(&node.name, &node.shape))?.clone()
             }
-            Op::Conv { dilation, bias } => {
+            Op::Conv { dilation, padded, bias } => {
                 let weight = params[0].to_shape(four(params[0].shape())).map_err(shape)?.to_owned();
                 let bias = if bias { vector(1) } else { Array1::zeros(weight.shape()[0]) };
-                conv(x(0), &weight, &bias, dilation)
+                conv(x(0), &weight, &bias, dilation, padded)
             }
             Op::BatchNorm => {
                 let scale = vector(0) / (vector(3) + BATCH_NORM_EPSILON).mapv(f32::sqrt);
@@ -94,6 +94,10 @@ pub fn run(
             Op::MaxPool => max_pool(x(0)),
             Op::Upsample { factor, corners } => upsample(x(0), factor, corners),
             Op::Interpolate => interpolate(x(0), x(1), x(2)),
+            Op::Crop { rows, columns } => {
+                let (_, _, height, width) = x(0).dim();
+                x(0).slice(s![.., .., rows..height - rows, columns..width - columns]).to_owned()
+            }
             Op::Concat => {
                 let parts: Vec<_> = (0..node.inputs.len()).map(|index| x(index).view()).collect();
                 concatenate(Axis(1), &parts).map_err(shape)?
@@ -123,12 +127,14 @@ fn four(shape: &[usize]) -> [usize; 4] {
     four
 }
 
-fn conv(x: &Array4<f32>, weight: &Array4<f32>, bias: &Array1<f32>, dilation: usize) -> Array4<f32> {
-    let (batch, channels, rows, columns) = x.dim();
+fn conv(x: &Array4<f32>, weight: &Array4<f32>, bias: &Array1<f32>, dilation: usize, padded: bool) -> Array4<f32> {
     let (out, _, kernel_rows, kernel_columns) = weight.dim();
-    let (top, left) = (kernel_rows / 2 * dilation, kernel_columns / 2 * dilation);
+    let reach = [kernel_rows, kernel_columns].map(|side| side / 2 * dilation);
+    let [top, left] = if padded { reach } else { [0, 0] };
+    let (batch, channels, rows, columns) = x.dim();
     let mut padded = Array4::zeros((batch, channels, rows + 2 * top, columns + 2 * left));
     padded.slice_mut(s![.., .., top..top + rows, left..left + columns]).assign(x);
+    let (rows, columns) = (rows + 2 * top - 2 * reach[0], columns + 2 * left - 2 * reach[1]);
     let taps = kernel_rows * kernel_columns;
     let matrix: Array2<f32> = Array2::from_shape_fn((out, channels * taps), |(o, i)| {
         weight[[o, i / taps, i % taps / kernel_columns, i % kernel_columns]]

@@ -114,16 +114,6 @@ impl Windows {
         let wanted = own.chain(tensors).filter(|(name, _)| graph.inputs.iter().any(|input| input.name == *name));
         wanted.map(|(name, tensor)| (name.as_str(), tensor.view())).collect()
     }
-
-    /// Windows that have as many cells as the whole field.
-    fn enough(&self) -> usize {
-        let levels = self.plan.tiling.levels.iter().enumerate().skip(1);
-        let (field, window) = levels.fold((0, 0), |(field, window), (level, windows)| {
-            let side = self.plan.tiling.size >> level;
-            (field + side * side, window + windows.cells * windows.cells)
-        });
-        field / window.max(1)
-    }
 }
 
 /// A landmark's scores on one film, as far as they were looked at.
@@ -150,7 +140,7 @@ impl Scores for Field<'_> {
     }
 
     fn look(&mut self, (row, column): (usize, usize)) -> Result<(), RuntimeError> {
-        if self.opened >= self.windows.enough() {
+        if self.opened >= self.windows.plan.most {
             self.upper = (self.whole)()?;
             self.known.fill(true);
             return Ok(());

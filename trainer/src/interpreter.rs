@@ -85,10 +85,10 @@ fn compute(
                 let input = inputs.get(&node.name);
                 input.ok_or_else(|| TrainError::NoInput { name: node.name.clone() })?.shallow_clone()
             }
-            Op::Conv { dilation, bias } => {
+            Op::Conv { dilation, padded, bias } => {
                 let bias = if bias { Some(param(1)?) } else { None };
                 let common = common.as_deref_mut().filter(|_| !owns).map(|common| (common, node.name.as_str()));
-                conv(parts(0), param(0)?, bias, dilation as i64, common)?
+                conv(parts(0), param(0)?, bias, (dilation as i64, padded), common)?
             }
             Op::BatchNorm => {
                 let frozen = Mode::Train { freeze_shared: true };
@@ -105,6 +105,15 @@ fn compute(
                 let size = x.size();
                 let size = [size[2] * factor as i64, size[3] * factor as i64];
                 x.f_upsample_bilinear2d(size, corners == Corners::Aligned, None, None)?
+            }
+            Op::Crop { rows, columns } => {
+                let [rows, columns] = [rows, columns].map(|cells| cells as i64);
+                x(0)?.f_slice(2, rows, node.shape[2] as i64 + rows, 1)?.f_slice(
+                    3,
+                    columns,
+                    node.shape[3] as i64 + columns,
+                    1,
+                )?
             }
             Op::Interpolate => x(1)?.f_matmul(&x(0)?)?.f_matmul(&x(2)?)?,
             Op::Concat => {
@@ -145,11 +154,11 @@ fn conv(
     parts: &[Part],
     weight: &Tensor,
     bias: Option<&Tensor>,
-    dilation: i64,
+    (dilation, padded): (i64, bool),
     mut common: Option<(&mut Common, &str)>,
 ) -> Result<Tensor, TrainError> {
     let kernel = weight.size();
-    let padding = [kernel[2] / 2 * dilation, kernel[3] / 2 * dilation];
+    let padding = [kernel[2], kernel[3]].map(|side| if padded { side / 2 * dilation } else { 0 });
     let mut first = 0;
     let mut sum: Option<Tensor> = None;
     for parts in parts.chunk_by(|a, b| a.own == b.own && a.tensor.requires_grad() == b.tensor.requires_grad()) {

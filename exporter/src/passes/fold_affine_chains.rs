@@ -75,7 +75,7 @@ fn fold(graph: &Graph, folded: &mut BTreeMap<String, [String; 2]>) -> Result<Gra
                 }
                 let params = std::iter::once(name).chain(node.params[1..].iter().cloned()).collect();
                 let operand = values[&graph.node(*operand).name];
-                new.push(&node.name, Op::Conv { dilation: shapes.dilation, bias }, &[operand], params)?
+                new.push(&node.name, Op::Conv { dilation: shapes.dilation, padded: true, bias }, &[operand], params)?
             }
         };
         values.insert(node.name.clone(), value);
@@ -94,10 +94,8 @@ struct Shapes {
 impl Shapes {
     /// If the two are convolutions that can be one, the first without bias.
     fn of(graph: &Graph, first: &Node, second: &Node) -> Option<Self> {
-        let (Op::Conv { dilation: inner, bias: false }, Op::Conv { dilation: outer, .. }) = (first.op, second.op)
-        else {
-            return None;
-        };
+        let Op::Conv { dilation: inner, padded: true, bias: false } = first.op else { return None };
+        let Op::Conv { dilation: outer, padded: true, .. } = second.op else { return None };
         let shape = |node: &Node| -> Option<[usize; 4]> {
             graph.params().get(node.params.first()?)?.as_slice().try_into().ok()
         };

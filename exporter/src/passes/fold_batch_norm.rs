@@ -54,7 +54,7 @@ fn fold(graph: &Graph, pairs: &mut BTreeMap<String, Pair>) -> Result<Graph, Pass
     graph.rewrite(|new, node, inputs| {
         let name = format!("{}.folded", node.name);
         match (node.op, norms.get(&node.name)) {
-            (Op::Conv { dilation, .. }, Some(norm)) => {
+            (Op::Conv { dilation, padded, .. }, Some(norm)) => {
                 let pair = Pair { conv: node.params.clone(), norm: norm.params.clone() };
                 let first =
                     pairs.entry(name.clone()).or_insert(Pair { conv: pair.conv.clone(), norm: pair.norm.clone() });
@@ -70,7 +70,7 @@ fn fold(graph: &Graph, pairs: &mut BTreeMap<String, Pair>) -> Result<Graph, Pass
                 let weight = node.params.first().and_then(|weight| graph.params().get(weight));
                 new.declare(&params[0], weight.cloned().unwrap_or_default())?;
                 new.declare(&params[1], vec![node.shape[1]])?;
-                Ok(new.push(&node.name, Op::Conv { dilation, bias: true }, inputs, params)?)
+                Ok(new.push(&node.name, Op::Conv { dilation, padded, bias: true }, inputs, params)?)
             }
             // Its work is done by the convolution before it.
             (Op::BatchNorm, _) if norms.values().any(|norm| norm.name == node.name) => Ok(inputs[0]),

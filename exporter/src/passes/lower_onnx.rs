@@ -100,9 +100,9 @@ impl Lowering<'_> {
         let inputs: Vec<&str> = operands.chain(params.iter().map(String::as_str)).collect();
         let lowered = match source.op {
             Op::Input => return Ok(()),
-            Op::Conv { dilation, .. } => {
+            Op::Conv { dilation, padded, .. } => {
                 let kernel = self.kernel(source)?;
-                let [rows, columns] = kernel.map(|side| side / 2 * dilation);
+                let [rows, columns] = kernel.map(|side| if padded { side / 2 * dilation } else { 0 });
                 let attributes = vec![
                     integers("dilations", [dilation; 2]),
                     integers("kernel_shape", kernel),
@@ -145,6 +145,15 @@ impl Lowering<'_> {
                 let half = format!("{}.rows", source.name);
                 self.nodes.push(node("MatMul", &half, &[rows, x], vec![]));
                 node("MatMul", name, &[&half, columns], vec![])
+            }
+            Op::Crop { rows, columns } => {
+                let [_, _, height, width] = source.shape;
+                let part = |what: &str| format!("{}.{what}", source.name);
+                let [starts, ends] = ["starts", "ends"].map(part);
+                self.add(indices("rows_and_columns", &[2, 3]));
+                self.add(indices(&starts, &[rows as i64, columns as i64]));
+                self.add(indices(&ends, &[(rows + height) as i64, (columns + width) as i64]));
+                node("Slice", name, &[inputs[0], &starts, &ends, "rows_and_columns"], vec![])
             }
             Op::Concat => node("Concat", name, &inputs, vec![integer("axis", 1)]),
             Op::Add => node("Add", name, &inputs, vec![]),

@@ -2,11 +2,9 @@
 //! move to the trunk: `conv([s; a]) = conv_s(s) + conv_a(a)`, through up-sampling, sums and further convolutions, until something
 //! is not affine. The bias goes with the film's part. Zero padding is linear too, so borders stay as they are.
 //!
-//! What runs in windows (`plan-levels`) stays whole: there, the film's part is not worth its whole field.
-//!
 //! Only the graph is rewritten; hoisting is `hoist-landmark-invariant`'s work.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use ndarray::{ArrayD, Axis, Slice, concatenate};
@@ -34,8 +32,7 @@ impl Pass for SplitAffine {
 
     fn run(&self, mut module: Module) -> Result<Module, PassError> {
         let mut slices = Slices::new();
-        let coarse = module.plan.as_ref().map(|plan| plan.coarse.nodes().map(|(_, node)| node.name.clone()).collect());
-        module.rewrite(|graph| split(graph, coarse.as_ref(), &mut slices))?;
+        module.rewrite(|graph| split(graph, &mut slices))?;
         for (name, (weight, channels)) in slices {
             let slice = sliced(&module.tensors, &weight, &channels)?;
             module.tensors.insert(name, slice);
@@ -78,14 +75,12 @@ impl Parts {
 /// A graph on its way: which of its values are what.
 struct Splitting<'a> {
     old: &'a Graph,
-    /// The names of the nodes that may be split, if not all.
-    only: Option<&'a BTreeSet<String>>,
     parts: BTreeMap<Value, Parts>,
     slices: &'a mut Slices,
 }
 
-fn split(graph: &Graph, only: Option<&BTreeSet<String>>, slices: &mut Slices) -> Result<Graph, PassError> {
-    let mut splitting = Splitting { old: graph, only, parts: BTreeMap::new(), slices };
+fn split(graph: &Graph, slices: &mut Slices) -> Result<Graph, PassError> {
+    let mut splitting = Splitting { old: graph, parts: BTreeMap::new(), slices };
     graph.rewrite(|new, node, inputs| {
         let operands: Vec<Parts> = inputs.iter().map(|input| splitting.parts[input].clone()).collect();
         let (value, parts) = splitting.node(new, node, inputs, &operands)?;
@@ -104,9 +99,7 @@ impl Splitting<'_> {
         operands: &[Parts],
     ) -> Result<(Value, Parts), PassError> {
         let all = |value: Value| vec![Piece { channels: 0..node.shape[1], value }];
-        // As good as its own: nothing of it is for the trunk.
-        let whole = self.only.is_some_and(|only| !only.contains(&node.name));
-        let owned = whole || node.params.iter().any(|param| is_own(param));
+        let owned = node.params.iter().any(|param| is_own(param));
         if owned || !operands.iter().any(Parts::is_mixed) && node.op != Op::Concat {
             let value = new.copy(self.old, node, inputs)?;
             let is_film = !owned && operands.iter().all(|parts| parts.own.is_empty());
@@ -152,9 +145,9 @@ impl Splitting<'_> {
         operands: &[Parts],
     ) -> Result<Option<(Value, Value)>, PassError> {
         match (node.op, operands) {
-            (Op::Conv { dilation, .. }, [x]) => {
+            (Op::Conv { dilation, padded, .. }, [x]) => {
                 let film = self.conv(new, node, &x.film, "film", node.op)?;
-                let own = self.conv(new, node, &x.own, "own", Op::Conv { dilation, bias: false })?;
+                let own = self.conv(new, node, &x.own, "own", Op::Conv { dilation, padded, bias: false })?;
                 Ok(Some((film, own)))
             }
             (Op::Add, [first, second]) => {

@@ -56,7 +56,8 @@ fn run(module: &Module) -> Vec<BTreeMap<String, Array4<f32>>> {
     heads.collect()
 }
 
-fn noise(shape: [usize; 4]) -> Array4<f32> {
+/// Random numbers.
+pub(crate) fn noise(shape: [usize; 4]) -> Array4<f32> {
     let name = "noise.running_var".to_owned();
     let tensors = init::random([(&name, &shape.to_vec())], SEED);
     Array4::from_shape_vec(shape, tensors[&name].iter().map(|number| number - 0.5).collect()).unwrap()

@@ -108,6 +108,8 @@ pub struct Plan {
     pub window: GraphEntry,
     /// Where windows lie.
     pub tiling: Tiling,
+    /// As many windows of one landmark cost about what the whole head costs beside the coarse graph.
+    pub most: usize,
     /// Per landmark, landmark 1 first: where the numbers of the inputs that are its own stand in [`WEIGHTS`].
     pub own: Vec<BTreeMap<String, Span>>,
 }
