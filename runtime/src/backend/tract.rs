@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ndarray::{Array4, ArrayView4, Ix4};
 use tract_linalg::multithread::Executor;
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::knobs::KnobScope;
 
 use super::{Backend, GraphBytes, Outputs, Session, weights};
 use crate::RuntimeError;
@@ -37,12 +38,22 @@ impl Backend for Tract {
         let plan = caught(|| {
             let executor = if threads > 1 { Executor::multithread(threads) } else { Executor::SingleThread };
             let options = RunOptions { executor: Some(executor), ..RunOptions::default() };
-            let model = tract_onnx::onnx().model_for_proto_model(&model)?.into_optimized()?;
+            let model = tract_onnx::onnx().model_for_proto_model(&model)?;
+            let model = knobs()?.enter(|| model.into_optimized())?;
             model.into_runnable_with_options(&options)
         });
         let plan = plan.map_err(|why| RuntimeError::Graph { graph: graph.file.to_owned(), why })?;
         Ok(Box::new(TractSession { graph: graph.file.to_owned(), inputs, outputs, plan }))
     }
+}
+
+/// How tract is to compute. Its direct convolution stays with AVX2 where its matrix product goes on to AVX-512, which is faster then.
+fn knobs() -> TractResult<KnobScope> {
+    #[cfg(target_arch = "x86_64")]
+    let product_is_faster = is_x86_feature_detected!("avx512f");
+    #[cfg(not(target_arch = "x86_64"))]
+    let product_is_faster = false;
+    KnobScope::new(product_is_faster.then_some(("TRACT_DISABLE_DIRECT_SPATIAL", "1")))
 }
 
 struct TractSession {
