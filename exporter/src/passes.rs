@@ -14,6 +14,7 @@ mod onnx;
 mod plan_levels;
 mod quantise_trunk;
 mod split_affine;
+mod spread_thin_convolutions;
 mod tie_weights;
 
 use std::fmt;
@@ -27,11 +28,12 @@ use crate::ExportError;
 use crate::module::Module;
 
 /// The passes, in the order in which they run.
-pub const PASSES: [&dyn Pass; 11] = [
+pub const PASSES: [&dyn Pass; 12] = [
     &fold_batch_norm::FoldBatchNorm,
     &fold_grey_input::FoldGreyInput,
     &split_affine::SplitAffine,
     &fold_affine_chains::FoldAffineChains,
+    &spread_thin_convolutions::SpreadThinConvolutions,
     &plan_levels::PlanLevels,
     &hoist_landmark_invariant::HoistLandmarkInvariant,
     &quantise_trunk::QuantiseTrunk,

@@ -82,7 +82,15 @@ fn other_ways_to_compile_come_to_the_same() {
     let optional: Vec<String> = optional.collect();
     assert_eq!(
         optional,
-        ["fold-grey-input", "split-affine", "fold-affine-chains", "plan-levels", "quantise-trunk", "narrow"]
+        [
+            "fold-grey-input",
+            "split-affine",
+            "fold-affine-chains",
+            "spread-thin-convolutions",
+            "plan-levels",
+            "quantise-trunk",
+            "narrow"
+        ]
     );
     let plain = compiled(Options { without: optional, ..Options::default() }).unwrap();
     assert_eq!((plain.check.comparisons, plain.bundle.manifest().plan.is_none()), (MAPS, true));

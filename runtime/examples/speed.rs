@@ -3,8 +3,8 @@
 //!     speed BUNDLE BACKEND THREADS LANDMARKS FILM…
 //!
 //! LANDMARKS is how many of the bundle's to find. Prints JSON, in the form of tests/peers/detect.py: the seconds of opening, those
-//! of each film, the process's peak memory, the cells found; and per film how many windows were run. The first film is run once
-//! before.
+//! of each film, the process's peak memory, the cells found; and per film the seconds of reading its file, and how many windows were
+//! run. The first film is run once before.
 
 use std::num::NonZeroUsize;
 use std::time::Instant;
@@ -19,7 +19,14 @@ fn main() -> Result<()> {
     let [bundle, backend, threads, landmarks, films @ ..] = arguments.as_slice() else {
         bail!("usage: speed BUNDLE BACKEND THREADS LANDMARKS FILM…")
     };
-    let films = films.iter().map(|film| Ok(Film::open(film)?)).collect::<Result<Vec<_>>>()?;
+    let mut reading = Vec::new();
+    let read = |film: &String| {
+        let started = Instant::now();
+        let film = Film::open(film)?;
+        reading.push(started.elapsed().as_secs_f64());
+        Ok(film)
+    };
+    let films = films.iter().map(read).collect::<Result<Vec<Film>>>()?;
     let options = Options {
         backend: backend.clone(),
         threads: Some(threads.parse::<NonZeroUsize>()?),
@@ -39,8 +46,14 @@ fn main() -> Result<()> {
         cells.push(found.landmarks.iter().map(|landmark| landmark.cell).collect::<Vec<_>>());
         windows.push(found.landmarks.iter().map(|landmark| landmark.windows).collect::<Vec<_>>());
     }
-    let report =
-        json!({"opening": opening, "seconds": seconds, "peak_mb": peak_mb()?, "cells": cells, "windows": windows});
+    let report = json!({
+        "opening": opening,
+        "reading": reading,
+        "seconds": seconds,
+        "peak_mb": peak_mb()?,
+        "cells": cells,
+        "windows": windows,
+    });
     println!("{report}");
     Ok(())
 }

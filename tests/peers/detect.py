@@ -7,6 +7,7 @@
 separate: in ONNX Runtime, one self-contained graph per landmark, film to score
 shared:   in ONNX Runtime, the trunk once, then one whole head per landmark, taps to score
 eager:    in PyTorch, the same
+trunk:    in ONNX Runtime, the trunk alone, which finds nothing: what everyone pays
 
 The network is that of cc2d.py with the checkpoint's numbers. Prints JSON: per film the seconds from its pixels to the cells (row,
 column) of all landmarks, the seconds of opening before, and the process's peak memory in MB. The first film is run once before.
@@ -106,10 +107,11 @@ def onnx_runtime(way, folder, threads):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     open_ = lambda path: onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
-    each = [open_(path) for path in sorted(folder.glob("separate-*.onnx" if way == "separate" else "head-*.onnx"))]
     if way == "separate":
-        return lambda film: [cell(session.run(None, {"film": film})[0]) for session in each]
+        whole = [open_(path) for path in sorted(folder.glob("separate-*.onnx"))]
+        return lambda film: [cell(session.run(None, {"film": film})[0]) for session in whole]
     trunk = open_(folder / "trunk.onnx")
+    each = [] if way == "trunk" else [open_(path) for path in sorted(folder.glob("head-*.onnx"))]
 
     def run(film):
         taps = {f"tap{level}": tap for level, tap in enumerate(trunk.run(None, {"film": film}), start=1)}

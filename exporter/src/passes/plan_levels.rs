@@ -228,8 +228,14 @@ impl<'a> Cut<'a> {
                     window.copy(self.head, &Node { op, ..node.clone() }, &inputs)?
                 }
             };
-            let stays_clean = node.op == Op::Concat && node.inputs.iter().all(|input| clean.contains(input));
-            if stays_clean || matches!(node.op, Op::Upsample { .. }) {
+            let stays_clean = match node.op {
+                Op::Upsample { .. } => true,
+                Op::Concat | Op::Conv { bias: false, .. } if self.reach(node) == [0, 0] => {
+                    node.inputs.iter().all(|input| clean.contains(input))
+                }
+                _ => false,
+            };
+            if stays_clean {
                 clean.insert(value);
             }
             values.insert(value, made);

@@ -21,6 +21,9 @@ pub struct Detect {
     /// A bundle of that checkpoint, instead of one that is exported now
     #[arg(long)]
     bundle: Option<PathBuf>,
+    /// The same with its trunk in 8 bits, to be compared too
+    #[arg(long)]
+    int8: Option<PathBuf>,
     /// A Python with what tests/peers/requirements-detect.txt lists, instead of one that is set up for this
     #[arg(long)]
     python: Option<PathBuf>,
@@ -33,10 +36,11 @@ pub struct Detect {
 }
 
 /// The peers' ways, ours by backend, and what each is.
-const THEIRS: [(&str, &str); 3] = [
+const THEIRS: [(&str, &str); 4] = [
     ("separate", "a  19 self-contained graphs, Python ONNX Runtime"),
     ("shared", "b  trunk once, 19 whole heads, Python ONNX Runtime"),
     ("eager", "c  trunk once, 19 whole heads, PyTorch eager"),
+    ("trunk", "   trunk alone, Python ONNX Runtime"),
 ];
 const OURS: [(&str, &str, usize); 4] = [
     ("onnxruntime", "d  Onemark, ONNX Runtime", LANDMARKS),
@@ -44,6 +48,7 @@ const OURS: [(&str, &str, usize); 4] = [
     ("tract", "e  Onemark, tract", LANDMARKS),
     ("tract", "   the same, one landmark", 1),
 ];
+const INT8: (&str, &str) = ("onnxruntime", "f  Onemark, ONNX Runtime, trunk in 8 bits");
 const LANDMARKS: usize = 19;
 
 /// What a side prints.
@@ -51,6 +56,9 @@ const LANDMARKS: usize = 19;
 struct Turn {
     seconds: Vec<f64>,
     peak_mb: f64,
+    /// Of each film's file; only ours say.
+    #[serde(default)]
+    reading: Vec<f64>,
     /// Per film and landmark, (row, column) on the grid.
     cells: Vec<Vec<(usize, usize)>>,
     /// Per film and landmark, how many windows were run; nothing where heads ran whole.
@@ -98,9 +106,12 @@ pub fn run(options: &Detect) -> Result<()> {
             command.arg(way).arg(&options.checkpoint).arg(&graphs).arg(threads.to_string());
             sides.push((what, command));
         }
-        for (backend, what, landmarks) in OURS {
+        let int8 = options.int8.iter().map(|bundle| (bundle, INT8.0, INT8.1, LANDMARKS));
+        for (bundle, backend, what, landmarks) in
+            OURS.into_iter().map(|(backend, what, landmarks)| (&bundle, backend, what, landmarks)).chain(int8)
+        {
             let mut command = Command::new(shell::bin_dir()?.join("examples/speed"));
-            command.arg(&bundle).args([backend, &threads.to_string(), &landmarks.to_string()]);
+            command.arg(bundle).args([backend, &threads.to_string(), &landmarks.to_string()]);
             sides.push((what, command));
         }
         sides.iter_mut().for_each(|(_, command)| {
@@ -122,7 +133,10 @@ fn compare(threads: usize, sides: &mut [(&str, Command)], rounds: u16) -> Result
     let seconds = |turns: &[Turn]| median(turns.iter().flat_map(|turn| turn.seconds.iter().copied()).collect());
     let [separate, shared] = [seconds(&turns[0]), seconds(&turns[1])];
     let title = format!("threads: {threads}");
-    println!("\n{title:52}{:>10}{:>8}{:>8}{:>10}{:>16}", "s a film", "of (a)", "of (b)", "peak MB", "windows of each");
+    println!(
+        "\n{title:52}{:>10}{:>8}{:>8}{:>10}{:>16}{:>10}",
+        "s a film", "of (a)", "of (b)", "peak MB", "windows of each", "s to read"
+    );
     for ((what, _), turns) in sides.iter().zip(&turns) {
         let time = seconds(turns);
         let peak = turns.iter().map(|turn| turn.peak_mb).fold(0.0, f64::max);
@@ -131,7 +145,10 @@ fn compare(threads: usize, sides: &mut [(&str, Command)], rounds: u16) -> Result
             true => String::new(),
             false => format!("{:.2}", windows.iter().sum::<f64>() / windows.len() as f64),
         };
-        println!("{what:52}{time:10.3}{:8.3}{:8.3}{peak:10.0}{windows:>16}", time / separate, time / shared);
+        let reading: Vec<f64> = turns.iter().flat_map(|turn| turn.reading.iter().copied()).collect();
+        let reading = if reading.is_empty() { String::new() } else { format!("{:.3}", median(reading)) };
+        let ratios = format!("{:8.3}{:8.3}", time / separate, time / shared);
+        println!("{what:52}{time:10.3}{ratios}{peak:10.0}{windows:>16}{reading:>10}");
     }
     let judge = &turns[0][0].cells;
     for ((what, _), turns) in sides.iter().zip(&turns).skip(1) {
