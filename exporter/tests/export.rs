@@ -181,7 +181,7 @@ fn the_papers_network_fits() {
     assert_eq!(gmac(start.heads.macs), 1658.27);
     // The trunk gains what the decoder makes of the film alone.
     assert_eq!(gmac(end.trunk.macs), 71.02);
-    assert_eq!((gmac(end.coarse.macs), gmac(end.window.macs)), (2.71, 0.62));
+    assert_eq!((gmac(end.coarse.macs), gmac(end.window.macs)), (2.72, 0.65));
     let bundle = pack::pack(module, &checkpoint, landmarks, &labels()).unwrap();
     assert!(bundle.total_bytes() <= LARGEST_PAPER_BUNDLE, "{}", bundle.total_bytes());
 }

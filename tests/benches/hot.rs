@@ -1,0 +1,69 @@
+//! What a film's time is made of, piece by piece: `cargo bench --profile dev --workspace --bench hot`. The whole is `cargo xtask bench detect`'s.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::sync::LazyLock;
+
+use divan::Bencher;
+use image::{GrayImage, Luma};
+use ndarray::Array4;
+use onemark_exporter::module::Module;
+use onemark_exporter::untrained::untrained;
+use onemark_exporter::{Labels, pack, passes};
+use onemark_models::bundle::{Bundle, GraphEntry, WEIGHTS};
+use onemark_models::film::Film;
+use onemark_models::geometry::GridSize;
+use onemark_models::landmarks::LandmarkSet;
+use onemark_models::recipe::Recipe;
+use onemark_runtime::backend::{self, GraphBytes};
+use onemark_tests::backends;
+
+fn main() {
+    divan::main();
+}
+
+/// The laptop's network with random weights: graphs take as long with them.
+static BUNDLE: LazyLock<Bundle> = LazyLock::new(|| {
+    let checkpoint = untrained(Recipe::load("c-adapter-laptop").unwrap(), 1).unwrap();
+    let set = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
+    let module = passes::run(&passes::PASSES, Module::new(&checkpoint, &set).unwrap(), |_, _| {}).unwrap();
+    let labels = Labels { name: "bench".into(), intended_use: "none".into(), weights_licence: "none".into() };
+    pack::pack(module, &checkpoint, set, &labels).unwrap()
+});
+
+/// A film of ISBI 2015's size.
+#[divan::bench]
+fn film_to_grid(bencher: Bencher<'_, '_>) {
+    let film = Film::from_grey(GrayImage::from_fn(1935, 2400, |x, y| Luma([(x ^ y) as u8]))).unwrap();
+    bencher.bench(|| film.to_grid(GridSize::new(384, 384)).unwrap());
+}
+
+#[divan::bench(args = backends(), max_time = 10)]
+fn trunk_once_a_film(bencher: Bencher<'_, '_>, backend: &str) {
+    graph(bencher, backend, &BUNDLE.manifest().trunk);
+}
+
+#[divan::bench(args = backends())]
+fn coarse_once_a_landmark(bencher: Bencher<'_, '_>, backend: &str) {
+    graph(bencher, backend, &BUNDLE.manifest().plan.as_ref().unwrap().coarse);
+}
+
+#[divan::bench(args = backends())]
+fn window_a_few_times_a_landmark(bencher: Bencher<'_, '_>, backend: &str) {
+    graph(bencher, backend, &BUNDLE.manifest().plan.as_ref().unwrap().window);
+}
+
+#[divan::bench(args = backends(), max_time = 10)]
+fn whole_head(bencher: Bencher<'_, '_>, backend: &str) {
+    graph(bencher, backend, &BUNDLE.manifest().heads[0].graph);
+}
+
+/// Runs a graph on one thread.
+fn graph(bencher: Bencher<'_, '_>, backend: &str, entry: &GraphEntry) {
+    let bytes = |file| BUNDLE.bytes(file).unwrap();
+    let graph = GraphBytes { file: &entry.file, onnx: bytes(&entry.file), weights: bytes(WEIGHTS) };
+    let session = backend::open(backend).unwrap().open(graph, 1).unwrap();
+    let inputs: Vec<(&str, Array4<f32>)> =
+        entry.inputs.iter().map(|input| (input.name.as_str(), Array4::from_elem(input.shape, 0.5))).collect();
+    let views: Vec<_> = inputs.iter().map(|(name, tensor)| (*name, tensor.view())).collect();
+    bencher.bench_local(|| session.run(&views).unwrap());
+}
