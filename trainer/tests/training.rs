@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use ndarray::{Array4, ArrayD, s};
 use onemark_models::checkpoint::Tensors;
-use onemark_models::graph::Graph;
+use onemark_models::graph::{Graph, Op};
 use onemark_models::init;
 use onemark_models::network::{
     Architecture, FILM, LEVELS, SCORE, adapter_prefix, embedding_name, template_vector_name,
@@ -96,6 +96,23 @@ fn torch_equals_reference() {
     {
         assert_torch_equals_reference(&recipe(channels, variant));
     }
+}
+
+/// What only the exporter's windows have.
+#[test]
+fn torch_equals_reference_on_windows() {
+    let mut graph = Graph::new("window");
+    let film = graph.input(FILM, [1, 1, SIDE, SIDE]).unwrap();
+    graph.declare("conv.weight", vec![2, 1, 3, 5]).unwrap();
+    let unpadded = Op::Conv { dilation: 2, padded: false, bias: false };
+    let conv = graph.push("conv", unpadded, &[film], vec!["conv.weight".into()]).unwrap();
+    let crop = graph.apply("crop", Op::Crop { rows: 3, columns: 1 }, &[conv]).unwrap();
+    graph.output("out", crop).unwrap();
+    let tensors = init::random(graph.params(), 5);
+    let expected = reference::run(&graph, &tensors, &BTreeMap::from([(FILM.to_owned(), self::film(SIDE))])).unwrap();
+    let found = torch(&graph, &tensors, SIDE);
+    assert_eq!(found["out"].shape(), [1, 2, SIDE - 4 - 6, SIDE - 8 - 2]);
+    assert!(difference(&found["out"], &expected["out"]) < FLOAT);
 }
 
 #[test]
