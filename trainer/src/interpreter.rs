@@ -107,13 +107,8 @@ fn compute(
                 x.f_upsample_bilinear2d(size, corners == Corners::Aligned, None, None)?
             }
             Op::Crop { rows, columns } => {
-                let [rows, columns] = [rows, columns].map(|cells| cells as i64);
-                x(0)?.f_slice(2, rows, node.shape[2] as i64 + rows, 1)?.f_slice(
-                    3,
-                    columns,
-                    node.shape[3] as i64 + columns,
-                    1,
-                )?
+                let [_, _, height, width] = node.shape.map(|cells| cells as i64);
+                x(0)?.f_narrow(2, rows as i64, height)?.f_narrow(3, columns as i64, width)?
             }
             Op::Interpolate => x(1)?.f_matmul(&x(0)?)?.f_matmul(&x(2)?)?,
             Op::Concat => {

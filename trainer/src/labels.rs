@@ -96,28 +96,31 @@ impl Heads {
         let cells: Vec<Cell> =
             films.template_points().iter().map(|point| cell(films.from_film(sample, *point))).collect();
         let patch = recipe.pairs.patch.as_ref().filter(|_| recipe.template_vectors.source == TemplateSource::Patch);
-        let trunk = Trunk::new(recipe)?;
-        let taps = films.taps(&[sample], params.device(), Kind::Float)?;
-        let mut common = Common::default();
         let mut rows: [Vec<Tensor>; 5] = Default::default();
-        for (graph, landmarks) in self.served() {
-            let cells = landmarks.iter().map(|landmark| cells[*landmark]);
-            let vectors = match patch {
-                None => {
-                    let at: Vec<(i64, Cell)> = cells.map(|cell| (0, cell)).collect();
-                    at_cells(&interpreter::run_in_turn(graph, params, &taps, &mut common)?, &at)?
+        let mut keep =
+            |vectors: Vec<Tensor>| rows.iter_mut().zip(vectors).for_each(|(rows, vectors)| rows.push(vectors));
+        match patch {
+            None => {
+                let taps = films.taps(&[sample], params.device(), Kind::Float)?;
+                let mut common = Common::default();
+                for (graph, landmarks) in self.served() {
+                    let at: Vec<(i64, Cell)> = landmarks.iter().map(|landmark| (0, cells[*landmark])).collect();
+                    keep(at_cells(&interpreter::run_in_turn(graph, params, &taps, &mut common)?, &at)?);
                 }
-                Some(patch) => {
-                    let origin = |at| patch_origin(at, patch.size, recipe.network.size);
+            }
+            Some(patch) => {
+                let trunk = Trunk::new(recipe)?;
+                let origin = |at| patch_origin(at, patch.size, recipe.network.size);
+                for (graph, landmarks) in self.served() {
+                    let cells = landmarks.iter().map(|landmark| cells[*landmark]);
                     let cut = |(row, column)| crop(films.grey(sample), (origin(row), origin(column)), patch.size);
                     let patches: Vec<Array2<f32>> = cells.clone().map(cut).collect();
                     let within = |(row, column)| (row - origin(row), column - origin(column));
                     let at: Vec<(i64, Cell)> = (0..).zip(cells.map(within)).collect();
                     let taps = trunk.taps(params, &patches, Kind::Float)?;
-                    at_cells(&interpreter::run(graph, params, &taps, Mode::Evaluate)?, &at)?
+                    keep(at_cells(&interpreter::run(graph, params, &taps, Mode::Evaluate)?, &at)?);
                 }
-            };
-            rows.iter_mut().zip(vectors).for_each(|(rows, vectors)| rows.push(vectors));
+            }
         }
         rows.iter().map(|rows| Ok(Tensor::f_cat(rows, 0)?)).collect()
     }

@@ -4,7 +4,7 @@
 //!
 //! Landmarks differ in their own parameters only, so one coarse and one window graph serve all: they are landmark 1's. In a
 //! window, convolutions are not padded, so that each computes just the cells that the tile's scores hang on: level 3's receptive
-//! field block sees 29 cells of 48 for the sake of seven, but most of its work is on few more than those. Up-sampling is by slices
+//! field block sees 28 cells of 48 for the sake of six, but most of its work is on few more than those. Up-sampling is by slices
 //! of the whole field's matrices, and what lies beyond the film is zeroed before every convolution that would see it.
 
 use std::collections::{BTreeMap, BTreeSet};

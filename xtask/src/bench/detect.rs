@@ -48,7 +48,7 @@ const OURS: [(&str, &str, usize); 4] = [
     ("tract", "e  Onemark, tract", LANDMARKS),
     ("tract", "   the same, one landmark", 1),
 ];
-const INT8: (&str, &str) = ("onnxruntime", "f  Onemark, ONNX Runtime, trunk in 8 bits");
+const INT8: (&str, &str, usize) = ("onnxruntime", "f  Onemark, ONNX Runtime, trunk in 8 bits", LANDMARKS);
 const LANDMARKS: usize = 19;
 
 /// What a side prints.
@@ -106,10 +106,8 @@ pub fn run(options: &Detect) -> Result<()> {
             command.arg(way).arg(&options.checkpoint).arg(&graphs).arg(threads.to_string());
             sides.push((what, command));
         }
-        let int8 = options.int8.iter().map(|bundle| (bundle, INT8.0, INT8.1, LANDMARKS));
-        for (bundle, backend, what, landmarks) in
-            OURS.into_iter().map(|(backend, what, landmarks)| (&bundle, backend, what, landmarks)).chain(int8)
-        {
+        let int8 = options.int8.iter().map(|bundle| (bundle, INT8));
+        for (bundle, (backend, what, landmarks)) in OURS.into_iter().map(|side| (&bundle, side)).chain(int8) {
             let mut command = Command::new(shell::bin_dir()?.join("examples/speed"));
             command.arg(bundle).args([backend, &threads.to_string(), &landmarks.to_string()]);
             sides.push((what, command));
