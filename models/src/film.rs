@@ -6,12 +6,15 @@
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use fast_image_resize::images::TypedImage;
 use fast_image_resize::pixels::F32;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use ndarray::Array2;
+
+use serde::Serialize;
 
 use crate::geometry::GridSize;
 
@@ -87,9 +90,34 @@ pub enum FilmError {
 }
 
 /// One radiograph: 8-bit grey pixels, at least one of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Film {
     grey: GrayImage,
+    spacing: Option<Spacing>,
+    warnings: Vec<String>,
+}
+
+/// How large a pixel is, and who says so.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Spacing {
+    /// mm per px, x then y: both positive.
+    pub mm_per_px: [f64; 2],
+    /// Where that was stated.
+    pub source: String,
+}
+
+/// Reads `MM` or `X,Y`, as `--spacing` takes it.
+impl FromStr for Spacing {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.trim().parse().ok().filter(|mm: &f64| mm.is_finite() && *mm > 0.0);
+        let (x, y) = text.split_once(',').unwrap_or((text, text));
+        match (number(x), number(y)) {
+            (Some(x), Some(y)) => Ok(Self { mm_per_px: [x, y], source: "--spacing".into() }),
+            _ => Err("give mm per pixel, one positive number or two (x,y)".into()),
+        }
+    }
 }
 
 impl Film {
@@ -151,7 +179,7 @@ impl Film {
         }
         let decoded = DynamicImage::from_decoder(decoder).map_err(|e| damaged(e.to_string()))?;
         match to_grey(decoded) {
-            Some(grey) => Ok(Self { grey }),
+            Some(grey) => Self::from_grey(grey),
             None => Err(FilmError::WrongType {
                 path: name.to_owned(),
                 looks_like: "an image of floating-point pixels",
@@ -169,7 +197,24 @@ impl Film {
         if width == 0 || height == 0 {
             return Err(FilmError::ZeroSize { path: PathBuf::from("(in memory)"), width, height });
         }
-        Ok(Self { grey })
+        Ok(Self { grey, spacing: None, warnings: Vec::new() })
+    }
+
+    /// The same film, its pixels as large as `spacing` says.
+    #[must_use]
+    pub fn with_spacing(mut self, spacing: Spacing) -> Self {
+        self.spacing = Some(spacing);
+        self
+    }
+
+    /// How large its pixels are, where the file or somebody states it.
+    pub fn spacing(&self) -> Option<&Spacing> {
+        self.spacing.as_ref()
+    }
+
+    /// What a person should know about how the file was read, in sentences.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Width in px.

@@ -1,7 +1,6 @@
 //! What a detector says about a film. Serialises to the JSON that `onemark detect --json` writes.
 
-use std::str::FromStr;
-
+use onemark_models::film::Spacing;
 use onemark_models::geometry::Point;
 use serde::Serialize;
 
@@ -16,8 +15,25 @@ pub struct Detections {
     pub film: FilmSize,
     /// How large a pixel is, where somebody stated it.
     pub spacing: Option<Spacing>,
+    /// On what confidences and radii rest, in words; without it the bundle is not calibrated and there are none.
+    pub calibration: Option<String>,
+    /// Whether the film looks unlike those that the bundle was calibrated on: then believe none of its points unseen.
+    pub unusual: Option<bool>,
     /// The landmarks, in the order of their numbers.
     pub landmarks: Vec<Detection>,
+}
+
+/// How much a landmark's position is worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Found by the network.
+    #[default]
+    Found,
+    /// The evidence is too weak: the position is a guess that nothing may be built on.
+    NotFound,
+    /// Put there by a person.
+    EditedByHand,
 }
 
 /// One landmark on one film.
@@ -29,6 +45,8 @@ pub struct Detection {
     pub name: String,
     /// Name for people: "Posterior nasal spine".
     pub title: String,
+    /// Whether it was found at all.
+    pub status: Status,
     /// The best cell of the network's grid: row, then column.
     pub cell: (usize, usize),
     /// Where it is, in film px from the film's top-left corner.
@@ -37,6 +55,10 @@ pub struct Detection {
     pub mm: Option<Millimetres>,
     /// The score there, in [0, 1]: the product of the levels' cosines. It ranks films; it is no probability.
     pub score: f32,
+    /// How probable it is that the landmark is less than 4 mm away, in [0, 1], where the bundle is calibrated.
+    pub confidence: Option<f64>,
+    /// On 90 % of films the landmark is at most so far away, in mm, where the bundle is calibrated and the spacing known.
+    pub radius_mm: Option<f64>,
     /// How many standard deviations the cell lies from where the other landmarks expect it, where the bundle carries a prior
     /// over shapes. Beyond 3 or so, somebody should look.
     pub surprise: Option<f64>,
@@ -71,38 +93,14 @@ pub struct FilmSize {
     pub height: u32,
 }
 
-/// How large a pixel is, and who says so.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Spacing {
-    /// mm per px, x then y: both positive.
-    pub mm_per_px: [f64; 2],
-    /// Where that was stated.
-    pub source: String,
-}
-
 impl Detections {
     /// The same with positions in mm too.
-    #[must_use]
-    pub fn with_spacing(mut self, spacing: Spacing) -> Self {
+    pub(crate) fn with_spacing(mut self, spacing: Spacing) -> Self {
         let [x, y] = spacing.mm_per_px;
         for landmark in &mut self.landmarks {
             landmark.mm = Some(Millimetres { x: landmark.position.x * x, y: landmark.position.y * y });
         }
         self.spacing = Some(spacing);
         self
-    }
-}
-
-/// Reads `MM` or `X,Y`, as `--spacing` takes it.
-impl FromStr for Spacing {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number = |text: &str| text.trim().parse().ok().filter(|mm: &f64| mm.is_finite() && *mm > 0.0);
-        let (x, y) = text.split_once(',').unwrap_or((text, text));
-        match (number(x), number(y)) {
-            (Some(x), Some(y)) => Ok(Self { mm_per_px: [x, y], source: "--spacing".into() }),
-            _ => Err("give mm per pixel, one positive number or two (x,y)".into()),
-        }
     }
 }

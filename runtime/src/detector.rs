@@ -24,7 +24,7 @@ use crate::backend::{self, Backend, GraphBytes, Outputs, Session};
 use crate::cycle::Embeddings;
 use crate::decode::{self, DecodeError, Decoding, Peak, Scores};
 use crate::windows::Windows;
-use crate::{BundleId, Detection, Detections, FilmSize, RuntimeError};
+use crate::{BundleId, Detection, Detections, FilmSize, RuntimeError, Status};
 
 /// How a bundle is to be run.
 #[derive(Clone, Debug)]
@@ -171,7 +171,7 @@ impl Detector {
         self.grid
     }
 
-    /// Finds all landmarks of the bundle on a film.
+    /// Finds all landmarks of the bundle on a film; in mm too, where the film's spacing is known.
     ///
     /// # Errors
     /// The backend fails, or gives scores that are no numbers: then there is no position, and none is made up.
@@ -199,19 +199,28 @@ impl Detector {
             number: landmark.number,
             name: landmark.name.clone(),
             title: landmark.title.clone(),
+            status: Status::Found,
             cell: peak.cell,
             position: map.to_film_at(peak.at.0, peak.at.1),
             mm: None,
             score: peak.score.clamp(0.0, 1.0),
+            confidence: None,
+            radius_mm: None,
             surprise: peak.surprise,
             windows,
         });
-        Ok(Detections {
+        let detections = Detections {
             bundle: self.bundle.clone(),
             backend: self.backend.name(),
             film: FilmSize { width: film.width(), height: film.height() },
             spacing: None,
+            calibration: None,
+            unusual: None,
             landmarks: landmarks.collect(),
+        };
+        Ok(match film.spacing() {
+            None => detections,
+            Some(spacing) => detections.with_spacing(spacing.clone()),
         })
     }
 

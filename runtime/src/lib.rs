@@ -24,6 +24,6 @@ mod windows;
 
 pub use cycle::Cycle;
 pub use decode::Decoding;
-pub use detections::{BundleId, Detection, Detections, FilmSize, Millimetres, Spacing};
+pub use detections::{BundleId, Detection, Detections, FilmSize, Millimetres, Status};
 pub use detector::{Detector, Options};
 pub use error::RuntimeError;

@@ -10,12 +10,12 @@ use image::{GrayImage, Luma};
 use onemark_models::bundle::{
     Bundle, Decoding as Rule, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Precision, Span, TensorEntry, WEIGHTS,
 };
-use onemark_models::film::Film;
+use onemark_models::film::{Film, Spacing};
 use onemark_models::geometry::Point;
 use onemark_models::landmarks::{Landmark, LandmarkSet};
 use onemark_models::network::{LEVELS, SCORE, template_vector_name};
 use onemark_runtime::backend::{self, BACKENDS};
-use onemark_runtime::{Decoding, Detector, Options, RuntimeError, Spacing};
+use onemark_runtime::{Decoding, Detector, Options, RuntimeError};
 use prost::Message as _;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
@@ -66,7 +66,9 @@ fn landmarks_are_found_where_they_are() {
         assert!((0.9..=1.0).contains(&first.score) && first.mm.is_none(), "{backend}: {first:?}");
 
         let spacing: Spacing = "0.1,0.2".parse().unwrap();
-        let mm = found.clone().with_spacing(spacing).landmarks[0].mm.unwrap();
+        let spaced =
+            detector(&bundle(1.0), backend, 2, Decoding::Subpixel).detect(&film().with_spacing(spacing)).unwrap();
+        let mm = spaced.landmarks[0].mm.unwrap();
         assert_eq!((mm.x, mm.y), (first.position.x * 0.1, first.position.y * 0.2));
 
         let argmax = detector(&bundle(1.0), backend, 2, Decoding::Argmax).detect(&film()).unwrap();

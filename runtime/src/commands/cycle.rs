@@ -10,10 +10,9 @@ use indicatif::ProgressBar;
 use ndarray::Array2;
 use onemark_models::bundle::Bundle;
 use onemark_models::dataset::{Dataset, Split};
-use onemark_models::film::Film;
+use onemark_models::film::{Film, Spacing};
 use onemark_models::geometry::GridMap;
 use onemark_models::metrics::{self, Evaluation};
-use onemark_runtime::Spacing;
 
 use super::{films, tables};
 use crate::console::{self, RunOptions};

@@ -9,10 +9,10 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use onemark_models::bundle::Bundle;
-use onemark_models::film::Film;
+use onemark_models::film::{Film, Spacing};
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::yaml;
-use onemark_runtime::{Detections, Detector, Spacing};
+use onemark_runtime::{Detections, Detector};
 use serde::Serialize;
 
 use super::films;
@@ -74,7 +74,11 @@ impl Detect {
                 let overlay = overlays.as_ref().and_then(|overlays| overlays.get(index));
                 let film = film.map_err(anyhow::Error::from);
                 let result = film.and_then(|film| {
-                    detect(&detector, file, &film, self.spacing.as_ref(), overlay.map(PathBuf::as_path))
+                    let film = match &self.spacing {
+                        None => film,
+                        Some(spacing) => film.with_spacing(spacing.clone()),
+                    };
+                    detect(&detector, file, &film, overlay.map(PathBuf::as_path))
                 });
                 let seconds = start.elapsed().as_secs_f64();
                 start = Instant::now();
@@ -122,17 +126,8 @@ impl Detect {
     }
 }
 
-fn detect(
-    detector: &Detector,
-    file: &Path,
-    film: &Film,
-    spacing: Option<&Spacing>,
-    overlay: Option<&Path>,
-) -> anyhow::Result<Detections> {
-    let mut detections = detector.detect(film).with_context(|| file.display().to_string())?;
-    if let Some(spacing) = spacing {
-        detections = detections.with_spacing(spacing.clone());
-    }
+fn detect(detector: &Detector, file: &Path, film: &Film, overlay: Option<&Path>) -> anyhow::Result<Detections> {
+    let detections = detector.detect(film).with_context(|| file.display().to_string())?;
     if let Some(path) = overlay {
         let found: Vec<_> = detections.landmarks.iter().map(|landmark| landmark.position).collect();
         overlay::write(path, &overlay::draw(film, &found, &[]))?;

@@ -13,10 +13,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use ndarray::Array2;
 use onemark_models::bundle::Bundle;
 use onemark_models::dataset::{Case, Dataset, Split};
-use onemark_models::film::Film;
+use onemark_models::film::{Film, Spacing};
 use onemark_models::geometry::{GridMap, Point};
 use onemark_models::metrics::{self, Bootstrap, Evaluation, Protocol};
-use onemark_runtime::{BundleId, Decoding, Detections, Detector, Spacing};
+use onemark_runtime::{BundleId, Decoding, Detections, Detector};
 use serde::Serialize;
 
 use super::{films, tables};
@@ -119,7 +119,7 @@ impl Evaluate {
                 bar.set_message(case.id.clone());
                 let film = film
                     .map_err(anyhow::Error::from)
-                    .and_then(|film| measure(&detector, case, &film, self.spacing.as_ref(), self.overlays.as_deref()));
+                    .and_then(|film| measure(&detector, case, film, self.spacing.as_ref(), self.overlays.as_deref()));
                 bar.inc(1);
                 film.with_context(|| format!("film {}", case.id))
             });
@@ -148,23 +148,24 @@ impl Evaluate {
 fn measure(
     detector: &Detector,
     case: &Case,
-    film: &Film,
+    film: Film,
     spacing: Option<&Spacing>,
     overlays: Option<&std::path::Path>,
 ) -> anyhow::Result<FilmReport> {
     let start = Instant::now();
     case.check_inside(film.width(), film.height())?;
     let stated = case.spacing.map(|mm_per_px| Spacing { mm_per_px, source: "the dataset".into() });
-    let spacing = stated.or_else(|| spacing.cloned());
+    let spacing = stated.or_else(|| spacing.or(film.spacing()).cloned());
     let spacing = spacing.context("nobody says how large its pixels are; give --spacing, or a spacing.csv")?;
     let unit = spacing.mm_per_px;
-    let detections = detector.detect(film)?.with_spacing(spacing);
+    let film = film.with_spacing(spacing);
+    let detections = detector.detect(&film)?;
     let seconds = start.elapsed().as_secs_f64();
 
     let truth = case.points.clone().unwrap_or_default();
     if let Some(folder) = overlays {
         let found: Vec<Point> = detections.landmarks.iter().map(|landmark| landmark.position).collect();
-        overlay::write(&folder.join(format!("{}.png", case.id)), &overlay::draw(film, &found, &truth))?;
+        overlay::write(&folder.join(format!("{}.png", case.id)), &overlay::draw(&film, &found, &truth))?;
     }
     let map = GridMap::new((film.width(), film.height()), detector.grid());
     let truth_cells: Vec<_> = truth.iter().map(|point| map.to_cell(*point)).collect();
