@@ -71,6 +71,8 @@ pub fn pack(
         weights: precision,
         template_vectors: weights.spans.into_iter().filter(|(name, _)| constants.contains_key(name)).collect(),
         decoding: decoding(checkpoint)?,
+        calibration: None,
+        adapted: None,
         recipe: checkpoint.recipe.to_yaml().map_err(onemark_models::recipe::RecipeError::from)?,
         history,
         intended_use: labels.intended_use.clone(),

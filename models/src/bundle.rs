@@ -5,6 +5,7 @@
 
 mod manifest;
 mod source;
+mod vectors;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -18,6 +19,7 @@ pub use self::manifest::{
     Decoding, FORMAT, FileEntry, GraphEntry, HeadEntry, Input, Manifest, Plan, Precision, Span, TensorEntry, WEIGHTS,
 };
 use self::source::Source;
+pub use self::vectors::{Adaptation, AdaptedFilm};
 use crate::checkpoint::write_whole;
 use crate::yaml::{self, YamlError};
 

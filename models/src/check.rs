@@ -12,10 +12,9 @@ use serde::Serialize;
 use crate::dataset::{Case, Complaint, Dataset};
 use crate::film::{Film, FilmError};
 use crate::parallel::in_parallel;
-use repeats::Print;
 
 pub use doctors::Disagreement;
-pub use repeats::SAME_FILM;
+pub use repeats::{Print, SAME_FILM, patients};
 pub use slips::FAR;
 
 /// The sides of films in mm, from the smallest dental film to the longest picture of a whole body. A spacing that puts a

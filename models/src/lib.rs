@@ -4,6 +4,7 @@
 //! interpreter, the judge of all that do.
 
 pub mod bundle;
+pub mod calibration;
 pub mod check;
 pub mod checkpoint;
 pub mod dataset;

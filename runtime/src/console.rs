@@ -36,11 +36,15 @@ pub struct RunOptions {
 impl RunOptions {
     /// Opens the bundle's graphs, for some landmarks or all, and says what runs them.
     pub fn open(&self, bundle: &Bundle, landmarks: Option<Vec<usize>>) -> anyhow::Result<Detector> {
-        let (backend, threads, decoding) = (self.backend.clone(), self.threads, self.decoding());
-        let detector =
-            Detector::new(bundle, Options { backend, threads, decoding, landmarks, pruning: !self.no_pruning })?;
+        let detector = Detector::new(bundle, Options { landmarks, ..self.for_library() })?;
         note(format_args!("{}: {}", detector.bundle().name, detector.backend().about()));
         Ok(detector)
+    }
+
+    /// As the library has them, for all landmarks.
+    pub fn for_library(&self) -> Options {
+        let (backend, threads, decoding) = (self.backend.clone(), self.threads, self.decoding());
+        Options { backend, threads, decoding, landmarks: None, pruning: !self.no_pruning }
     }
 
     /// How score maps are to become points.

@@ -1,8 +1,9 @@
 //! What a detector says about a film. Serialises to the JSON that `onemark detect --json` writes.
 
+use onemark_models::calibration::Calibration;
 use onemark_models::film::Spacing;
 use onemark_models::geometry::Point;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The landmarks found on one film, and by what.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -24,7 +25,7 @@ pub struct Detections {
 }
 
 /// How much a landmark's position is worth.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// Found by the network.
@@ -101,6 +102,22 @@ impl Detections {
             landmark.mm = Some(Millimetres { x: landmark.position.x * x, y: landmark.position.y * y });
         }
         self.spacing = Some(spacing);
+        self
+    }
+
+    /// The same with what a calibration says of each point and of the film.
+    pub(crate) fn judged_by(mut self, calibration: &Calibration) -> Self {
+        for landmark in &mut self.landmarks {
+            let index = landmark.number - 1;
+            landmark.confidence = Some(calibration.confidence(index, landmark.score));
+            landmark.radius_mm = landmark.mm.map(|_| calibration.landmarks[index].radius_mm);
+            if !calibration.is_found(index, landmark.score) {
+                landmark.status = Status::NotFound;
+            }
+        }
+        let scores = self.landmarks.iter().map(|landmark| (landmark.number - 1, landmark.score));
+        self.unusual = Some(calibration.is_unusual(scores));
+        self.calibration = Some(calibration.films.clone());
         self
     }
 }

@@ -11,6 +11,7 @@ use std::thread;
 
 use ndarray::{Array2, ArrayView4, Axis};
 use onemark_models::bundle::{self, Bundle, GraphEntry, WEIGHTS};
+use onemark_models::calibration::Calibration;
 use onemark_models::film::Film;
 use onemark_models::geometry::{GridMap, GridSize};
 use onemark_models::landmarks::Landmark;
@@ -21,8 +22,8 @@ use onemark_models::yaml;
 use sha2::{Digest as _, Sha256};
 
 use crate::backend::{self, Backend, GraphBytes, Outputs, Session};
-use crate::cycle::Embeddings;
 use crate::decode::{self, DecodeError, Decoding, Peak, Scores};
+use crate::embeddings::Embeddings;
 use crate::windows::Windows;
 use crate::{BundleId, Detection, Detections, FilmSize, RuntimeError, Status};
 
@@ -54,6 +55,7 @@ pub struct Detector {
     threads: usize,
     decoding: Decoding,
     prior: Option<ShapePrior>,
+    calibration: Option<Calibration>,
     grid: GridSize,
     trunk: Graph,
     heads: Vec<(Landmark, Graph)>,
@@ -143,6 +145,7 @@ impl Detector {
                 (decoding, _) => decoding,
             },
             prior,
+            calibration: manifest.calibration.clone(),
             grid: GridSize::new(manifest.input.size, manifest.input.size),
             trunk,
             heads,
@@ -209,7 +212,7 @@ impl Detector {
             surprise: peak.surprise,
             windows,
         });
-        let detections = Detections {
+        let mut detections = Detections {
             bundle: self.bundle.clone(),
             backend: self.backend.name(),
             film: FilmSize { width: film.width(), height: film.height() },
@@ -218,10 +221,13 @@ impl Detector {
             unusual: None,
             landmarks: landmarks.collect(),
         };
-        Ok(match film.spacing() {
-            None => detections,
-            Some(spacing) => detections.with_spacing(spacing.clone()),
-        })
+        if let Some(spacing) = film.spacing() {
+            detections = detections.with_spacing(spacing.clone());
+        }
+        if let Some(calibration) = &self.calibration {
+            detections = detections.judged_by(calibration);
+        }
+        Ok(detections)
     }
 
     /// The score map of a landmark (1-based) on a film that is on the grid already, axes [row, column]: all of it, by the same
@@ -248,7 +254,7 @@ impl Detector {
             // Those that depend on no landmark are the trunk's.
             let wanted = LEVELS.map(embedding_name);
             let all = shared.iter().chain(&outputs).filter(|(name, _)| wanted.contains(name)).cloned().collect();
-            Ok((self.score(&self.heads[index].1, outputs)?, all))
+            Ok((self.score(&self.heads[index].1, outputs)?, Embeddings::new(all)))
         })
     }
 

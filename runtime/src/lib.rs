@@ -14,11 +14,13 @@
 //! # Ok::<(), onemark_runtime::RuntimeError>(())
 //! ```
 
+pub mod adapt;
 pub mod backend;
 mod cycle;
 mod decode;
 mod detections;
 mod detector;
+mod embeddings;
 mod error;
 mod windows;
 

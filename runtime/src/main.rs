@@ -23,6 +23,8 @@ struct Cli {
 enum Command {
     Detect(commands::detect::Detect),
     Evaluate(commands::evaluate::Evaluate),
+    Calibrate(commands::calibrate::Calibrate),
+    Adapt(commands::adapt::Adapt),
     Cycle(commands::cycle::Cycle),
     #[command(subcommand)]
     Data(commands::data::Data),
@@ -40,6 +42,8 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Detect(command) => command.run(),
         Command::Evaluate(command) => command.run(),
+        Command::Calibrate(command) => command.run(),
+        Command::Adapt(command) => command.run(),
         Command::Cycle(command) => command.run(),
         Command::Data(command) => command.run(),
         Command::Inspect(command) => command.run(),

@@ -171,6 +171,8 @@ fn bundle(weight: f32) -> Bundle {
         weights: Precision::F32,
         template_vectors: vectors.map(|name| (name, Span { offset: 0, length: 4 })).collect(),
         decoding: Rule::Argmax,
+        calibration: None,
+        adapted: None,
         recipe: String::new(),
         history: Vec::new(),
         intended_use: "tests".into(),

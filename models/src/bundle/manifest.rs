@@ -9,6 +9,8 @@ use std::fmt;
 use half::f16;
 use serde::{Deserialize, Serialize};
 
+use super::Adaptation;
+use crate::calibration::Calibration;
 use crate::graph::Shape;
 use crate::landmarks::LandmarkSet;
 use crate::network::{LEVELS, SCORE, template_vector_name};
@@ -53,6 +55,12 @@ pub struct Manifest {
     pub template_vectors: BTreeMap<String, Span>,
     /// How a score map becomes a point.
     pub decoding: Decoding,
+    /// How far its points can be trusted, where that was learnt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+    /// How its template vectors came to differ from those of its export, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapted: Option<Adaptation>,
     /// The recipe's text: where the network comes from. No reader needs it to run the bundle.
     pub recipe: String,
     /// What happened to the network, in the order of happening.
@@ -303,6 +311,13 @@ impl Manifest {
                     prior.broken_rule(count).map(|why| ("decoding: `shape-prior`".to_owned(), why.to_owned()))
                 }
             })
+            .or_else(|| {
+                let adapted = self.adapted.as_ref().and_then(|adapted| adapted.calibration.as_ref());
+                let calibrations = self.calibration.iter().chain(adapted);
+                let why = calibrations.filter_map(|calibration| calibration.broken_rule(count)).next()?;
+                Some(("calibration".to_owned(), why.to_owned()))
+            })
+            .or_else(|| self.adapted.as_ref().and_then(|adapted| self.broken_adaptation(adapted)))
     }
 
     fn broken_head(&self, head: &HeadEntry, grid: Shape) -> Option<(String, String)> {
@@ -377,6 +392,19 @@ impl Manifest {
             }
         }
         None
+    }
+
+    fn broken_adaptation(&self, adapted: &Adaptation) -> Option<(String, String)> {
+        let end = self.files.get(WEIGHTS).map_or(0, |file| file.bytes);
+        for (name, span) in &self.template_vectors {
+            let before = adapted.original.get(name).filter(|before| before.length == span.length);
+            if before.is_none_or(|before| !before.is_in(end, Precision::F32.bytes())) {
+                return Some((format!("adapted.original: `{name}`"), Span::rule(end)));
+            }
+        }
+        let why = "must end before the vectors of before".to_owned();
+        let kept = adapted.original.values().all(|span| adapted.weights_bytes <= span.offset);
+        (!kept).then(|| ("adapted.weights_bytes".to_owned(), why))
     }
 }
 

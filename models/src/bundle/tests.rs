@@ -29,6 +29,8 @@ fn toy() -> Bundle {
         weights: Precision::F32,
         template_vectors: LEVELS.map(|level| (template_vector_name(1, level), Span { offset: 0, length: 8 })).into(),
         decoding: Decoding::Argmax,
+        calibration: None,
+        adapted: None,
         recipe: "name: toy\n".into(),
         history: vec![],
         intended_use: "tests".into(),
@@ -175,4 +177,73 @@ fn archives_are_stored_and_flat() {
     writer.start_file("../manifest.yaml", options).unwrap();
     writer.finish().unwrap();
     assert!(matches!(Bundle::open(&path), Err(BundleError::NotABundle { .. })));
+}
+
+/// The toy with five vectors of two numbers, and other weights before and after them.
+fn with_vectors() -> Bundle {
+    let toy = toy();
+    let mut manifest = toy.manifest().clone();
+    let spans = LEVELS.iter().enumerate().map(|(index, level)| {
+        (template_vector_name(1, *level), Span { offset: 8 * (index + 1), length: 8 })
+    });
+    manifest.template_vectors = spans.collect();
+    let weights: Vec<u8> = (0..14).flat_map(|number: u8| f32::from(number).to_le_bytes()).collect();
+    let mut files: BTreeMap<_, _> = toy.files.iter().map(|(name, bytes)| (name.clone(), bytes.to_vec())).collect();
+    files.insert(WEIGHTS.to_owned(), weights);
+    Bundle::new(manifest, files).unwrap()
+}
+
+fn learnt(numbers: [f32; 2]) -> BTreeMap<String, Vec<f32>> {
+    LEVELS.map(|level| (template_vector_name(1, level), numbers.to_vec())).into()
+}
+
+fn adapted_film(sha256: &str) -> Vec<AdaptedFilm> {
+    vec![AdaptedFilm { sha256: sha256.into(), source: Some("ward 7".into()), landmarks: vec![1] }]
+}
+
+#[test]
+fn vectors_are_replaced_and_can_be_had_back() {
+    let folder = TempDir::new().unwrap();
+    let before = with_vectors();
+    assert_eq!(before.template_vectors().unwrap()[&template_vector_name(1, 5)], [2.0, 3.0]);
+    let once = before.with_template_vectors(&learnt([0.5, 0.25]), adapted_film("a")).unwrap();
+    let twice = once.with_template_vectors(&learnt([-1.0, 8.0]), adapted_film("b")).unwrap();
+    twice.write(&folder.path().join("twice"), false).unwrap();
+    let twice = Bundle::open(folder.path().join("twice")).unwrap();
+    assert_eq!(twice.template_vectors().unwrap(), learnt([-1.0, 8.0]));
+    let record = twice.manifest().adapted.as_ref().unwrap();
+    assert_eq!((record.films.len(), record.films_with(1), record.films_with(2)), (2, 3, 1));
+    // All other weights are what they were, and undoing goes back to the export, bit for bit.
+    assert_eq!(twice.bytes(WEIGHTS).unwrap()[..8], before.bytes(WEIGHTS).unwrap()[..8]);
+    let undone = twice.without_adaptation().unwrap();
+    assert_eq!(undone.manifest(), before.manifest());
+    assert_eq!(undone.bytes(WEIGHTS).unwrap(), before.bytes(WEIGHTS).unwrap());
+}
+
+#[test]
+fn only_vectors_that_fit_are_replaced() {
+    let wrong = [
+        (BTreeMap::from([(template_vector_name(1, 5), vec![1.0; 3])]), "has 8 bytes, not 12"),
+        (BTreeMap::from([(template_vector_name(9, 5), vec![1.0; 2])]), "has 0 bytes, not 8"),
+    ];
+    for (vectors, expected) in wrong {
+        let error = with_vectors().with_template_vectors(&vectors, adapted_film("a")).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_record_that_contradicts_the_weights_is_refused() {
+    let adapted = with_vectors().with_template_vectors(&learnt([0.5, 0.25]), adapted_film("a")).unwrap();
+    let harms: [fn(&mut Adaptation); 3] = [
+        |record| record.weights_bytes += 1,
+        |record| record.original.values_mut().for_each(|span| span.offset += 1 << 20),
+        |record| drop(record.original.pop_first()),
+    ];
+    for harm in harms {
+        let mut manifest = adapted.manifest().clone();
+        harm(manifest.adapted.as_mut().unwrap());
+        let error = adapted.with_manifest(manifest).unwrap_err().to_string();
+        assert!(error.contains("adapted."), "{error}");
+    }
 }

@@ -31,7 +31,7 @@ const HALF: f32 = 8.0;
 const BLANK: f32 = 1e-3;
 
 /// What a film looks like, whatever its contrast.
-pub(super) struct Print {
+pub struct Print {
     /// Each cell against its surroundings, -1 to 1, axes [row, column].
     cells: Array2<f32>,
     /// Of size and pixels.
@@ -39,7 +39,11 @@ pub(super) struct Print {
 }
 
 impl Print {
-    pub(super) fn of(film: &Film) -> Result<Self, FilmError> {
+    /// The print of a film.
+    ///
+    /// # Errors
+    /// The film can't be resized.
+    pub fn of(film: &Film) -> Result<Self, FilmError> {
         let small = film.resized(GridSize::new(SIDE, SIDE))?;
         let around = imageops::blur(&small, SURROUNDINGS);
         let cells = Array2::from_shape_fn((SIDE, SIDE), |(row, column)| {
@@ -66,24 +70,38 @@ impl Print {
 
 /// A finding per pair of films that are the same.
 pub(super) fn findings(films: &[(&Case, Look)]) -> Vec<Finding> {
-    let likeness = likeness(&films.iter().map(|(_, look)| &look.print).collect::<Vec<_>>());
-    let mut findings = Vec::new();
-    for (first, (one, look)) in films.iter().enumerate() {
-        for (second, (other, other_look)) in films.iter().enumerate().skip(first + 1) {
-            let alike = likeness[[first, second]].max(likeness[[second, first]]);
-            let same_pixels = look.print.digest == other_look.print.digest;
-            if !same_pixels && alike < SAME_FILM {
-                continue;
-            }
-            let what = match (same_pixels, same_bytes(one, other)) {
-                (true, true) => "the same file, byte for byte".to_owned(),
-                (true, false) => "the same pixels in different files".to_owned(),
-                (false, _) => format!("the same picture with other pixels (correlation {alike:.2})"),
-            };
-            findings.push(Finding::new(Kind::RepeatedFilm, &[&one.id, &other.id], &[], what));
-        }
+    let prints: Vec<&Print> = films.iter().map(|(_, look)| &look.print).collect();
+    let finding = |(first, second, alike): (usize, usize, f32)| {
+        let (one, other) = (films[first].0, films[second].0);
+        let what = match (prints[first].digest == prints[second].digest, same_bytes(one, other)) {
+            (true, true) => "the same file, byte for byte".to_owned(),
+            (true, false) => "the same pixels in different files".to_owned(),
+            (false, _) => format!("the same picture with other pixels (correlation {alike:.2})"),
+        };
+        Finding::new(Kind::RepeatedFilm, &[&one.id, &other.id], &[], what)
+    };
+    repeated(&prints).into_iter().map(finding).collect()
+}
+
+/// For each film the index of the first one of the same patient, as far as pictures tell: films that are there twice.
+pub fn patients(prints: &[&Print]) -> Vec<usize> {
+    let mut patients: Vec<usize> = (0..prints.len()).collect();
+    for (first, second, _) in repeated(prints) {
+        let (kept, other) = (patients[first], patients[second]);
+        patients.iter_mut().filter(|patient| **patient == other).for_each(|patient| *patient = kept);
     }
-    findings
+    patients
+}
+
+/// The pairs of films that are the same, with their correlation.
+fn repeated(prints: &[&Print]) -> Vec<(usize, usize, f32)> {
+    let likeness = likeness(prints);
+    let pairs = (0..prints.len()).flat_map(|first| (first + 1..prints.len()).map(move |second| (first, second)));
+    let pairs = pairs.map(|(first, second)| (first, second, likeness[[first, second]].max(likeness[[second, first]])));
+    let same = |&(first, second, alike): &(usize, usize, f32)| {
+        alike >= SAME_FILM || prints[first].digest == prints[second].digest
+    };
+    pairs.filter(same).collect()
 }
 
 /// How well the prints correlate, `[films, films]`: the middle of the one (row) with the best place on the other (column).

@@ -9,16 +9,16 @@ use std::time::Instant;
 use anyhow::Context as _;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use indicatif::{ProgressBar, ProgressStyle};
 use ndarray::Array2;
 use onemark_models::bundle::Bundle;
-use onemark_models::dataset::{Case, Dataset, Split};
-use onemark_models::film::{Film, Spacing};
-use onemark_models::geometry::{GridMap, Point};
-use onemark_models::metrics::{self, Bootstrap, Evaluation, Protocol};
-use onemark_runtime::{BundleId, Decoding, Detections, Detector};
+use onemark_models::dataset::{Dataset, Split};
+use onemark_models::film::Spacing;
+use onemark_models::geometry::Point;
+use onemark_models::metrics::{Bootstrap, Evaluation, Protocol};
+use onemark_runtime::{BundleId, Decoding};
 use serde::Serialize;
 
+use super::measure::{self, Measured};
 use super::{films, tables};
 use crate::console::{self, RunOptions};
 use crate::overlay;
@@ -67,7 +67,7 @@ struct Report<'a> {
     split: &'a str,
     seconds: f64,
     protocols: Vec<Summary>,
-    films: Vec<FilmReport>,
+    films: Vec<Measured>,
 }
 
 /// One protocol's numbers on one selection of films.
@@ -81,21 +81,7 @@ struct Summary {
     evaluation: Evaluation,
 }
 
-#[derive(Serialize)]
-struct FilmReport {
-    id: String,
-    seconds: f64,
-    detections: Detections,
-    /// In film px, in the landmarks' order.
-    truth: Vec<Point>,
-    /// Row and column of the grid.
-    truth_cells: Vec<(usize, usize)>,
-    grid_errors_mm: Vec<f64>,
-    film_errors_mm: Vec<f64>,
-}
-
 impl Evaluate {
-    /// A film that fails ends it: a mean over what was easy to read would be no answer.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let bundle = Bundle::open(&self.bundle)?;
         let mut data = Dataset::open(&self.data, self.split.parse()?)?;
@@ -110,22 +96,16 @@ impl Evaluate {
         }
         let detector = self.options.open(&bundle, None)?;
 
-        let bar = ProgressBar::new(data.cases.len() as u64);
-        bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} films, {eta} left, at {msg}")?);
         let start = Instant::now();
-        let files: Vec<PathBuf> = data.cases.iter().map(|case| case.film.clone()).collect();
-        let films = films::read_ahead(&files, |films| {
-            let measured = data.cases.iter().zip(films).map(|(case, (_, film))| {
-                bar.set_message(case.id.clone());
-                let film = film
-                    .map_err(anyhow::Error::from)
-                    .and_then(|film| measure(&detector, case, film, self.spacing.as_ref(), self.overlays.as_deref()));
-                bar.inc(1);
-                film.with_context(|| format!("film {}", case.id))
-            });
-            measured.collect::<anyhow::Result<Vec<FilmReport>>>()
+        let films = measure::all(&detector, &data, self.spacing.as_ref(), |film, measured| match &self.overlays {
+            None => Ok(()),
+            Some(folder) => {
+                let found: Vec<Point> =
+                    measured.detections.landmarks.iter().map(|landmark| landmark.position).collect();
+                let picture = overlay::draw(film, &found, &measured.truth);
+                overlay::write(&folder.join(format!("{}.png", measured.id)), &picture)
+            }
         })?;
-        bar.finish_and_clear();
         let seconds = start.elapsed().as_secs_f64();
 
         let names = bundle.manifest().landmark_set.landmarks.iter().map(|landmark| landmark.name.clone());
@@ -145,54 +125,13 @@ impl Evaluate {
     }
 }
 
-fn measure(
-    detector: &Detector,
-    case: &Case,
-    film: Film,
-    spacing: Option<&Spacing>,
-    overlays: Option<&std::path::Path>,
-) -> anyhow::Result<FilmReport> {
-    let start = Instant::now();
-    case.check_inside(film.width(), film.height())?;
-    let stated = case.spacing.map(|mm_per_px| Spacing { mm_per_px, source: "the dataset".into() });
-    let spacing = stated.or_else(|| spacing.or(film.spacing()).cloned());
-    let spacing = spacing.context("nobody says how large its pixels are; give --spacing, or a spacing.csv")?;
-    let unit = spacing.mm_per_px;
-    let film = film.with_spacing(spacing);
-    let detections = detector.detect(&film)?;
-    let seconds = start.elapsed().as_secs_f64();
-
-    let truth = case.points.clone().unwrap_or_default();
-    if let Some(folder) = overlays {
-        let found: Vec<Point> = detections.landmarks.iter().map(|landmark| landmark.position).collect();
-        overlay::write(&folder.join(format!("{}.png", case.id)), &overlay::draw(&film, &found, &truth))?;
-    }
-    let map = GridMap::new((film.width(), film.height()), detector.grid());
-    let truth_cells: Vec<_> = truth.iter().map(|point| map.to_cell(*point)).collect();
-    let found = &detections.landmarks;
-    Ok(FilmReport {
-        id: case.id.clone(),
-        seconds,
-        // The cell itself, not the refined position's: that may lie on the border to the next.
-        grid_errors_mm: (truth_cells.iter().zip(found))
-            .map(|(truth, found)| metrics::radial_error_cells(&map, unit, *truth, found.cell))
-            .collect(),
-        film_errors_mm: (truth.iter().zip(found))
-            .map(|(truth, found)| Protocol::Film.radial_error(&map, unit, *truth, found.position))
-            .collect(),
-        detections,
-        truth,
-        truth_cells,
-    })
-}
-
 /// Both protocols on all films, then both again without those left out.
-fn summaries(films: &[FilmReport], landmarks: &[String], without: Option<&[String]>) -> anyhow::Result<Vec<Summary>> {
+fn summaries(films: &[Measured], landmarks: &[String], without: Option<&[String]>) -> anyhow::Result<Vec<Summary>> {
     let selections = [Some(&[][..]), without];
     let mut summaries = Vec::new();
     for without in selections.into_iter().flatten() {
         for protocol in [Protocol::Grid, Protocol::Film] {
-            let errors = |film: &FilmReport| match protocol {
+            let errors = |film: &Measured| match protocol {
                 Protocol::Grid => film.grid_errors_mm.clone(),
                 Protocol::Film => film.film_errors_mm.clone(),
             };

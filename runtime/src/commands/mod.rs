@@ -1,5 +1,7 @@
 //! One file per command.
 
+pub mod adapt;
+pub mod calibrate;
 pub mod cycle;
 pub mod data;
 pub mod detect;
@@ -8,4 +10,6 @@ pub mod evaluate;
 pub mod external;
 mod films;
 pub mod inspect;
+mod measure;
+mod points;
 mod tables;

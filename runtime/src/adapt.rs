@@ -1,0 +1,241 @@
+//! Learning without training: a landmark is looked for by five vectors of the template, so further annotated films, a clinic's
+//! own for example, teach a bundle in seconds. A landmark's new vectors are the means, over the template and those films, of the
+//! directions in which their vectors point.
+
+use std::collections::BTreeMap;
+
+use ndarray::Array2;
+use onemark_models::bundle::{AdaptedFilm, Bundle, BundleError};
+use onemark_models::film::{Film, FilmError};
+use onemark_models::geometry::{GridMap, Point};
+use onemark_models::metrics::Protocol;
+use onemark_models::network::{LEVELS, template_vector_name};
+use onemark_models::parallel::in_parallel;
+use sha2::{Digest as _, Sha256};
+
+use crate::detector::Detector;
+use crate::embeddings::{Embeddings, Scorer, Vectors};
+use crate::{Options, RuntimeError};
+
+/// A film with landmarks that a person has put on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Example<'a> {
+    /// The film.
+    pub film: &'a Film,
+    /// In film px, landmark 1 first; `None` where nobody put it.
+    pub points: &'a [Option<Point>],
+}
+
+/// How far a landmark of one of the films was off before, and after learning from the other films: in mm where the film's spacing
+/// is known, else in px.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Change {
+    /// The landmark's number.
+    pub landmark: usize,
+    /// With the vectors of before.
+    pub before: f64,
+    /// With those learnt from the other films.
+    pub after: f64,
+}
+
+/// Why a bundle can't learn from films.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdaptError {
+    /// The bundle can't be opened or run.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The new bundle can't be made.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// A film can't be resized.
+    #[error(transparent)]
+    Film(#[from] FilmError),
+    /// No film, or no landmark on it.
+    #[error("film {film} of those to learn from has no landmark: annotate at least one")]
+    Nothing {
+        /// Which one, from 1.
+        film: usize,
+    },
+    /// Points of another set.
+    #[error(
+        "film {film} of those to learn from has {found} points, the bundle {expected} landmarks: give one for each, in its order"
+    )]
+    Count {
+        /// Which one, from 1.
+        film: usize,
+        /// Points given.
+        found: usize,
+        /// Landmarks of the bundle.
+        expected: usize,
+    },
+    /// A point beside the film.
+    #[error(
+        "landmark {landmark} at {x:.1}, {y:.1} px lies outside of film {film} of those to learn from ({width}x{height} px)"
+    )]
+    Outside {
+        /// Which film, from 1.
+        film: usize,
+        /// The landmark's number.
+        landmark: usize,
+        /// px from the left.
+        x: f64,
+        /// px from the top.
+        y: f64,
+        /// Width in px.
+        width: u32,
+        /// Height in px.
+        height: u32,
+    },
+    /// The film is one that the bundle has learnt from.
+    #[error("the bundle has learnt from film {film} of those given before: a film counts once")]
+    Again {
+        /// Which one, from 1.
+        film: usize,
+    },
+}
+
+/// A bundle that has learnt from `examples` too, and what that did on each of them (one film alone has no others to learn from, so
+/// there is no change). `source` says where the films come from, for the bundle's own record. The new bundle is not calibrated:
+/// other vectors give other scores.
+///
+/// # Errors
+/// See [`AdaptError`].
+pub fn adapt(
+    bundle: &Bundle,
+    examples: &[Example<'_>],
+    source: Option<&str>,
+    options: Options,
+) -> Result<(Bundle, Vec<Vec<Change>>), AdaptError> {
+    check(bundle, examples)?;
+    let digests: Vec<String> = examples.iter().map(|example| digest(example.film)).collect();
+    let adapted = bundle.manifest().adapted.as_ref();
+    for (index, sha256) in digests.iter().enumerate() {
+        let known = adapted.iter().flat_map(|adapted| &adapted.films).map(|film| &film.sha256);
+        if known.chain(&digests[..index]).any(|known| known == sha256) {
+            return Err(AdaptError::Again { film: index + 1 });
+        }
+    }
+    let detector = Detector::new(bundle, Options { landmarks: None, ..options })?;
+    let seen = examples.iter().map(|example| look(&detector, example)).collect::<Result<Vec<_>, RuntimeError>>()?;
+    let before = vectors(bundle)?;
+    let learnt = |without: Option<usize>| -> Vec<Vectors> {
+        let of = |(landmark, before): (usize, &Vectors)| {
+            let others = seen.iter().enumerate().filter(|(film, _)| Some(*film) != without);
+            let films = adapted.map_or(1, |adapted| adapted.films_with(landmark + 1));
+            mean(before, films, others.filter_map(|(_, film)| film[landmark].as_ref()))
+        };
+        before.iter().enumerate().map(of).collect()
+    };
+    let mut changes = Vec::with_capacity(examples.len());
+    if examples.len() > 1 {
+        // Embeddings are made a second time: those of many films would not fit into memory.
+        for (film, example) in examples.iter().enumerate() {
+            changes.push(compare(&detector, example, &before, &learnt(Some(film)))?);
+        }
+    }
+    let named = |(landmark, vectors): (usize, Vectors)| {
+        LEVELS.into_iter().zip(vectors).map(move |(level, vector)| (template_vector_name(landmark, level), vector))
+    };
+    let replaced: BTreeMap<String, Vec<f32>> = (1..).zip(learnt(None)).flat_map(named).collect();
+    let films = digests.into_iter().zip(&seen).map(|(sha256, film)| AdaptedFilm {
+        sha256,
+        source: source.map(str::to_owned),
+        landmarks: (1..).zip(film).filter(|(_, own)| own.is_some()).map(|(number, _)| number).collect(),
+    });
+    Ok((bundle.with_template_vectors(&replaced, films.collect())?, changes))
+}
+
+fn check(bundle: &Bundle, examples: &[Example<'_>]) -> Result<(), AdaptError> {
+    if examples.is_empty() {
+        return Err(AdaptError::Nothing { film: 1 });
+    }
+    let expected = bundle.manifest().landmark_set.len();
+    for (film, Example { film: pixels, points }) in (1..).zip(examples) {
+        if points.len() != expected {
+            return Err(AdaptError::Count { film, found: points.len(), expected });
+        }
+        if points.iter().all(Option::is_none) {
+            return Err(AdaptError::Nothing { film });
+        }
+        let (width, height) = (pixels.width(), pixels.height());
+        for (landmark, point) in (1..).zip(*points) {
+            if let Some(Point { x, y }) = point.filter(|point| !point.is_inside(width, height)) {
+                return Err(AdaptError::Outside { film, landmark, x, y, width, height });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The vectors of a film's own landmarks, by the whole heads.
+fn look(detector: &Detector, Example { film, points }: &Example<'_>) -> Result<Vec<Option<Vectors>>, RuntimeError> {
+    let map = GridMap::new((film.width(), film.height()), detector.grid());
+    let all = detector.embeddings(film)?.into_iter().zip(*points);
+    Ok(all.map(|((_, embeddings), point)| point.map(|point| embeddings.at(map.to_cell(point)))).collect())
+}
+
+/// SHA-256 of a film's pixels, row by row.
+fn digest(film: &Film) -> String {
+    Sha256::digest(film.grey().as_raw()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A bundle's vectors, landmark 1 first.
+fn vectors(bundle: &Bundle) -> Result<Vec<Vectors>, BundleError> {
+    let mut all = bundle.template_vectors()?;
+    let mut of = |landmark: usize, level: usize| all.remove(&template_vector_name(landmark, level)).unwrap_or_default();
+    Ok((1..=bundle.manifest().landmark_set.len()).map(|landmark| LEVELS.map(|level| of(landmark, level))).collect())
+}
+
+/// The mean direction of vectors that rest on `films` films already, and of further ones. As long as the vectors come from one
+/// film only, their length means nothing; afterwards they are such a mean, whose length counts.
+fn mean<'a>(before: &Vectors, films: usize, added: impl Iterator<Item = &'a Vectors> + Clone) -> Vectors {
+    let count = added.clone().count();
+    if count == 0 {
+        return before.clone();
+    }
+    std::array::from_fn(|level| {
+        let scale = if films == 1 { 1.0 / length(&before[level]) } else { films as f32 };
+        let mut sum: Vec<f32> = before[level].iter().map(|number| number * scale).collect();
+        for vectors in added.clone() {
+            let scale = 1.0 / length(&vectors[level]);
+            sum.iter_mut().zip(&vectors[level]).for_each(|(sum, number)| *sum += number * scale);
+        }
+        sum.iter().map(|number| number / (films + count) as f32).collect()
+    })
+}
+
+/// Euclidean; 1 for a vector of zeros, which has no direction.
+fn length(vector: &[f32]) -> f32 {
+    let length = vector.iter().map(|number| number * number).sum::<f32>().sqrt();
+    if length > 0.0 { length } else { 1.0 }
+}
+
+/// The errors on a film with the vectors of before, and with those learnt from the other films.
+fn compare(
+    detector: &Detector,
+    Example { film, points }: &Example<'_>,
+    before: &[Vectors],
+    others: &[Vectors],
+) -> Result<Vec<Change>, RuntimeError> {
+    let unit = film.spacing().map_or([1.0, 1.0], |spacing| spacing.mm_per_px);
+    let map = GridMap::new((film.width(), film.height()), detector.grid());
+    let embeddings: Vec<Embeddings> =
+        detector.embeddings(film)?.into_iter().map(|(_, embeddings)| embeddings).collect();
+    let scorer = embeddings.first().map(|first| Scorer::new(detector.grid().height, first)).transpose()?;
+    let Some(scorer) = scorer else { return Ok(Vec::new()) };
+    let found = |vectors: &[Vectors]| {
+        let all: Vec<_> = embeddings.iter().zip(vectors).collect();
+        let maps = in_parallel(detector.threads(), &all, |(embeddings, vectors)| scorer.score(embeddings, vectors));
+        let mut maps = maps.into_iter().collect::<Result<Vec<Array2<f32>>, RuntimeError>>()?;
+        let peaks = detector.peaks(&mut maps)?;
+        Ok::<Vec<Point>, RuntimeError>(peaks.iter().map(|peak| map.to_film_at(peak.at.0, peak.at.1)).collect())
+    };
+    let (before, after) = (found(before)?, found(others)?);
+    let error = |truth: Point, found: Point| Protocol::Film.radial_error(&map, unit, truth, found);
+    let all = (1..).zip(*points).zip(before.into_iter().zip(after));
+    let changes = all.filter_map(|((landmark, truth), (before, after))| {
+        truth.map(|truth| Change { landmark, before: error(truth, before), after: error(truth, after) })
+    });
+    Ok(changes.collect())
+}

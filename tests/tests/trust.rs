@@ -1,0 +1,242 @@
+//! Trust in a point, and learning without training, on a network that knows nothing but its template: `onemark calibrate` and
+//! `adapt`, in the library and as a user runs them.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use image::{GrayImage, Luma};
+use onemark_exporter::check::synthetic_film;
+use onemark_exporter::module::Module;
+use onemark_exporter::untrained::untrained;
+use onemark_exporter::{Labels, pack, passes};
+use onemark_models::bundle::{Bundle, WEIGHTS};
+use onemark_models::film::Film;
+use onemark_models::geometry::{GridMap, Point};
+use onemark_models::landmarks::LandmarkSet;
+use onemark_models::recipe::AdapterVariant;
+use onemark_runtime::adapt::{AdaptError, Example, adapt};
+use onemark_runtime::{Detector, Options, Status};
+use onemark_tests::{Outcome, Program, backends, tiny_recipe};
+use serde_json::Value;
+
+/// Two ways to the same sum of f32.
+const ROUNDING: f32 = 1e-5;
+
+fn bundle() -> Bundle {
+    let checkpoint = untrained(tiny_recipe(2, AdapterVariant::Block), 11).unwrap();
+    let set = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
+    let module = passes::run(&passes::PASSES, Module::new(&checkpoint, &set).unwrap(), |_, _| {}).unwrap();
+    let labels = Labels { name: "tiny".into(), intended_use: "tests".into(), weights_licence: "none".into() };
+    pack::pack(module, &checkpoint, set, &labels).unwrap()
+}
+
+/// The template moved by some px, in another contrast: what another machine makes of it.
+fn picture(size: usize, (right, down): (usize, usize), gamma: f32) -> GrayImage {
+    let film = synthetic_film(size);
+    GrayImage::from_fn(size as u32, size as u32, |x, y| {
+        let place = ((y as usize + size - down) % size, (x as usize + size - right) % size);
+        Luma([(film[place].powf(gamma) * 255.0).round() as u8])
+    })
+}
+
+/// A film, and where its landmarks are: where the network finds them on its template, moved.
+fn film(detector: &Detector, moved: (usize, usize), gamma: f32) -> (Film, Vec<Option<Point>>) {
+    let size = detector.grid().width;
+    let of = |moved, gamma| Film::from_grey(picture(size, moved, gamma)).unwrap();
+    let side = size as f64;
+    let found = detector.detect(&of((0, 0), 1.0)).unwrap().landmarks.into_iter().map(|landmark| {
+        let (x, y) = (landmark.position.x + moved.0 as f64, landmark.position.y + moved.1 as f64);
+        Some(Point::new(x % side, y % side))
+    });
+    let points = found.collect();
+    (of(moved, gamma), points)
+}
+
+fn open(bundle: &Bundle) -> Detector {
+    Detector::new(bundle, Options { backend: "tract".into(), ..Options::default() }).unwrap()
+}
+
+fn options() -> Options {
+    Options { backend: "tract".into(), ..Options::default() }
+}
+
+#[test]
+fn a_bundle_learns_what_landmarks_look_like_elsewhere() {
+    let before = bundle();
+    let detector = open(&before);
+    let (film, points) = film(&detector, (5, 9), 1.6);
+    let example = Example { film: &film, points: &points };
+    let (after, changes) = adapt(&before, &[example], Some("ward 7"), options()).unwrap();
+    assert!(changes.is_empty(), "one film has no others to learn from");
+    let record = after.manifest().adapted.as_ref().unwrap();
+    assert_eq!((record.films.len(), record.films[0].source.as_deref()), (1, Some("ward 7")));
+
+    // What was taught scores higher where it was taught.
+    let map = GridMap::new((film.width(), film.height()), detector.grid());
+    let grid = film.to_grid(detector.grid()).unwrap();
+    let total = |detector: &Detector| -> f32 {
+        let score = |(number, point): (usize, &Option<Point>)| {
+            detector.score_map(&grid, number).unwrap()[map.to_cell(point.unwrap())]
+        };
+        (1..).zip(&points).map(score).sum()
+    };
+    let (old, new) = (total(&detector), total(&open(&after)));
+    assert!(new > 1.1 * old, "{old} {new}");
+
+    // The vectors of every graph were replaced: whole heads and windows agree.
+    for backend in backends() {
+        let cells = |pruning: bool| -> Vec<_> {
+            let options = Options { backend: backend.into(), pruning, ..Options::default() };
+            let found = Detector::new(&after, options).unwrap().detect(&film).unwrap();
+            found.landmarks.iter().map(|landmark| landmark.cell).collect()
+        };
+        assert_eq!(cells(true), cells(false), "{backend}");
+    }
+    let undone = after.without_adaptation().unwrap();
+    assert_eq!(undone.manifest(), before.manifest());
+    assert_eq!(undone.bytes(WEIGHTS).unwrap(), before.bytes(WEIGHTS).unwrap());
+}
+
+#[test]
+fn films_count_alike_in_whatever_order_they_come() {
+    let start = bundle();
+    let detector = open(&start);
+    let films = [film(&detector, (5, 9), 1.6), film(&detector, (60, 2), 0.7)];
+    let [one, other] = films.each_ref().map(|(film, points)| Example { film, points });
+    let learn = |from: &Bundle, films: &[Example<'_>]| adapt(from, films, None, options()).unwrap();
+    let (together, changes) = learn(&start, &[one, other]);
+    let (in_turn, _) = learn(&learn(&start, &[other]).0, &[one]);
+    let vectors = |bundle: &Bundle| -> BTreeMap<String, Vec<f32>> { bundle.template_vectors().unwrap() };
+    for (name, vector) in vectors(&together) {
+        let pairs = vector.iter().zip(&vectors(&in_turn)[&name]).map(|(one, other)| (one - other).abs());
+        assert!(pairs.fold(0.0, f32::max) < ROUNDING, "{name}");
+    }
+    // Left out, a film is judged by what the other one taught.
+    let (alone, _) = learn(&start, &[other]);
+    let errors = |bundle: &Bundle| -> Vec<f64> {
+        let found = open(bundle).detect(one.film).unwrap();
+        let truth = one.points.iter().map(|point| point.unwrap());
+        found.landmarks.iter().zip(truth).map(|(found, truth)| found.position.distance(truth, [1.0; 2])).collect()
+    };
+    for ((change, before), after) in changes[0].iter().zip(errors(&start)).zip(errors(&alone)) {
+        let near = |one: f64, other: f64| (one - other).abs() < 1e-3;
+        assert!(near(change.before, before) && near(change.after, after), "{change:?} {before} {after}");
+    }
+}
+
+#[test]
+fn what_can_not_be_learnt_from_says_why() {
+    let start = bundle();
+    let detector = open(&start);
+    let (film, points) = film(&detector, (5, 9), 1.6);
+    let refused = |films: &[Example<'_>]| adapt(&start, films, None, options()).unwrap_err();
+    let example = |points| Example { film: &film, points };
+    assert!(matches!(refused(&[]), AdaptError::Nothing { film: 1 }));
+    assert!(matches!(refused(&[example(&points), example(&[None; 19])]), AdaptError::Nothing { film: 2 }));
+    assert!(matches!(refused(&[example(&points[1..])]), AdaptError::Count { found: 18, expected: 19, .. }));
+    assert!(matches!(refused(&[example(&points), example(&points)]), AdaptError::Again { film: 2 }));
+    let mut outside = points.clone();
+    outside[3] = Some(Point::new(-1.0, 4.0));
+    assert!(matches!(refused(&[example(&outside)]), AdaptError::Outside { landmark: 4, .. }));
+    let (taught, _) = adapt(&start, &[example(&points)], None, options()).unwrap();
+    let again = adapt(&taught, &[example(&points)], None, options()).unwrap_err();
+    assert!(again.to_string().contains("a film counts once"), "{again}");
+}
+
+/// A folder with a bundle and a dataset of annotated films.
+fn lab(films: usize) -> tempfile::TempDir {
+    let here = tempfile::tempdir().unwrap();
+    let bundle = bundle();
+    bundle.write(&here.path().join("tiny.onemark"), false).unwrap();
+    let detector = open(&bundle);
+    let images = here.path().join("films/images");
+    fs::create_dir_all(&images).unwrap();
+    let mut table = "image,landmark,x,y\n".to_owned();
+    let mut spacing = "image,mm_per_px_x,mm_per_px_y\n".to_owned();
+    for number in 0..films {
+        let (moved, gamma) = ((number % 4, number / 4), 0.9 + 0.01 * number as f32);
+        let (film, points) = film(&detector, moved, gamma);
+        film.grey().save(images.join(format!("{number:02}.png"))).unwrap();
+        for (landmark, point) in (1..).zip(points.into_iter().flatten()) {
+            writeln!(table, "{number:02}.png,{landmark},{},{}", point.x, point.y).unwrap();
+        }
+        writeln!(spacing, "{number:02}.png,0.5,0.5").unwrap();
+    }
+    fs::write(here.path().join("films/landmarks.csv"), table).unwrap();
+    fs::write(here.path().join("films/spacing.csv"), spacing).unwrap();
+    here
+}
+
+fn fail(here: &Path, line: &str) -> String {
+    let outcome = Outcome::from(Program::Runtime.command(here, line).output().unwrap());
+    assert!(!outcome.success, "{line}: {}", outcome.stdout);
+    outcome.stderr
+}
+
+fn detected(here: &Path, line: &str) -> Value {
+    let text = Program::Runtime.succeed(here, line).stdout;
+    serde_json::from_str::<Value>(&text).unwrap()["films"][0].clone()
+}
+
+#[test]
+fn a_calibrated_bundle_says_what_its_points_are_worth() {
+    let here = lab(24);
+    let here = here.path();
+    let told = Program::Runtime.succeed(here, "calibrate tiny.onemark --data films --backend tract --out sure.onemark").stdout;
+    assert!(told.contains("radius mm") && told.contains("over 200 random halves"), "{told}");
+
+    let line = "detect films/images/00.png --backend tract --json -";
+    let plain = detected(here, &format!("{line} --bundle tiny.onemark --spacing 0.5"));
+    assert_eq!((&plain["calibration"], &plain["landmarks"][0]["confidence"]), (&Value::Null, &Value::Null));
+    let sure = detected(here, &format!("{line} --bundle sure.onemark --spacing 0.5"));
+    assert_eq!(sure["calibration"], "24 annotated films");
+    assert_eq!(sure["unusual"], false);
+    for landmark in sure["landmarks"].as_array().unwrap() {
+        assert!((0.0..=1.0).contains(&landmark["confidence"].as_f64().unwrap()), "{landmark}");
+        assert!(landmark["radius_mm"].as_f64().unwrap() >= 0.0, "{landmark}");
+    }
+    // Without a spacing there are no mm.
+    let pixels = detected(here, &format!("{line} --bundle sure.onemark"));
+    assert_eq!(pixels["landmarks"][0]["radius_mm"], Value::Null);
+
+    GrayImage::new(64, 64).save(here.join("black.png")).unwrap();
+    let black = detected(here, "detect black.png --backend tract --json - --bundle sure.onemark");
+    assert_eq!((&black["unusual"], &black["landmarks"][0]["status"]), (&Value::Bool(true), &"not-found".into()));
+
+    // What is learnt afterwards gives other scores.
+    fs::write(here.join("points.csv"), "landmark,x,y\nsella,20,21\n").unwrap();
+    let adapted = "adapt sure.onemark --film black.png --points points.csv --backend tract --out taught.onemark";
+    assert!(Program::Runtime.succeed(here, adapted).stderr.contains("not calibrated any more"));
+    let taught = Bundle::open(here.join("taught.onemark")).unwrap();
+    assert_eq!(taught.manifest().calibration, None);
+    assert_eq!(taught.manifest().adapted.as_ref().unwrap().films[0].landmarks, [1]);
+    Program::Runtime.succeed(here, "adapt taught.onemark --undo --out undone.onemark");
+    let undone = Bundle::open(here.join("undone.onemark")).unwrap();
+    assert_eq!(undone.manifest(), Bundle::open(here.join("sure.onemark")).unwrap().manifest());
+}
+
+#[test]
+fn too_little_to_go_by_is_refused_and_nothing_is_written() {
+    let here = lab(5);
+    let here = here.path();
+    let few = fail(here, "calibrate tiny.onemark --data films --backend tract --out sure.onemark");
+    assert!(few.contains("5 annotated films are too few"), "{few}");
+    fs::write(here.join("points.csv"), "landmark,x,y\nsella,2000,21\n").unwrap();
+    let film = "--film films/images/00.png";
+    for (line, expected) in [
+        (format!("adapt tiny.onemark {film} --out taught.onemark"), "1 films and 0 files of points"),
+        (format!("adapt tiny.onemark {film} --points points.csv --out taught.onemark"), "lies outside of film 1"),
+        (format!("adapt tiny.onemark {film} --points none.csv --out taught.onemark"), "none.csv"),
+        ("adapt tiny.onemark --undo --film a.png --out taught.onemark".to_owned(), "cannot be used with"),
+    ] {
+        let said = fail(here, &line);
+        assert!(said.contains(expected), "{line}: {said}");
+    }
+    let status = Status::NotFound;
+    assert_eq!(serde_json::to_value(status).unwrap(), "not-found");
+    let left: Vec<_> = fs::read_dir(here).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 3, "{left:?}");
+}
