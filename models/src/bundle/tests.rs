@@ -3,6 +3,7 @@
 use tempfile::TempDir;
 
 use super::*;
+use crate::analysis::Analysis;
 use crate::landmarks::{Landmark, LandmarkSet};
 use crate::network::{LEVELS, SCORE, template_vector_name};
 
@@ -21,6 +22,7 @@ fn toy() -> Bundle {
             name: "Toy".into(),
             source: "".into(),
             landmarks: vec![landmark],
+            analysis: Analysis::default(),
         },
         input: Input { size: 32, preprocessing: "grey, 32x32, [0, 1]".into() },
         trunk: graph("trunk.onnx", vec![tensor("film", grid)], tap()),
