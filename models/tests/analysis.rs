@@ -197,7 +197,7 @@ fn without_spacing_there_are_angles_and_ratios_on_square_pixels() {
     let (ours, others) = (set.measure(&head(Point::new), MM, &[]), set.measure(&head(Point::new), None, &[]));
     for name in ["ANB", "ODI", "FHI", "LAFH%"] {
         assert!((value(&ours, name) - value(&others, name)).abs() < ROUNDING);
-        assert!(named(&others, name).note.as_ref().unwrap().contains("pixels as square"), "{name}");
+        assert!(named(&others, name).note.as_ref().unwrap().contains("pixels taken as square"), "{name}");
     }
     for name in ["MW", "S-N", "PP-heights"] {
         let one = named(&others, name);

@@ -18,6 +18,8 @@ pub struct Measurement {
     pub name: String,
     /// Name for people.
     pub title: String,
+    /// Whose definition and classes these are: a key of [`Analysis::sources`].
+    pub source: String,
     /// What the value counts.
     pub unit: Unit,
     /// The value, unless it was refused.
@@ -76,15 +78,11 @@ impl LandmarkSet {
         // An error in mm says nothing about places in px.
         let errors: BTreeMap<&str, f64> = if unit.is_some() { errors.collect() } else { BTreeMap::new() };
 
-        let values = analysis.values(&places);
-        let variances = analysis.variances(&places, &errors);
-        let all = analysis.measurements.iter().zip(analysis.units()).zip(analysis.needs());
-        let all = all.zip(values.into_iter().zip(variances));
-        all.map(|(((definition, kind), needs), (value, variance))| {
+        let refusal = |needs: &BTreeSet<&str>, kind: Unit, value: f64| {
             let missing = self.landmarks.iter().filter(|one| needs.contains(one.name.as_str()));
             let missing = missing.filter(|one| !places.contains_key(one.name.as_str()));
             let missing: Vec<&str> = missing.map(|landmark| landmark.title.as_str()).collect();
-            let refused = if !missing.is_empty() {
+            if !missing.is_empty() {
                 Some(format!("no position for {}", missing.join(", ")))
             } else if kind == Unit::Millimetres && unit.is_none() {
                 Some("no spacing is stated".to_owned())
@@ -92,22 +90,28 @@ impl LandmarkSet {
                 Some("its landmarks lie on one another".to_owned())
             } else {
                 None
-            };
+            }
+        };
+        let results = analysis.values(&places).into_iter().zip(analysis.variances(&places, &errors));
+        let definitions = analysis.measurements.iter().zip(analysis.units()).zip(analysis.needs());
+        let all = definitions.zip(results).map(|(((definition, kind), needs), (value, variance))| {
+            let refused = refusal(&needs, kind, value);
             let value = Some(value).filter(|_| refused.is_none());
             let sd = value.filter(|_| needs.iter().all(|name| errors.contains_key(name))).map(|_| variance.sqrt());
             Measurement {
                 name: definition.name.clone(),
                 title: definition.title.clone(),
+                source: definition.source.clone(),
                 unit: kind,
                 value,
                 sd: sd.filter(|sd| sd.is_finite()),
                 class: value.and_then(|value| definition.classes.iter().find(|class| class.contains(value)).cloned()),
                 norm: definition.norm.clone(),
                 refused,
-                note: value.filter(|_| unit.is_none()).map(|_| "takes pixels as square: no spacing is stated".into()),
+                note: value.filter(|_| unit.is_none()).map(|_| "pixels taken as square: no spacing is stated".into()),
             }
-        })
-        .collect()
+        });
+        all.collect()
     }
 }
 

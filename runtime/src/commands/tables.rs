@@ -45,8 +45,9 @@ pub fn measured(measurements: &[Measurement]) -> String {
             }
             continue;
         }
-        let Measurement { name, title, class, norm, .. } = measurement;
-        let class = class.as_ref().map_or(String::new(), ToString::to_string);
+        let Measurement { name, title, source, class, norm, .. } = measurement;
+        // Whose class it is matters: others draw the borders elsewhere.
+        let class = class.as_ref().map_or(String::new(), |class| format!("{class}, {source}"));
         let norm = norm.as_ref().map_or(String::new(), ToString::to_string);
         rows.push(vec![name.clone(), title.clone(), measurement.text(), class, norm]);
     }
