@@ -398,7 +398,7 @@ fn the_documentation_lists_every_measurement() {
         let analysis = LandmarkSet::named(id).unwrap().analysis;
         for one in &analysis.measurements {
             let start = format!("| {} | {} |", one.name, one.title);
-            let row = page.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("no row {start}"));
+            let row = page.lines().find(|line| line.starts_with(&start)).ok_or(start).unwrap();
             let norm = one.norm.as_ref().map_or(String::new(), ToString::to_string);
             assert!(row.contains(&one.source) && row.contains(&norm), "{row}: {}, {norm}", one.source);
             for class in &one.classes {

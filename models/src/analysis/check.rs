@@ -1,6 +1,6 @@
 //! Whether an analysis makes sense: every name is known, units agree, classes don't overlap.
 
-use super::{Analysis, Class, Definition, Formula};
+use super::{Analysis, Class, Definition, Formula, Norm};
 use crate::landmarks::Landmark;
 use crate::yaml;
 
@@ -66,7 +66,8 @@ impl Analysis {
         for source in norm.iter().map(|norm| &norm.source).chain([source]) {
             known("source", source, self.sources.keys().map(String::as_str))?;
         }
-        if norm.as_ref().is_some_and(|norm| !norm.mean.is_finite() || norm.sd.is_some_and(|sd| !(sd > 0.0))) {
+        let makes_sense = |norm: &Norm| norm.mean.is_finite() && norm.sd.is_none_or(|sd| sd > 0.0);
+        if !norm.iter().all(makes_sense) {
             return Err("its norm needs a mean that is a number, and a standard deviation above 0 or none".into());
         }
         disjoint(classes)
