@@ -1,16 +1,18 @@
 //! Landmark sets: which landmarks a network finds, in which order, and what each of them is.
 //!
 //! The sets themselves are data, in `landmarks/*.yaml`. Where a landmark lies on a film is not known here
-//! (see [`crate::dataset`]).
+//! (see [`crate::dataset`]), and what is measured between landmarks is [`crate::analysis`]'s.
 
 use serde::{Deserialize, Serialize};
+
+use crate::analysis::{Analysis, Problem};
 
 /// The built-in sets: id and YAML text.
 const BUILT_IN: [(&str, &str); 2] =
     [("isbi19", include_str!("../landmarks/isbi19.yaml")), ("hand37", include_str!("../landmarks/hand37.yaml"))];
 
 /// The landmarks of one kind of film, in the order of its annotations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LandmarkSet {
     /// Short name, as recipes and bundles give it: "isbi19".
@@ -21,6 +23,9 @@ pub struct LandmarkSet {
     pub source: String,
     /// The landmarks; number `n` is at index `n - 1`.
     pub landmarks: Vec<Landmark>,
+    /// What is measured between them. Left out where empty, so that older bundles are what they were.
+    #[serde(default, skip_serializing_if = "Analysis::is_empty")]
+    pub analysis: Analysis,
 }
 
 /// One named point.
@@ -67,6 +72,16 @@ pub enum LandmarkError {
         /// What is wrong and what would be right.
         problem: String,
     },
+    /// What is to be measured contradicts itself or the landmarks.
+    #[error("landmark set \"{id}\", {place}: {problem}")]
+    Analysis {
+        /// The set's id.
+        id: String,
+        /// Which line or measurement.
+        place: String,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
 }
 
 impl LandmarkSet {
@@ -101,10 +116,11 @@ impl LandmarkSet {
         Ok(set)
     }
 
-    /// Whether numbers run 1, 2, 3, ... and names are unique and fit for file names.
+    /// Whether numbers run 1, 2, 3, ..., names are unique and fit for file names, and the analysis makes sense.
     ///
     /// # Errors
-    /// [`LandmarkError::Invalid`] for the first entry that breaks this.
+    /// [`LandmarkError::Invalid`] for the first entry that breaks this, [`LandmarkError::Analysis`] for the first line or
+    /// measurement.
     pub fn check(&self) -> Result<(), LandmarkError> {
         let invalid = |index: usize, problem: String| {
             Err(LandmarkError::Invalid { id: self.id.clone(), entry: index + 1, problem })
@@ -126,7 +142,21 @@ impl LandmarkSet {
                 return invalid(index, format!("name \"{name}\" is taken; choose another"));
             }
         }
-        Ok(())
+        let named = |Problem { place, problem }| LandmarkError::Analysis { id: self.id.clone(), place, problem };
+        self.analysis.check(&self.landmarks).map_err(named)
+    }
+
+    /// The same set; one that measures nothing gets the analysis of the built-in set with the same id and landmarks. For bundles
+    /// from before sets had one.
+    #[must_use]
+    pub fn or_built_in_analysis(mut self) -> Self {
+        if self.analysis.is_empty()
+            && let Ok(built_in) = Self::named(&self.id)
+            && self.landmarks.iter().map(|one| &one.name).eq(built_in.landmarks.iter().map(|one| &one.name))
+        {
+            self.analysis = built_in.analysis;
+        }
+        self
     }
 
     /// How many landmarks there are.

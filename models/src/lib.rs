@@ -1,8 +1,9 @@
-//! What an Onemark network *is*: the typed [`graph`], the [`network`] written in it, [`recipe`]s, [`landmarks`] sets,
-//! [`checkpoint`]s, the [`bundle`] format, the prior over a film's [`shape`], the windows of a [`tiling`], what is wrong with a [`dataset`] (see
-//! [`check`]), and how results are [judged](metrics). No code here trains or runs a network, but for the [`reference`]
-//! interpreter, the judge of all that do.
+//! What an Onemark network *is*: the typed [`graph`], the [`network`] written in it, [`recipe`]s, [`landmarks`] sets and the
+//! [`analysis`] of what is measured between landmarks, [`checkpoint`]s, the [`bundle`] format, the prior over a film's [`shape`],
+//! the windows of a [`tiling`], what is wrong with a [`dataset`] (see [`check`]), and how results are [judged](metrics). No code
+//! here trains or runs a network, but for the [`reference`] interpreter, the judge of all that do.
 
+pub mod analysis;
 pub mod bundle;
 pub mod calibration;
 pub mod check;

@@ -1,9 +1,15 @@
 //! What a detector says about a film. Serialises to the JSON that `onemark detect --json` writes.
 
+use onemark_models::analysis::Measurement;
 use onemark_models::calibration::Calibration;
 use onemark_models::film::Spacing;
 use onemark_models::geometry::Point;
+use onemark_models::landmarks::LandmarkSet;
 use serde::{Deserialize, Serialize};
+
+/// The radius that holds 90 % of errors, in standard deviations along an axis, where errors are normal and the same in all
+/// directions: the root of 2 ln 10.
+const RADIUS_90: f64 = 2.145_966_026_289_347;
 
 /// The landmarks found on one film, and by what.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -22,6 +28,8 @@ pub struct Detections {
     pub unusual: Option<bool>,
     /// The landmarks, in the order of their numbers.
     pub landmarks: Vec<Detection>,
+    /// What the landmarks' set measures between them.
+    pub measurements: Vec<Measurement>,
 }
 
 /// How much a landmark's position is worth.
@@ -119,5 +127,16 @@ impl Detections {
         self.unusual = Some(calibration.is_unusual(scores));
         self.calibration = Some(calibration.films.clone());
         self
+    }
+
+    /// Measures anew what `set` measures between the landmarks: after a landmark was moved, or its status changed. A landmark's
+    /// radius becomes the errors of the measurements that are made of it; one that was not found refuses them.
+    pub fn measure(&mut self, set: &LandmarkSet) {
+        let found =
+            |number: usize| self.landmarks.iter().find(|one| one.number == number && one.status != Status::NotFound);
+        let found: Vec<Option<&Detection>> = set.landmarks.iter().map(|landmark| found(landmark.number)).collect();
+        let points: Vec<Option<Point>> = found.iter().map(|one| one.map(|one| one.position)).collect();
+        let errors: Vec<Option<f64>> = found.iter().map(|one| Some(one.as_ref()?.radius_mm? / RADIUS_90)).collect();
+        self.measurements = set.measure(&points, self.spacing.as_ref().map(|spacing| spacing.mm_per_px), &errors);
     }
 }

@@ -14,7 +14,7 @@ use onemark_models::bundle::{self, Bundle, GraphEntry, WEIGHTS};
 use onemark_models::calibration::Calibration;
 use onemark_models::film::Film;
 use onemark_models::geometry::{GridMap, GridSize};
-use onemark_models::landmarks::Landmark;
+use onemark_models::landmarks::{Landmark, LandmarkSet};
 use onemark_models::network::{LEVELS, SCORE, embedding_name};
 use onemark_models::parallel::in_parallel;
 use onemark_models::shape::ShapePrior;
@@ -51,6 +51,7 @@ impl Default for Options {
 /// An opened bundle. Its answers do not depend on the number of threads, nor on who else is asking.
 pub struct Detector {
     bundle: BundleId,
+    landmark_set: LandmarkSet,
     backend: Box<dyn Backend>,
     threads: usize,
     decoding: Decoding,
@@ -139,6 +140,7 @@ impl Detector {
                 name: manifest.name.clone(),
                 sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
             },
+            landmark_set: manifest.landmark_set.clone().or_built_in_analysis(),
             threads,
             decoding: match (options.decoding, &prior) {
                 (Decoding::ShapePrior, None) => Decoding::Subpixel,
@@ -159,6 +161,11 @@ impl Detector {
         &self.bundle
     }
 
+    /// The landmarks that the bundle knows, and what is measured between them; for [`Detections::measure`].
+    pub fn landmark_set(&self) -> &LandmarkSet {
+        &self.landmark_set
+    }
+
     /// The backend that runs it.
     pub fn backend(&self) -> &dyn Backend {
         self.backend.as_ref()
@@ -174,7 +181,7 @@ impl Detector {
         self.grid
     }
 
-    /// Finds all landmarks of the bundle on a film; in mm too, where the film's spacing is known.
+    /// Finds all landmarks of the bundle on a film, in mm too where the film's spacing is known, and measures between them.
     ///
     /// # Errors
     /// The backend fails, or gives scores that are no numbers: then there is no position, and none is made up.
@@ -220,6 +227,7 @@ impl Detector {
             calibration: None,
             unusual: None,
             landmarks: landmarks.collect(),
+            measurements: Vec::new(),
         };
         if let Some(spacing) = film.spacing() {
             detections = detections.with_spacing(spacing.clone());
@@ -227,6 +235,7 @@ impl Detector {
         if let Some(calibration) = &self.calibration {
             detections = detections.judged_by(calibration);
         }
+        detections.measure(&self.landmark_set);
         Ok(detections)
     }
 

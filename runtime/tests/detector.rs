@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::thread;
 
 use image::{GrayImage, Luma};
+use onemark_models::analysis::Analysis;
 use onemark_models::bundle::{
     Bundle, Decoding as Rule, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Precision, Span, TensorEntry, WEIGHTS,
 };
@@ -14,8 +15,9 @@ use onemark_models::film::{Film, Spacing};
 use onemark_models::geometry::Point;
 use onemark_models::landmarks::{Landmark, LandmarkSet};
 use onemark_models::network::{LEVELS, SCORE, template_vector_name};
+use onemark_models::yaml;
 use onemark_runtime::backend::{self, BACKENDS};
-use onemark_runtime::{Decoding, Detector, Options, RuntimeError};
+use onemark_runtime::{Decoding, Detections, Detector, Options, RuntimeError, Status};
 use prost::Message as _;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
@@ -29,6 +31,9 @@ const FILM: (u32, u32) = (96, 60);
 /// Film px per cell of the grid.
 const SCALE: (f64, f64) = (4.0, 2.5);
 const SPOT: Point = Point::new(33.0, 41.5);
+
+/// What is measured between the spot and its neighbour.
+const ANALYSIS: &str = "{sources: {us: ourselves}, measurements: [{name: gap, title: Gap, source: us, formula: {distance: [spot, left]}}]}";
 
 /// 8-bit grey and the resize move a wide spot's peak by less than this.
 const REFINED_PX: f64 = 0.25;
@@ -74,6 +79,29 @@ fn landmarks_are_found_where_they_are() {
         let argmax = detector(&bundle(1.0), backend, 2, Decoding::Argmax).detect(&film()).unwrap();
         assert_eq!(argmax.landmarks[0].position, Point::new(8.5 * SCALE.0, 16.5 * SCALE.1), "{backend}");
     }
+}
+
+#[test]
+fn measurements_follow_the_landmarks() {
+    let detector = detector(&bundle(1.0), "tract", 1, Decoding::Subpixel);
+    let gap = |found: &Detections| found.measurements[0].clone();
+    let plain = detector.detect(&film()).unwrap();
+    assert_eq!(gap(&plain).refused.as_deref(), Some("no spacing is stated"));
+
+    let mut found = detector.detect(&film().with_spacing("0.1,0.2".parse().unwrap())).unwrap();
+    assert!((gap(&found).value.unwrap() - SCALE.0 * 0.1).abs() < ROUNDING_PX && gap(&found).sd.is_none());
+    // A radius of 90 % is 2.146 standard deviations; both ends err by themselves.
+    for landmark in &mut found.landmarks {
+        landmark.radius_mm = Some(2.146);
+    }
+    found.landmarks[1].position.x -= 10.0;
+    found.landmarks[1].status = Status::EditedByHand;
+    found.measure(detector.landmark_set());
+    assert!((gap(&found).value.unwrap() - (SCALE.0 + 10.0) * 0.1).abs() < ROUNDING_PX);
+    assert!((gap(&found).sd.unwrap() - 2_f64.sqrt()).abs() < 1e-4, "{:?}", gap(&found).sd);
+    found.landmarks[0].status = Status::NotFound;
+    found.measure(detector.landmark_set());
+    assert_eq!(gap(&found).refused.as_deref(), Some("no position for spot"));
 }
 
 #[test]
@@ -163,6 +191,7 @@ fn bundle(weight: f32) -> Bundle {
             name: "A spot and its neighbour".into(),
             source: "a test".into(),
             landmarks: landmarks.collect(),
+            analysis: yaml::read::<Analysis>("a test", ANALYSIS).unwrap(),
         },
         input: Input { size: SIZE, preprocessing: "resized".into() },
         trunk: graph("trunk.onnx", "film", "copy"),

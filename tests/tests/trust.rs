@@ -185,7 +185,8 @@ fn detected(here: &Path, line: &str) -> Value {
 fn a_calibrated_bundle_says_what_its_points_are_worth() {
     let here = lab(24);
     let here = here.path();
-    let told = Program::Runtime.succeed(here, "calibrate tiny.onemark --data films --backend tract --out sure.onemark").stdout;
+    let told =
+        Program::Runtime.succeed(here, "calibrate tiny.onemark --data films --backend tract --out sure.onemark").stdout;
     assert!(told.contains("radius mm") && told.contains("over 200 random halves"), "{told}");
 
     let line = "detect films/images/00.png --backend tract --json -";

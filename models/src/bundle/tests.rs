@@ -3,6 +3,7 @@
 use tempfile::TempDir;
 
 use super::*;
+use crate::analysis::Analysis;
 use crate::landmarks::{Landmark, LandmarkSet};
 use crate::network::{LEVELS, SCORE, template_vector_name};
 
@@ -21,6 +22,7 @@ fn toy() -> Bundle {
             name: "Toy".into(),
             source: "".into(),
             landmarks: vec![landmark],
+            analysis: Analysis::default(),
         },
         input: Input { size: 32, preprocessing: "grey, 32x32, [0, 1]".into() },
         trunk: graph("trunk.onnx", vec![tensor("film", grid)], tap()),
@@ -183,9 +185,10 @@ fn archives_are_stored_and_flat() {
 fn with_vectors() -> Bundle {
     let toy = toy();
     let mut manifest = toy.manifest().clone();
-    let spans = LEVELS.iter().enumerate().map(|(index, level)| {
-        (template_vector_name(1, *level), Span { offset: 8 * (index + 1), length: 8 })
-    });
+    let spans = LEVELS
+        .iter()
+        .enumerate()
+        .map(|(index, level)| (template_vector_name(1, *level), Span { offset: 8 * (index + 1), length: 8 }));
     manifest.template_vectors = spans.collect();
     let weights: Vec<u8> = (0..14).flat_map(|number: u8| f32::from(number).to_le_bytes()).collect();
     let mut files: BTreeMap<_, _> = toy.files.iter().map(|(name, bytes)| (name.clone(), bytes.to_vec())).collect();

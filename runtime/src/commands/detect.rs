@@ -15,7 +15,7 @@ use onemark_models::yaml;
 use onemark_runtime::{Detections, Detector};
 use serde::Serialize;
 
-use super::films;
+use super::{films, tables};
 use crate::console::{self, RunOptions};
 use crate::overlay;
 
@@ -85,7 +85,8 @@ impl Detect {
                 reports.push(match result {
                     Ok(detections) => {
                         if !to_stdout {
-                            console::print(format_args!("{}{}\n", Heading(file, &detections), table(&detections)))?;
+                            let (found, measured) = (table(&detections), tables::measured(&detections.measurements));
+                            console::print(format_args!("{}{found}{measured}\n", Heading(file, &detections)))?;
                             console::note(format_args!("{seconds:.2} s on {}", detections.backend));
                         }
                         Report { file, seconds: Some(seconds), detections: Some(detections), error: None }

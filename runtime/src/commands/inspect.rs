@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use clap::Args;
 use onemark_models::bundle::Bundle;
 
+use super::tables;
 use crate::console;
 
-/// Shows what a bundle is: landmarks, graphs, origin, intended use
+/// Shows what a bundle is: landmarks, graphs, measurements, origin, intended use
 #[derive(Args)]
 pub struct Inspect {
     /// The bundle
@@ -44,6 +45,7 @@ impl Inspect {
             vec![landmark.number.to_string(), landmark.title.clone(), file, size(&head.graph.file)]
         }));
         console::print(format_args!("\n{}", console::table(&rows, &[1, 2])))?;
+        console::print(tables::defined(&set.clone().or_built_in_analysis().analysis))?;
         if !manifest.history.is_empty() {
             console::print(format_args!("\nhistory:\n  {}\n", manifest.history.join("\n  ")))?;
         }

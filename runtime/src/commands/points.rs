@@ -54,7 +54,8 @@ pub fn read(path: &Path, set: &LandmarkSet) -> anyhow::Result<Vec<Option<Point>>
             path.display()
         )
     })?;
-    let mut of = |landmark: &Landmark| named.remove(&landmark.name).or_else(|| named.remove(&landmark.number.to_string()));
+    let mut of =
+        |landmark: &Landmark| named.remove(&landmark.name).or_else(|| named.remove(&landmark.number.to_string()));
     let points = set.landmarks.iter().map(&mut of).collect();
     if let Some(name) = named.keys().next() {
         let nearest = yaml::nearest(name, set.landmarks.iter().map(|landmark| landmark.name.as_str()));
