@@ -7,6 +7,8 @@ use onemark_models::geometry::Point;
 use onemark_models::landmarks::LandmarkSet;
 use serde::{Deserialize, Serialize};
 
+use crate::RuntimeError;
+
 /// The radius that holds 90 % of errors, in standard deviations along an axis, where errors are normal and the same in all
 /// directions: the root of 2 ln 10.
 const RADIUS_90: f64 = 2.145_966_026_289_347;
@@ -105,9 +107,8 @@ pub struct FilmSize {
 impl Detections {
     /// The same with positions in mm too.
     pub(crate) fn with_spacing(mut self, spacing: Spacing) -> Self {
-        let [x, y] = spacing.mm_per_px;
         for landmark in &mut self.landmarks {
-            landmark.mm = Some(Millimetres { x: landmark.position.x * x, y: landmark.position.y * y });
+            landmark.mm = Some(millimetres(landmark.position, &spacing));
         }
         self.spacing = Some(spacing);
         self
@@ -129,6 +130,23 @@ impl Detections {
         self
     }
 
+    /// Puts a landmark where a person says it is, in film px, and measures anew. Nobody knows how far off a person's point is, so
+    /// it has neither confidence nor radius.
+    ///
+    /// # Errors
+    /// [`RuntimeError::NoLandmark`] where it was not looked for.
+    pub fn correct(&mut self, number: usize, position: Point, set: &LandmarkSet) -> Result<(), RuntimeError> {
+        let last = set.len();
+        let landmark = self.landmarks.iter_mut().find(|landmark| landmark.number == number);
+        let landmark = landmark.ok_or(RuntimeError::NoLandmark { landmark: number, last })?;
+        landmark.status = Status::EditedByHand;
+        landmark.position = position;
+        landmark.mm = self.spacing.as_ref().map(|spacing| millimetres(position, spacing));
+        (landmark.confidence, landmark.radius_mm) = (None, None);
+        self.measure(set);
+        Ok(())
+    }
+
     /// Measures anew what `set` measures between the landmarks: after a landmark was moved, or its status changed. A landmark's
     /// radius becomes the errors of the measurements that are made of it; one that was not found refuses them.
     pub fn measure(&mut self, set: &LandmarkSet) {
@@ -139,4 +157,9 @@ impl Detections {
         let errors: Vec<Option<f64>> = found.iter().map(|one| Some(one.as_ref()?.radius_mm? / RADIUS_90)).collect();
         self.measurements = set.measure(&points, self.spacing.as_ref().map(|spacing| spacing.mm_per_px), &errors);
     }
+}
+
+fn millimetres(position: Point, spacing: &Spacing) -> Millimetres {
+    let [x, y] = spacing.mm_per_px;
+    Millimetres { x: position.x * x, y: position.y * y }
 }

@@ -6,6 +6,7 @@ mod commands;
 mod console;
 mod overlay;
 mod sheet;
+mod viewer;
 
 use std::process::ExitCode;
 
@@ -22,6 +23,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Detect(commands::detect::Detect),
+    View(commands::view::View),
     Evaluate(commands::evaluate::Evaluate),
     Calibrate(commands::calibrate::Calibrate),
     Adapt(commands::adapt::Adapt),
@@ -41,6 +43,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Detect(command) => command.run(),
+        Command::View(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Calibrate(command) => command.run(),
         Command::Adapt(command) => command.run(),

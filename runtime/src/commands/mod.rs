@@ -12,4 +12,5 @@ mod films;
 pub mod inspect;
 mod measure;
 mod points;
-mod tables;
+pub mod tables;
+pub mod view;

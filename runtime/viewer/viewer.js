@@ -1,0 +1,290 @@
+// The viewer's page: shows one film at a time with its landmarks, and sends corrections to the server, which measures anew.
+// Coordinates are film px, 0 at the film's top left corner; what stands on the screen is `view` of that.
+
+const SVG = "http://www.w3.org/2000/svg";
+const ZOOM = 1.25;
+const element = id => document.getElementById(id);
+const stage = element("stage"), sheet = element("sheet"), film = element("film"), marks = element("marks");
+
+let desk, index, report;
+let view = { x: 0, y: 0, scale: 1 };
+const hidden = new Set();
+
+async function ask(path, options) {
+  const answer = await fetch(path, options);
+  if (!answer.ok) throw new Error(await answer.text());
+  return answer.json();
+}
+
+// Runs `work`, says what it waits for, and what went wrong.
+async function during(what, work) {
+  say(`${what} …`);
+  stage.classList.add("busy");
+  try {
+    await work();
+    say("");
+  } catch (error) {
+    say(error.message);
+  }
+  stage.classList.remove("busy");
+}
+
+function say(text) { element("status").textContent = text; }
+
+function make(name, attributes = {}, ...children) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+function row(className, ...cells) {
+  const line = document.createElement("tr");
+  line.className = className;
+  for (const [content, kind] of cells) {
+    const cell = document.createElement("td");
+    if (kind) cell.className = kind;
+    cell.append(content);
+    line.append(cell);
+  }
+  return line;
+}
+
+// The film and its landmarks
+
+async function show(next) {
+  index = next;
+  await during("finding landmarks", async () => {
+    const loaded = new Promise((resolve, reject) => {
+      film.onload = resolve;
+      film.onerror = () => reject(new Error("the film can't be shown"));
+    });
+    film.src = `films/${index}/image`;
+    marks.replaceChildren();
+    const [found] = await Promise.all([ask(`films/${index}`), loaded]);
+    film.alt = `The film ${found.file}`;
+    element("stage").focus({ preventScroll: true });
+    report = found;
+    fit();
+    draw();
+  });
+}
+
+function draw() {
+  drawMarks();
+  drawTables();
+  element("cautions").replaceChildren(...report.cautions.map(text => {
+    const item = document.createElement("li");
+    item.textContent = text;
+    return item;
+  }));
+  element("save").replaceChildren(...desk.formats.map(format => {
+    const link = document.createElement("a");
+    link.href = `films/${index}/results/${format.name}`;
+    link.download = "";
+    link.textContent = format.title;
+    return link;
+  }));
+}
+
+function drawMarks() {
+  const focused = document.activeElement?.dataset?.number;
+  marks.setAttribute("viewBox", `0 0 ${report.film.width} ${report.film.height}`);
+  marks.replaceChildren(...report.landmarks.filter(landmark => !hidden.has(landmark.number)).map(landmark => {
+    const mark = make("g", {
+      class: `mark ${landmark.status}`, tabindex: 0, role: "button", "data-number": landmark.number,
+      "aria-label": `${landmark.title}, ${landmark.remark || "found"}`,
+    });
+    if (landmark.radius_mm && report.spacing) {
+      const [x, y] = report.spacing.mm_per_px;
+      mark.append(make("ellipse", { class: "reach", rx: landmark.radius_mm / x, ry: landmark.radius_mm / y, stroke: "currentColor" }));
+    }
+    // Of one size on the screen, however near one looks.
+    mark.append(make("g", { class: "fixed" },
+      make("circle", { r: 8 }), make("path", { d: "M-4 0H4M0-4V4" }),
+      make("text", { x: 11, y: 4 }, `${landmark.number} ${landmark.title}`)));
+    place(mark, landmark.position);
+    return mark;
+  }));
+  scaleMarks();
+  if (focused) marks.querySelector(`[data-number="${focused}"]`)?.focus();
+}
+
+function place(mark, { x, y }) { mark.setAttribute("transform", `translate(${x} ${y})`); }
+
+function scaleMarks() {
+  for (const fixed of marks.querySelectorAll(".fixed")) fixed.setAttribute("transform", `scale(${1 / view.scale})`);
+}
+
+function drawTables() {
+  const body = element("landmarks").tBodies[0];
+  body.replaceChildren(...report.landmarks.map(landmark => {
+    const box = document.createElement("input");
+    box.type = "checkbox";
+    box.checked = !hidden.has(landmark.number);
+    box.setAttribute("aria-label", `Show ${landmark.title}`);
+    box.onchange = () => { box.checked ? hidden.delete(landmark.number) : hidden.add(landmark.number); drawMarks(); };
+    const { x, y } = landmark.mm ?? landmark.position;
+    const digits = landmark.mm ? 2 : 1;
+    const line = row(landmark.status, [box], [landmark.number], [landmark.title],
+      [x.toFixed(digits), "number"], [y.toFixed(digits), "number"], [landmark.remark]);
+    line.title = desk.landmarks[landmark.number - 1].definition;
+    return line;
+  }));
+  const unit = report.spacing ? "mm" : "px";
+  const [x, y] = element("landmarks").tHead.querySelectorAll(".number");
+  x.textContent = `x ${unit}`;
+  y.textContent = `y ${unit}`;
+  element("measurements").tBodies[0].replaceChildren(...report.measured.map(line =>
+    row(line.refused ? "refused" : "", [line.title], [line.value, "number"], [line.judgement])));
+}
+
+// Looking
+
+function fit() {
+  const { width, height } = report.film;
+  const scale = Math.min(stage.clientWidth / width, stage.clientHeight / height);
+  look({ scale, x: (stage.clientWidth - width * scale) / 2, y: (stage.clientHeight - height * scale) / 2 });
+}
+
+function look(next) {
+  view = next;
+  sheet.style.transform = `translate(${view.x}px, ${view.y}px) scale(${view.scale})`;
+  scaleMarks();
+}
+
+// What is under the point (x, y) of the stage stays there.
+function zoom(factor, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
+  const scale = Math.min(Math.max(view.scale * factor, .02), 40);
+  const by = scale / view.scale;
+  look({ scale, x: x - (x - view.x) * by, y: y - (y - view.y) * by });
+}
+
+function onFilm(event) {
+  const corner = stage.getBoundingClientRect();
+  const clamp = (value, end) => Math.min(Math.max(value, 0), end - .01);
+  return {
+    x: clamp((event.clientX - corner.left - view.x) / view.scale, report.film.width),
+    y: clamp((event.clientY - corner.top - view.y) / view.scale, report.film.height),
+  };
+}
+
+function grey() {
+  const level = Number(element("level").value), width = Number(element("width").value);
+  for (const one of element("window").querySelectorAll("feComponentTransfer > *")) {
+    one.setAttribute("slope", 255 / width);
+    one.setAttribute("intercept", .5 - level / width);
+  }
+}
+
+// Correcting
+
+async function correct(number, position) {
+  await during("measuring", async () => {
+    const options = position ? { method: "PUT", body: JSON.stringify(position) } : { method: "DELETE" };
+    report = await ask(`films/${index}/landmarks/${number}`, options);
+    draw();
+  });
+}
+
+stage.addEventListener("pointerdown", event => {
+  if (!report) return;
+  event.preventDefault();
+  const mark = event.button === 0 && event.target.closest(".mark");
+  const [x, y, start] = [event.clientX, event.clientY, view];
+  const [level, width] = [Number(element("level").value), Number(element("width").value)];
+  let moved = false;
+  const move = now => {
+    moved ||= Math.hypot(now.clientX - x, now.clientY - y) > 2;
+    if (!moved) return;
+    if (mark) {
+      place(mark, onFilm(now));
+    } else if (event.button === 2 || event.shiftKey) {
+      element("level").value = level + (now.clientY - y) / 2;
+      element("width").value = width + (now.clientX - x) / 2;
+      grey();
+    } else {
+      look({ ...start, x: start.x + now.clientX - x, y: start.y + now.clientY - y });
+    }
+  };
+  const end = last => {
+    stage.removeEventListener("pointermove", move);
+    if (mark && moved && last.type === "pointerup") correct(Number(mark.dataset.number), onFilm(last));
+    else if (mark && moved) drawMarks();
+  };
+  (mark || stage).focus({ preventScroll: true });
+  stage.setPointerCapture(event.pointerId);
+  stage.addEventListener("pointermove", move);
+  for (const kind of ["pointerup", "pointercancel"]) stage.addEventListener(kind, end, { once: true });
+});
+stage.addEventListener("contextmenu", event => event.preventDefault());
+stage.addEventListener("wheel", event => {
+  event.preventDefault();
+  const corner = stage.getBoundingClientRect();
+  zoom(ZOOM ** (-event.deltaY / 100), event.clientX - corner.left, event.clientY - corner.top);
+}, { passive: false });
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+stage.addEventListener("keydown", event => {
+  if (!report || event.ctrlKey || event.metaKey || event.altKey) return;
+  const mark = event.target.closest(".mark"), arrow = ARROWS[event.key];
+  const landmark = mark && report.landmarks.find(one => one.number === Number(mark.dataset.number));
+  if (arrow && landmark) {
+    const step = event.shiftKey ? 10 : 1;
+    landmark.position = { x: landmark.position.x + arrow[0] * step, y: landmark.position.y + arrow[1] * step };
+    place(mark, landmark.position);
+    landmark.moved = true;
+  } else if (arrow) {
+    look({ ...view, x: view.x - 40 * arrow[0], y: view.y - 40 * arrow[1] });
+  } else if (landmark && (event.key === "Delete" || event.key === "Backspace")) {
+    correct(landmark.number, null);
+  } else if (event.key === "+" || event.key === "=") {
+    zoom(ZOOM);
+  } else if (event.key === "-") {
+    zoom(1 / ZOOM);
+  } else if (event.key === "0") {
+    fit();
+  } else {
+    return;
+  }
+  event.preventDefault();
+});
+// A key that is held moves the landmark many times, and is one correction.
+stage.addEventListener("keyup", () => {
+  const landmark = report?.landmarks.find(one => one.moved);
+  if (landmark) correct(landmark.number, landmark.position);
+});
+
+element("closer").onclick = () => zoom(ZOOM);
+element("farther").onclick = () => zoom(1 / ZOOM);
+element("fit").onclick = fit;
+element("view").oninput = grey;
+element("view").onreset = () => setTimeout(() => { grey(); stage.classList.remove("unnamed"); });
+element("names").onchange = event => stage.classList.toggle("unnamed", !event.target.checked);
+element("all").onchange = event => {
+  hidden.clear();
+  if (!event.target.checked) report.landmarks.forEach(landmark => hidden.add(landmark.number));
+  draw();
+};
+element("films").onchange = event => show(Number(event.target.value));
+element("learn").onclick = () => during("learning", async () => {
+  const learnt = await ask(`films/${index}/learn`, { method: "POST" });
+  desk = learnt.desk;
+  describe();
+  report = await ask(`films/${index}`);
+  draw();
+  element("learn").after(` ${learnt.told}`);
+});
+
+function describe() {
+  element("bundle").textContent = `${desk.bundle.name}, SHA-256 ${desk.bundle.sha256.slice(0, 16)}…, on ${desk.backend}`;
+  element("learn").hidden = !desk.learns;
+}
+
+await during("opening", async () => {
+  desk = await ask("desk");
+  element("films").replaceChildren(...desk.films.map((file, index) => new Option(file, index)));
+  describe();
+  grey();
+});
+if (desk?.films.length) await show(0);
