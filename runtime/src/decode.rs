@@ -216,6 +216,16 @@ mod tests {
     const ROUNDING_CELLS: f64 = 1e-5;
 
     #[test]
+    fn names_are_read_as_they_are_written() {
+        for decoding in [Decoding::ShapePrior, Decoding::Subpixel, Decoding::Argmax] {
+            let name = serde_json::to_value(decoding).unwrap();
+            assert_eq!(name.as_str().unwrap().parse::<Decoding>().unwrap(), decoding);
+        }
+        let error = "argmin".parse::<Decoding>().unwrap_err().to_string();
+        assert!(error.contains("did you mean `argmax`?"), "{error}");
+    }
+
+    #[test]
     fn ties_go_to_the_first_in_row_major_order() {
         let map = array![[0.1, 0.2, 0.7], [0.7, 0.1, 0.7]];
         let peak = peak(&mut map.clone(), Decoding::Argmax, None).unwrap().unwrap();
