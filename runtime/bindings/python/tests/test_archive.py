@@ -17,11 +17,10 @@ from PIL import Image
 pytest.importorskip("ray", reason="ray[data] is not installed")
 import pyarrow.parquet as pq
 
-from test_onemark import bundle, film  # noqa: F401 (a fixture)
+from test_onemark import SPACING, film
 
 FILMS = 24
 GROUP = 2
-SPACING = (0.1, 0.2)
 PATIENCE_S = 300
 
 
@@ -47,7 +46,7 @@ def run(*words):
     return subprocess.run(command(*words), capture_output=True, text=True, timeout=PATIENCE_S)
 
 
-def test_killed_it_goes_on(folder, bundle, tmp_path):  # noqa: F811
+def test_killed_it_goes_on(folder, bundle, tmp_path):
     out = tmp_path / "landmarks.parquet"
     parts = tmp_path / "landmarks.parquet.parts"
     first = subprocess.Popen(command(folder, bundle, out), stdout=subprocess.DEVNULL, start_new_session=True)

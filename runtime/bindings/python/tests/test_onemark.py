@@ -1,31 +1,21 @@
 """The wheel finds what the `onemark` binary finds, to the last bit, whatever the array looks like.
 
-Runs where the wheel is installed. Takes the binaries from ONEMARK_BIN_DIR (default: target/debug). `cargo xtask test` builds
-the wheel and does all this in a fresh environment.
+Runs where the wheel is installed; `cargo xtask test` builds it and does all this in a fresh environment.
 """
 
 import json
-import os
 import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import onemark
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parents[4]
-BINARIES = Path(os.environ.get("ONEMARK_BIN_DIR", ROOT / "target/debug"))
+from conftest import BINARIES, ROOT
+
 SPACING = (0.1, 0.2)
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory):
-    path = tmp_path_factory.mktemp("bundle") / "head19.onemark"
-    subprocess.run([BINARIES / "onemark-export", "phantom", "--untrained", "--out", path], check=True)
-    return path
 
 
 @pytest.fixture(scope="session")
