@@ -3,6 +3,8 @@
 //! Here lives everything about pixels: formats, limits, grey conversion, the resize. Coordinates live in
 //! [`crate::geometry`], annotations in [`crate::dataset`].
 
+mod pixels;
+
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,8 @@ use ndarray::Array2;
 use serde::Serialize;
 
 use crate::geometry::GridSize;
+
+pub use pixels::{Pixels, Window};
 
 /// The most pixels a film may have; the largest detectors in use deliver about a quarter of this.
 pub const MAX_FILM_PIXELS: u64 = 100_000_000;
@@ -76,6 +80,12 @@ pub enum FilmError {
         width: u32,
         /// Height in px.
         height: u32,
+    },
+    /// The sizes of pixels in memory contradict each other, or a value its bits.
+    #[error("these pixels are no film: {reason}; check the description that goes with them")]
+    Pixels {
+        /// What is wrong.
+        reason: String,
     },
     /// The grid has no cells or too many (see [`Film::resized`]).
     #[error("cannot resize a film to {height}x{width} cells ({reason}); check the input size of the recipe or bundle")]

@@ -2,8 +2,11 @@
 //!
 //! Positions here are in cells, whole numbers at centres. Film pixels are [`onemark_models::geometry::GridMap`]'s matter.
 
+use std::str::FromStr;
+
 use ndarray::Array2;
 use onemark_models::shape::{ASKING_ROUNDS, Expected, GridPoint, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST};
+use onemark_models::yaml::nearest;
 use serde::Serialize;
 
 use crate::RuntimeError;
@@ -21,6 +24,22 @@ pub enum Decoding {
     Subpixel,
     /// The centre of the first maximum's cell, as in the paper (METHOD.md sec. 1c).
     Argmax,
+}
+
+/// Reads the names that [`Serialize`] writes.
+impl FromStr for Decoding {
+    type Err = RuntimeError;
+
+    fn from_str(name: &str) -> Result<Self, RuntimeError> {
+        const NAMES: [(&str, Decoding); 3] =
+            [("shape-prior", Decoding::ShapePrior), ("subpixel", Decoding::Subpixel), ("argmax", Decoding::Argmax)];
+        let known = NAMES.iter().find(|(known, _)| *known == name);
+        known.map(|(_, decoding)| *decoding).ok_or_else(|| RuntimeError::UnknownDecoding {
+            name: name.to_owned(),
+            nearest: nearest(name, NAMES.iter().map(|(known, _)| *known)),
+            known: NAMES.map(|(known, _)| known).join(", "),
+        })
+    }
 }
 
 /// The best place in a score map.
@@ -195,6 +214,16 @@ mod tests {
 
     /// Scores are f32: the logarithm of one is known to about 1e-7, a peak of this width to a few of those.
     const ROUNDING_CELLS: f64 = 1e-5;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for decoding in [Decoding::ShapePrior, Decoding::Subpixel, Decoding::Argmax] {
+            let name = serde_json::to_value(decoding).unwrap();
+            assert_eq!(name.as_str().unwrap().parse::<Decoding>().unwrap(), decoding);
+        }
+        let error = "argmin".parse::<Decoding>().unwrap_err().to_string();
+        assert!(error.contains("did you mean `argmax`?"), "{error}");
+    }
 
     #[test]
     fn ties_go_to_the_first_in_row_major_order() {

@@ -23,6 +23,16 @@ pub enum RuntimeError {
         /// All of them.
         known: String,
     },
+    /// No way of making points of score maps has this name.
+    #[error("no decoding is called `{name}`{}; there are {known}", .nearest.as_ref().map_or(String::new(), |word| format!("; did you mean `{word}`?")))]
+    UnknownDecoding {
+        /// The name asked for.
+        name: String,
+        /// The nearest one.
+        nearest: Option<String>,
+        /// All of them.
+        known: String,
+    },
     /// ONNX Runtime's library can't be used.
     #[error("ONNX Runtime can't be used: {why}")]
     Library {

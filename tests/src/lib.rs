@@ -7,6 +7,11 @@ mod films;
 mod program;
 
 use ndarray::Array4;
+use onemark_exporter::module::Module;
+use onemark_exporter::untrained::untrained;
+use onemark_exporter::{Labels, pack, passes};
+use onemark_models::bundle::Bundle;
+use onemark_models::landmarks::LandmarkSet;
 use onemark_models::recipe::{AdapterVariant, Recipe};
 
 pub use films::{Films, small_films};
@@ -56,4 +61,17 @@ pub fn tiny_recipe(adapter_channels: usize, adapter_variant: AdapterVariant) -> 
     recipe.network.adapter_variant = adapter_variant;
     recipe.phases.retain(|phase| adapter_channels > 0 || !phase.adapters);
     recipe
+}
+
+/// A bundle of the network of [`tiny_recipe`], compiled by all passes; it has learnt nothing.
+///
+/// # Panics
+/// It can't be made.
+pub fn tiny_bundle() -> Bundle {
+    const SEED: u64 = 11;
+    let checkpoint = untrained(tiny_recipe(2, AdapterVariant::Block), SEED).unwrap();
+    let set = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
+    let module = passes::run(&passes::PASSES, Module::new(&checkpoint, &set).unwrap(), |_, _| {}).unwrap();
+    let labels = Labels { name: "tiny".into(), intended_use: "tests".into(), weights_licence: "none".into() };
+    pack::pack(module, &checkpoint, set, &labels).unwrap()
 }

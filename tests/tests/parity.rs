@@ -27,7 +27,7 @@ use onemark_models::recipe::{AdapterVariant, Recipe};
 use onemark_models::reference;
 use onemark_runtime::backend::{self, Backend, GraphBytes};
 use onemark_runtime::{Decoding, Detector, Options};
-use onemark_tests::{Tolerance, assert_close, backends, tiny_recipe};
+use onemark_tests::{Tolerance, assert_close, backends, tiny_bundle, tiny_recipe};
 
 const SEED: u64 = 11;
 /// METHOD.md sec. 5c.
@@ -65,11 +65,7 @@ fn phantom() {
 /// To the last bit, by each backend: heads in windows, whichever thread runs which.
 #[test]
 fn neither_threads_nor_repeats_change_a_bit() {
-    let checkpoint = untrained(tiny_recipe(2, AdapterVariant::Block), SEED).unwrap();
-    let set = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
-    let module = passes::run(&passes::PASSES, Module::new(&checkpoint, &set).unwrap(), |_, _| {}).unwrap();
-    let labels = Labels { name: "tiny".into(), intended_use: "tests".into(), weights_licence: "none".into() };
-    let bundle = pack::pack(module, &checkpoint, set, &labels).unwrap();
+    let bundle = tiny_bundle();
     let film = Film::from_grey(grey(200)).unwrap();
     for backend in backends() {
         let detector = |threads: usize| {

@@ -9,6 +9,7 @@ mod peers;
 mod setup;
 mod shell;
 mod test;
+mod wheel;
 
 use std::process::ExitCode;
 

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::{peers, setup, shell};
+use crate::{peers, setup, shell, wheel};
 
 /// Films that may not be part of the repository; tests on real films look for them here.
 const DATA: &str = "ONEMARK_DATA";
@@ -17,7 +17,7 @@ const BIN_DIR: &str = "ONEMARK_BIN_DIR";
 /// What `test` is asked for.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Leave out the tests against independent Python implementations (they need a package index, once)
+    /// Leave out the tests in Python, of the wheel and against independent implementations (they need a package index, once)
     #[arg(long)]
     skip_peers: bool,
 }
@@ -41,9 +41,10 @@ pub fn run(options: &Options) -> Result<()> {
     shell::run(shell::cargo().args(["test", "--workspace"]).envs(settings.clone()))?;
 
     if options.skip_peers {
-        skipped.push("Python peers: --skip-peers".to_owned());
+        skipped.push("Python wheel and peers: --skip-peers".to_owned());
     } else if Path::new(peers::FOLDER).exists() {
-        shell::run(pytest()?.envs(settings))?;
+        shell::run(pytest()?.envs(settings.clone()))?;
+        shell::run(wheel::pytest()?.envs(settings))?;
     }
 
     for what in skipped {

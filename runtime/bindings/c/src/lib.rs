@@ -1,0 +1,215 @@
+//! Onemark for C and whatever can call C: the functions of `include/onemark.h`.
+//!
+//! Here is only the border; what a detector does is `onemark-runtime`'s. The header is made from this file and `types.rs`
+//! by cbindgen, and a test keeps it so. The shape of what crosses the border never changes within an ABI version: what is
+//! added comes as new functions, or at the end of structs that carry their size.
+// A border with C is made of pointers that only the caller can vouch for.
+#![allow(unsafe_code)]
+
+mod call;
+mod types;
+
+use std::ffi::c_char;
+use std::num::NonZeroUsize;
+use std::ptr;
+
+use onemark_models::film::Film;
+use onemark_runtime::{Detector, Options};
+
+use call::{CallError, call, check_size, reference, target, text};
+pub use types::{
+    OnemarkDetections, OnemarkDetector, OnemarkFilm, OnemarkFound, OnemarkLandmark, OnemarkOptions, OnemarkStatus,
+};
+
+/// What onemark_abi_version gave when this header was made. A program and a library of different ones don't fit.
+pub const ONEMARK_ABI_VERSION: u32 = 1;
+
+/// The library's ABI version, to be compared with ONEMARK_ABI_VERSION.
+#[unsafe(no_mangle)]
+pub extern "C" fn onemark_abi_version() -> u32 {
+    ONEMARK_ABI_VERSION
+}
+
+/// The library's version, for people: "0.1.0".
+#[unsafe(no_mangle)]
+pub extern "C" fn onemark_version() -> *const c_char {
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
+
+/// What went wrong in this thread's last call that failed, UTF-8; empty where none has. Valid until the thread's next call.
+#[unsafe(no_mangle)]
+pub extern "C" fn onemark_last_error() -> *const c_char {
+    call::last_error()
+}
+
+/// Opens a bundle: all its files are verified before a graph is parsed. `options` may be NULL. `detector` gets what
+/// onemark_close takes, or NULL where the call fails.
+///
+/// # Safety
+/// Each pointer is NULL or points to what its type says; texts end with a zero.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn onemark_open(
+    bundle: *const c_char,
+    options: *const OnemarkOptions,
+    detector: *mut *mut OnemarkDetector,
+) -> OnemarkStatus {
+    call(|| {
+        // SAFETY: promised by the caller.
+        let detector = unsafe { target(detector, "detector") }?;
+        *detector = ptr::null_mut();
+        // SAFETY: promised by the caller.
+        let (bundle, options) = unsafe { (text(bundle, "bundle")?, read_options(options)?) };
+        let opened = OnemarkDetector { detector: Detector::open(bundle, options)? };
+        *detector = Box::into_raw(Box::new(opened));
+        Ok(())
+    })
+}
+
+/// Gives back a detector, once, when no thread uses it any more. NULL is allowed.
+///
+/// # Safety
+/// `detector` is NULL or came from onemark_open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn onemark_close(detector: *mut OnemarkDetector) {
+    // SAFETY: promised by the caller.
+    unsafe { free(detector) }
+}
+
+/// Finds the landmarks on a film in memory. `detections` gets what onemark_detections_free takes, or NULL where the call
+/// fails.
+///
+/// # Safety
+/// Each pointer is NULL or points to what its type says; the film's pixels are `bytes` long, and nobody changes them
+/// before the call returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn onemark_detect(
+    detector: *const OnemarkDetector,
+    film: *const OnemarkFilm,
+    detections: *mut *mut OnemarkDetections,
+) -> OnemarkStatus {
+    // SAFETY: promised by the caller.
+    unsafe { detect(detector, detections, || reference(film, "film")?.read()) }
+}
+
+/// The same for a file, of any kind that Onemark reads. The spacing, in mm per px to the right and down, goes before what
+/// the file states; 0 and 0 leave it to the file.
+///
+/// # Safety
+/// Each pointer is NULL or points to what its type says; `path` ends with a zero.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn onemark_detect_file(
+    detector: *const OnemarkDetector,
+    path: *const c_char,
+    spacing_x: f64,
+    spacing_y: f64,
+    detections: *mut *mut OnemarkDetections,
+) -> OnemarkStatus {
+    let film = || {
+        // SAFETY: promised by the caller.
+        let path = unsafe { text(path, "path") }?;
+        types::with_spacing(Film::open(path)?, spacing_x, spacing_y)
+    };
+    // SAFETY: promised by the caller.
+    unsafe { detect(detector, detections, film) }
+}
+
+/// How many landmarks there are; 0 for NULL.
+///
+/// # Safety
+/// `detections` is NULL or came from onemark_detect or onemark_detect_file.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn onemark_landmark_count(detections: *const OnemarkDetections) -> usize {
+    // SAFETY: promised by the caller.
+    unsafe { detections.as_ref() }.map_or(0, |detections| detections.landmarks.len())
+}
+
+/// Writes the landmark at an index, from 0, to `landmark`, whose `size` is set.
+///
+/// # Safety
+/// `detections` is NULL or came from onemark_detect or onemark_detect_file; `landmark` is NULL or as large as its `size`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn onemark_landmark(
+    detections: *const OnemarkDetections,
+    index: usize,
+    landmark: *mut OnemarkLandmark,
+) -> OnemarkStatus {
+    call(|| {
+        if landmark.is_null() {
+            return Err(CallError::Argument("landmark is NULL".into()));
+        }
+        // Only its size is set, so only that may be read.
+        // SAFETY: not null, and for the rest promised by the caller.
+        check_size::<OnemarkLandmark>(unsafe { (&raw const (*landmark).size).read() }, "OnemarkLandmark")?;
+        // SAFETY: promised by the caller.
+        let found = unsafe { reference(detections, "detections") }?.landmark(index)?;
+        // SAFETY: not null, as large as we think it is, and for the rest promised by the caller.
+        unsafe { landmark.write(found) };
+        Ok(())
+    })
+}
+
+/// All that is known about the film as JSON, as `onemark detect --json` has it. Lives as long as the detections; NULL for NULL.
+///
+/// # Safety
+/// `detections` is NULL or came from onemark_detect or onemark_detect_file.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn onemark_json(detections: *const OnemarkDetections) -> *const c_char {
+    // SAFETY: promised by the caller.
+    unsafe { detections.as_ref() }.map_or(ptr::null(), |detections| detections.json.as_ptr())
+}
+
+/// Gives back detections, once. NULL is allowed.
+///
+/// # Safety
+/// `detections` is NULL or came from onemark_detect or onemark_detect_file.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn onemark_detections_free(detections: *mut OnemarkDetections) {
+    // SAFETY: promised by the caller.
+    unsafe { free(detections) }
+}
+
+/// # Safety
+/// As for onemark_detect.
+unsafe fn detect(
+    detector: *const OnemarkDetector,
+    detections: *mut *mut OnemarkDetections,
+    film: impl FnOnce() -> Result<Film, CallError>,
+) -> OnemarkStatus {
+    call(|| {
+        // SAFETY: promised by the caller.
+        let detections = unsafe { target(detections, "detections") }?;
+        *detections = ptr::null_mut();
+        // SAFETY: promised by the caller.
+        let detector = unsafe { reference(detector, "detector") }?;
+        let found = OnemarkDetections::new(detector.detector.detect(&film()?)?)?;
+        *detections = Box::into_raw(Box::new(found));
+        Ok(())
+    })
+}
+
+/// # Safety
+/// As for onemark_open.
+unsafe fn read_options(options: *const OnemarkOptions) -> Result<Options, CallError> {
+    // SAFETY: promised by the caller.
+    let Some(options) = (unsafe { options.as_ref() }) else { return Ok(Options::default()) };
+    check_size::<OnemarkOptions>(options.size, "OnemarkOptions")?;
+    let mut read = Options { threads: NonZeroUsize::new(options.threads as usize), ..Options::default() };
+    if !options.backend.is_null() {
+        // SAFETY: promised by the caller.
+        read.backend = unsafe { text(options.backend, "OnemarkOptions.backend") }?.into();
+    }
+    if !options.decoding.is_null() {
+        // SAFETY: promised by the caller.
+        read.decoding = unsafe { text(options.decoding, "OnemarkOptions.decoding") }?.parse()?;
+    }
+    Ok(read)
+}
+
+/// # Safety
+/// The pointer is null or came from [`Box::into_raw`].
+unsafe fn free<T>(pointer: *mut T) {
+    if !pointer.is_null() {
+        // SAFETY: promised by the caller.
+        drop(unsafe { Box::from_raw(pointer) });
+    }
+}

@@ -1,0 +1,130 @@
+//! C programs, compiled here against the header and the library, as users compile theirs: the example finds what Rust finds,
+//! and whatever is done wrong is an error.
+//!
+//! Needs a C and a C++ compiler, which building the workspace needs too.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use onemark_models::film::{Film, Pixels, Spacing};
+use onemark_runtime::{Detector, Options};
+use onemark_tests::{backends, tiny_bundle};
+use tempfile::TempDir;
+
+const WIDTH: u32 = 131;
+const HEIGHT: u32 = 170;
+
+/// What our static library needs of the system (`cargo rustc -p onemark-c -- --print native-static-libs`).
+const SYSTEM: [&str; 4] = ["-lgcc_s", "-lm", "-lpthread", "-ldl"];
+
+#[test]
+fn the_example_finds_what_rust_finds_to_the_last_bit() {
+    let here = TempDir::new().unwrap();
+    let bundle = here.path().join("tiny.onemark");
+    tiny_bundle().write(&bundle, false).unwrap();
+    let programs = [shared(here.path(), "examples/detect.c"), linked_whole(here.path(), "examples/detect.c")];
+    for (program, bits) in programs.iter().zip([8_u32, 12]) {
+        let pixels = pixels(bits);
+        let film = here.path().join("film");
+        fs::write(&film, &pixels).unwrap();
+        for backend in backends() {
+            let expected = found_by_rust(&bundle, backend, &pixels, bits);
+            assert!(expected.len() == 19 && expected.iter().all(|(_, numbers)| numbers.iter().all(|n| n.is_finite())));
+            let mut command = Command::new(program);
+            command.arg(&bundle).arg(backend).arg(&film).args([WIDTH, HEIGHT, bits].map(|n| n.to_string()));
+            let said = succeed(&mut command);
+            assert_eq!(said.lines().map(parsed).collect::<Vec<_>>(), expected, "{program:?}, {bits} bits, {backend}");
+        }
+    }
+}
+
+#[test]
+fn misuse_is_an_error() {
+    let here = TempDir::new().unwrap();
+    let bundle = here.path().join("tiny.onemark");
+    tiny_bundle().write(&bundle, false).unwrap();
+    assert_eq!(succeed(Command::new(shared(here.path(), "tests/misuse.c")).arg(bundle)), "all refused\n");
+}
+
+#[test]
+fn the_header_is_cpp_too() {
+    let here = TempDir::new().unwrap();
+    let source = here.path().join("program.cpp");
+    fs::write(&source, "#include \"onemark.h\"\nint main() { return onemark_abi_version() - ONEMARK_ABI_VERSION; }\n")
+        .unwrap();
+    compile("CXX", "c++", &source, &here.path().join("program"), &dynamic());
+}
+
+/// A film as a camera gives it: `bits` a pixel, in bytes.
+fn pixels(bits: u32) -> Vec<u8> {
+    let last = (1_u32 << bits) - 1;
+    let grey = |x: f64, y: f64| 0.5 + 0.25 * (x / 9.0 + y / 17.0).sin() + 0.25 * (x * y / 400.0).cos();
+    let places = (0..HEIGHT).flat_map(|y| (0..WIDTH).map(move |x| (x, y)));
+    let values = places.map(|(x, y)| (grey(f64::from(x), f64::from(y)) * f64::from(last)) as u16);
+    if bits == 8 { values.map(|value| value as u8).collect() } else { values.flat_map(u16::to_ne_bytes).collect() }
+}
+
+/// Name, and then x and y in px, x and y in mm, and the score, of each landmark.
+type Found = Vec<(String, Vec<f64>)>;
+
+fn found_by_rust(bundle: &Path, backend: &str, bytes: &[u8], bits: u32) -> Found {
+    let (width, height, stride) = (WIDTH, HEIGHT, bytes.len() / HEIGHT as usize);
+    let film = Film::from_pixels(Pixels { bytes, width, height, stride, bits, inverted: false, window: None }).unwrap();
+    let film = film.with_spacing(Spacing::stated([0.1, 0.1], "a test").unwrap());
+    let detector = Detector::open(bundle, Options { backend: backend.into(), ..Options::default() }).unwrap();
+    let numbers = detector.detect(&film).unwrap().landmarks.into_iter().map(|landmark| {
+        let (px, mm) = (landmark.position, landmark.mm.unwrap());
+        (landmark.name, vec![px.x, px.y, mm.x, mm.y, f64::from(landmark.score)])
+    });
+    numbers.collect()
+}
+
+fn parsed(line: &str) -> (String, Vec<f64>) {
+    let (name, numbers) = line.split_once(' ').unwrap();
+    (name.into(), numbers.split(' ').filter_map(|number| number.parse().ok()).collect())
+}
+
+/// Where cargo puts the libraries of the package it tests: beside the test.
+fn libraries() -> PathBuf {
+    env::current_exe().unwrap().parent().unwrap().to_owned()
+}
+
+fn dynamic() -> Vec<OsString> {
+    let folder = libraries().into_os_string().into_string().unwrap();
+    vec![format!("-L{folder}").into(), "-lonemark_c".into(), format!("-Wl,-rpath,{folder}").into()]
+}
+
+/// A program of `source` with the shared library.
+fn shared(folder: &Path, source: &str) -> PathBuf {
+    let program = folder.join("shared");
+    compile("CC", "cc", &package(source), &program, &dynamic());
+    program
+}
+
+/// A program of `source` with the static library in it.
+fn linked_whole(folder: &Path, source: &str) -> PathBuf {
+    let program = folder.join("static");
+    let mut libraries = vec![libraries().join("libonemark_c.a").into_os_string()];
+    libraries.extend(SYSTEM.map(OsString::from));
+    compile("CC", "cc", &package(source), &program, &libraries);
+    program
+}
+
+fn package(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(file)
+}
+
+fn compile(variable: &str, default: &str, source: &Path, program: &Path, libraries: &[OsString]) {
+    let mut compiler = Command::new(env::var_os(variable).unwrap_or_else(|| default.into()));
+    compiler.args(["-Wall", "-Wextra", "-Werror", "-I"]).arg(package("include"));
+    succeed(compiler.arg(source).arg("-o").arg(program).args(libraries));
+}
+
+fn succeed(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}

@@ -1,0 +1,10 @@
+"""Landmark detection for radiographs: opens an Onemark bundle and finds its landmarks on films.
+
+    detector = onemark.Detector("head19.onemark")
+    found = detector.detect(pixels, spacing=(0.1, 0.1))
+    found.positions, found.positions_mm
+"""
+
+from ._onemark import Detections, Detector, OnemarkError, __version__
+
+__all__ = ["Detections", "Detector", "OnemarkError", "__version__"]

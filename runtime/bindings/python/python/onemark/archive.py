@@ -1,0 +1,205 @@
+"""Finds the landmarks of a whole archive: every film under a folder, on all processors that Ray has, into one Parquet table.
+
+    pip install 'onemark[archive]'
+    python -m onemark.archive FOLDER --bundle head19.onemark --out landmarks.parquet
+
+The table has one row per film and landmark, sorted by file and number. What is no film, or can't be read, has one row with an
+`error` and no landmark; then the exit code is 1. Films are finished in groups, each with a file of its own in
+`landmarks.parquet.parts`. Killed and started again with the same words, it goes on after the last whole group. On a cluster,
+the folder, the bundle and the table must be at the same place for all machines (and RAY_ADDRESS says where the cluster is).
+"""
+
+import argparse
+import json
+import logging
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from . import Detector, OnemarkError
+
+SCHEMA = pa.schema(
+    [
+        ("file", pa.string()),  # below the folder
+        ("number", pa.int32()),  # of the landmark, from 1
+        ("name", pa.string()),
+        ("status", pa.string()),  # found, not-found
+        ("x_px", pa.float64()),  # from the film's top-left corner
+        ("y_px", pa.float64()),
+        ("x_mm", pa.float64()),  # null where no spacing is stated
+        ("y_mm", pa.float64()),
+        ("score", pa.float32()),
+        ("confidence", pa.float64()),  # null where the bundle is not calibrated
+        ("radius_mm", pa.float64()),
+        ("spacing_source", pa.string()),
+        ("backend", pa.string()),
+        ("bundle_sha256", pa.string()),
+        ("error", pa.string()),
+    ]
+)
+
+
+def rows(file, report):
+    """The table's rows of one film, of what `Detections.to_dict` has."""
+    for landmark in report["landmarks"]:
+        mm = landmark["mm"] or {"x": None, "y": None}
+        yield {
+            "file": file,
+            **{key: landmark[key] for key in ["number", "name", "status", "score", "confidence", "radius_mm"]},
+            "x_px": landmark["position"]["x"],
+            "y_px": landmark["position"]["y"],
+            "x_mm": mm["x"],
+            "y_mm": mm["y"],
+            "spacing_source": (report["spacing"] or {}).get("source"),
+            "backend": report["backend"],
+            "bundle_sha256": report["bundle"]["sha256"],
+        }
+
+
+def write_whole(table, path):
+    """Writes a table under another name first: `path` never holds half of one."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    pq.write_table(table, unfinished)
+    os.replace(unfinished, path)
+
+
+class Finder:
+    """A process of Ray's, with the bundle open."""
+
+    def __init__(self, folder, parts, bundle, options, spacing):
+        self.folder, self.parts, self.spacing = folder, parts, spacing
+        self.detector = Detector(bundle, **options)
+
+    def __call__(self, group):
+        found = []
+        for file in group["files"]:
+            try:
+                report = self.detector.detect_file(self.folder / file, spacing=self.spacing).to_dict()
+                found.extend(rows(file, report))
+            except (OnemarkError, ValueError) as error:
+                found.append({"file": file, "error": str(error)})
+        write_whole(pa.Table.from_pylist(found, SCHEMA), self.parts / group["part"])
+        return {"films": len(group["files"])}
+
+
+def begin(parts, plan):
+    """Writes down what is to be done, or goes on with what was written down: then with the files that there were then, so that
+    groups are the same as before."""
+    file = parts / "plan.json"
+    if file.exists():
+        begun = json.loads(file.read_text())
+        differs = [key for key in plan if key != "files" and begun[key] != plan[key]]
+        if differs:
+            raise SystemExit(f"error: {parts} was begun with another {' and '.join(differs)}: remove it, or ask as before")
+        return begun
+    parts.mkdir(exist_ok=True)
+    unfinished = parts / ".plan.json"
+    unfinished.write_text(json.dumps(plan))
+    os.replace(unfinished, file)
+    return plan
+
+
+def films(folder):
+    """The files under a folder, whatever they are called; hidden ones and DICOM's directories are no films."""
+    all_files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(
+        str(path)
+        for path in all_files
+        if path.name != "DICOMDIR" and not any(name.startswith(".") for name in path.parts)
+    )
+
+
+def spacing(text):
+    """`MM` or `X,Y`, as `onemark detect --spacing` has it."""
+    numbers = [float(number) for number in text.split(",")]
+    if len(numbers) > 2 or not all(0 < number < float("inf") for number in numbers):
+        raise ValueError(text)
+    return numbers[0], numbers[-1]
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="python -m onemark.archive", description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path, help="searched for films, with all folders in it")
+    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="the table, a .parquet file")
+    parser.add_argument("--spacing", type=spacing, help="mm per px, or x,y; goes before what films state")
+    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--threads", type=int, default=1, help="processors for each process [default: %(default)s]")
+    parser.add_argument("--group", type=int, default=32, help="films that are finished together [default: %(default)s]")
+    return parser.parse_args()
+
+
+def main():
+    asked = arguments()
+    folder, out = asked.folder.resolve(), asked.out.resolve()
+    if out.exists():
+        raise SystemExit(f"error: {out} is there already: remove it, or choose another name")
+    if not out.parent.is_dir():
+        raise SystemExit(f"error: there is no folder {out.parent} for the table")
+    wanted = films(folder)
+    if not wanted:
+        raise SystemExit(f"error: there are no files under {folder}")
+    if asked.threads < 1 or asked.group < 1:
+        raise SystemExit("error: --threads and --group must be at least 1")
+    options = {"backend": asked.backend, "threads": asked.threads}
+    try:
+        _, sha256 = Detector(asked.bundle, **options).bundle
+    except (OnemarkError, ValueError) as error:
+        raise SystemExit(f"error: {error}") from None
+
+    parts = out.with_name(out.name + ".parts")
+    plan = {
+        "folder": str(folder),
+        "bundle": sha256,
+        "backend": asked.backend,
+        "spacing": asked.spacing and list(asked.spacing),
+        "group": asked.group,
+        "files": wanted,
+    }
+    wanted = begin(parts, plan)["files"]
+    starts = range(0, len(wanted), asked.group)
+    groups = [{"part": f"{start:09}.parquet", "files": wanted[start : start + asked.group]} for start in starts]
+    todo = [group for group in groups if not (parts / group["part"]).exists()]
+    done = len(wanted) - sum(len(group["files"]) for group in todo)
+    print(f"{len(wanted)} files, {done} of them done before", flush=True)
+    if todo:
+        find(todo, asked.threads, (folder, parts, asked.bundle.resolve(), options, asked.spacing))
+
+    table = pa.concat_tables(pq.read_table(parts / group["part"], schema=SCHEMA) for group in groups)
+    write_whole(table, out)
+    shutil.rmtree(parts)
+    failed = len(table) - table["error"].null_count
+    print(f"{out}: {len(wanted)} files, {failed} failed")
+    return 1 if failed else 0
+
+
+def find(groups, threads, finder):
+    """Has Ray finish all groups, as many at a time as there are processors for."""
+    # An archive of patients is nothing to talk about with strangers.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Here, because it takes seconds: what is wrong is said before.
+    import ray
+
+    ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    processes = max(1, int(ray.cluster_resources()["CPU"]) // threads)
+    finished = ray.data.from_items(groups, override_num_blocks=min(len(groups), 1000)).map(
+        Finder,
+        fn_constructor_args=finder,
+        num_cpus=threads,
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=processes),
+    )
+    films = 0
+    for group in finished.iter_rows():
+        films += group["films"]
+        print(f"{films} of {sum(len(group['files']) for group in groups)}", flush=True)
+    ray.shutdown()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

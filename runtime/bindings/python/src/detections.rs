@@ -1,0 +1,110 @@
+//! What was found, as numpy arrays with one row per landmark, in the order of their numbers.
+
+use numpy::ndarray::Array2;
+use numpy::{IntoPyArray as _, PyArray1, PyArray2};
+use onemark_runtime::{Detection, Status};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyAny;
+
+/// The landmarks of one film, in the order of their numbers.
+#[pyclass(frozen, module = "onemark")]
+pub struct Detections(pub onemark_runtime::Detections);
+
+#[pymethods]
+impl Detections {
+    /// Positions in the landmark set, from 1.
+    #[getter]
+    fn numbers(&self) -> Vec<usize> {
+        self.each(|landmark| landmark.number)
+    }
+
+    /// Short names: "posterior-nasal-spine".
+    #[getter]
+    fn names(&self) -> Vec<&str> {
+        self.0.landmarks.iter().map(|landmark| landmark.name.as_str()).collect()
+    }
+
+    /// Names for people: "Posterior nasal spine".
+    #[getter]
+    fn titles(&self) -> Vec<&str> {
+        self.0.landmarks.iter().map(|landmark| landmark.title.as_str()).collect()
+    }
+
+    /// Whether each landmark was found at all: "found", "not-found" (the position is a guess that nothing may be built on)
+    /// or "edited-by-hand".
+    #[getter]
+    fn status(&self) -> Vec<&'static str> {
+        self.each(|landmark| match landmark.status {
+            Status::Found => "found",
+            Status::NotFound => "not-found",
+            Status::EditedByHand => "edited-by-hand",
+        })
+    }
+
+    /// Where the landmarks are, float64 [n, 2]: x to the right, then y down, px from the film's top-left corner; the centre
+    /// of the first pixel is at (0.5, 0.5).
+    #[getter]
+    fn positions<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray2<f64>> {
+        points(py, &self.each(|landmark| [landmark.position.x, landmark.position.y]))
+    }
+
+    /// The same in mm; None where the spacing is not known.
+    #[getter]
+    fn positions_mm<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyArray2<f64>>> {
+        let mm: Option<Vec<_>> = self.0.landmarks.iter().map(|landmark| landmark.mm.map(|mm| [mm.x, mm.y])).collect();
+        mm.map(|mm| points(py, &mm))
+    }
+
+    /// The scores there, float32 [n] in [0, 1]. They rank films; they are no probabilities.
+    #[getter]
+    fn scores<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
+        self.each(|landmark| landmark.score).into_pyarray(py)
+    }
+
+    /// How probable it is that each landmark is less than 4 mm away, float64 [n] in [0, 1]; None where the bundle is not
+    /// calibrated.
+    #[getter]
+    fn confidence<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyArray1<f64>>> {
+        self.known(py, |landmark| landmark.confidence)
+    }
+
+    /// On 90 % of films each landmark is at most so far away, float64 [n] in mm; None where that is not known.
+    #[getter]
+    fn radius_mm<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyArray1<f64>>> {
+        self.known(py, |landmark| landmark.radius_mm)
+    }
+
+    /// All that is known about the film, as `onemark detect --json` has it.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let json = serde_json::to_string(&self.0).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+        py.import("json")?.call_method1("loads", (json,))
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.landmarks.len()
+    }
+
+    fn __repr__(&self) -> String {
+        let film = self.0.film;
+        format!("<onemark.Detections: {} landmarks on {}x{} px>", self.0.landmarks.len(), film.width, film.height)
+    }
+}
+
+impl Detections {
+    fn each<T>(&self, of: impl Fn(&Detection) -> T) -> Vec<T> {
+        self.0.landmarks.iter().map(of).collect()
+    }
+
+    /// NaN where a landmark has no such number, `None` where none has.
+    fn known<'py>(&self, py: Python<'py>, of: impl Fn(&Detection) -> Option<f64>) -> Option<Bound<'py, PyArray1<f64>>> {
+        let numbers = self.each(of);
+        let some = numbers.iter().any(Option::is_some);
+        some.then(|| numbers.into_iter().map(|number| number.unwrap_or(f64::NAN)).collect::<Vec<_>>().into_pyarray(py))
+    }
+}
+
+/// Points as an array, axes [landmark, x then y].
+fn points<'py>(py: Python<'py>, points: &[[f64; 2]]) -> Bound<'py, PyArray2<f64>> {
+    Array2::from_shape_fn((points.len(), 2), |(landmark, axis)| points[landmark][axis]).into_pyarray(py)
+}

@@ -1,0 +1,172 @@
+//! Onemark for Python: the module `onemark._onemark`, of which `python/onemark/__init__.py` makes `onemark`.
+//!
+//! Here is only the border: numpy arrays in and out, errors, the GIL. What a detector does is `onemark-runtime`'s.
+
+mod detections;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use numpy::{PyReadonlyArray2, PyUntypedArrayMethods as _};
+use onemark_models::film::{Film, FilmError, Pixels, Spacing, Window};
+use onemark_runtime::{Options, RuntimeError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+
+use detections::Detections;
+
+pyo3::create_exception!(onemark, OnemarkError, PyRuntimeError, "A bundle, a backend or a film that can't be used.");
+
+/// An opened bundle. Any number of threads may use one at the same time.
+#[pyclass(frozen, module = "onemark")]
+struct Detector(onemark_runtime::Detector);
+
+#[pymethods]
+impl Detector {
+    /// Opens a bundle: all its files are verified before a graph is parsed.
+    #[new]
+    #[pyo3(signature = (path, *, backend="auto", threads=None, decoding="shape-prior"))]
+    fn new(
+        py: Python<'_>,
+        path: PathBuf,
+        backend: &str,
+        threads: Option<NonZeroUsize>,
+        decoding: &str,
+    ) -> PyResult<Self> {
+        let decoding = decoding.parse().map_err(runtime_error)?;
+        let options = Options { backend: backend.into(), threads, decoding, ..Options::default() };
+        py.detach(|| onemark_runtime::Detector::open(path, options)).map(Self).map_err(runtime_error)
+    }
+
+    /// Finds the landmarks on a film: grey pixels, uint8 or uint16, axes [row, column].
+    ///
+    /// `spacing` is mm per px, x then y: without it there are no mm. `bits` is how many of a uint16 are used (default: 16).
+    /// `inverted` says that small values are bright, as in DICOM's MONOCHROME1. `window` is the centre and the width of the
+    /// values that are shown (default: all that `bits` can hold).
+    #[pyo3(signature = (image, *, spacing=None, bits=None, inverted=false, window=None))]
+    fn detect(
+        &self,
+        py: Python<'_>,
+        image: &Bound<'_, PyAny>,
+        spacing: Option<(f64, f64)>,
+        bits: Option<u32>,
+        inverted: bool,
+        window: Option<(f64, f64)>,
+    ) -> PyResult<Detections> {
+        let array = Array::read(image)?;
+        let window = window.map(|(centre, width)| Window { centre, width });
+        self.run(py, spacing, || array.film(bits, inverted, window))
+    }
+
+    /// The same for a file, of any kind that Onemark reads. A `spacing` goes before the one that the file states.
+    #[pyo3(signature = (path, *, spacing=None))]
+    fn detect_file(&self, py: Python<'_>, path: PathBuf, spacing: Option<(f64, f64)>) -> PyResult<Detections> {
+        self.run(py, spacing, || Film::open(path))
+    }
+
+    /// The backend that runs the bundle, with its version and place.
+    #[getter]
+    fn backend(&self) -> String {
+        self.0.backend().about()
+    }
+
+    /// What the bundle calls itself, and the SHA-256 of its manifest, which holds those of all its files.
+    #[getter]
+    fn bundle(&self) -> (&str, &str) {
+        let bundle = self.0.bundle();
+        (&bundle.name, &bundle.sha256)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<onemark.Detector {} on {}>", self.0.bundle().name, self.0.backend().name())
+    }
+}
+
+impl Detector {
+    /// Reads a film and finds its landmarks while other threads of Python go on.
+    fn run(
+        &self,
+        py: Python<'_>,
+        spacing: Option<(f64, f64)>,
+        film: impl FnOnce() -> Result<Film, FilmError> + Send,
+    ) -> PyResult<Detections> {
+        let found = py.detach(|| {
+            let mut film = film()?;
+            if let Some((x, y)) = spacing {
+                film = film.with_spacing(Spacing::stated([x, y], "the calling program")?);
+            }
+            self.0.detect(&film)
+        });
+        found.map(Detections).map_err(runtime_error)
+    }
+}
+
+/// The pixels of a numpy array, row after row.
+struct Array {
+    bytes: Vec<u8>,
+    /// Rows and columns.
+    shape: [usize; 2],
+    wide: bool,
+}
+
+impl Array {
+    /// Copies the pixels: an array may have any strides, and Python may change it while we compute.
+    fn read(image: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Ok(array) = image.extract::<PyReadonlyArray2<'_, u8>>() {
+            let bytes = array.as_array().iter().copied().collect();
+            return Ok(Self { bytes, shape: [array.shape()[0], array.shape()[1]], wide: false });
+        }
+        if let Ok(array) = image.extract::<PyReadonlyArray2<'_, u16>>() {
+            let bytes = array.as_array().iter().flat_map(|value| value.to_ne_bytes()).collect();
+            return Ok(Self { bytes, shape: [array.shape()[0], array.shape()[1]], wide: true });
+        }
+        let attribute = |name: &str| image.getattr(name).map_or("none".into(), |value| value.to_string());
+        Err(PyTypeError::new_err(format!(
+            "a film is a numpy array of uint8 or uint16 with axes [row, column]; this is a {} of dtype {} and shape {}",
+            image.get_type().name()?,
+            attribute("dtype"),
+            attribute("shape"),
+        )))
+    }
+
+    fn film(&self, bits: Option<u32>, inverted: bool, window: Option<Window>) -> Result<Film, FilmError> {
+        let bits = match (self.wide, bits) {
+            (false, None | Some(8)) => 8,
+            (true, None) => 16,
+            (true, Some(bits @ 9..=16)) => bits,
+            (wide, Some(bits)) => {
+                let (dtype, allowed) = if wide { ("uint16", "9 to 16") } else { ("uint8", "8") };
+                return Err(FilmError::Pixels {
+                    reason: format!("{bits} bits in {dtype}, which is read with {allowed}"),
+                });
+            }
+        };
+        let [height, width] = self.shape;
+        // Sides beyond u32 are far beyond the largest film, and refused as such.
+        let [height, width] = [height, width].map(|side| u32::try_from(side).unwrap_or(u32::MAX));
+        let stride = self.shape[1] * if self.wide { 2 } else { 1 };
+        Film::from_pixels(Pixels { bytes: &self.bytes, width, height, stride, bits, inverted, window })
+    }
+}
+
+/// What a caller got wrong is a ValueError, everything else our own.
+fn runtime_error(error: RuntimeError) -> PyErr {
+    use RuntimeError as R;
+    match error {
+        R::UnknownBackend { .. }
+        | R::UnknownDecoding { .. }
+        | R::Film(FilmError::Pixels { .. } | FilmError::ZeroSize { .. } | FilmError::TooLarge { .. }) => {
+            PyValueError::new_err(error.to_string())
+        }
+        _ => OnemarkError::new_err(error.to_string()),
+    }
+}
+
+/// What `onemark` is made of.
+#[pymodule]
+fn _onemark(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("OnemarkError", module.py().get_type::<OnemarkError>())?;
+    module.add_class::<Detector>()?;
+    module.add_class::<Detections>()
+}

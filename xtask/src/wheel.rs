@@ -1,0 +1,46 @@
+//! The Python wheel: built by maturin from what the workspace has compiled, installed into a fresh environment, tested there.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::{peers, shell};
+
+const PACKAGE: &str = "runtime/bindings/python";
+
+/// Made afresh each time: what an earlier wheel left behind must not help this one.
+const FOLDER: &str = "target/wheel";
+
+/// The command that runs the tests of the wheel, which is built and installed for that.
+pub fn pytest() -> Result<Command> {
+    let maturin = peers::python("wheel", "requirements-wheel.txt")?;
+    if Path::new(FOLDER).exists() {
+        fs::remove_dir_all(FOLDER).with_context(|| format!("cannot remove {FOLDER}"))?;
+    }
+    let mut build = Command::new(maturin);
+    build.args(["-m", "maturin", "build", "--quiet", "--out", FOLDER, "--manifest-path"]);
+    shell::run(build.arg(format!("{PACKAGE}/Cargo.toml")))?;
+    let files = fs::read_dir(FOLDER).with_context(|| format!("cannot read {FOLDER}"))?;
+    let wheel = files.filter_map(|file| Some(file.ok()?.path())).next();
+    let wheel = wheel.with_context(|| format!("maturin has left no wheel in {FOLDER}"))?;
+
+    let environment = Path::new(FOLDER).join("python");
+    shell::run(shell::python().args(["-m", "venv"]).arg(&environment))?;
+    let python = environment.join("bin/python");
+    let install = |requirements: &str| {
+        let mut install = Command::new(&python);
+        install.args(["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--requirement"]);
+        install.arg(format!("{PACKAGE}/tests/{requirements}"));
+        install
+    };
+    shell::run(install("requirements.txt").arg(wheel))?;
+    // Large, and not there for every Python: its tests say that they are skipped.
+    if let Err(error) = shell::run(&mut install("requirements-archive.txt")) {
+        println!("onemark.archive can't be tested: {error:#}");
+    }
+    let mut pytest = Command::new(python);
+    pytest.args(["-m", "pytest", "-rs"]).arg(format!("{PACKAGE}/tests"));
+    Ok(pytest)
+}
