@@ -193,6 +193,14 @@ impl Bundle {
         self.manifest.files.values().map(|file| file.bytes).sum()
     }
 
+    /// SHA-256 of the manifest, which holds those of all files: 64 lower-case hexadecimal digits that name the bundle.
+    ///
+    /// # Errors
+    /// The manifest can't be written as text.
+    pub fn digest(&self) -> Result<String, BundleError> {
+        Ok(sha256(yaml::write(&self.manifest)?.as_bytes()))
+    }
+
     /// Every file of the bundle, the manifest first.
     fn all_files(&self) -> Result<impl Iterator<Item = (&str, Arc<[u8]>)>, BundleError> {
         let manifest = yaml::write(&self.manifest)?.into_bytes().into();
@@ -307,8 +315,11 @@ fn check(path: &Path, manifest: &Manifest) -> Result<(), BundleError> {
 }
 
 fn describe(bytes: &[u8]) -> FileEntry {
-    let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    FileEntry { bytes: bytes.len() as u64, sha256 }
+    FileEntry { bytes: bytes.len() as u64, sha256: sha256(bytes) }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn verify(path: &Path, file: &str, expected: &FileEntry, bytes: &[u8]) -> Result<(), BundleError> {

@@ -11,6 +11,7 @@ use ndarray::{ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 pub use self::reliability::Reliability;
+use crate::metrics::SDR_RADII_MM;
 use crate::shape::SCORE_FLOOR;
 
 /// A point farther than this from the truth, in mm, is wrong: the outermost radius of the field's detection rates.
@@ -63,6 +64,10 @@ pub struct LandmarkCalibration {
     pub deviation: f64,
     /// The logarithm of the odds of being right at the median.
     pub log_odds: f64,
+    /// The mean of its errors in mm.
+    pub mean_error_mm: f64,
+    /// The share of its errors of at most 2 mm.
+    pub within_2_mm: f64,
     /// The radius in mm that covers the truth on [`COVERAGE`] of films (split conformal prediction).
     pub radius_mm: f64,
 }
@@ -126,7 +131,15 @@ impl Calibration {
             let distances = sorted(evidence.iter().map(|evidence| (evidence - median).abs()));
             let deviation = (MAD * quantile(&distances, 0.5)).max(LEAST_DEVIATION);
             let radius_mm = conformal(&sorted(errors.iter().copied()), COVERAGE);
-            LandmarkCalibration { median, deviation, log_odds: 0.0, radius_mm }
+            let count = errors.len() as f64;
+            LandmarkCalibration {
+                median,
+                deviation,
+                log_odds: 0.0,
+                mean_error_mm: errors.sum() / count,
+                within_2_mm: errors.iter().filter(|error| **error <= SDR_RADII_MM[0]).count() as f64 / count,
+                radius_mm,
+            }
         });
         let mut fitted = Self {
             films: String::new(),
@@ -177,9 +190,20 @@ impl Calibration {
         quantile(&sorted(scores.into_iter().map(|(landmark, score)| self.strength(landmark, score))), 0.5)
     }
 
+    /// The mean error in mm over all landmarks and films that it was fitted to, and the share of at most 2 mm.
+    pub fn accuracy(&self) -> (f64, f64) {
+        let mean = |of: fn(&LandmarkCalibration) -> f64| {
+            self.landmarks.iter().map(of).sum::<f64>() / self.landmarks.len().max(1) as f64
+        };
+        (mean(|landmark| landmark.mean_error_mm), mean(|landmark| landmark.within_2_mm))
+    }
+
     /// What is wrong with it, for a bundle of so many landmarks.
     pub(crate) fn broken_rule(&self, landmarks: usize) -> Option<&'static str> {
-        let numbers = self.landmarks.iter().flat_map(|l| [l.median, l.log_odds, l.deviation, l.radius_mm]);
+        let numbers = self
+            .landmarks
+            .iter()
+            .flat_map(|l| [l.median, l.log_odds, l.deviation, l.mean_error_mm, l.within_2_mm, l.radius_mm]);
         if self.landmarks.len() != landmarks {
             Some("must have an entry for each landmark")
         } else if !numbers.chain([self.slope, self.weakest, self.unusual]).all(f64::is_finite) {

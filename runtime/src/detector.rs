@@ -18,8 +18,6 @@ use onemark_models::landmarks::{Landmark, LandmarkSet};
 use onemark_models::network::{LEVELS, SCORE, embedding_name};
 use onemark_models::parallel::in_parallel;
 use onemark_models::shape::ShapePrior;
-use onemark_models::yaml;
-use sha2::{Digest as _, Sha256};
 
 use crate::backend::{self, Backend, GraphBytes, Outputs, Session};
 use crate::decode::{self, DecodeError, Decoding, Peak, Scores};
@@ -134,12 +132,8 @@ impl Detector {
             bundle::Decoding::Argmax => None,
             bundle::Decoding::ShapePrior(prior) => Some(prior.marginal(&wanted)),
         };
-        let digest = Sha256::digest(yaml::write(manifest).map_err(onemark_models::bundle::BundleError::from)?);
         Ok(Self {
-            bundle: BundleId {
-                name: manifest.name.clone(),
-                sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
-            },
+            bundle: BundleId { name: manifest.name.clone(), sha256: bundle.digest()? },
             landmark_set: manifest.landmark_set.clone().or_built_in_analysis(),
             threads,
             decoding: match (options.decoding, &prior) {

@@ -10,7 +10,7 @@ mod viewer;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Finds anatomical landmarks in radiographs, learnt from one annotated film.
 #[derive(Parser)]
@@ -31,7 +31,10 @@ enum Command {
     #[command(subcommand)]
     Data(commands::data::Data),
     Inspect(commands::inspect::Inspect),
+    Verify(commands::verify::Verify),
     Doctor(commands::doctor::Doctor),
+    Completions(commands::shell::Completions),
+    Man(commands::shell::Man),
     /// Trains a network: hands over to `onemark-train`
     #[command(disable_help_flag = true)]
     Train(commands::external::Arguments),
@@ -50,7 +53,10 @@ fn main() -> ExitCode {
         Command::Cycle(command) => command.run(),
         Command::Data(command) => command.run(),
         Command::Inspect(command) => command.run(),
+        Command::Verify(command) => command.run(),
         Command::Doctor(command) => command.run(),
+        Command::Completions(command) => command.run(Cli::command()),
+        Command::Man(command) => command.run(Cli::command()),
         Command::Train(arguments) => commands::external::hand_over("onemark-train", &arguments),
         Command::Export(arguments) => commands::external::hand_over("onemark-export", &arguments),
     };

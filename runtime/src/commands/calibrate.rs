@@ -70,11 +70,16 @@ impl Calibrate {
         let patients = patients(&prints.iter().collect::<Vec<_>>());
         let calibration = Calibration::fit(films, scores.view(), errors.view(), &patients)?;
 
-        let header = ["#", "landmark", "radius mm", "wrong %"].map(str::to_owned).to_vec();
+        let header = ["#", "landmark", "mean mm", "within 2 mm %", "radius mm", "wrong %"].map(str::to_owned).to_vec();
         let rows =
             set.landmarks.iter().zip(&calibration.landmarks).zip(errors.columns()).map(|((landmark, own), errors)| {
                 let wrong = errors.iter().filter(|error| **error > WRONG_MM).count() as f64 / errors.len() as f64;
-                let numbers = [format!("{:.2}", own.radius_mm), format!("{:.1}", 100.0 * wrong)];
+                let numbers = [
+                    format!("{:.2}", own.mean_error_mm),
+                    format!("{:.1}", 100.0 * own.within_2_mm),
+                    format!("{:.2}", own.radius_mm),
+                    format!("{:.1}", 100.0 * wrong),
+                ];
                 [landmark.number.to_string(), landmark.title.clone()].into_iter().chain(numbers).collect()
             });
         console::print(console::table(&[header].into_iter().chain(rows).collect::<Vec<_>>(), &[1]))?;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use onemark_models::bundle::Bundle;
+use onemark_models::bundle::{Adaptation, Bundle};
+use onemark_models::calibration::Calibration;
 
 use super::tables;
 use crate::console;
@@ -32,6 +33,9 @@ impl Inspect {
             ("landmarks", format!("{} of {} ({})", set.len(), set.id, set.name)),
             ("input", format!("{0}x{0} px: {1}", manifest.input.size, manifest.input.preprocessing)),
             ("files", format!("{} with {}, all verified", manifest.files.len(), megabytes(bundle.total_bytes()))),
+            ("accuracy", accuracy(manifest.calibration.as_ref())),
+            ("calibration", calibration(manifest.calibration.as_ref())),
+            ("adapted by", adaptation(manifest.adapted.as_ref())),
             ("intended use", manifest.intended_use.clone()),
             ("weights licence", manifest.weights_licence.clone()),
         ];
@@ -54,4 +58,36 @@ impl Inspect {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// How good it was on the films that it was calibrated on.
+fn accuracy(of: Option<&Calibration>) -> String {
+    let Some(calibration) = of else { return "not measured (`onemark evaluate`, `onemark calibrate`)".into() };
+    let (mean_mm, within) = calibration.accuracy();
+    format!("mean error {mean_mm:.2} mm, {:.1} % within 2 mm, on {}", 100.0 * within, calibration.films)
+}
+
+/// How far the bundle's points can be trusted.
+fn calibration(of: Option<&Calibration>) -> String {
+    let Some(Calibration { films, reliability, .. }) = of else {
+        return "none: its points have no confidence and no radius (`onemark calibrate`)".into();
+    };
+    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+    format!(
+        "by {films}; on halves left out, truth within the radius {}, AUROC of confidence {:.2}, off by {}",
+        percent(reliability.coverage),
+        reliability.auroc,
+        percent(reliability.calibration_error)
+    )
+}
+
+/// From which films it learnt after its export.
+fn adaptation(of: Option<&Adaptation>) -> String {
+    let Some(Adaptation { films, .. }) = of else {
+        return "nothing: its template is the one it was exported with".into();
+    };
+    let mut sources: Vec<&str> = films.iter().filter_map(|film| film.source.as_deref()).collect();
+    sources.dedup();
+    let sources = if sources.is_empty() { String::new() } else { format!(" ({})", sources.join("; ")) };
+    format!("{} further annotated films{sources}", films.len())
 }

@@ -12,5 +12,7 @@ mod films;
 pub mod inspect;
 mod measure;
 mod points;
+pub mod shell;
 pub mod tables;
+pub mod verify;
 pub mod view;

@@ -136,7 +136,8 @@ impl Desk {
     pub fn save(&self, index: usize, format: &str) -> anyhow::Result<Saved> {
         let (report, _) = self.report(index)?;
         let FilmReport::Done { file, detections, .. } = &report else { bail!("there are no results") };
-        let stem = Path::new(file).file_stem().map_or_else(|| "film".into(), |stem| stem.to_string_lossy().into_owned());
+        let stem =
+            Path::new(file).file_stem().map_or_else(|| "film".into(), |stem| stem.to_string_lossy().into_owned());
         let extension = Self::formats().find(|(name, _)| *name == format).map(|(_, extension)| extension);
         let name = format!("{stem}.{}", extension.with_context(|| format!("there is no format {format}"))?);
         let bytes = match FORMATS.iter().find(|one| one.name == format) {
@@ -164,9 +165,8 @@ impl Desk {
         let films = bundle.manifest().adapted.as_ref().map_or(0, |adapted| adapted.films.len());
         let detector = Arc::new(Detector::new(&bundle, self.options.clone())?);
         *lock(&self.engine) = Engine { bundle, detector };
-        lock(&self.seen).retain(|_, seen| {
-            seen.corrected.landmarks.iter().any(|landmark| landmark.status == Status::EditedByHand)
-        });
+        lock(&self.seen)
+            .retain(|_, seen| seen.corrected.landmarks.iter().any(|landmark| landmark.status == Status::EditedByHand));
         Ok(format!("The bundle rests on its template and {films} more: {}", target.display()))
     }
 

@@ -26,7 +26,8 @@ const STYLE: (&str, &str) = ("text/css; charset=utf-8", include_str!("../../view
 const SCRIPT: (&str, &str) = ("text/javascript; charset=utf-8", include_str!("../../viewer/viewer.js"));
 
 /// The page asks nobody but us.
-const POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
+const POLICY: &str =
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
 
 type Answer = Response<Cursor<Vec<u8>>>;
 
@@ -87,14 +88,22 @@ impl Server {
             (Method::Get, ["films", film, "results", format]) => {
                 let saved = self.desk.save(film.parse()?, format)?;
                 // A name goes into a header: what could end it does not.
-                let name: String =
-                    saved.name.chars().map(|c| if c.is_ascii_graphic() && !"\"\\;".contains(c) { c } else { '_' }).collect();
-                with(data("application/octet-stream", saved.bytes), "Content-Disposition", &format!("attachment; filename=\"{name}\""))
+                let name: String = saved
+                    .name
+                    .chars()
+                    .map(|c| if c.is_ascii_graphic() && !"\"\\;".contains(c) { c } else { '_' })
+                    .collect();
+                with(
+                    data("application/octet-stream", saved.bytes),
+                    "Content-Disposition",
+                    &format!("attachment; filename=\"{name}\""),
+                )
             }
             (Method::Put, ["films", film, "landmarks", number]) => {
                 let mut body = String::new();
                 request.as_reader().take(LARGEST_BODY).read_to_string(&mut body)?;
-                let position: Point = serde_json::from_str(&body).context("a position is {\"x\": …, \"y\": …} in px")?;
+                let position: Point =
+                    serde_json::from_str(&body).context("a position is {\"x\": …, \"y\": …} in px")?;
                 self.desk.correct(film.parse()?, number.parse()?, Some(position))?;
                 self.report(film)?
             }
@@ -128,7 +137,9 @@ impl Server {
         let (report, cautions) = self.desk.report(film.parse()?)?;
         let mut value = serde_json::to_value(&report)?;
         if let FilmReport::Done { detections, .. } = &report {
-            for (landmark, value) in detections.landmarks.iter().zip(value["landmarks"].as_array_mut().into_iter().flatten()) {
+            for (landmark, value) in
+                detections.landmarks.iter().zip(value["landmarks"].as_array_mut().into_iter().flatten())
+            {
                 value["remark"] = landmark.remark().into();
             }
             value["measured"] = detections.measurements.iter().map(tables::in_words).collect();
