@@ -25,6 +25,8 @@ enum Task {
     Demo,
     /// Build everything and run every test there is
     Test(test::Options),
+    /// Build the Python wheel into target/wheel and run its tests
+    Wheel,
     /// Compare the speed of something with that of something else
     #[command(subcommand)]
     Bench(bench::Task),
@@ -46,6 +48,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Setup(options) => setup::run(&options),
         Task::Demo => demo::run(),
         Task::Test(options) => test::run(&options),
+        Task::Wheel => wheel::run(),
         Task::Bench(task) => bench::run(&task),
     }
 }

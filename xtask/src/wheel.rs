@@ -6,15 +6,23 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::{peers, shell};
+use crate::test::BIN_DIR;
+use crate::{peers, setup, shell};
 
 const PACKAGE: &str = "runtime/bindings/python";
 
 /// Made afresh each time: what an earlier wheel left behind must not help this one.
 const FOLDER: &str = "target/wheel";
 
-/// The command that runs the tests of the wheel, which is built and installed for that.
-pub fn pytest() -> Result<Command> {
+/// Builds all that the wheel is compared with, then the wheel, and tests it.
+pub fn run() -> Result<()> {
+    setup::run(&setup::Options::default())?;
+    shell::build_binaries()?;
+    test()
+}
+
+/// Builds the wheel, and tests it against the binaries, which are there.
+pub fn test() -> Result<()> {
     let maturin = peers::python("wheel", "requirements-wheel.txt")?;
     if Path::new(FOLDER).exists() {
         fs::remove_dir_all(FOLDER).with_context(|| format!("cannot remove {FOLDER}"))?;
@@ -41,6 +49,6 @@ pub fn pytest() -> Result<Command> {
         println!("onemark.archive can't be tested: {error:#}");
     }
     let mut pytest = Command::new(python);
-    pytest.args(["-m", "pytest", "-rs"]).arg(format!("{PACKAGE}/tests"));
-    Ok(pytest)
+    pytest.args(["-m", "pytest", "-rs"]).arg(format!("{PACKAGE}/tests")).env(BIN_DIR, shell::bin_dir()?);
+    shell::run(&mut pytest)
 }
