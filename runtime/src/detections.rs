@@ -1,11 +1,12 @@
-//! What a detector says about a film. Serialises to the JSON that `onemark detect --json` writes.
+//! What a detector says about a film. How that is written down for others is in [`crate::results`].
 
 use onemark_models::film::Spacing;
 use onemark_models::geometry::Point;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The landmarks found on one film, and by what.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Detections {
     /// The bundle that was run.
     pub bundle: BundleId,
@@ -24,7 +25,7 @@ pub struct Detections {
 }
 
 /// How much a landmark's position is worth.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// Found by the network.
@@ -37,7 +38,7 @@ pub enum Status {
 }
 
 /// One landmark on one film.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Detection {
     /// Position in the landmark set, from 1.
     pub number: usize,
@@ -67,7 +68,7 @@ pub struct Detection {
 }
 
 /// A place on a film in mm from its top-left corner.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Millimetres {
     /// To the right.
     pub x: f64,
@@ -76,7 +77,7 @@ pub struct Millimetres {
 }
 
 /// Which bundle it was.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct BundleId {
     /// What the bundle calls itself.
     pub name: String,
@@ -85,7 +86,7 @@ pub struct BundleId {
 }
 
 /// The size of a film in px.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FilmSize {
     /// From left to right.
     pub width: u32,

@@ -20,6 +20,7 @@ mod decode;
 mod detections;
 mod detector;
 mod error;
+pub mod results;
 mod windows;
 
 pub use cycle::Cycle;

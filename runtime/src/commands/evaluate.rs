@@ -16,12 +16,12 @@ use onemark_models::dataset::{Case, Dataset, Split};
 use onemark_models::film::{Film, Spacing};
 use onemark_models::geometry::{GridMap, Point};
 use onemark_models::metrics::{self, Bootstrap, Evaluation, Protocol};
+use onemark_runtime::results::overlay;
 use onemark_runtime::{BundleId, Decoding, Detections, Detector};
 use serde::Serialize;
 
 use super::{films, tables};
 use crate::console::{self, RunOptions};
-use crate::overlay;
 
 /// Runs a bundle on annotated films and measures its errors
 #[derive(Args)]
@@ -165,7 +165,7 @@ fn measure(
     let truth = case.points.clone().unwrap_or_default();
     if let Some(folder) = overlays {
         let found: Vec<Point> = detections.landmarks.iter().map(|landmark| landmark.position).collect();
-        overlay::write(&folder.join(format!("{}.png", case.id)), &overlay::draw(&film, &found, &truth))?;
+        console::write_png(&folder.join(format!("{}.png", case.id)), &overlay::compare(&film, &found, &truth))?;
     }
     let map = GridMap::new((film.width(), film.height()), detector.grid());
     let truth_cells: Vec<_> = truth.iter().map(|point| map.to_cell(*point)).collect();

@@ -8,4 +8,5 @@ pub mod evaluate;
 pub mod external;
 mod films;
 pub mod inspect;
+mod outputs;
 mod tables;
