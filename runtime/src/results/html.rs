@@ -31,12 +31,12 @@ pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width";
-                title { "Landmarks of " (results.name) }
+                title { "Landmarks of " (file_name(results)) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 header {
-                    h1 { "Landmarks of " (results.name) }
+                    h1 { "Landmarks of " (file_name(results)) }
                     p { strong { (INTENDED_USE) } " Found by " (PROGRAM) ", " (date(results)) "." }
                 }
                 main {
@@ -49,6 +49,11 @@ pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
         }
     };
     Ok(page.into_string().into_bytes())
+}
+
+/// Without its folders: a page is sent to people, and where the film lies is not their business.
+fn file_name<'a>(results: &FilmResults<'a>) -> &'a str {
+    results.name.rsplit(['/', '\\']).next().unwrap_or(results.name)
 }
 
 fn date(results: &FilmResults<'_>) -> String {
@@ -87,15 +92,15 @@ fn figure(results: &FilmResults<'_>, film: &str) -> Markup {
     html! {
         figure {
             svg viewBox={ "0 0 " (width) " " (height) } role="img" aria-label="The film with its landmarks" {
-                image href=(film) width=(width) height=(height) preserveAspectRatio="none";
+                image href=(film) width=(width) height=(height) preserveAspectRatio="none" {}
                 @for landmark in &results.detections.landmarks {
                     @let (x, y) = (landmark.position.x, landmark.position.y);
                     g class=(class(landmark)) stroke-width=(format!("{:.2}", side * DOT / 3.0)) {
                         title { (landmark.number) " " (landmark.title) " " (landmark.remark()) }
                         @if let Some((rx, ry)) = radius(landmark) {
-                            ellipse.radius cx=(px(x)) cy=(px(y)) rx=(px(rx)) ry=(px(ry));
+                            ellipse.radius cx=(px(x)) cy=(px(y)) rx=(px(rx)) ry=(px(ry)) {}
                         }
-                        circle cx=(px(x)) cy=(px(y)) r=(px(side * DOT));
+                        circle cx=(px(x)) cy=(px(y)) r=(px(side * DOT)) {}
                         text x=(px(x + 2.0 * side * DOT)) y=(px(y - side * DOT)) font-size=(px(side * LETTERS)) {
                             (landmark.number)
                         }
@@ -195,7 +200,7 @@ fn origin(results: &FilmResults<'_>) -> Markup {
             h2 { "How it was made" }
             dl {
                 dt { "Film" }
-                dd { (results.name) ", " (found.film.width) " × " (found.film.height) " px" }
+                dd { (file_name(results)) ", " (found.film.width) " × " (found.film.height) " px" }
                 dt { "Size of a pixel" }
                 dd {
                     @match &found.spacing {

@@ -61,9 +61,11 @@ pub fn named(results: &FilmResults<'_>) -> RgbImage {
     for (landmark, mark) in &landmarks {
         let text = label(landmark);
         let size = f64::from(letter * LETTER);
-        let area = Area::beside(*mark, 2.0 * radius, [size * text.chars().count() as f64, size], &taken, &film);
+        // A line's outline needs room too.
+        let size = [size * text.chars().count() as f64, size + f64::from(2 * letter)];
+        let area = Area::beside(*mark, 2.0 * radius, size, &taken, &film);
         let colour = if landmark.status == Status::NotFound { NOT_FOUND } else { INK };
-        picture::write(&mut picture, &text, (area.left as i64, area.top as i64), letter, colour);
+        picture::write(&mut picture, &text, (area.left as i64, area.top as i64 + i64::from(letter)), letter, colour);
         taken.push(area);
     }
     picture

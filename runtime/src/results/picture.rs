@@ -48,7 +48,7 @@ pub fn ring(picture: &mut RgbImage, centre: Point, radius: f64, width: f64, colo
 /// Writes a line, its letters `scale` times as large as the font has them; those that it lacks become question marks.
 pub fn write(picture: &mut RgbImage, text: &str, (left, top): (i64, i64), scale: u32, colour: Colour) {
     let size = i64::from(scale);
-    for (grown, colour) in [(1, OUTLINE), (0, colour)] {
+    for (grown, colour) in [(size, OUTLINE), (0, colour)] {
         let colour = Rgb(colour.map(|channel| channel as u8));
         for (place, letter) in (0..).zip(text.chars()) {
             let rows = BASIC_FONTS.get(letter).or_else(|| LATIN_FONTS.get(letter)).or_else(|| BASIC_FONTS.get('?'));
