@@ -16,6 +16,7 @@ use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use ndarray::Array2;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::geometry::GridSize;
@@ -105,10 +106,31 @@ pub struct Film {
     grey: GrayImage,
     spacing: Option<Spacing>,
     warnings: Vec<String>,
+    dicom: Option<DicomIdentity>,
+}
+
+/// Whose film it is, and which image of which study: what a report about a DICOM film must repeat. The fields are the DICOM
+/// attributes of the same names; an empty one is absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct DicomIdentity {
+    pub patient_name: String,
+    pub patient_id: String,
+    pub patient_birth_date: String,
+    pub patient_sex: String,
+    pub study_instance_uid: String,
+    pub study_date: String,
+    pub study_time: String,
+    pub study_id: String,
+    pub accession_number: String,
+    pub referring_physician_name: String,
+    pub series_instance_uid: String,
+    pub sop_class_uid: String,
+    pub sop_instance_uid: String,
 }
 
 /// How large a pixel is, and who says so.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Spacing {
     /// mm per px, x then y: both positive.
     pub mm_per_px: [f64; 2],
@@ -207,7 +229,7 @@ impl Film {
         if width == 0 || height == 0 {
             return Err(FilmError::ZeroSize { path: PathBuf::from("(in memory)"), width, height });
         }
-        Ok(Self { grey, spacing: None, warnings: Vec::new() })
+        Ok(Self { grey, spacing: None, warnings: Vec::new(), dicom: None })
     }
 
     /// The same film, its pixels as large as `spacing` says.
@@ -220,6 +242,18 @@ impl Film {
     /// How large its pixels are, where the file or somebody states it.
     pub fn spacing(&self) -> Option<&Spacing> {
         self.spacing.as_ref()
+    }
+
+    /// The same film, that of a DICOM image.
+    #[must_use]
+    pub fn with_dicom(mut self, identity: DicomIdentity) -> Self {
+        self.dicom = Some(identity);
+        self
+    }
+
+    /// Which DICOM image it is, where it is one.
+    pub fn dicom(&self) -> Option<&DicomIdentity> {
+        self.dicom.as_ref()
     }
 
     /// What a person should know about how the file was read, in sentences.

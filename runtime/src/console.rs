@@ -8,9 +8,11 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use clap::builder::PossibleValue;
+use image::RgbImage;
 use onemark_models::bundle::Bundle;
 use onemark_models::checkpoint::write_whole;
 use onemark_runtime::backend::BACKENDS;
+use onemark_runtime::results::overlay;
 use onemark_runtime::{Decoding, Detector, Options};
 
 /// How to run a bundle, the same for all commands that do.
@@ -101,7 +103,21 @@ pub fn check_folder(path: &Path) -> anyhow::Result<()> {
 pub fn write_json(path: &Path, value: &impl serde::Serialize) -> anyhow::Result<()> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
-    if path == Path::new("-") { print(text) } else { write_file(path, text.as_bytes()) }
+    write_bytes(path, text.as_bytes())
+}
+
+/// Writes to a file, whole or not at all, or to standard output where the path is `-`.
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    if path != Path::new("-") {
+        return write_file(path, bytes);
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).context("standard output")
+}
+
+/// Writes a picture as PNG, whole or not at all.
+pub fn write_png(path: &Path, picture: &RgbImage) -> anyhow::Result<()> {
+    write_file(path, &overlay::png(picture).with_context(|| format!("drawing {}", path.display()))?)
 }
 
 /// Writes a file, whole or not at all.

@@ -1,10 +1,11 @@
-//! What a detector says about a film. Serialises to the JSON that `onemark detect --json` writes.
+//! What a detector says about a film. How that is written down for others is in [`crate::results`].
 
 use onemark_models::analysis::Measurement;
 use onemark_models::calibration::Calibration;
 use onemark_models::film::Spacing;
 use onemark_models::geometry::Point;
 use onemark_models::landmarks::LandmarkSet;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::RuntimeError;
@@ -14,7 +15,7 @@ use crate::RuntimeError;
 const RADIUS_90: f64 = 2.145_966_026_289_347;
 
 /// The landmarks found on one film, and by what.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Detections {
     /// The bundle that was run.
     pub bundle: BundleId,
@@ -35,7 +36,7 @@ pub struct Detections {
 }
 
 /// How much a landmark's position is worth.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// Found by the network.
@@ -48,7 +49,7 @@ pub enum Status {
 }
 
 /// One landmark on one film.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Detection {
     /// Position in the landmark set, from 1.
     pub number: usize,
@@ -78,7 +79,7 @@ pub struct Detection {
 }
 
 /// A place on a film in mm from its top-left corner.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Millimetres {
     /// To the right.
     pub x: f64,
@@ -87,7 +88,7 @@ pub struct Millimetres {
 }
 
 /// Which bundle it was.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct BundleId {
     /// What the bundle calls itself.
     pub name: String,
@@ -96,7 +97,7 @@ pub struct BundleId {
 }
 
 /// The size of a film in px.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FilmSize {
     /// From left to right.
     pub width: u32,

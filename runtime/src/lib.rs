@@ -36,6 +36,7 @@ mod detections;
 mod detector;
 mod embeddings;
 mod error;
+pub mod results;
 mod windows;
 
 pub use cycle::Cycle;

@@ -4,7 +4,6 @@
 
 mod commands;
 mod console;
-mod overlay;
 mod sheet;
 mod viewer;
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod films;
+mod found;
 mod program;
 
 use ndarray::Array4;
@@ -15,6 +16,7 @@ use onemark_models::landmarks::LandmarkSet;
 use onemark_models::recipe::{AdapterVariant, Recipe};
 
 pub use films::{Films, small_films};
+pub use found::{dicom_film, found};
 pub use program::{Outcome, Program, backends};
 
 /// How near two computations of the same thing must come: the largest difference as a share of the largest number expected.

@@ -69,7 +69,7 @@ fn detect_says_the_same(here: &Path, report: &Value) {
     let line = "detect films/RawImage/Test1Data/151.png --bundle phantom.onemark --backend onnxruntime --json -";
     let line = line.replace("onnxruntime", backends()[0]);
     let found: Value = serde_json::from_str(&Program::Runtime.succeed(here, &line).stdout).unwrap();
-    let (film, expected) = (&found[0], &report["films"][0]);
+    let (film, expected) = (&found["films"][0], &report["films"][0]);
     assert_eq!(expected["id"], "151");
     assert_eq!(film["file"], "films/RawImage/Test1Data/151.png");
     assert_eq!(film["film"], serde_json::json!({"width": 1935, "height": 2400}));

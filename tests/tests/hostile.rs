@@ -274,6 +274,24 @@ const RUN: &[Case] = &[
         says: &["note.txt/overlays", "Not a directory"],
     },
     Case {
+        name: "markups without a spacing",
+        harm: NOTHING,
+        line: "detect films/RawImage/Test1Data/151.png --bundle head.onemark --mrk-json out.mrk.json --report out.html",
+        says: &["151.png", "mrk-json is in mm", "give --spacing"],
+    },
+    Case {
+        name: "DICOM report on what is no DICOM",
+        harm: NOTHING,
+        line: "detect films/RawImage/Test1Data/151.png --bundle head.onemark --dicom-sr out.dcm",
+        says: &["151.png", "is no DICOM"],
+    },
+    Case {
+        name: "overlay over the film itself",
+        harm: NOTHING,
+        line: "detect films/RawImage/Test1Data/151.png --bundle head.onemark --overlay films/RawImage/Test1Data",
+        says: &["151.png is a film"],
+    },
+    Case {
         name: "landmark that the bundle has not",
         harm: NOTHING,
         line: "detect films/RawImage/Test1Data/151.png --bundle head.onemark --landmarks 1,selle",
@@ -400,8 +418,9 @@ fn a_bad_film_among_good_ones_is_reported() {
     let outcome = Outcome::from(Program::Runtime.command(here.path(), line).output().unwrap());
     assert_eq!(not_refused(&outcome, &["note.txt is not a film", "1 of 2 films failed"]), None);
     let found: serde_json::Value = serde_json::from_slice(&fs::read(here.path().join("found.json")).unwrap()).unwrap();
-    assert!(found[0]["error"].is_string() && found[0].get("landmarks").is_none(), "{}", found[0]);
-    assert_eq!(found[1]["landmarks"].as_array().unwrap().len(), 19);
+    let [bad, good] = [0, 1].map(|film| &found["films"][film]);
+    assert!(bad["error"].is_string() && bad.get("landmarks").is_none(), "{bad}");
+    assert_eq!(good["landmarks"].as_array().unwrap().len(), 19);
 }
 
 /// All good: else the refusals above might be about something else.

@@ -1,6 +1,7 @@
-//! The independent implementations in Python, tests/peers: an environment for each list of what they need, made once in the cache
-//! folder.
+//! The independent implementations in Python and JavaScript, tests/peers: an environment for each list of what they need, made
+//! once in the cache folder.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -23,4 +24,18 @@ pub fn python(name: &str, requirements: &str) -> Result<PathBuf> {
     install.args(["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--requirement"]);
     shell::run(install.arg(format!("{FOLDER}/{requirements}")))?;
     Ok(python)
+}
+
+/// The folder in which Node.js runs the peer `name`: its files, and the packages that its package.json lists.
+pub fn node(name: &str) -> Result<PathBuf> {
+    let environment = shell::cache()?.join(name);
+    fs::create_dir_all(&environment)?;
+    for file in fs::read_dir(PathBuf::from(FOLDER).join(name))? {
+        let file = file?;
+        fs::copy(file.path(), environment.join(file.file_name()))?;
+    }
+    let mut install = Command::new("npm");
+    install.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]);
+    shell::run(install.current_dir(&environment)).context("on Debian and Ubuntu: apt install npm")?;
+    Ok(environment)
 }

@@ -14,10 +14,13 @@ const DATA: &str = "ONEMARK_DATA";
 /// Where end-to-end tests find the three binaries.
 pub const BIN_DIR: &str = "ONEMARK_BIN_DIR";
 
+/// The test that reads DICOM reports with Cornerstone's adapter finds it here.
+const CORNERSTONE: &str = "ONEMARK_CORNERSTONE";
+
 /// What `test` is asked for.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Leave out the tests in Python, of the wheel and against independent implementations (they need a package index, once)
+    /// Leave out the tests of the wheel and against independent implementations (they need package indexes, once)
     #[arg(long)]
     skip_peers: bool,
 }
@@ -35,6 +38,13 @@ pub fn run(options: &Options) -> Result<()> {
             settings.push((DATA, folder));
         }
         None => skipped.push(format!("tests on real films: set {DATA} to their folder")),
+    }
+
+    if !options.skip_peers {
+        match peers::node("cornerstone") {
+            Ok(folder) => settings.push((CORNERSTONE, folder)),
+            Err(why) => skipped.push(format!("Cornerstone's adapter: {why:#}")),
+        }
     }
 
     shell::build_binaries()?;

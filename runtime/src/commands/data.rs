@@ -14,9 +14,9 @@ use onemark_models::check::{Finding, Kind, Report, Severity, check};
 use onemark_models::dataset::{Case, Dataset};
 use onemark_models::film::Film;
 use onemark_models::parallel::in_parallel;
+use onemark_runtime::results::overlay;
 
 use crate::console;
-use crate::overlay;
 use crate::sheet::{self, Tile};
 
 /// How many findings of a kind the table shows, and ids in a row of it; `--json` has all.
@@ -86,7 +86,7 @@ impl Check {
             if tiles.is_empty() {
                 console::note(format_args!("no film was found fault with, so there is no {}", path.display()));
             } else {
-                overlay::write(path, &sheet::sheet(&tiles))?;
+                console::write_png(path, &sheet::sheet(&tiles))?;
             }
         }
         console::note(format_args!("{} films in {:.1} s", data.cases.len(), start.elapsed().as_secs_f64()));

@@ -1,23 +1,22 @@
 //! `onemark detect`: landmarks on single films.
 
-use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
 use onemark_models::bundle::Bundle;
-use onemark_models::film::{Film, Spacing};
+use onemark_models::film::Spacing;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::yaml;
-use onemark_runtime::{Detections, Detector};
-use serde::Serialize;
+use onemark_runtime::Detections;
+use onemark_runtime::results::FilmResults;
+use onemark_runtime::results::json::FilmReport;
 
+use super::outputs::Outputs;
 use super::{films, tables};
 use crate::console::{self, RunOptions};
-use crate::overlay;
 
 /// Finds the landmarks on films
 #[derive(Args)]
@@ -36,77 +35,57 @@ pub struct Detect {
     /// How large the films' pixels are: mm per pixel, or x,y. Without it there are no mm
     #[arg(long, value_name = "MM|X,Y")]
     spacing: Option<Spacing>,
-    /// Write the results as JSON to a file, or to standard output instead of the tables with `-`
-    #[arg(long, value_name = "OUT")]
-    json: Option<PathBuf>,
-    /// Draw the landmarks on the films: into a folder, or for one film to a .png file
-    #[arg(long, value_name = "DIR|OUT.png")]
-    overlay: Option<PathBuf>,
-}
-
-/// What happened to one film, as `--json` has it.
-#[derive(Serialize)]
-struct Report<'a> {
-    file: &'a Path,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seconds: Option<f64>,
-    #[serde(flatten)]
-    detections: Option<Detections>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    #[command(flatten)]
+    outputs: Outputs,
 }
 
 impl Detect {
     /// Reports a film that can't be read and goes on with the next; then the exit code says so.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let overlays = self.overlay.as_deref().map(|target| overlay_files(target, &self.films)).transpose()?;
-        for output in self.json.iter().chain(overlays.iter().flatten()) {
-            console::check_folder(output)?;
-        }
-        let to_stdout = self.json.as_deref() == Some(Path::new("-"));
+        let plan = self.outputs.plan(&self.films)?;
         let bundle = Bundle::open(&self.bundle)?;
         let landmarks = self.landmarks(&bundle.manifest().landmark_set)?;
         let detector = self.options.open(&bundle, landmarks)?;
-        let reports = films::read_ahead(&self.films, |films| -> anyhow::Result<Vec<Report>> {
+        let reports = films::read_ahead(&self.films, |films| -> anyhow::Result<Vec<FilmReport>> {
             let mut reports = Vec::with_capacity(self.films.len());
             let mut start = Instant::now();
-            for (index, (file, film)) in films.enumerate() {
-                let overlay = overlays.as_ref().and_then(|overlays| overlays.get(index));
-                let film = film.map_err(anyhow::Error::from);
-                let result = film.and_then(|film| {
+            for (index, (path, film)) in films.enumerate() {
+                let file = path.display().to_string();
+                let result = film.map_err(anyhow::Error::from).and_then(|film| {
                     let film = match &self.spacing {
                         None => film,
                         Some(spacing) => film.with_spacing(spacing.clone()),
                     };
-                    detect(&detector, file, &film, overlay.map(PathBuf::as_path))
+                    let detections = detector.detect(&film).with_context(|| file.clone())?;
+                    let time = SystemTime::now();
+                    plan.write(index, &FilmResults { detections: &detections, film: &film, name: &file, time })?;
+                    Ok((detections, film.warnings().to_vec()))
                 });
                 let seconds = start.elapsed().as_secs_f64();
                 start = Instant::now();
                 reports.push(match result {
-                    Ok(detections) => {
-                        if !to_stdout {
+                    Ok((detections, warnings)) => {
+                        if !plan.takes_stdout() {
                             let (found, measured) = (table(&detections), tables::measured(&detections.measurements));
-                            console::print(format_args!("{}{found}{measured}\n", Heading(file, &detections)))?;
+                            console::print(format_args!("{}{found}{measured}\n", Heading(path, &detections)))?;
                             console::note(format_args!("{seconds:.2} s on {}", detections.backend));
                         }
-                        Report { file, seconds: Some(seconds), detections: Some(detections), error: None }
+                        FilmReport::Done { file, seconds, warnings, detections: Box::new(detections) }
                     }
                     Err(error) => {
                         let error = console::explain(&error);
                         console::note(format_args!("error: {error}"));
-                        Report { file, seconds: None, detections: None, error: Some(error) }
+                        FilmReport::Failed { file, error }
                     }
                 });
             }
             Ok(reports)
         })?;
-        if let Some(path) = &self.json {
-            console::write_json(path, &reports)?;
-        }
-        let failed = reports.iter().filter(|report| report.error.is_some()).count();
+        let failed = reports.iter().filter(|report| matches!(report, FilmReport::Failed { .. })).count();
         if failed > 0 {
             console::note(format_args!("{failed} of {} films failed", reports.len()));
         }
+        plan.finish(reports)?;
         Ok(if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
@@ -125,34 +104,6 @@ impl Detect {
         };
         self.landmarks.as_ref().map(|wanted| wanted.iter().map(number).collect()).transpose()
     }
-}
-
-fn detect(detector: &Detector, file: &Path, film: &Film, overlay: Option<&Path>) -> anyhow::Result<Detections> {
-    let detections = detector.detect(film).with_context(|| file.display().to_string())?;
-    if let Some(path) = overlay {
-        let found: Vec<_> = detections.landmarks.iter().map(|landmark| landmark.position).collect();
-        overlay::write(path, &overlay::draw(film, &found, &[]))?;
-    }
-    Ok(detections)
-}
-
-/// Where each film's overlay goes; no two films to the same place.
-fn overlay_files(target: &Path, films: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    if target.extension() == Some(OsStr::new("png")) {
-        let [_] = films else { bail!("{} is one file, but there are {} films", target.display(), films.len()) };
-        return Ok(vec![target.to_owned()]);
-    }
-    let mut files: Vec<PathBuf> = Vec::with_capacity(films.len());
-    for film in films {
-        let name = film.file_stem().with_context(|| format!("{} is no file", film.display()))?;
-        let file = target.join(name).with_added_extension("png");
-        if let Some((_, other)) = files.iter().zip(films).find(|(taken, other)| **taken == file && *other != film) {
-            bail!("{} and {} would both be drawn to {}", other.display(), film.display(), file.display());
-        }
-        files.push(file);
-    }
-    fs::create_dir_all(target).with_context(|| format!("making the folder {}", target.display()))?;
-    Ok(files)
 }
 
 struct Heading<'a>(&'a Path, &'a Detections);

@@ -15,13 +15,13 @@ use onemark_models::dataset::{Dataset, Split};
 use onemark_models::film::Spacing;
 use onemark_models::geometry::Point;
 use onemark_models::metrics::{Bootstrap, Evaluation, Protocol};
+use onemark_runtime::results::overlay;
 use onemark_runtime::{BundleId, Decoding};
 use serde::Serialize;
 
 use super::measure::{self, Measured};
 use super::{films, tables};
 use crate::console::{self, RunOptions};
-use crate::overlay;
 
 /// Runs a bundle on annotated films and measures its errors
 #[derive(Args)]
@@ -102,8 +102,8 @@ impl Evaluate {
             Some(folder) => {
                 let found: Vec<Point> =
                     measured.detections.landmarks.iter().map(|landmark| landmark.position).collect();
-                let picture = overlay::draw(film, &found, &measured.truth);
-                overlay::write(&folder.join(format!("{}.png", measured.id)), &picture)
+                let picture = overlay::compare(film, &found, &measured.truth);
+                console::write_png(&folder.join(format!("{}.png", measured.id)), &picture)
             }
         })?;
         let seconds = start.elapsed().as_secs_f64();

@@ -11,6 +11,7 @@ pub mod external;
 mod films;
 pub mod inspect;
 mod measure;
+mod outputs;
 mod points;
 pub mod shell;
 pub mod tables;

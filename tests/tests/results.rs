@@ -1,0 +1,159 @@
+//! Results in every format: all points are there, at the same places, whoever reads them.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+use std::time::SystemTime;
+
+use dicom_dictionary_std::tags;
+use dicom_object::{InMemDicomObject, from_reader};
+use onemark_models::film::Film;
+use onemark_runtime::results::json::{Document, FilmReport};
+use onemark_runtime::results::{FilmResults, ResultsError, csv, dicom_sr, html, mrk_json, overlay};
+use onemark_runtime::{Detections, Status};
+use onemark_tests::{dicom_film, found};
+use serde_json::Value;
+
+/// What a format may round positions to.
+const SAME_MM: f64 = 0.01;
+const SAME_PX: f64 = 0.01;
+
+fn results<'a>(detections: &'a Detections, film: &'a Film) -> FilmResults<'a> {
+    FilmResults { detections, film, name: "films/<i>1.dcm", time: SystemTime::UNIX_EPOCH }
+}
+
+fn reports() -> Vec<FilmReport> {
+    let done = FilmReport::Done { file: "1.dcm".into(), seconds: 0.5, warnings: vec![], detections: Box::new(found()) };
+    vec![done, FilmReport::Failed { file: "2.dcm".into(), error: "it is \"damaged\", copy it again".into() }]
+}
+
+#[test]
+fn json_says_what_it_is_and_has_everything() {
+    let json = serde_json::to_value(Document::new(reports())).unwrap();
+    assert_eq!(json["schema"], "onemark-detections/1");
+    let [done, failed] = [&json["films"][0], &json["films"][1]];
+    assert_eq!((&done["file"], &done["landmarks"][1]["status"]), (&"1.dcm".into(), &"not-found".into()));
+    assert_eq!(done["landmarks"][0]["position"], serde_json::json!({"x": 123.456, "y": 1001.25}));
+    assert!(failed["error"].is_string() && failed.get("landmarks").is_none());
+}
+
+#[test]
+fn csv_has_a_row_for_each_landmark_and_no_guesses() {
+    let table = csv::write(&reports()).unwrap();
+    let mut table = ::csv::Reader::from_reader(table.as_slice());
+    let columns = table.headers().unwrap().clone();
+    let rows: Vec<_> = table.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 5);
+    let cell = |row: usize, column: &str| &rows[row][columns.iter().position(|name| name == column).unwrap()];
+    assert_eq!(
+        [cell(0, "x_px"), cell(0, "y_px"), cell(0, "x_mm"), cell(0, "y_mm")],
+        ["123.456", "1001.250", "12.3456", "200.2500"]
+    );
+    assert_eq!([cell(0, "status"), cell(0, "confidence"), cell(2, "confidence")], ["found", "0.9340", ""]);
+    assert_eq!(
+        [cell(1, "title"), cell(1, "status"), cell(1, "x_px"), cell(1, "y_mm")],
+        ["Nasion & <b>", "not-found", "", ""]
+    );
+    assert_eq!([cell(4, "file"), cell(4, "name"), cell(4, "error")], ["2.dcm", "", "it is \"damaged\", copy it again"]);
+}
+
+#[test]
+fn slicer_gets_mm_from_the_first_pixels_centre() {
+    let (film, detections) = (dicom_film(), found());
+    let json: Value = serde_json::from_slice(&mrk_json::write(&results(&detections, &film)).unwrap()).unwrap();
+    let points = json["markups"][0]["controlPoints"].as_array().unwrap();
+    assert_eq!(points.len(), 4);
+    for (point, landmark) in points.iter().zip(&detections.landmarks) {
+        assert_eq!(point["label"], landmark.title.as_str());
+        if landmark.status == Status::NotFound {
+            assert_eq!((&point["positionStatus"], point.get("position")), (&"undefined".into(), None));
+            continue;
+        }
+        // The origin is the centre of the first pixel, half a pixel from the film's corner.
+        let mm = landmark.mm.unwrap();
+        for (place, expected) in [(0, mm.x - 0.05), (1, mm.y - 0.1), (2, 0.0)] {
+            let off = point["position"][place].as_f64().unwrap() - expected;
+            assert!(off.abs() < SAME_MM, "{point}");
+        }
+    }
+    let unspaced = Detections { spacing: None, ..found() };
+    let error = mrk_json::write(&results(&unspaced, &film)).unwrap_err();
+    assert!(matches!(error, ResultsError::NoSpacing { .. }) && error.to_string().contains("--spacing"), "{error}");
+}
+
+#[test]
+fn the_picture_shows_each_kind_of_landmark() {
+    let (film, detections) = (dicom_film(), found());
+    let png = overlay::write(&results(&detections, &film)).unwrap();
+    let picture = image::load_from_memory(&png).unwrap().into_rgb8();
+    assert_eq!(picture.dimensions(), (970, 1200));
+    let at = |landmark: usize| {
+        let place = detections.landmarks[landmark].position;
+        picture.get_pixel(place.x as u32, place.y as u32).0
+    };
+    let [found, not_found, by_hand] = [at(0), at(1), at(2)];
+    assert!(found[0] > 200 && found[2] < 100 && by_hand[2] > 200 && by_hand[0] < 100);
+    // A ring leaves what is under it to be seen.
+    assert_eq!(not_found, [27; 3]);
+}
+
+#[test]
+fn the_page_is_whole_and_says_first_what_to_beware_of() {
+    let (film, detections) = (dicom_film(), found());
+    let page = String::from_utf8(html::write(&results(&detections, &film)).unwrap()).unwrap();
+    let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text:?} in the page"));
+    assert!(place("Not found: Nasion") < place("<figure>") && place("looks unlike") < place("Not found: Nasion"));
+    for text in ["Not a medical device", "123.5", "200.25", "93 %", &"ab".repeat(32), "data:image/png;base64,"] {
+        place(text);
+    }
+    // Browsers take an element of a drawing that is not closed to hold what follows.
+    assert_eq!(page.matches("<circle").count(), page.matches("</circle>").count());
+    assert_eq!(page.matches("</image>").count(), 1);
+    place("Landmarks of &lt;i&gt;1.dcm");
+    for unescaped in ["<i>", "<b>", "head <19>", "films/"] {
+        assert!(!page.contains(unescaped), "{unescaped}");
+    }
+    // Nothing is loaded from elsewhere.
+    assert!(!page.contains("http") && !page.contains("<script") && !page.contains("<link"));
+}
+
+#[test]
+fn a_structured_report_holds_each_point_once() {
+    let (film, detections) = (dicom_film(), found());
+    let report = from_reader(dicom_sr::write(&results(&detections, &film)).unwrap().as_slice()).unwrap();
+    assert_eq!(report.element(tags::PATIENT_NAME).unwrap().to_str().unwrap(), "Müller^Jörg");
+    let mut points = Vec::new();
+    collect_points(&report, &mut points);
+    let expected = detections.landmarks.iter().filter(|landmark| landmark.status != Status::NotFound);
+    let expected: Vec<_> = expected.map(|landmark| landmark.position).collect();
+    assert_eq!(points.len(), expected.len());
+    for ([x, y], expected) in points.iter().zip(expected) {
+        assert!((x - expected.x).abs() < SAME_PX && (y - expected.y).abs() < SAME_PX, "{x}, {y}: {expected:?}");
+    }
+}
+
+fn collect_points(object: &InMemDicomObject, points: &mut Vec<[f64; 2]>) {
+    if let Ok(place) = object.element(tags::GRAPHIC_DATA) {
+        points.push(place.to_multi_float64().unwrap().try_into().unwrap());
+    }
+    if let Ok(children) = object.element(tags::CONTENT_SEQUENCE) {
+        children.items().unwrap().iter().for_each(|child| collect_points(child, points));
+    }
+}
+
+#[test]
+fn a_structured_report_is_the_same_again_and_another_when_a_point_moves() {
+    let (film, mut detections) = (dicom_film(), found());
+    let write = |detections: &Detections| dicom_sr::write(&results(detections, &film)).unwrap();
+    let uid = |bytes: &[u8]| from_reader(bytes).unwrap().meta().media_storage_sop_instance_uid().to_owned();
+    let first = write(&detections);
+    assert_eq!(first, write(&detections));
+    detections.landmarks[0].position.x += 1.0;
+    assert_ne!(uid(&first), uid(&write(&detections)));
+}
+
+#[test]
+fn a_report_about_no_image_is_refused() {
+    let detections = found();
+    let plain = Film::from_grey(dicom_film().grey().clone()).unwrap();
+    let error = dicom_sr::write(&results(&detections, &plain)).unwrap_err();
+    assert!(matches!(error, ResultsError::NoDicom { .. }) && error.to_string().contains("is no DICOM"), "{error}");
+}
