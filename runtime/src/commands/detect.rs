@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
 use onemark_models::bundle::Bundle;
 use onemark_models::film::{Film, Spacing};
 use onemark_models::landmarks::LandmarkSet;
@@ -16,15 +17,19 @@ use onemark_runtime::{Detections, Detector};
 use serde::Serialize;
 
 use super::films;
+use super::inputs::{self, Shard};
 use crate::console::{self, RunOptions};
 use crate::overlay;
 
 /// Finds the landmarks on films
 #[derive(Args)]
 pub struct Detect {
-    /// Films: PNG, JPEG, BMP or TIFF
-    #[arg(required = true, value_name = "FILE")]
+    /// Films (DICOM, PNG, JPEG, BMP, TIFF), folders of films, patterns like 'films/*.dcm', or a disc's DICOMDIR
+    #[arg(required = true, value_name = "FILM|DIR|PATTERN")]
     films: Vec<PathBuf>,
+    /// Take one of N equal parts of the films, K from 1: film I of the list, from 1, is in part (I - 1) mod N + 1
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
     /// The bundle to run
     #[arg(long, short)]
     bundle: PathBuf,
@@ -33,7 +38,7 @@ pub struct Detect {
     /// Find only these landmarks, by number or name [default: all]
     #[arg(long, value_name = "1,sella,…", value_delimiter = ',')]
     landmarks: Option<Vec<String>>,
-    /// How large the films' pixels are: mm per pixel, or x,y. Without it there are no mm
+    /// How large the films' pixels are: mm per pixel, or x,y. Without it mm are what DICOM says, and else there are none
     #[arg(long, value_name = "MM|X,Y")]
     spacing: Option<Spacing>,
     /// Write the results as JSON to a file, or to standard output instead of the tables with `-`
@@ -48,6 +53,9 @@ pub struct Detect {
 #[derive(Serialize)]
 struct Report<'a> {
     file: &'a Path,
+    /// What a person should know about how the film was read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds: Option<f64>,
     #[serde(flatten)]
@@ -56,10 +64,28 @@ struct Report<'a> {
     error: Option<String>,
 }
 
+impl Report<'_> {
+    /// Says it to a person; the table too, unless standard output is for JSON.
+    fn tell(&self, json: bool) -> anyhow::Result<()> {
+        for warning in &self.warnings {
+            console::note(format_args!("warning: {}: {warning}", self.file.display()));
+        }
+        if let Some(error) = &self.error {
+            console::note(format_args!("error: {error}"));
+        }
+        if let (Some(detections), Some(seconds), false) = (&self.detections, self.seconds, json) {
+            console::print(format_args!("{}{}\n", Heading(self.file, detections), table(detections)))?;
+            console::note(format_args!("{seconds:.2} s on {}", detections.backend));
+        }
+        Ok(())
+    }
+}
+
 impl Detect {
     /// Reports a film that can't be read and goes on with the next; then the exit code says so.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let overlays = self.overlay.as_deref().map(|target| overlay_files(target, &self.films)).transpose()?;
+        let files = inputs::find(&self.films, self.shard)?;
+        let overlays = self.overlay.as_deref().map(|target| overlay_files(target, &files)).transpose()?;
         for output in self.json.iter().chain(overlays.iter().flatten()) {
             console::check_folder(output)?;
         }
@@ -67,42 +93,45 @@ impl Detect {
         let bundle = Bundle::open(&self.bundle)?;
         let landmarks = self.landmarks(&bundle.manifest().landmark_set)?;
         let detector = self.options.open(&bundle, landmarks)?;
-        let reports = films::read_ahead(&self.films, |films| -> anyhow::Result<Vec<Report>> {
-            let mut reports = Vec::with_capacity(self.films.len());
+        // Nothing is drawn where standard error is no terminal.
+        let bar = if files.len() > 1 { ProgressBar::new(files.len() as u64) } else { ProgressBar::hidden() };
+        bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} films, {eta} left")?);
+        let reports = films::read_ahead(&files, |films| -> anyhow::Result<Vec<Report>> {
+            let mut reports = Vec::with_capacity(files.len());
             let mut start = Instant::now();
             for (index, (file, film)) in films.enumerate() {
                 let overlay = overlays.as_ref().and_then(|overlays| overlays.get(index));
-                let film = film.map_err(anyhow::Error::from);
-                let result = film.and_then(|film| {
-                    let film = match &self.spacing {
-                        None => film,
-                        Some(spacing) => film.with_spacing(spacing.clone()),
-                    };
-                    detect(&detector, file, &film, overlay.map(PathBuf::as_path))
+                let film = film.map(|film| match &self.spacing {
+                    None => film,
+                    Some(spacing) => film.with_spacing(spacing.clone()),
                 });
+                let warnings = film.as_ref().map_or(Vec::new(), |film| film.warnings().to_vec());
+                let film = film.map_err(anyhow::Error::from);
+                let result = film.and_then(|film| detect(&detector, file, &film, overlay.map(PathBuf::as_path)));
                 let seconds = start.elapsed().as_secs_f64();
                 start = Instant::now();
-                reports.push(match result {
-                    Ok(detections) => {
-                        if !to_stdout {
-                            console::print(format_args!("{}{}\n", Heading(file, &detections), table(&detections)))?;
-                            console::note(format_args!("{seconds:.2} s on {}", detections.backend));
-                        }
-                        Report { file, seconds: Some(seconds), detections: Some(detections), error: None }
+                let report = match result {
+                    Ok(found) => {
+                        Report { file, warnings, seconds: Some(seconds), detections: Some(found), error: None }
                     }
                     Err(error) => {
-                        let error = console::explain(&error);
-                        console::note(format_args!("error: {error}"));
-                        Report { file, seconds: None, detections: None, error: Some(error) }
+                        Report { file, warnings, seconds: None, detections: None, error: Some(console::explain(&error)) }
                     }
-                });
+                };
+                bar.suspend(|| report.tell(to_stdout))?;
+                reports.push(report);
+                bar.inc(1);
             }
             Ok(reports)
         })?;
+        bar.finish_and_clear();
         if let Some(path) = &self.json {
             console::write_json(path, &reports)?;
         }
         let failed = reports.iter().filter(|report| report.error.is_some()).count();
+        if reports.is_empty() {
+            console::note(format_args!("no film is in this shard"));
+        }
         if failed > 0 {
             console::note(format_args!("{failed} of {} films failed", reports.len()));
         }
@@ -143,7 +172,9 @@ fn overlay_files(target: &Path, films: &[PathBuf]) -> anyhow::Result<Vec<PathBuf
     }
     let mut files: Vec<PathBuf> = Vec::with_capacity(films.len());
     for film in films {
-        let name = film.file_stem().with_context(|| format!("{} is no file", film.display()))?;
+        // A name that ends in a number, as DICOM's do, is all name.
+        let name = if inputs::has_film_extension(film) { film.file_stem() } else { film.file_name() };
+        let name = name.with_context(|| format!("{} is no file", film.display()))?;
         let file = target.join(name).with_added_extension("png");
         if let Some((_, other)) = files.iter().zip(films).find(|(taken, other)| **taken == file && *other != film) {
             bail!("{} and {} would both be drawn to {}", other.display(), film.display(), file.display());

@@ -7,5 +7,6 @@ pub mod doctor;
 pub mod evaluate;
 pub mod external;
 mod films;
+mod inputs;
 pub mod inspect;
 mod tables;
