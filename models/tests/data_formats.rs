@@ -7,7 +7,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use onemark_models::film::{FILM_EXTENSIONS, Film};
-use sha2::{Digest as _, Sha256};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/FORMATS.md");
 const START: &str = "<!-- real files -->\n";
@@ -27,7 +26,8 @@ fn data() -> Option<PathBuf> {
 fn table(folder: &Path) -> String {
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort_unstable();
-    let mut table = String::from("| file | film | mm per px, x and y | grey | warnings |\n|---|---|---|---|---|\n");
+    let mut table =
+        String::from("| file | film | mm per px, x and y | mean grey | warnings |\n|---|---|---|---|---|\n");
     for file in files {
         let name = file.file_name().unwrap().to_str().unwrap();
         match Film::open(&file) {
@@ -39,10 +39,9 @@ fn table(folder: &Path) -> String {
                 let spacing = film.spacing().map_or("none".into(), |spacing| {
                     format!("{} x {} by {}", spacing.mm_per_px[0], spacing.mm_per_px[1], spacing.source)
                 });
-                let digest = Sha256::digest(film.grey().as_raw());
-                let (digest, warnings) = (&format!("{digest:x}")[..8], film.warnings().join("; "));
-                let (width, height) = (film.width(), film.height());
-                writeln!(table, "| {name} | {width}x{height} px | {spacing} | {digest} | {warnings} |").unwrap();
+                let (width, height, warnings) = (film.width(), film.height(), film.warnings().join("; "));
+                let mean = film.grey().iter().map(|grey| f64::from(*grey)).sum::<f64>() / f64::from(width * height);
+                writeln!(table, "| {name} | {width}x{height} px | {spacing} | {mean:.1} | {warnings} |").unwrap();
             }
         }
     }

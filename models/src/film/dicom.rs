@@ -1,7 +1,7 @@
 //! Films in DICOM: from a file's bytes to a film with its spacing and whose it is.
 //!
 //! Here are the steps and the way into a file; `header` says what is refused, `codec` unpacks pixels, `grey` shades them,
-//! `spacing`, `identity` and `directory` read what their names say. A patient's data never reach a message: nothing here
+//! `spacing`, `identity`, `text` and `directory` read what their names say. A patient's data never reach a message: nothing here
 //! repeats what the parser says of a value.
 
 mod codec;
@@ -10,13 +10,16 @@ mod grey;
 mod header;
 mod identity;
 mod spacing;
+mod text;
 
 use std::fs::File;
 use std::io::{Cursor, Read as _};
 use std::path::Path;
 
+use dicom_core::{DataElementHeader, Length};
 use dicom_dictionary_std::uids;
 use dicom_object::{FileMetaTable, InMemDicomObject};
+use dicom_parser::dataset::LazyDataToken;
 use dicom_parser::dataset::lazy_read::LazyDataSetReader;
 use dicom_transfer_syntax_registry::{TransferSyntax, TransferSyntaxIndex, TransferSyntaxRegistry};
 use image::GrayImage;
@@ -98,50 +101,64 @@ fn open(bytes: &[u8]) -> Result<DataSet, Fault> {
         meta(&bytes[MAGIC.start..])?
     } else if starts_with_meta(bytes) {
         meta(&[b"DICM", bytes].concat())?
+    } else if has_explicit_type(bytes) {
+        (uids::EXPLICIT_VR_LITTLE_ENDIAN.to_owned(), bytes.len())
     } else {
-        let uid =
-            if has_explicit_type(bytes) { uids::EXPLICIT_VR_LITTLE_ENDIAN } else { uids::IMPLICIT_VR_LITTLE_ENDIAN };
-        (uid.to_owned(), bytes.len())
+        (uids::IMPLICIT_VR_LITTLE_ENDIAN.to_owned(), bytes.len())
     };
     let data_set = &bytes[bytes.len() - data_set..];
-    let unknown = || Fault::Unsupported(format!("its transfer syntax {uid:?} is unknown"), codec::ADVICE);
-    let syntax = TransferSyntaxRegistry.get(&uid).ok_or_else(unknown)?;
+    let syntax = syntax(&uid)?;
     // Among others this refuses deflated data sets, which may be any number of times as large as their file.
     Coding::of(syntax)?;
-    let broken = || Fault::Damaged("its attributes break off or contradict each other".into());
-    if depth(data_set, syntax).ok_or_else(broken)? > MAX_DEPTH {
-        return Err(Fault::Damaged(format!("sequences lie more than {MAX_DEPTH} deep in each other")));
-    }
+    check(data_set, syntax)?;
     let attributes = InMemDicomObject::read_dataset_with_ts(data_set, syntax).map_err(|_| broken())?;
     Ok(DataSet { attributes, syntax })
 }
 
 /// The transfer syntax that a file's own header names, and how many bytes are left after that header.
 fn meta(bytes: &[u8]) -> Result<(String, usize), Fault> {
+    /// After the four letters, the group's length is the value of its first attribute.
+    const LENGTH: std::ops::Range<usize> = 12..16;
+    let no_meta = || Fault::Damaged("its file meta information breaks off or names no transfer syntax".into());
+    let length = bytes.get(LENGTH).and_then(|length| length.try_into().ok()).ok_or_else(no_meta)?;
+    let attributes = bytes[LENGTH.end..].get(..u32::from_le_bytes(length) as usize).ok_or_else(no_meta)?;
+    check(attributes, syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)?)?;
     let mut rest = bytes;
-    let meta = FileMetaTable::from_reader(&mut rest)
-        .map_err(|_| Fault::Damaged("its file meta information breaks off or names no transfer syntax".into()))?;
-    Ok((meta.transfer_syntax().to_owned(), rest.len()))
+    let meta = FileMetaTable::from_reader(&mut rest).map_err(|_| no_meta())?;
+    Ok((meta.transfer_syntax().trim_end_matches(['\0', ' ']).to_owned(), rest.len()))
 }
 
-/// How deep the sequences of a data set lie in each other, until it is clear that it is too deep.
-fn depth(data_set: &[u8], syntax: &TransferSyntax) -> Option<usize> {
-    let mut reader = LazyDataSetReader::new_with_ts(Cursor::new(data_set), syntax).ok()?;
-    let (mut depth, mut deepest) = (0_usize, 0);
+fn syntax(uid: &str) -> Result<&'static TransferSyntax, Fault> {
+    let unknown = || Fault::Unsupported(format!("its transfer syntax {uid} is unknown"), codec::ADVICE);
+    TransferSyntaxRegistry.get(uid).ok_or_else(unknown)
+}
+
+fn broken() -> Fault {
+    Fault::Damaged("its attributes break off or contradict each other".into())
+}
+
+/// Walks over attributes without reading them, and refuses what the parser would choke on: values that claim to be longer
+/// than all of the data, for which it would get the memory first, and sequences too deep in each other.
+fn check(data: &[u8], syntax: &TransferSyntax) -> Result<(), Fault> {
+    let mut reader = LazyDataSetReader::new_with_ts(Cursor::new(data), syntax).map_err(|_| broken())?;
+    let (mut depth, mut left) = (0_usize, data.len());
     while let Some(token) = reader.advance() {
-        let token = token.ok()?;
-        if token.is_sequence_start() {
-            depth += 1;
-        } else if token.is_sequence_end() {
-            depth = depth.saturating_sub(1);
+        let token = token.map_err(|_| broken())?;
+        match &token {
+            LazyDataToken::SequenceStart { .. } => depth += 1,
+            LazyDataToken::SequenceEnd => depth = depth.saturating_sub(1),
+            LazyDataToken::LazyValue { header: DataElementHeader { len: Length(length), .. }, .. }
+            | LazyDataToken::LazyItemValue { len: length, .. } => {
+                left = left.checked_sub(*length as usize).ok_or_else(broken)?;
+            }
+            _ => {}
         }
-        deepest = deepest.max(depth);
-        if deepest > MAX_DEPTH {
-            break;
+        if depth > MAX_DEPTH {
+            return Err(Fault::Damaged(format!("sequences lie more than {MAX_DEPTH} deep in each other")));
         }
-        token.skip().ok()?;
+        token.skip().map_err(|_| broken())?;
     }
-    Some(deepest)
+    Ok(())
 }
 
 fn has_magic(bytes: &[u8]) -> bool {

@@ -114,9 +114,13 @@ impl Detect {
                     Ok(found) => {
                         Report { file, warnings, seconds: Some(seconds), detections: Some(found), error: None }
                     }
-                    Err(error) => {
-                        Report { file, warnings, seconds: None, detections: None, error: Some(console::explain(&error)) }
-                    }
+                    Err(error) => Report {
+                        file,
+                        warnings,
+                        seconds: None,
+                        detections: None,
+                        error: Some(console::explain(&error)),
+                    },
                 };
                 bar.suspend(|| report.tell(to_stdout))?;
                 reports.push(report);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
-use super::header::text;
+use super::text::text;
 use super::{Fault, is_dicom, open};
 use crate::film::{FilmError, MAX_FILM_BYTES};
 

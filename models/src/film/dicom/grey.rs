@@ -7,7 +7,8 @@ use dicom_core::{PrimitiveValue, Tag};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
-use super::header::{Header, number, text};
+use super::header::{Header, number};
+use super::text::text;
 
 /// The grey level of every pattern of stored bits.
 pub(super) fn shades(film: &InMemDicomObject, header: &Header, stored: &[u16], warnings: &mut Vec<String>) -> Vec<u8> {

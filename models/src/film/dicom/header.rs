@@ -5,6 +5,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
 use super::Fault;
+use super::text::text;
 
 /// The bits a pixel may take up in the file.
 const BITS_ALLOCATED: [u32; 2] = [8, 16];
@@ -106,10 +107,4 @@ pub(super) fn integer(film: &InMemDicomObject, tag: Tag) -> Option<u32> {
 /// The first of an attribute's numbers.
 pub(super) fn number(film: &InMemDicomObject, tag: Tag) -> Option<f64> {
     film.get(tag)?.to_float64().ok().filter(|number| number.is_finite())
-}
-
-/// An attribute's text without padding; empty where there is none.
-pub(super) fn text(film: &InMemDicomObject, tag: Tag) -> String {
-    let text = film.get(tag).and_then(|element| element.to_str().ok());
-    text.map(|text| text.trim_matches([' ', '\0']).to_owned()).unwrap_or_default()
 }

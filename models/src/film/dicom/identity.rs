@@ -3,7 +3,7 @@
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
-use super::header::text;
+use super::text::text;
 
 /// What a DICOM film says of patient, study and itself, in UTF-8; empty where it says nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,7 +37,6 @@ pub struct DicomIdentity {
 }
 
 impl DicomIdentity {
-    /// The parser has put all text into UTF-8 already.
     pub(super) fn of(film: &InMemDicomObject) -> Self {
         Self {
             patient_name: text(film, tags::PATIENT_NAME),

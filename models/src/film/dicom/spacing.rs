@@ -4,7 +4,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
-use super::header::text;
+use super::text::text;
 use crate::film::Spacing;
 
 const PATIENT: &str = "PixelSpacing";
