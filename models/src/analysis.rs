@@ -9,6 +9,7 @@ mod measure;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_yaml::with::singleton_map;
 
@@ -142,7 +143,7 @@ impl Formula {
 }
 
 /// What a measurement's number counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum Unit {
     /// Degrees.
     #[serde(rename = "deg")]
@@ -177,7 +178,7 @@ impl fmt::Display for Unit {
 }
 
 /// An interval of values and what they are called. `from` and `to` belong to it, `below` and `above` don't.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Class {
     /// In plain words: "open bite tendency".
@@ -221,7 +222,7 @@ impl fmt::Display for Class {
 }
 
 /// What is usual in the people that a source looked at. Not what is healthy, and rarely what is usual elsewhere.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Norm {
     /// Their mean, in the measurement's unit.

@@ -1,26 +1,27 @@
 //! Films: reading a radiograph from a file and laying it under a grid.
 //!
-//! Here lives everything about pixels: formats, limits, grey conversion, the resize. Coordinates live in
-//! [`crate::geometry`], annotations in [`crate::dataset`].
+//! Here live the film itself, what is refused, and the resize; `raster` reads PNG, JPEG, BMP and TIFF, `dicom` DICOM.
+//! Coordinates live in [`crate::geometry`], annotations in [`crate::dataset`].
 
+mod dicom;
 mod pixels;
+mod raster;
 
 use std::fs;
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use fast_image_resize::images::TypedImage;
 use fast_image_resize::pixels::F32;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
-use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::GrayImage;
 use ndarray::Array2;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::geometry::GridSize;
 
+pub use dicom::{DicomIdentity, directory_films, holds_dicom};
 pub use pixels::{Pixels, Window};
 
 /// The most pixels a film may have; the largest detectors in use deliver about a quarter of this.
@@ -30,7 +31,7 @@ pub const MAX_FILM_PIXELS: u64 = 100_000_000;
 const MAX_FILM_BYTES: u64 = 8 * MAX_FILM_PIXELS;
 
 /// File name extensions (lower case) under which a folder is searched for films. [`Film::open`] itself goes by content.
-pub const FILM_EXTENSIONS: [&str; 6] = ["bmp", "jpeg", "jpg", "png", "tif", "tiff"];
+pub const FILM_EXTENSIONS: [&str; 8] = ["bmp", "dcm", "dicom", "jpeg", "jpg", "png", "tif", "tiff"];
 
 /// Why a film could not be read or resized.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,16 @@ pub enum FilmError {
         path: PathBuf,
         /// What the decoder said.
         reason: String,
+    },
+    /// The file is sound, but what it holds is not read as a film.
+    #[error("{path} is not read as a film: {what}; {advice}")]
+    Unsupported {
+        /// The film's file.
+        path: PathBuf,
+        /// What it holds.
+        what: String,
+        /// What to do about it.
+        advice: &'static str,
     },
     /// The film has more pixels than [`MAX_FILM_PIXELS`], or its file more bytes than such a film can need.
     #[error("film {path} is too large: {found} where at most {limit} are read; export it at a lower resolution")]
@@ -106,27 +117,9 @@ pub struct Film {
     grey: GrayImage,
     spacing: Option<Spacing>,
     warnings: Vec<String>,
+    /// So many of them, the first, are about the spacing.
+    about_spacing: usize,
     dicom: Option<DicomIdentity>,
-}
-
-/// Whose film it is, and which image of which study: what a report about a DICOM film must repeat. The fields are the DICOM
-/// attributes of the same names; an empty one is absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct DicomIdentity {
-    pub patient_name: String,
-    pub patient_id: String,
-    pub patient_birth_date: String,
-    pub patient_sex: String,
-    pub study_instance_uid: String,
-    pub study_date: String,
-    pub study_time: String,
-    pub study_id: String,
-    pub accession_number: String,
-    pub referring_physician_name: String,
-    pub series_instance_uid: String,
-    pub sop_class_uid: String,
-    pub sop_instance_uid: String,
 }
 
 /// How large a pixel is, and who says so.
@@ -153,9 +146,10 @@ impl FromStr for Spacing {
 }
 
 impl Film {
-    /// Reads a PNG, JPEG, BMP or TIFF, decided by the file's content, never by its name.
+    /// Reads a DICOM, PNG, JPEG, BMP or TIFF, decided by the file's content, never by its name.
     ///
-    /// 16-bit films are scaled to 8 bit; coloured pixels become grey (see [`Film::from_bytes`]).
+    /// 16-bit films are scaled to 8 bit; coloured pixels become grey (see [`Film::from_bytes`]). What is taken from DICOM is
+    /// in docs/FORMATS.md.
     ///
     /// # Errors
     /// See [`FilmError`]. Sizes are checked from the header, before pixels are decoded.
@@ -175,49 +169,12 @@ impl Film {
 
     /// Reads a film from the bytes of a file; `name` only appears in messages.
     ///
-    /// Colour becomes grey by ITU-R 601 (JPEG's own luma, and Pillow's "L"); an alpha channel is dropped.
+    /// DICOM is shown as its window or lookup table says. Elsewhere, colour becomes grey by ITU-R 601 (JPEG's own luma, and Pillow's "L"); an alpha channel is dropped.
     ///
     /// # Errors
     /// As [`Film::open`].
     pub fn from_bytes(bytes: &[u8], name: &Path) -> Result<Self, FilmError> {
-        let format = image::guess_format(bytes).ok().filter(|format| {
-            use ImageFormat::{Bmp, Jpeg, Png, Tiff};
-            matches!(format, Bmp | Jpeg | Png | Tiff)
-        });
-        let Some(format) = format else {
-            return Err(wrong_type(bytes, name));
-        };
-        let damaged = |reason: String| FilmError::Damaged { path: name.to_owned(), reason };
-
-        let mut limits = Limits::no_limits();
-        limits.max_alloc = Some(MAX_FILM_BYTES);
-        let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-        reader.limits(limits);
-        let decoder = reader.into_decoder().map_err(|e| damaged(e.to_string()))?;
-        let (width, height) = decoder.dimensions();
-        let pixels = u64::from(width) * u64::from(height);
-        if pixels > MAX_FILM_PIXELS {
-            return Err(FilmError::TooLarge {
-                path: name.to_owned(),
-                found: format!("{width}x{height} px"),
-                limit: format!("{MAX_FILM_PIXELS} px in all"),
-            });
-        }
-        if pixels == 0 {
-            return Err(FilmError::ZeroSize { path: name.to_owned(), width, height });
-        }
-        if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
-            return Err(damaged("the JPEG ends before its end marker".to_owned()));
-        }
-        let decoded = DynamicImage::from_decoder(decoder).map_err(|e| damaged(e.to_string()))?;
-        match to_grey(decoded) {
-            Some(grey) => Self::from_grey(grey),
-            None => Err(FilmError::WrongType {
-                path: name.to_owned(),
-                looks_like: "an image of floating-point pixels",
-                advice: "save it with 8 or 16 bits per pixel",
-            }),
-        }
+        if dicom::is_dicom(bytes) { dicom::read(bytes, name) } else { Self::from_grey(raster::read(bytes, name)?) }
     }
 
     /// A film from pixels already in memory.
@@ -229,13 +186,14 @@ impl Film {
         if width == 0 || height == 0 {
             return Err(FilmError::ZeroSize { path: PathBuf::from("(in memory)"), width, height });
         }
-        Ok(Self { grey, spacing: None, warnings: Vec::new(), dicom: None })
+        Ok(Self { grey, spacing: None, warnings: Vec::new(), about_spacing: 0, dicom: None })
     }
 
-    /// The same film, its pixels as large as `spacing` says.
+    /// The same film, its pixels as large as `spacing` says, whatever its file says.
     #[must_use]
     pub fn with_spacing(mut self, spacing: Spacing) -> Self {
         self.spacing = Some(spacing);
+        self.warnings.drain(..std::mem::take(&mut self.about_spacing));
         self
     }
 
@@ -325,49 +283,16 @@ impl Film {
     }
 }
 
-/// 8-bit grey of an 8- or 16-bit image; `None` for other sample types.
-fn to_grey(image: DynamicImage) -> Option<GrayImage> {
-    use DynamicImage as D;
-    match image {
-        D::ImageLuma8(grey) => Some(grey),
-        D::ImageLuma16(_) | D::ImageLumaA8(_) | D::ImageLumaA16(_) => Some(image.into_luma8()),
-        D::ImageRgb8(_) | D::ImageRgba8(_) | D::ImageRgb16(_) | D::ImageRgba16(_) => {
-            let rgb = image.into_rgb8();
-            Some(GrayImage::from_fn(rgb.width(), rgb.height(), |x, y| {
-                let [r, g, b] = rgb.get_pixel(x, y).0.map(u32::from);
-                // ITU-R 601 in 16-bit fixed point, the weights sum to 2^16: grey pixels stay what they are.
-                image::Luma([((19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16) as u8])
-            }))
-        }
-        _ => None,
+/// Refuses a film by its size, before its pixels are decoded.
+fn check_size(width: u32, height: u32, name: &Path) -> Result<(), FilmError> {
+    let path = name.to_owned();
+    match u64::from(width) * u64::from(height) {
+        0 => Err(FilmError::ZeroSize { path, width, height }),
+        pixels if pixels > MAX_FILM_PIXELS => Err(FilmError::TooLarge {
+            path,
+            found: format!("{width}x{height} px"),
+            limit: format!("{MAX_FILM_PIXELS} px in all"),
+        }),
+        _ => Ok(()),
     }
-}
-
-/// Whether a JPEG's last scan is followed by the end-of-image marker.
-///
-/// The decoder fills a missing rest with grey and reports success; a landmark found in that grey would be a guess.
-/// Compressed data never contains either marker (0xFF is followed by a stuffed zero there).
-fn jpeg_is_complete(bytes: &[u8]) -> bool {
-    let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xFF, marker]);
-    let (start_of_scan, end_of_image) = (last(0xDA), last(0xD9));
-    end_of_image.is_some() && end_of_image > start_of_scan
-}
-
-/// The error for a file that is no film, with a guess at what it is.
-fn wrong_type(bytes: &[u8], name: &Path) -> FilmError {
-    const EXPORT: &str = "give a PNG, JPEG, BMP or TIFF";
-    let head = &bytes[..bytes.len().min(512)];
-    let is_text = |c: &u8| matches!(c, b'\t' | b'\n' | b'\r' | 0x20..=0x7E | 0x80..);
-    let (looks_like, advice) = if bytes.is_empty() {
-        ("an empty file", "copy or export it again from its source")
-    } else if bytes.get(128..132) == Some(b"DICM") {
-        ("DICOM", "export it as PNG or TIFF first")
-    } else if image::guess_format(bytes).is_ok() {
-        ("another image format", "save it as PNG, JPEG, BMP or TIFF")
-    } else if head.iter().all(is_text) {
-        ("a text file", EXPORT)
-    } else {
-        ("no image at all", EXPORT)
-    };
-    FilmError::WrongType { path: name.to_owned(), looks_like, advice }
 }

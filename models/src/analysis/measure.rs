@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Analysis, Class, Definition, Formula, Norm, Unit};
@@ -12,7 +13,7 @@ use crate::landmarks::LandmarkSet;
 const STEP_MM: f64 = 1e-3;
 
 /// One measurement on one film.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Measurement {
     /// Short name: "ANB".
     pub name: String,

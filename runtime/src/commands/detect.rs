@@ -1,11 +1,12 @@
 //! `onemark detect`: landmarks on single films.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime};
 
 use anyhow::Context as _;
 use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
 use onemark_models::bundle::Bundle;
 use onemark_models::film::Spacing;
 use onemark_models::landmarks::LandmarkSet;
@@ -14,6 +15,7 @@ use onemark_runtime::Detections;
 use onemark_runtime::results::FilmResults;
 use onemark_runtime::results::json::FilmReport;
 
+use super::inputs::{self, Shard};
 use super::outputs::Outputs;
 use super::{films, tables};
 use crate::console::{self, RunOptions};
@@ -21,9 +23,12 @@ use crate::console::{self, RunOptions};
 /// Finds the landmarks on films
 #[derive(Args)]
 pub struct Detect {
-    /// Films: PNG, JPEG, BMP or TIFF
-    #[arg(required = true, value_name = "FILE")]
+    /// Films (DICOM, PNG, JPEG, BMP, TIFF), folders of films, patterns like 'films/*.dcm', or a disc's DICOMDIR
+    #[arg(required = true, value_name = "FILM|DIR|PATTERN")]
     films: Vec<PathBuf>,
+    /// Take one of N equal parts of the films, K from 1: film I of the list, from 1, is in part (I - 1) mod N + 1
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
     /// The bundle to run
     #[arg(long, short)]
     bundle: PathBuf,
@@ -32,22 +37,40 @@ pub struct Detect {
     /// Find only these landmarks, by number or name [default: all]
     #[arg(long, value_name = "1,sella,…", value_delimiter = ',')]
     landmarks: Option<Vec<String>>,
-    /// How large the films' pixels are: mm per pixel, or x,y. Without it there are no mm
+    /// How large the films' pixels are: mm per pixel, or x,y. Without it mm are what DICOM says, and else there are none
     #[arg(long, value_name = "MM|X,Y")]
     spacing: Option<Spacing>,
     #[command(flatten)]
     outputs: Outputs,
 }
 
+/// Says what became of a film to a person; tables too, unless standard output is for programs.
+fn tell(report: &FilmReport, tables: bool) -> anyhow::Result<()> {
+    match report {
+        FilmReport::Failed { error, .. } => console::note(format_args!("error: {error}")),
+        FilmReport::Done { file, seconds, detections, .. } if tables => {
+            let (found, measured) = (table(detections), tables::measured(&detections.measurements));
+            console::print(format_args!("{}{found}{measured}\n", Heading(file, detections)))?;
+            console::note(format_args!("{seconds:.2} s on {}", detections.backend));
+        }
+        FilmReport::Done { .. } => {}
+    }
+    Ok(())
+}
+
 impl Detect {
     /// Reports a film that can't be read and goes on with the next; then the exit code says so.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let plan = self.outputs.plan(&self.films)?;
+        let files = inputs::find(&self.films, self.shard)?;
+        let plan = self.outputs.plan(&files)?;
         let bundle = Bundle::open(&self.bundle)?;
         let landmarks = self.landmarks(&bundle.manifest().landmark_set)?;
         let detector = self.options.open(&bundle, landmarks)?;
-        let reports = films::read_ahead(&self.films, |films| -> anyhow::Result<Vec<FilmReport>> {
-            let mut reports = Vec::with_capacity(self.films.len());
+        // Nothing is drawn where standard error is no terminal.
+        let bar = if files.len() > 1 { ProgressBar::new(files.len() as u64) } else { ProgressBar::hidden() };
+        bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} films, {eta} left")?);
+        let reports = films::read_ahead(&files, |films| -> anyhow::Result<Vec<FilmReport>> {
+            let mut reports = Vec::with_capacity(files.len());
             let mut start = Instant::now();
             for (index, (path, film)) in films.enumerate() {
                 let file = path.display().to_string();
@@ -56,6 +79,9 @@ impl Detect {
                         None => film,
                         Some(spacing) => film.with_spacing(spacing.clone()),
                     };
+                    for warning in film.warnings() {
+                        bar.suspend(|| console::note(format_args!("warning: {file}: {warning}")));
+                    }
                     let detections = detector.detect(&film).with_context(|| file.clone())?;
                     let time = SystemTime::now();
                     plan.write(index, &FilmResults { detections: &detections, film: &film, name: &file, time })?;
@@ -63,25 +89,23 @@ impl Detect {
                 });
                 let seconds = start.elapsed().as_secs_f64();
                 start = Instant::now();
-                reports.push(match result {
+                let report = match result {
                     Ok((detections, warnings)) => {
-                        if !plan.takes_stdout() {
-                            let (found, measured) = (table(&detections), tables::measured(&detections.measurements));
-                            console::print(format_args!("{}{found}{measured}\n", Heading(path, &detections)))?;
-                            console::note(format_args!("{seconds:.2} s on {}", detections.backend));
-                        }
                         FilmReport::Done { file, seconds, warnings, detections: Box::new(detections) }
                     }
-                    Err(error) => {
-                        let error = console::explain(&error);
-                        console::note(format_args!("error: {error}"));
-                        FilmReport::Failed { file, error }
-                    }
-                });
+                    Err(error) => FilmReport::Failed { file, error: console::explain(&error) },
+                };
+                bar.suspend(|| tell(&report, !plan.takes_stdout()))?;
+                reports.push(report);
+                bar.inc(1);
             }
             Ok(reports)
         })?;
+        bar.finish_and_clear();
         let failed = reports.iter().filter(|report| matches!(report, FilmReport::Failed { .. })).count();
+        if reports.is_empty() {
+            console::note(format_args!("no film is in this shard"));
+        }
         if failed > 0 {
             console::note(format_args!("{failed} of {} films failed", reports.len()));
         }
@@ -106,12 +130,12 @@ impl Detect {
     }
 }
 
-struct Heading<'a>(&'a Path, &'a Detections);
+struct Heading<'a>(&'a str, &'a Detections);
 
 impl std::fmt::Display for Heading<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self(file, Detections { film, spacing, .. }) = self;
-        write!(f, "{}: {}x{} px, ", file.display(), film.width, film.height)?;
+        write!(f, "{file}: {}x{} px, ", film.width, film.height)?;
         match spacing {
             Some(Spacing { mm_per_px: [x, y], source }) => writeln!(f, "{x} x {y} mm per px by {source}"),
             None => writeln!(f, "in pixels only: no spacing is stated (--spacing)"),

@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod evaluate;
 pub mod external;
 mod films;
+mod inputs;
 pub mod inspect;
 mod measure;
 mod outputs;

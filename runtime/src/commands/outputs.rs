@@ -10,6 +10,7 @@ use clap::Args;
 use onemark_runtime::results::json::{Document, FilmReport};
 use onemark_runtime::results::{FORMATS, FilmResults, Format, csv};
 
+use super::inputs::has_film_extension;
 use crate::console;
 
 /// Any number of these at once. The names of the last four are those of [`FORMATS`].
@@ -123,7 +124,9 @@ fn is_file(format: &Format, target: &Path) -> bool {
 fn files(format: &Format, folder: &Path, films: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = Vec::with_capacity(films.len());
     for film in films {
-        let name = film.file_stem().with_context(|| format!("{} is no file", film.display()))?;
+        // A name that ends in a number, as DICOM's do, is all name.
+        let name = if has_film_extension(film) { film.file_stem() } else { film.file_name() };
+        let name = name.with_context(|| format!("{} is no file", film.display()))?;
         let file = folder.join(name).with_added_extension(format.extension);
         if let Some((_, other)) = files.iter().zip(films).find(|(taken, other)| **taken == file && *other != film) {
             let name = format.name;

@@ -1,0 +1,187 @@
+//! Films in DICOM: from a file's bytes to a film with its spacing and whose it is.
+//!
+//! Here are the steps and the way into a file; `header` says what is refused, `codec` unpacks pixels, `grey` shades them,
+//! `spacing`, `identity`, `text` and `directory` read what their names say. A patient's data never reach a message: nothing here
+//! repeats what the parser says of a value.
+
+mod codec;
+mod directory;
+mod grey;
+mod header;
+mod identity;
+mod spacing;
+mod text;
+
+use std::fs::File;
+use std::io::{Cursor, Read as _};
+use std::path::Path;
+
+use dicom_core::{DataElementHeader, Length};
+use dicom_dictionary_std::uids;
+use dicom_object::{FileMetaTable, InMemDicomObject};
+use dicom_parser::dataset::LazyDataToken;
+use dicom_parser::dataset::lazy_read::LazyDataSetReader;
+use dicom_transfer_syntax_registry::{TransferSyntax, TransferSyntaxIndex, TransferSyntaxRegistry};
+use image::GrayImage;
+
+use super::{Film, FilmError, check_size};
+use codec::Coding;
+use header::Header;
+
+pub use directory::directory_films;
+pub use identity::DicomIdentity;
+
+/// Where the four letters stand that most DICOM files have, and how many bytes those are.
+const MAGIC: std::ops::Range<usize> = 128..132;
+
+/// By so many bytes from its start a file is known for DICOM.
+const HEAD_BYTES: u64 = 512;
+
+/// How deep sequences may lie in each other. Those about films have two or three levels; the parser recurses, so a file of
+/// nothing but nested sequences would end the program.
+const MAX_DEPTH: usize = 32;
+
+/// Why a DICOM file is refused, before it is known which file it is.
+#[derive(Debug)]
+enum Fault {
+    /// It breaks off or contradicts itself.
+    Damaged(String),
+    /// What it holds, and what to do about it.
+    Unsupported(String, &'static str),
+}
+
+impl Fault {
+    fn at(self, name: &Path) -> FilmError {
+        let path = name.to_owned();
+        match self {
+            Self::Damaged(reason) => FilmError::Damaged { path, reason },
+            Self::Unsupported(what, advice) => FilmError::Unsupported { path, what, advice },
+        }
+    }
+}
+
+/// A data set, and how it was written.
+struct DataSet {
+    attributes: InMemDicomObject,
+    syntax: &'static TransferSyntax,
+}
+
+/// Whether a file is DICOM: by its four letters, or else by an attribute of the first groups at its very start, as files
+/// have it that were stored without preamble.
+pub(super) fn is_dicom(bytes: &[u8]) -> bool {
+    has_magic(bytes) || starts_with_meta(bytes) || starts_with_data_set(bytes)
+}
+
+/// Whether the file at `path` is DICOM, by its first bytes; a file that can't be read is not.
+pub fn holds_dicom(path: &Path) -> bool {
+    let mut head = Vec::new();
+    File::open(path).is_ok_and(|file| file.take(HEAD_BYTES).read_to_end(&mut head).is_ok()) && is_dicom(&head)
+}
+
+/// Reads a film; `name` only appears in messages.
+pub(super) fn read(bytes: &[u8], name: &Path) -> Result<Film, FilmError> {
+    let at = |fault: Fault| fault.at(name);
+    let DataSet { attributes, syntax } = open(bytes).map_err(at)?;
+    let header = Header::read(&attributes).map_err(at)?;
+    check_size(header.columns, header.rows, name)?;
+    let coding = Coding::of(syntax).map_err(at)?;
+    let (spacing, mut warnings) = spacing::read(&attributes);
+    let about_spacing = warnings.len();
+    let stored = codec::decode(&attributes, &header, coding).map_err(at)?;
+    let shades = grey::shades(&attributes, &header, &stored, &mut warnings);
+    let grey = stored.iter().map(|raw| shades[usize::from(header.pattern(*raw))]).collect();
+    let grey = GrayImage::from_raw(header.columns, header.rows, grey)
+        .ok_or_else(|| at(Fault::Damaged("it has fewer pixels than rows times columns".into())))?;
+    Ok(Film { grey, spacing, warnings, about_spacing, dicom: Some(DicomIdentity::of(&attributes)) })
+}
+
+/// Reads a file's attributes.
+fn open(bytes: &[u8]) -> Result<DataSet, Fault> {
+    let (uid, data_set) = if has_magic(bytes) {
+        meta(&bytes[MAGIC.start..])?
+    } else if starts_with_meta(bytes) {
+        meta(&[b"DICM", bytes].concat())?
+    } else if has_explicit_type(bytes) {
+        (uids::EXPLICIT_VR_LITTLE_ENDIAN.to_owned(), bytes.len())
+    } else {
+        (uids::IMPLICIT_VR_LITTLE_ENDIAN.to_owned(), bytes.len())
+    };
+    let data_set = &bytes[bytes.len() - data_set..];
+    let syntax = syntax(&uid)?;
+    // Among others this refuses deflated data sets, which may be any number of times as large as their file.
+    Coding::of(syntax)?;
+    check(data_set, syntax)?;
+    let attributes = InMemDicomObject::read_dataset_with_ts(data_set, syntax).map_err(|_| broken())?;
+    Ok(DataSet { attributes, syntax })
+}
+
+/// The transfer syntax that a file's own header names, and how many bytes are left after that header.
+fn meta(bytes: &[u8]) -> Result<(String, usize), Fault> {
+    /// After the four letters, the group's length is the value of its first attribute.
+    const LENGTH: std::ops::Range<usize> = 12..16;
+    let no_meta = || Fault::Damaged("its file meta information breaks off or names no transfer syntax".into());
+    let length = bytes.get(LENGTH).and_then(|length| length.try_into().ok()).ok_or_else(no_meta)?;
+    let attributes = bytes[LENGTH.end..].get(..u32::from_le_bytes(length) as usize).ok_or_else(no_meta)?;
+    check(attributes, syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)?)?;
+    let mut rest = bytes;
+    let meta = FileMetaTable::from_reader(&mut rest).map_err(|_| no_meta())?;
+    Ok((meta.transfer_syntax().trim_end_matches(['\0', ' ']).to_owned(), rest.len()))
+}
+
+fn syntax(uid: &str) -> Result<&'static TransferSyntax, Fault> {
+    let unknown = || Fault::Unsupported(format!("its transfer syntax {uid} is unknown"), codec::ADVICE);
+    TransferSyntaxRegistry.get(uid).ok_or_else(unknown)
+}
+
+fn broken() -> Fault {
+    Fault::Damaged("its attributes break off or contradict each other".into())
+}
+
+/// Walks over attributes without reading them, and refuses what the parser would choke on: values that claim to be longer
+/// than all of the data, for which it would get the memory first, and sequences too deep in each other.
+fn check(data: &[u8], syntax: &TransferSyntax) -> Result<(), Fault> {
+    let mut reader = LazyDataSetReader::new_with_ts(Cursor::new(data), syntax).map_err(|_| broken())?;
+    let (mut depth, mut left) = (0_usize, data.len());
+    while let Some(token) = reader.advance() {
+        let token = token.map_err(|_| broken())?;
+        match &token {
+            LazyDataToken::SequenceStart { .. } => depth += 1,
+            LazyDataToken::SequenceEnd => depth = depth.saturating_sub(1),
+            LazyDataToken::LazyValue { header: DataElementHeader { len: Length(length), .. }, .. }
+            | LazyDataToken::LazyItemValue { len: length, .. } => {
+                left = left.checked_sub(*length as usize).ok_or_else(broken)?;
+            }
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(Fault::Damaged(format!("sequences lie more than {MAX_DEPTH} deep in each other")));
+        }
+        token.skip().map_err(|_| broken())?;
+    }
+    Ok(())
+}
+
+fn has_magic(bytes: &[u8]) -> bool {
+    bytes.get(MAGIC) == Some(b"DICM")
+}
+
+/// The group length of the file meta information, which is always explicit.
+fn starts_with_meta(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\x02\0\0\0UL\x04\0")
+}
+
+/// An attribute of group 8, with which every data set of a film begins, that ends within the file.
+fn starts_with_data_set(bytes: &[u8]) -> bool {
+    let [8, 0, _, 0, length @ ..] = bytes else { return false };
+    let length = match length {
+        // Two letters for the type, then 16 bits; the long types never come first.
+        [_, _, low, high, ..] if has_explicit_type(bytes) => u32::from(u16::from_le_bytes([*low, *high])),
+        [a, b, c, d, ..] => u32::from_le_bytes([*a, *b, *c, *d]),
+        _ => return false,
+    };
+    (length as usize) < bytes.len()
+}
+
+fn has_explicit_type(bytes: &[u8]) -> bool {
+    bytes.get(4..6).is_some_and(|letters| letters.iter().all(u8::is_ascii_uppercase))
+}
