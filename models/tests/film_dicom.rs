@@ -116,6 +116,13 @@ fn a_lookup_table_goes_before_the_window() {
 }
 
 #[test]
+fn numbers_beyond_all_bounds_do_no_harm() {
+    let film = Dicom::new(2, 12, &[0, 0xFFF]).text(tags::RESCALE_SLOPE, VR::DS, "1e308").signed();
+    let film = film.text(tags::RESCALE_INTERCEPT, VR::DS, "1e308");
+    assert_eq!(grey(&film.lut(tags::VOILUT_SEQUENCE, 0x8000, 8, words(&[255, 51]), 2)), [51, 51]);
+}
+
+#[test]
 fn a_contradictory_polarity_is_pointed_out() {
     let film = |interpretation, shape| {
         let film = Dicom::new(2, 12, &[1, 2]).text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, interpretation);

@@ -25,7 +25,7 @@ use dicom_transfer_syntax_registry::{TransferSyntax, TransferSyntaxIndex, Transf
 use image::GrayImage;
 
 use super::{Film, FilmError, check_size};
-use codec::Coding;
+use codec::Decoder;
 use header::Header;
 
 pub use directory::directory_films;
@@ -60,10 +60,10 @@ impl Fault {
     }
 }
 
-/// A data set, and how it was written.
+/// A data set, and what decompresses its pixels if they are compressed.
 struct DataSet {
     attributes: InMemDicomObject,
-    syntax: &'static TransferSyntax,
+    decoder: Option<Decoder>,
 }
 
 /// Whether a file is DICOM: by its four letters, or else by an attribute of the first groups at its very start, as files
@@ -81,13 +81,12 @@ pub fn holds_dicom(path: &Path) -> bool {
 /// Reads a film; `name` only appears in messages.
 pub(super) fn read(bytes: &[u8], name: &Path) -> Result<Film, FilmError> {
     let at = |fault: Fault| fault.at(name);
-    let DataSet { attributes, syntax } = open(bytes).map_err(at)?;
+    let DataSet { attributes, decoder } = open(bytes).map_err(at)?;
     let header = Header::read(&attributes).map_err(at)?;
     check_size(header.columns, header.rows, name)?;
-    let coding = Coding::of(syntax).map_err(at)?;
     let (spacing, mut warnings) = spacing::read(&attributes);
     let about_spacing = warnings.len();
-    let stored = codec::decode(&attributes, &header, coding).map_err(at)?;
+    let stored = codec::decode(&attributes, &header, decoder).map_err(at)?;
     let shades = grey::shades(&attributes, &header, &stored, &mut warnings);
     let grey = stored.iter().map(|raw| shades[usize::from(header.pattern(*raw))]).collect();
     let grey = GrayImage::from_raw(header.columns, header.rows, grey)
@@ -109,10 +108,10 @@ fn open(bytes: &[u8]) -> Result<DataSet, Fault> {
     let data_set = &bytes[bytes.len() - data_set..];
     let syntax = syntax(&uid)?;
     // Among others this refuses deflated data sets, which may be any number of times as large as their file.
-    Coding::of(syntax)?;
+    let decoder = codec::decoder(syntax)?;
     check(data_set, syntax)?;
     let attributes = InMemDicomObject::read_dataset_with_ts(data_set, syntax).map_err(|_| broken())?;
-    Ok(DataSet { attributes, syntax })
+    Ok(DataSet { attributes, decoder })
 }
 
 /// The transfer syntax that a file's own header names, and how many bytes are left after that header.

@@ -20,60 +20,37 @@ const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
 /// What to do about a coding that is not read.
 pub(super) const ADVICE: &str = "export it uncompressed or as JPEG 2000, or save it as PNG or TIFF";
 
-/// What pixels are compressed with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Coding {
-    Native,
-    Rle,
-    Jpeg,
-    JpegLs,
-    Jpeg2000,
-}
+/// Decompresses a whole stream of pixels.
+pub(super) type Decoder = fn(&[u8], &Header) -> Result<Vec<u16>, Fault>;
 
-impl Coding {
-    /// The coding of a transfer syntax; an error that names it where it isn't read.
-    pub(super) fn of(syntax: &TransferSyntax) -> Result<Self, Fault> {
-        match syntax.uid() {
-            uids::IMPLICIT_VR_LITTLE_ENDIAN | uids::EXPLICIT_VR_LITTLE_ENDIAN | EXPLICIT_VR_BIG_ENDIAN => {
-                Ok(Self::Native)
-            }
-            uids::RLE_LOSSLESS => Ok(Self::Rle),
-            uids::JPEG_BASELINE8_BIT | uids::JPEG_EXTENDED12_BIT | uids::JPEG_LOSSLESS | uids::JPEG_LOSSLESS_SV1 => {
-                Ok(Self::Jpeg)
-            }
-            uids::JPEGLS_LOSSLESS | uids::JPEGLS_NEAR_LOSSLESS => Ok(Self::JpegLs),
-            uids::JPEG2000_LOSSLESS | uids::JPEG2000 => Ok(Self::Jpeg2000),
-            _ => Err(Fault::Unsupported(format!("its transfer syntax {} is not read", syntax.name()), ADVICE)),
+/// What decompresses the pixels of a transfer syntax, if they are compressed; an error that names it where it isn't read.
+pub(super) fn decoder(syntax: &TransferSyntax) -> Result<Option<Decoder>, Fault> {
+    Ok(match syntax.uid() {
+        uids::IMPLICIT_VR_LITTLE_ENDIAN | uids::EXPLICIT_VR_LITTLE_ENDIAN | EXPLICIT_VR_BIG_ENDIAN => None,
+        uids::RLE_LOSSLESS => Some(rle),
+        uids::JPEG_BASELINE8_BIT | uids::JPEG_EXTENDED12_BIT | uids::JPEG_LOSSLESS | uids::JPEG_LOSSLESS_SV1 => {
+            Some(jpeg)
         }
-    }
+        uids::JPEGLS_LOSSLESS | uids::JPEGLS_NEAR_LOSSLESS => Some(jpeg_ls),
+        uids::JPEG2000_LOSSLESS | uids::JPEG2000 => Some(jpeg_2000),
+        _ => return Err(Fault::Unsupported(format!("its transfer syntax {} is not read", syntax.name()), ADVICE)),
+    })
 }
 
 /// The pixels, as many as `header` says.
-pub(super) fn decode(film: &InMemDicomObject, header: &Header, coding: Coding) -> Result<Vec<u16>, Fault> {
-    let value = film.get(tags::PIXEL_DATA).map(|element| element.value());
-    let stored = match (coding, value) {
-        (Coding::Native, Some(DicomValue::Primitive(value))) => native(value, header),
-        (Coding::Native, _) => {
-            return Err(Fault::Damaged("its pixels are compressed, and it says they are not".into()));
-        }
+pub(super) fn decode(film: &InMemDicomObject, header: &Header, decoder: Option<Decoder>) -> Result<Vec<u16>, Fault> {
+    let mut stored = match (decoder, film.get(tags::PIXEL_DATA).map(|element| element.value())) {
+        (None, Some(DicomValue::Primitive(value))) => native(value, header),
         // All fragments together are the one frame, however it was cut.
-        (_, Some(DicomValue::PixelSequence(pixels))) => {
-            let stream = pixels.fragments().concat();
-            match coding {
-                Coding::Rle => rle(&stream, header)?,
-                Coding::JpegLs => jpeg_ls(&stream, header)?,
-                Coding::Jpeg2000 => jpeg_2000(&stream, header)?,
-                Coding::Native | Coding::Jpeg => jpeg(&stream, header)?,
-            }
-        }
-        _ => return Err(Fault::Damaged("its pixels are not compressed, and it says they are".into())),
+        (Some(decode), Some(DicomValue::PixelSequence(pixels))) => decode(&pixels.fragments().concat(), header)?,
+        (None, _) => return Err(Fault::Damaged("its pixels are compressed, and it says they are not".into())),
+        (Some(_), _) => return Err(Fault::Damaged("its pixels are not compressed, and it says they are".into())),
     };
     let (found, expected) = (stored.len(), pixels(header));
     // Rows that were cut off at the end are missing; a byte or a few too many is padding.
     if found < expected {
         return Err(Fault::Damaged(format!("it has {found} pixels where {expected} are expected")));
     }
-    let mut stored = stored;
     stored.truncate(expected);
     Ok(stored)
 }
@@ -211,13 +188,21 @@ fn jpeg_2000(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
     let settings = DecodeSettings { strict: true, ..DecodeSettings::default() };
     let image = Image::new(stream, &settings).map_err(|e| broken("JPEG 2000", e))?;
     check_claim(image.width(), image.height(), header)?;
+    let bits = image.original_bit_depth();
+    if bits > 16 {
+        return Err(broken("JPEG 2000", format!("its numbers have {bits} bits, more than 16")));
+    }
     let mut context = DecoderContext::default();
     let decoded = image.decode(&mut context).map_err(|e| broken("JPEG 2000", e))?;
     let [grey] = decoded.components() else { return Err(broken("JPEG 2000", "it holds colours, not grey")) };
     // The decoder takes all numbers for unsigned, so it has moved signed ones up by half their range.
     let signed = stream.get(PRECISION_BYTE).is_some_and(|byte| byte & 0x80 != 0);
-    let moved = if signed { 1 << (image.original_bit_depth() - 1) } else { 0 };
+    let moved = if signed { 1 << (bits - 1) } else { 0 };
     // A lossy stream may leave the range of its numbers.
     let most = if signed { moved - 1 } else { u16::MAX.into() };
-    Ok(grey.samples().iter().map(|sample| (sample.round() as i32 - moved).clamp(-moved, most) as u16).collect())
+    Ok(grey
+        .samples()
+        .iter()
+        .map(|sample| (sample.round() as i32).saturating_sub(moved).clamp(-moved, most) as u16)
+        .collect())
 }

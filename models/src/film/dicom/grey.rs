@@ -58,39 +58,41 @@ fn check_shape(film: &InMemDicomObject, header: &Header, warnings: &mut Vec<Stri
 }
 
 /// Which part of the values is shown, from black to white.
-enum Window {
-    Linear { centre: f64, width: f64 },
-    LinearExact { centre: f64, width: f64 },
-    Sigmoid { centre: f64, width: f64 },
+struct Window {
+    centre: f64,
+    width: f64,
+    /// From a value's distance from the centre, and the width.
+    function: fn(f64, f64) -> f64,
 }
 
 impl Window {
     /// The first of the windows; none where it can't be used, which is worth a warning.
     fn read(film: &InMemDicomObject, warnings: &mut Vec<String>) -> Option<Self> {
         let (centre, width) = (number(film, tags::WINDOW_CENTER)?, number(film, tags::WINDOW_WIDTH)?);
-        let function = text(film, tags::VOILUT_FUNCTION);
-        let window = match function.as_str() {
-            "" | "LINEAR" if width >= 1.0 => Some(Self::Linear { centre, width }),
-            "LINEAR_EXACT" if width > 0.0 => Some(Self::LinearExact { centre, width }),
-            "SIGMOID" if width > 0.0 => Some(Self::Sigmoid { centre, width }),
-            _ => None,
+        let name = text(film, tags::VOILUT_FUNCTION);
+        let function: fn(f64, f64) -> f64 = match name.as_str() {
+            "" | "LINEAR" if width >= 1.0 => linear,
+            "LINEAR_EXACT" if width > 0.0 => |distance, width| distance / width + 0.5,
+            "SIGMOID" if width > 0.0 => |distance, width| 1.0 / (1.0 + (-4.0 * distance / width).exp()),
+            _ => {
+                warnings.push(format!(
+                    "its window ({name} {centre} {width}) can't be used: its darkest pixel is shown black, its brightest white"
+                ));
+                return None;
+            }
         };
-        if window.is_none() {
-            warnings.push(format!("its window ({function} {centre} {width}) can't be used: its darkest pixel is shown black, its brightest white"));
-        }
-        window
+        Some(Self { centre, width, function })
     }
 
     /// How bright a value is shown, from 0 to 1; what lies beyond is cut off later. PS3.3, C.11.2.1.2 and C.11.2.1.3.
     fn at(&self, value: f64) -> f64 {
-        match self {
-            // A width of 1 has only black and white: the value on the edge is black.
-            Self::Linear { centre, width } if *width == 1.0 => f64::from(u8::from(value > centre - 0.5)),
-            Self::Linear { centre, width } => (value - (centre - 0.5)) / (width - 1.0) + 0.5,
-            Self::LinearExact { centre, width } => (value - centre) / width + 0.5,
-            Self::Sigmoid { centre, width } => 1.0 / (1.0 + (-4.0 * (value - centre) / width).exp()),
-        }
+        (self.function)(value - self.centre, self.width)
     }
+}
+
+/// A width of 1 leaves only black and white.
+fn linear(distance: f64, width: f64) -> f64 {
+    if width > 1.0 { (distance + 0.5) / (width - 1.0) + 0.5 } else { f64::from(u8::from(distance > -0.5)) }
 }
 
 /// A table of numbers for the values from `first` on.
@@ -131,7 +133,7 @@ impl Lut {
 
     /// Values before the table get its first entry, those after it its last.
     fn at(&self, value: f64) -> f64 {
-        let index = (value.round() as i64 - i64::from(self.first)).clamp(0, self.entries.len() as i64 - 1);
+        let index = (value.round() as i64).saturating_sub(self.first.into()).clamp(0, self.entries.len() as i64 - 1);
         f64::from(self.entries[index as usize])
     }
 

@@ -50,7 +50,7 @@ impl Header {
                 "export it as grey of 8 or 16 bits",
             ));
         }
-        if bits_stored == 0 || bits_stored > high_bit + 1 || high_bit >= bits_allocated {
+        if bits_stored == 0 || high_bit >= bits_allocated || bits_stored > high_bit + 1 {
             return Err(Fault::Damaged(format!(
                 "of {bits_allocated} bits it claims to use {bits_stored}, the highest being number {high_bit}"
             )));
