@@ -25,7 +25,7 @@ pub fn read_ahead<'a, T>(
         let (sender, films) = sync_channel(AHEAD);
         scope.spawn(move || {
             // Until all are read, or nobody takes them.
-            files.iter().try_for_each(|file| sender.send((file.as_path(), Film::open(file))))
+            files.iter().try_for_each(|file| sender.send((file.as_path(), Film::open(file))).map_err(drop))
         });
         work(&mut films.into_iter())
     })
