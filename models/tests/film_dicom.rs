@@ -137,7 +137,9 @@ fn a_contradictory_polarity_is_pointed_out() {
 
 #[test]
 fn spacing_and_what_is_said_of_it() {
-    let cases: &[(&str, &str, Option<([f64; 2], &str)>, &[&str])] = &[
+    /// PixelSpacing, ImagerPixelSpacing, what is made of them, and the warnings' words.
+    type Case = (&'static str, &'static str, Option<([f64; 2], &'static str)>, &'static [&'static str]);
+    let cases: &[Case] = &[
         // Between rows first: that is y.
         ("0.2\\0.1", "", Some(([0.1, 0.2], "PixelSpacing")), &[]),
         ("0.1\\0.1", "0.12\\0.12", Some(([0.1, 0.1], "PixelSpacing")), &[]),

@@ -158,7 +158,7 @@ fn dicom(changed: &[(u32, &[u8])]) -> Vec<u8> {
 
 /// A DICOM file that says its data set is in this transfer syntax.
 fn file(syntax: &str) -> Vec<u8> {
-    let uid = format!("{syntax}{}", if syntax.len() % 2 == 0 { "" } else { "\0" });
+    let uid = format!("{syntax}{}", if syntax.len().is_multiple_of(2) { "" } else { "\0" });
     let element = [b"\x02\0\x10\0UI", &(uid.len() as u16).to_le_bytes()[..], uid.as_bytes()].concat();
     let length = (element.len() as u32).to_le_bytes();
     [&[0; 128], &b"DICM\x02\0\0\0UL\x04\0"[..], &length, &element, &dicom(&[])].concat()
