@@ -66,7 +66,7 @@ pub struct LandmarkCalibration {
     pub log_odds: f64,
     /// The mean of its errors in mm.
     pub mean_error_mm: f64,
-    /// The share of its errors of at most 2 mm.
+    /// The share of its errors below 2 mm.
     pub within_2_mm: f64,
     /// The radius in mm that covers the truth on [`COVERAGE`] of films (split conformal prediction).
     pub radius_mm: f64,
@@ -137,7 +137,7 @@ impl Calibration {
                 deviation,
                 log_odds: 0.0,
                 mean_error_mm: errors.sum() / count,
-                within_2_mm: errors.iter().filter(|error| **error <= SDR_RADII_MM[0]).count() as f64 / count,
+                within_2_mm: errors.iter().filter(|error| **error < SDR_RADII_MM[0]).count() as f64 / count,
                 radius_mm,
             }
         });
@@ -190,7 +190,7 @@ impl Calibration {
         quantile(&sorted(scores.into_iter().map(|(landmark, score)| self.strength(landmark, score))), 0.5)
     }
 
-    /// The mean error in mm over all landmarks and films that it was fitted to, and the share of at most 2 mm.
+    /// The mean error in mm over all landmarks and films that it was fitted to, and the share below 2 mm.
     pub fn accuracy(&self) -> (f64, f64) {
         let mean = |of: fn(&LandmarkCalibration) -> f64| {
             self.landmarks.iter().map(of).sum::<f64>() / self.landmarks.len().max(1) as f64

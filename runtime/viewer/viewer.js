@@ -136,7 +136,7 @@ function drawTables() {
   x.textContent = `x ${unit}`;
   y.textContent = `y ${unit}`;
   element("measurements").tBodies[0].replaceChildren(...report.measured.map(line =>
-    row(line.refused ? "refused" : "", [line.title], [line.value, "number"], [line.judgement])));
+    row(line.value ? "" : "refused", [line.title], [line.value ?? "", "number"], [line.judgement])));
 }
 
 // Looking

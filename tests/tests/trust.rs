@@ -9,29 +9,16 @@ use std::path::Path;
 
 use image::{GrayImage, Luma};
 use onemark_exporter::check::synthetic_film;
-use onemark_exporter::module::Module;
-use onemark_exporter::untrained::untrained;
-use onemark_exporter::{Labels, pack, passes};
 use onemark_models::bundle::{Bundle, WEIGHTS};
 use onemark_models::film::Film;
 use onemark_models::geometry::{GridMap, Point};
-use onemark_models::landmarks::LandmarkSet;
-use onemark_models::recipe::AdapterVariant;
 use onemark_runtime::adapt::{AdaptError, Example, adapt};
 use onemark_runtime::{Detector, Options, Status};
-use onemark_tests::{Outcome, Program, backends, tiny_recipe};
+use onemark_tests::{Outcome, Program, backends, tiny_bundle};
 use serde_json::Value;
 
 /// Two ways to the same sum of f32.
 const ROUNDING: f32 = 1e-5;
-
-fn bundle() -> Bundle {
-    let checkpoint = untrained(tiny_recipe(2, AdapterVariant::Block), 11).unwrap();
-    let set = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
-    let module = passes::run(&passes::PASSES, Module::new(&checkpoint, &set).unwrap(), |_, _| {}).unwrap();
-    let labels = Labels { name: "tiny".into(), intended_use: "tests".into(), weights_licence: "none".into() };
-    pack::pack(module, &checkpoint, set, &labels).unwrap()
-}
 
 /// The template moved by some px, in another contrast: what another machine makes of it.
 fn picture(size: usize, (right, down): (usize, usize), gamma: f32) -> GrayImage {
@@ -65,7 +52,7 @@ fn options() -> Options {
 
 #[test]
 fn a_bundle_learns_what_landmarks_look_like_elsewhere() {
-    let before = bundle();
+    let before = tiny_bundle();
     let detector = open(&before);
     let (film, points) = film(&detector, (5, 9), 1.6);
     let example = Example { film: &film, points: &points };
@@ -102,7 +89,7 @@ fn a_bundle_learns_what_landmarks_look_like_elsewhere() {
 
 #[test]
 fn films_count_alike_in_whatever_order_they_come() {
-    let start = bundle();
+    let start = tiny_bundle();
     let detector = open(&start);
     let films = [film(&detector, (5, 9), 1.6), film(&detector, (60, 2), 0.7)];
     let [one, other] = films.each_ref().map(|(film, points)| Example { film, points });
@@ -129,7 +116,7 @@ fn films_count_alike_in_whatever_order_they_come() {
 
 #[test]
 fn what_can_not_be_learnt_from_says_why() {
-    let start = bundle();
+    let start = tiny_bundle();
     let detector = open(&start);
     let (film, points) = film(&detector, (5, 9), 1.6);
     let refused = |films: &[Example<'_>]| adapt(&start, films, None, options()).unwrap_err();
@@ -149,7 +136,7 @@ fn what_can_not_be_learnt_from_says_why() {
 /// A folder with a bundle and a dataset of annotated films.
 fn lab(films: usize) -> tempfile::TempDir {
     let here = tempfile::tempdir().unwrap();
-    let bundle = bundle();
+    let bundle = tiny_bundle();
     bundle.write(&here.path().join("tiny.onemark"), false).unwrap();
     let detector = open(&bundle);
     let images = here.path().join("films/images");

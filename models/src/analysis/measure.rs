@@ -39,6 +39,15 @@ pub struct Measurement {
 }
 
 impl Measurement {
+    /// What the value means, in words: its class and whose that is, what is usual, what it takes for granted; or why there is none.
+    pub fn judgement(&self) -> String {
+        // Whose class it is matters: others draw the borders elsewhere.
+        let class = self.class.as_ref().map(|class| format!("{class}, {}", self.source));
+        let norm = self.norm.as_ref().map(|norm| format!("norm {norm}"));
+        let all = [self.refused.clone(), class, norm, self.note.clone()];
+        all.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+
     /// The value with its error as a doctor reads it: "3.4° ± 0.9", "71.2 ± 1.1 mm"; why there is none where it was refused.
     pub fn text(&self) -> String {
         let number = |value: f64| {

@@ -15,6 +15,6 @@ mod measure;
 mod outputs;
 mod points;
 pub mod shell;
-pub mod tables;
+mod tables;
 pub mod verify;
 pub mod view;

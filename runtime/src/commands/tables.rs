@@ -2,7 +2,6 @@
 
 use onemark_models::analysis::{Analysis, Measurement};
 use onemark_models::metrics::{Bootstrap, Evaluation, SDR_RADII_MM};
-use serde_json::{Value, json};
 
 use crate::console;
 
@@ -64,16 +63,6 @@ pub fn measured(measurements: &[Measurement]) -> String {
         text += &format!("{note}\n");
     }
     text
-}
-
-/// A measurement in the words of a line: what it is, its value, what that means, whether it was refused.
-pub fn in_words(measurement: &Measurement) -> Value {
-    let Measurement { name, title, source, class, norm, refused, note, .. } = measurement;
-    let class = class.as_ref().map(|class| format!("{class}, {source}"));
-    let norm = norm.as_ref().map(|norm| format!("norm {norm}"));
-    let judgement: Vec<String> = [refused.clone(), class, norm, note.clone()].into_iter().flatten().collect();
-    let value = if refused.is_none() { measurement.text() } else { String::new() };
-    json!({ "title": format!("{name}: {title}"), "value": value, "judgement": judgement.join("; "), "refused": refused.is_some() })
 }
 
 /// A line per measurement that a set defines, after an empty one; nothing where it defines none.

@@ -43,6 +43,7 @@ pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
                     (cautions(results))
                     (figure(results, &film))
                     (table(results))
+                    (measurements(results))
                     (origin(results))
                 }
             }
@@ -126,6 +127,33 @@ fn class(landmark: &Detection) -> &'static str {
         Status::Found => "found",
         Status::NotFound => "not-found",
         Status::EditedByHand => "by-hand",
+    }
+}
+
+/// The measurements that have a value, then the names of those that have none.
+fn measurements(results: &FilmResults<'_>) -> Markup {
+    let (measured, refused): (Vec<_>, Vec<_>) =
+        results.detections.measurements.iter().partition(|measurement| measurement.value.is_some());
+    let names: Vec<&str> = refused.iter().map(|measurement| measurement.name.as_str()).collect();
+    html! {
+        @if !results.detections.measurements.is_empty() {
+            section {
+                h2 { "Measurements" }
+                table.measurements {
+                    thead { tr { th scope="col" { "Measurement" } th scope="col" { "Value" } th scope="col" { "Class, norm" } } }
+                    tbody {
+                        @for one in measured {
+                            tr {
+                                th scope="row" { (one.name) ": " (one.title) }
+                                td { (one.text()) }
+                                td { (one.judgement()) }
+                            }
+                        }
+                    }
+                }
+                @if !names.is_empty() { p { "Not measured: " (names.join(", ")) "." } }
+            }
+        }
     }
 }
 

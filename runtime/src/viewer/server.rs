@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use tiny_http::{Header, Method, Request, Response, StatusCode};
 
 use super::Desk;
-use crate::commands::tables;
 
 /// Threads that wait for requests: a film is looked for while another is shown.
 const WORKERS: usize = 4;
@@ -142,7 +141,11 @@ impl Server {
             {
                 value["remark"] = landmark.remark().into();
             }
-            value["measured"] = detections.measurements.iter().map(tables::in_words).collect();
+            let measured = detections.measurements.iter().map(|one| {
+                let value = one.value.map(|_| one.text());
+                json!({ "title": format!("{}: {}", one.name, one.title), "value": value, "judgement": one.judgement() })
+            });
+            value["measured"] = measured.collect();
         }
         value["cautions"] = cautions.into();
         Ok(document(&value))

@@ -1,0 +1,160 @@
+//! The viewer as its page uses it: `onemark view` is started, asked over HTTP, corrected, and what it saves is read back.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Child;
+
+use image::{GrayImage, Luma};
+use onemark_models::bundle::Bundle;
+use onemark_tests::{Outcome, Program, tiny_bundle};
+use serde_json::Value;
+
+/// A viewer that is ended with the test.
+struct Viewer {
+    process: Child,
+    host: String,
+    secret: String,
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Viewer {
+    fn start(here: &Path, line: &str) -> Self {
+        let mut process = Program::Runtime.command(here, line).spawn().unwrap();
+        let mut link = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut link).unwrap();
+        let (host, secret) = link.trim().strip_prefix("http://").unwrap().split_once('/').unwrap();
+        Self { host: host.into(), secret: secret.trim_matches('/').into(), process }
+    }
+
+    /// Status, head and body of an answer.
+    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String, Vec<u8>) {
+        let mut stream = TcpStream::connect(&self.host).unwrap();
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}",
+            self.host
+        )
+        .unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), head, answer[end + 4..].to_vec())
+    }
+
+    fn answer(&self, method: &str, path: &str, body: &str) -> (u16, Vec<u8>) {
+        let (status, _, body) = self.ask(method, &format!("/{}/{path}", self.secret), body);
+        (status, body)
+    }
+
+    fn json(&self, method: &str, path: &str, body: &str) -> Value {
+        let (status, body) = self.answer(method, path, body);
+        assert_eq!(status, 200, "{method} {path}: {}", String::from_utf8_lossy(&body));
+        serde_json::from_slice(&body).unwrap()
+    }
+}
+
+/// A folder with two films and a bundle.
+fn desk() -> tempfile::TempDir {
+    let here = tempfile::tempdir().unwrap();
+    tiny_bundle().write(&here.path().join("tiny.onemark"), false).unwrap();
+    for (name, step) in [("a.png", 3), ("b.png", 5)] {
+        let film = GrayImage::from_fn(90, 110, |x, y| Luma([(x * step + y * y / 16) as u8]));
+        film.save(here.path().join(name)).unwrap();
+    }
+    here
+}
+
+#[test]
+fn a_point_is_moved_saved_and_learnt_from() {
+    let here = desk();
+    let here = here.path();
+    let line = "view . --bundle tiny.onemark --backend tract --spacing 0.5 --learn-to taught.onemark";
+    let viewer = Viewer::start(here, line);
+    let page = String::from_utf8(viewer.answer("GET", "", "").1).unwrap();
+    assert!(page.contains("<title>Onemark</title>") && !page.contains("http://") && !page.contains("https://"));
+    let about = viewer.json("GET", "desk", "");
+    assert_eq!(about["films"].as_array().unwrap().len(), 2);
+    assert_eq!(image::load_from_memory(&viewer.answer("GET", "films/0/image", "").1).unwrap().width(), 90);
+
+    // What the page gets is what `detect` says.
+    let found = viewer.json("GET", "films/0", "");
+    let detected =
+        Program::Runtime.succeed(here, "detect a.png --bundle tiny.onemark --backend tract --spacing 0.5 --json -");
+    let detected: Value = serde_json::from_str(&detected.stdout).unwrap();
+    assert_eq!(found["landmarks"][0]["position"], detected["films"][0]["landmarks"][0]["position"]);
+    assert_eq!(found["measurements"], detected["films"][0]["measurements"]);
+
+    let moved = viewer.json("PUT", "films/0/landmarks/2", r#"{"x": 12.25, "y": 30.5}"#);
+    let landmark = &moved["landmarks"][1];
+    assert_eq!(landmark["status"], "edited-by-hand");
+    assert_eq!((&landmark["position"]["x"], &landmark["mm"]["y"]), (&12.25.into(), &15.25.into()));
+    assert_ne!(moved["measurements"], found["measurements"]);
+    assert_eq!(viewer.json("GET", "films/1", "")["landmarks"][1]["status"], "found");
+
+    let saved = viewer.json("GET", "films/0/results/json", "");
+    assert_eq!(saved["films"][0]["landmarks"][1]["position"]["x"], 12.25);
+    let markups = viewer.json("GET", "films/0/results/mrk-json", "");
+    assert!(markups.to_string().contains("edited by hand"), "{markups}");
+    let table = String::from_utf8(viewer.answer("GET", "films/0/results/csv", "").1).unwrap();
+    assert!(table.contains("edited-by-hand"), "{table}");
+
+    assert!(viewer.json("POST", "films/0/learn", "")["told"].as_str().unwrap().contains("1 more"));
+    let taught = Bundle::open(here.join("taught.onemark")).unwrap();
+    assert_eq!(taught.manifest().adapted.as_ref().unwrap().films[0].landmarks.len(), 19);
+    assert_ne!(viewer.json("GET", "desk", "")["bundle"]["sha256"], about["bundle"]["sha256"]);
+    // What a person did stays, until it is taken back.
+    assert_eq!(viewer.json("GET", "films/0", "")["landmarks"][1]["status"], "edited-by-hand");
+    assert_eq!(viewer.json("DELETE", "films/0/landmarks/2", "")["landmarks"][1]["status"], "found");
+}
+
+#[test]
+fn nothing_is_told_to_who_has_no_link() {
+    let here = desk();
+    let viewer = Viewer::start(here.path(), "view a.png --bundle tiny.onemark --backend tract");
+    assert!(viewer.host.starts_with("127.0.0.1:"), "{}", viewer.host);
+    for path in ["/", "/desk", "/films/0", "/0123456789abcdef0123456789abcdef/films/0"] {
+        let (status, _, body) = viewer.ask("GET", path, "");
+        assert_eq!((status, body), (404, b"open the link that `onemark view` printed".to_vec()), "{path}");
+    }
+    let (_, head, _) = viewer.ask("GET", &format!("/{}/", viewer.secret), "");
+    assert!(head.contains("default-src 'self'") && head.contains("no-store"), "{head}");
+    for (method, path, body, status, says) in [
+        ("GET", "films/7", "", 400, "there is no film 7"),
+        ("GET", "films/x", "", 400, "invalid digit"),
+        ("GET", "films/0/results/pdf", "", 400, "no format pdf"),
+        ("GET", "films/0/results/dicom-sr", "", 400, "give the film as DICOM"),
+        ("GET", "elsewhere", "", 404, "nothing here"),
+        ("PUT", "films/0/landmarks/2", "{", 400, "a position is"),
+        ("PUT", "films/0/landmarks/2", r#"{"x": -1, "y": 3}"#, 400, "outside of the film"),
+        ("PUT", "films/0/landmarks/99", r#"{"x": 1, "y": 3}"#, 400, "no landmark 99"),
+        ("POST", "films/0/learn", "", 400, "--learn-to"),
+    ] {
+        let (found, body) = viewer.answer(method, path, body);
+        let body = String::from_utf8(body).unwrap();
+        assert!(found == status && body.contains(says), "{method} {path}: {found} {body}");
+    }
+}
+
+#[test]
+fn what_can_not_be_shown_is_said_at_once() {
+    let here = desk();
+    for (line, says) in [
+        ("view nowhere/* --bundle tiny.onemark", "no film matches"),
+        ("view a.png --bundle none.onemark", "none.onemark"),
+        ("view a.png --bundle tiny.onemark --learn-to tiny.onemark", "is there already"),
+    ] {
+        let outcome = Outcome::from(Program::Runtime.command(here.path(), line).output().unwrap());
+        assert!(!outcome.success && outcome.stderr.contains(says), "{line}: {}", outcome.stderr);
+    }
+}
