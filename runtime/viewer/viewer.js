@@ -8,6 +8,8 @@ const stage = element("stage"), sheet = element("sheet"), film = element("film")
 
 let desk, index, report;
 let view = { x: 0, y: 0, scale: 1 };
+// Counts movements, so that an answer which comes after the next movement is known to be late.
+let movements = 0;
 const hidden = new Set();
 
 async function ask(path, options) {
@@ -182,7 +184,10 @@ function grey() {
 async function correct(number, position) {
   await during("measuring", async () => {
     const options = position ? { method: "PUT", body: JSON.stringify(position) } : { method: "DELETE" };
-    report = await ask(`films/${index}/landmarks/${number}`, options);
+    const [film, before] = [index, movements];
+    const corrected = await ask(`films/${film}/landmarks/${number}`, options);
+    if (film !== index || before !== movements) return;
+    report = corrected;
     draw();
   });
 }
@@ -212,6 +217,7 @@ stage.addEventListener("pointerdown", event => {
     if (mark && moved && last.type === "pointerup") correct(Number(mark.dataset.number), onFilm(last));
     else if (mark && moved) drawMarks();
   };
+  movements += mark ? 1 : 0;
   (mark || stage).focus({ preventScroll: true });
   stage.setPointerCapture(event.pointerId);
   stage.addEventListener("pointermove", move);
@@ -234,6 +240,7 @@ stage.addEventListener("keydown", event => {
     landmark.position = { x: landmark.position.x + arrow[0] * step, y: landmark.position.y + arrow[1] * step };
     place(mark, landmark.position);
     landmark.moved = true;
+    movements += 1;
   } else if (arrow) {
     look({ ...view, x: view.x - 40 * arrow[0], y: view.y - 40 * arrow[1] });
   } else if (landmark && (event.key === "Delete" || event.key === "Backspace")) {
@@ -252,7 +259,9 @@ stage.addEventListener("keydown", event => {
 // A key that is held moves the landmark many times, and is one correction.
 stage.addEventListener("keyup", () => {
   const landmark = report?.landmarks.find(one => one.moved);
-  if (landmark) correct(landmark.number, landmark.position);
+  if (!landmark) return;
+  landmark.moved = false;
+  correct(landmark.number, landmark.position);
 });
 
 element("closer").onclick = () => zoom(ZOOM);
@@ -283,7 +292,11 @@ function describe() {
 
 await during("opening", async () => {
   desk = await ask("desk");
-  element("films").replaceChildren(...desk.films.map((file, index) => new Option(file, index)));
+  element("films").replaceChildren(...desk.films.map((file, index) => {
+    const option = new Option(file.split(/[\\/]/).pop(), index);
+    option.title = file;
+    return option;
+  }));
   describe();
   grey();
 });

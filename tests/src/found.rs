@@ -3,6 +3,7 @@
 use image::{GrayImage, Luma};
 use onemark_models::film::{DicomIdentity, Film};
 use onemark_models::geometry::Point;
+use onemark_models::landmarks::LandmarkSet;
 use onemark_runtime::{BundleId, Detection, Detections, FilmSize, Millimetres, Status};
 
 /// Width and height of the film, px.
@@ -53,7 +54,7 @@ pub fn found() -> Detections {
         surprise: Some(3.5),
         windows: Some(2),
     };
-    Detections {
+    let mut found = Detections {
         bundle: BundleId { name: "head <19>".into(), sha256: "ab".repeat(32) },
         backend: "onnxruntime",
         film: FilmSize { width: FILM.0, height: FILM.1 },
@@ -66,5 +67,8 @@ pub fn found() -> Detections {
             landmark(3, "orbitale", "Orbitale", Status::EditedByHand, (500.5, 600.125), None),
             landmark(18, "posterior-nasal-spine", "Posterior nasal spine", Status::Found, (969.9, 0.05), Some(0.5)),
         ],
-    }
+        measurements: Vec::new(),
+    };
+    found.measure(&LandmarkSet::named("isbi19").unwrap());
+    found
 }

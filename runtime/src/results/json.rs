@@ -66,15 +66,15 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// Published, so that others can read our results without our code. `UPDATE_SCHEMA=1` writes it anew.
+    /// Published, so that others can read our results without our code. `ONEMARK_UPDATE=1` writes it anew.
     #[test]
     fn the_published_schema_is_that_of_the_types() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/detections.schema.json");
         let schema = serde_json::to_value(Document::schema()).unwrap();
-        if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        if std::env::var_os("ONEMARK_UPDATE").is_some() {
             std::fs::write(path, serde_json::to_string_pretty(&schema).unwrap() + "\n").unwrap();
         }
         let published: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        assert!(published == schema, "docs/detections.schema.json is out of date: run this test with UPDATE_SCHEMA=1");
+        assert!(published == schema, "docs/detections.schema.json is out of date: run this test with ONEMARK_UPDATE=1");
     }
 }
