@@ -27,11 +27,11 @@ fn a_film_and_a_bundle_have_measurements() {
 
     // An untrained network puts landmarks anywhere, some on one another: all the same, its measurements are those of its points.
     let found: Value = serde_json::from_str(&detect("--spacing 0.1,0.2 --json -")).unwrap();
-    let landmarks = found[0]["landmarks"].as_array().unwrap();
+    let landmarks = found["films"][0]["landmarks"].as_array().unwrap();
     let position = |landmark: &Value| serde_json::from_value::<Point>(landmark["position"].clone()).unwrap();
     let points: Vec<Option<Point>> = landmarks.iter().map(|landmark| Some(position(landmark))).collect();
     let expected = LandmarkSet::named("isbi19").unwrap().measure(&points, Some([0.1, 0.2]), &[]);
-    let measurements = found[0]["measurements"].as_array().unwrap();
+    let measurements = found["films"][0]["measurements"].as_array().unwrap();
     assert_eq!(measurements.len(), expected.len());
     for (measurement, expected) in measurements.iter().zip(&expected) {
         assert_eq!(measurement["name"], expected.name);

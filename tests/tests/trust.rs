@@ -97,8 +97,9 @@ fn films_count_alike_in_whatever_order_they_come() {
     let (together, changes) = learn(&start, &[one, other]);
     let (in_turn, _) = learn(&learn(&start, &[other]).0, &[one]);
     let vectors = |bundle: &Bundle| -> BTreeMap<String, Vec<f32>> { bundle.template_vectors().unwrap() };
+    let other_vectors = vectors(&in_turn);
     for (name, vector) in vectors(&together) {
-        let pairs = vector.iter().zip(&vectors(&in_turn)[&name]).map(|(one, other)| (one - other).abs());
+        let pairs = vector.iter().zip(&other_vectors[&name]).map(|(one, other)| (one - other).abs());
         assert!(pairs.fold(0.0, f32::max) < ROUNDING, "{name}");
     }
     // Left out, a film is judged by what the other one taught.

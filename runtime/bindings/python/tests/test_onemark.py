@@ -33,7 +33,7 @@ def said(bundle, path, backend):
     """What the binary says about a file."""
     command = [BINARIES / "onemark", "detect", path, "--bundle", bundle, "--backend", backend]
     command += ["--spacing", "{},{}".format(*SPACING), "--json", "-"]
-    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)[0]
+    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["films"][0]
 
 
 @pytest.mark.parametrize("backend", ["tract", "onnxruntime"])
