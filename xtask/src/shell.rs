@@ -44,6 +44,11 @@ pub fn build_binaries() -> Result<()> {
     run(cargo().args(["build", "--workspace", "--exclude", "xtask", "--bins"]))
 }
 
+/// The same, and the libraries for other languages.
+pub fn build_all() -> Result<()> {
+    run(cargo().args(["build", "--workspace", "--exclude", "xtask", "--bins", "--lib"]))
+}
+
 /// Where cargo puts the binaries it builds: beside the one that runs now.
 pub fn bin_dir() -> Result<PathBuf> {
     let exe = std::env::current_exe().context("cannot tell where this program is")?;

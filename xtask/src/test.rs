@@ -47,7 +47,7 @@ pub fn run(options: &Options) -> Result<()> {
         }
     }
 
-    shell::build_binaries()?;
+    shell::build_all()?;
     shell::run(shell::cargo().args(["test", "--workspace"]).envs(settings.clone()))?;
 
     if options.skip_peers {

@@ -87,9 +87,12 @@ fn parsed(line: &str) -> (String, Vec<f64>) {
     (name.into(), numbers.split(' ').filter_map(|number| number.parse().ok()).collect())
 }
 
-/// Where cargo puts the libraries of the package it tests: beside the test.
+/// Where cargo puts the libraries of the package it tests: beside the test. It does not build them for the test.
 fn libraries() -> PathBuf {
-    env::current_exe().unwrap().parent().unwrap().to_owned()
+    let folder = env::current_exe().unwrap().parent().unwrap().to_owned();
+    let here = folder.join("libonemark_c.a").is_file();
+    assert!(here, "there is no C library in {}: run `cargo xtask test`, which builds it first", folder.display());
+    folder
 }
 
 fn dynamic() -> Vec<OsString> {
