@@ -318,7 +318,8 @@ fn describe(bytes: &[u8]) -> FileEntry {
     FileEntry { bytes: bytes.len() as u64, sha256: sha256(bytes) }
 }
 
-fn sha256(bytes: &[u8]) -> String {
+/// SHA-256 as 64 lower-case hexadecimal digits, as manifests give it.
+pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -5,13 +5,12 @@
 use std::collections::BTreeMap;
 
 use ndarray::Array2;
-use onemark_models::bundle::{AdaptedFilm, Bundle, BundleError};
+use onemark_models::bundle::{AdaptedFilm, Bundle, BundleError, sha256};
 use onemark_models::film::{Film, FilmError};
 use onemark_models::geometry::{GridMap, Point};
 use onemark_models::metrics::Protocol;
 use onemark_models::network::{LEVELS, template_vector_name};
 use onemark_models::parallel::in_parallel;
-use sha2::{Digest as _, Sha256};
 
 use crate::detector::Detector;
 use crate::embeddings::{Embeddings, Scorer, Vectors};
@@ -108,7 +107,7 @@ pub fn adapt(
     options: Options,
 ) -> Result<(Bundle, Vec<Vec<Change>>), AdaptError> {
     check(bundle, examples)?;
-    let digests: Vec<String> = examples.iter().map(|example| digest(example.film)).collect();
+    let digests: Vec<String> = examples.iter().map(|example| sha256(example.film.grey().as_raw())).collect();
     let adapted = bundle.manifest().adapted.as_ref();
     for (index, sha256) in digests.iter().enumerate() {
         let known = adapted.iter().flat_map(|adapted| &adapted.films).map(|film| &film.sha256);
@@ -173,11 +172,6 @@ fn look(detector: &Detector, Example { film, points }: &Example<'_>) -> Result<V
     let map = GridMap::new((film.width(), film.height()), detector.grid());
     let all = detector.embeddings(film)?.into_iter().zip(*points);
     Ok(all.map(|((_, embeddings), point)| point.map(|point| embeddings.at(map.to_cell(point)))).collect())
-}
-
-/// SHA-256 of a film's pixels, row by row.
-fn digest(film: &Film) -> String {
-    Sha256::digest(film.grey().as_raw()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A bundle's vectors, landmark 1 first.
