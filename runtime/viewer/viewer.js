@@ -129,8 +129,8 @@ function drawTables() {
     const { x, y } = landmark.mm ?? landmark.position;
     const digits = landmark.mm ? 2 : 1;
     const line = row(landmark.status, [box], [landmark.number], [landmark.title],
-      [x.toFixed(digits), "number"], [y.toFixed(digits), "number"], [landmark.remark]);
-    line.title = desk.landmarks[landmark.number - 1].definition;
+      [x.toFixed(digits), "number"], [y.toFixed(digits), "number"], [trust(landmark)]);
+    line.title = `${desk.landmarks[landmark.number - 1].definition} ${landmark.remark}`;
     return line;
   }));
   const unit = report.spacing ? "mm" : "px";
@@ -139,6 +139,12 @@ function drawTables() {
   y.textContent = `y ${unit}`;
   element("measurements").tBodies[0].replaceChildren(...report.measured.map(line =>
     row(line.value ? "" : "refused", [line.title], [line.value ?? "", "number"], [line.judgement])));
+}
+
+// What `remark` says, in a column's width.
+function trust({ status, confidence, radius_mm: radius, remark }) {
+  if (status !== "found" || confidence === null) return remark;
+  return `${Math.round(100 * confidence)} %` + (radius === null ? "" : `, ${radius.toFixed(1)} mm`);
 }
 
 // Looking
