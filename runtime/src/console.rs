@@ -3,7 +3,7 @@
 use std::fmt::{Arguments, Display};
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -56,6 +56,31 @@ impl RunOptions {
             (_, true) => Decoding::Subpixel,
             _ => Decoding::ShapePrior,
         }
+    }
+}
+
+/// Where a command writes the bundle that it makes of another.
+#[derive(Args)]
+pub struct Target {
+    /// The new bundle: a folder
+    #[arg(long, value_name = "NEW")]
+    out: PathBuf,
+    /// Replace a bundle that is there already
+    #[arg(long)]
+    force: bool,
+}
+
+impl Target {
+    /// Refuses it before the work is done that would be lost.
+    pub fn check(&self) -> anyhow::Result<()> {
+        Ok(Bundle::check_target(&self.out, self.force)?)
+    }
+
+    /// Writes the bundle there and says so.
+    pub fn write(&self, bundle: &Bundle) -> anyhow::Result<()> {
+        bundle.write(&self.out, self.force)?;
+        note(format_args!("wrote {}", self.out.display()));
+        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use onemark_models::film::{Film, Spacing};
 use onemark_runtime::adapt::{Change, Example, adapt};
 
 use super::points;
-use crate::console::{self, RunOptions};
+use crate::console::{self, RunOptions, Target};
 
 /// Teaches a bundle by annotated films, in seconds and without training
 ///
@@ -37,21 +37,16 @@ pub struct Adapt {
     undo: bool,
     #[command(flatten)]
     options: RunOptions,
-    /// The new bundle: a folder
-    #[arg(long, value_name = "NEW")]
-    out: PathBuf,
-    /// Replace a bundle that is there already
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    target: Target,
 }
 
 impl Adapt {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        Bundle::check_target(&self.out, self.force)?;
+        self.target.check()?;
         let bundle = Bundle::open(&self.bundle)?;
         let new = if self.undo { bundle.without_adaptation()? } else { self.learn(&bundle)? };
-        new.write(&self.out, self.force)?;
-        console::note(format_args!("wrote {}", self.out.display()));
+        self.target.write(&new)?;
         if bundle.manifest().calibration.is_some() && new.manifest().calibration.is_none() {
             console::note(format_args!("it is not calibrated any more: `onemark calibrate` it anew"));
         }

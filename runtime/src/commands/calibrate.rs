@@ -14,7 +14,7 @@ use onemark_models::dataset::{Dataset, Split};
 use onemark_models::film::Spacing;
 
 use super::{films, measure};
-use crate::console::{self, RunOptions};
+use crate::console::{self, RunOptions, Target};
 
 /// Learns from annotated films how far a bundle's points can be trusted
 ///
@@ -38,17 +38,13 @@ pub struct Calibrate {
     spacing: Option<Spacing>,
     #[command(flatten)]
     options: RunOptions,
-    /// The calibrated bundle: a folder
-    #[arg(long, value_name = "NEW")]
-    out: PathBuf,
-    /// Replace a bundle that is there already
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    target: Target,
 }
 
 impl Calibrate {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        Bundle::check_target(&self.out, self.force)?;
+        self.target.check()?;
         let bundle = Bundle::open(&self.bundle)?;
         let set = &bundle.manifest().landmark_set;
         let mut data = Dataset::open(&self.data, self.split.parse()?)?;
@@ -86,8 +82,7 @@ impl Calibrate {
         console::print(format_args!("\n{}", reliability(&calibration.reliability)))?;
         let mut manifest = bundle.manifest().clone();
         manifest.calibration = Some(calibration);
-        bundle.with_manifest(manifest)?.write(&self.out, self.force)?;
-        console::note(format_args!("wrote {}", self.out.display()));
+        self.target.write(&bundle.with_manifest(manifest)?)?;
         Ok(ExitCode::SUCCESS)
     }
 }
