@@ -148,7 +148,19 @@ impl Bundle {
     /// Whatever is wrong, with the file's name and what to do.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, BundleError> {
         let path = path.as_ref();
-        let mut source = Source::open(path)?;
+        Self::read(Source::open(path)?, path)
+    }
+
+    /// The same for the bytes of a stored zip; `name` only appears in messages.
+    ///
+    /// # Errors
+    /// As [`Bundle::open`].
+    pub fn from_bytes(bytes: &[u8], name: impl AsRef<Path>) -> Result<Self, BundleError> {
+        let name = name.as_ref();
+        Self::read(Source::from_bytes(bytes, name)?, name)
+    }
+
+    fn read(mut source: Source<'_>, path: &Path) -> Result<Self, BundleError> {
         let mut names = source.names()?;
         if !names.remove(MANIFEST) {
             return Err(BundleError::NotABundle { path: path.to_owned(), why: format!("it holds no {MANIFEST}") });

@@ -3,6 +3,7 @@
 //! A backend gets verified bytes and never a path, so no parser can leave the bundle (`weights.rs`). What the graphs mean
 //! is not known here (see [`crate::Detector`]).
 
+#[cfg(not(target_family = "wasm"))]
 mod onnxruntime;
 mod probe;
 mod tract;
@@ -14,6 +15,7 @@ use ndarray::{Array4, ArrayView4};
 
 use crate::RuntimeError;
 
+#[cfg(not(target_family = "wasm"))]
 pub use onnxruntime::{Library, library};
 
 /// One graph of a bundle, in verified bytes.
@@ -65,13 +67,15 @@ pub struct Choice {
 }
 
 /// All that can be asked for: command-line choices, their help and their validation come from here.
-pub const BACKENDS: [Choice; 4] = [
+pub const BACKENDS: &[Choice] = &[
     Choice { name: "auto", about: "onnxruntime where its library is found, tract otherwise", open: auto },
+    #[cfg(not(target_family = "wasm"))]
     Choice {
         name: "onnxruntime",
         about: "ONNX Runtime on the CPU: the faster of the two there",
         open: || Ok(Box::new(onnxruntime::OnnxRuntime::cpu()?)),
     },
+    #[cfg(not(target_family = "wasm"))]
     Choice {
         name: "onnxruntime-cuda",
         about: "ONNX Runtime on an NVIDIA GPU; an error where that is not possible",
@@ -90,7 +94,7 @@ pub fn open(name: &str) -> Result<Box<dyn Backend>, RuntimeError> {
         return Err(RuntimeError::UnknownBackend {
             name: name.to_owned(),
             nearest: onemark_models::yaml::nearest(name, BACKENDS.iter().map(|choice| choice.name)),
-            known: BACKENDS.map(|choice| choice.name).join(", "),
+            known: BACKENDS.iter().map(|choice| choice.name).collect::<Vec<_>>().join(", "),
         });
     };
     (choice.open)()
@@ -106,6 +110,12 @@ pub fn check(name: &str) -> Result<String, RuntimeError> {
     Ok(backend.about())
 }
 
+#[cfg(target_family = "wasm")]
+fn auto() -> Result<Box<dyn Backend>, RuntimeError> {
+    Ok(Box::new(tract::Tract::default()))
+}
+
+#[cfg(not(target_family = "wasm"))]
 fn auto() -> Result<Box<dyn Backend>, RuntimeError> {
     Ok(match onnxruntime::OnnxRuntime::cpu() {
         Ok(backend) => Box::new(backend),

@@ -105,15 +105,6 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// An error and its causes in one line; many of our errors already say theirs, which is then not said twice.
-pub fn explain(error: &anyhow::Error) -> String {
-    error.chain().fold(String::new(), |said, cause| match cause.to_string() {
-        cause if said.contains(&cause) => said,
-        cause if said.is_empty() => cause,
-        cause => format!("{said}: {cause}"),
-    })
-}
-
 /// Refuses a place for an output before the work is done that would be lost for want of it.
 pub fn check_folder(path: &Path) -> anyhow::Result<()> {
     match path.parent() {

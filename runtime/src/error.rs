@@ -84,3 +84,12 @@ pub enum RuntimeError {
         found: String,
     },
 }
+
+/// An error and its causes in one line; many of our errors already say theirs, which is then not said twice.
+pub fn explain(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| match cause.to_string() {
+        cause if said.contains(&cause) => said,
+        cause if said.is_empty() => cause,
+        cause => format!("{said}: {cause}"),
+    })
+}

@@ -37,10 +37,11 @@ mod detector;
 mod embeddings;
 mod error;
 pub mod results;
+pub mod viewer;
 mod windows;
 
 pub use cycle::Cycle;
 pub use decode::Decoding;
 pub use detections::{BundleId, Detection, Detections, FilmSize, Millimetres, Status};
 pub use detector::{Detector, Options};
-pub use error::RuntimeError;
+pub use error::{RuntimeError, explain};

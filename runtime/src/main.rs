@@ -4,8 +4,8 @@
 
 mod commands;
 mod console;
+mod server;
 mod sheet;
-mod viewer;
 
 use std::process::ExitCode;
 
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     result.unwrap_or_else(|error| {
         // Whoever reads our output may have seen enough (`onemark … | head`): no reason to complain.
         if !console::is_broken_pipe(&error) {
-            console::note(format_args!("error: {}", console::explain(&error)));
+            console::note(format_args!("error: {}", onemark_runtime::explain(&error)));
         }
         ExitCode::FAILURE
     })

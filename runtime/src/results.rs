@@ -11,8 +11,7 @@ pub mod mrk_json;
 pub mod overlay;
 mod picture;
 
-use std::time::SystemTime;
-
+use chrono::{DateTime, Local};
 use onemark_models::film::Film;
 
 use crate::{Detection, Detections, Status};
@@ -36,7 +35,7 @@ pub struct FilmResults<'a> {
     /// What the film is called: its file.
     pub name: &'a str,
     /// When it was found.
-    pub time: SystemTime,
+    pub time: DateTime<Local>,
 }
 
 /// A kind of file that can be made of each film's results.

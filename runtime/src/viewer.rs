@@ -1,8 +1,9 @@
-//! The viewer: a page for people on this machine, with the engine behind it. `desk.rs` holds films, results and corrections,
-//! `server.rs` answers the page's requests; the page itself is in `runtime/viewer/`.
+//! What is behind the viewer's page: a desk with films on it, and the answers to what the page asks. Who carries questions and
+//! answers to and fro is left to others: `onemark view` does over HTTP, `runtime/bindings/wasm` within a browser. The page itself
+//! is in `runtime/viewer/`.
 
+mod answer;
 mod desk;
-mod server;
 
-pub use desk::Desk;
-pub use server::Server;
+pub use answer::Answer;
+pub use desk::{Desk, Source};

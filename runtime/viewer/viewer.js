@@ -1,5 +1,8 @@
-// The viewer's page: shows one film at a time with its landmarks, and sends corrections to the server, which measures anew.
+// The viewer's page: shows one film at a time with its landmarks, and sends corrections to the engine, which measures anew.
 // Coordinates are film px, 0 at the film's top left corner; what stands on the screen is `view` of that.
+
+// `request` is like `fetch`. `open` is there where the page itself opens bundles and films.
+import { open, request } from "./engine.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const ZOOM = 1.25;
@@ -13,22 +16,27 @@ let movements = 0;
 const hidden = new Set();
 
 async function ask(path, options) {
-  const answer = await fetch(path, options);
+  const answer = await request(path, options);
   if (!answer.ok) throw new Error(await answer.text());
-  return answer.json();
+  return answer;
 }
 
-// Runs `work`, says what it waits for, and what went wrong.
+async function told(path, options) { return (await ask(path, options)).json(); }
+
+// Runs `work`, says what it waits for, and what went wrong. Gives whether nothing did.
 async function during(what, work) {
   say(`${what} …`);
   stage.classList.add("busy");
   try {
     await work();
     say("");
+    return true;
   } catch (error) {
     say(error.message);
+    return false;
+  } finally {
+    stage.classList.remove("busy");
   }
-  stage.classList.remove("busy");
 }
 
 function say(text) { element("status").textContent = text; }
@@ -56,20 +64,24 @@ function row(className, ...cells) {
 
 async function show(next) {
   index = next;
+  element("films").value = next;
+  marks.replaceChildren();
   await during("finding landmarks", async () => {
-    const loaded = new Promise((resolve, reject) => {
-      film.onload = resolve;
-      film.onerror = () => reject(new Error("the film can't be shown"));
-    });
-    film.src = `films/${index}/image`;
-    marks.replaceChildren();
-    const [found] = await Promise.all([ask(`films/${index}`), loaded]);
+    const [found] = await Promise.all([told(`films/${next}`), showPixels(next)]);
+    if (next !== index) return;
     film.alt = `The film ${found.file}`;
     element("stage").focus({ preventScroll: true });
     report = found;
     fit();
     draw();
   });
+}
+
+async function showPixels(index) {
+  const image = await ask(`films/${index}/image`);
+  URL.revokeObjectURL(film.src);
+  film.src = URL.createObjectURL(await image.blob());
+  await film.decode();
 }
 
 function draw() {
@@ -81,12 +93,21 @@ function draw() {
     return item;
   }));
   element("save").replaceChildren(...desk.formats.map(format => {
-    const link = document.createElement("a");
-    link.href = `films/${index}/results/${format.name}`;
-    link.download = "";
-    link.textContent = format.title;
-    return link;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = format.title;
+    button.onclick = () => during("saving", () => save(format.name));
+    return button;
   }));
+}
+
+async function save(format) {
+  const file = await ask(`films/${index}/results/${format}`);
+  const link = document.createElement("a");
+  link.download = file.headers.get("Content-Disposition").match(/filename="(.*)"/)[1];
+  link.href = URL.createObjectURL(await file.blob());
+  link.click();
+  URL.revokeObjectURL(link.href);
 }
 
 function drawMarks() {
@@ -191,7 +212,7 @@ async function correct(number, position) {
   await during("measuring", async () => {
     const options = position ? { method: "PUT", body: JSON.stringify(position) } : { method: "DELETE" };
     const [film, before] = [index, movements];
-    const corrected = await ask(`films/${film}/landmarks/${number}`, options);
+    const corrected = await told(`films/${film}/landmarks/${number}`, options);
     if (film !== index || before !== movements) return;
     report = corrected;
     draw();
@@ -283,10 +304,10 @@ element("all").onchange = event => {
 };
 element("films").onchange = event => show(Number(event.target.value));
 element("learn").onclick = () => during("learning", async () => {
-  const learnt = await ask(`films/${index}/learn`, { method: "POST" });
+  const learnt = await told(`films/${index}/learn`, { method: "POST" });
   desk = learnt.desk;
   describe();
-  report = await ask(`films/${index}`);
+  report = await told(`films/${index}`);
   draw();
   element("learn").after(` ${learnt.told}`);
 });
@@ -296,14 +317,35 @@ function describe() {
   element("learn").hidden = !desk.learns;
 }
 
-await during("opening", async () => {
-  desk = await ask("desk");
-  element("films").replaceChildren(...desk.films.map((file, index) => {
-    const option = new Option(file.split(/[\\/]/).pop(), index);
-    option.title = file;
-    return option;
-  }));
-  describe();
-  grey();
-});
-if (desk?.films.length) await show(0);
+// Lists the films that are there, and shows one of them.
+async function start(first) {
+  const opened = await during("opening", async () => {
+    desk = await told("desk");
+    element("films").replaceChildren(...desk.films.map((file, index) => {
+      const option = new Option(file.split(/[\\/]/).pop(), index);
+      option.title = file;
+      return option;
+    }));
+    describe();
+    grey();
+  });
+  if (opened && first < desk.films.length) await show(first);
+}
+
+if (open) {
+  const [bundle, films, spacing] = ["open-bundle", "open-films", "open-spacing"].map(element);
+  element("open").hidden = false;
+  bundle.onchange = async () => {
+    films.disabled = true;
+    if (!await during("opening the bundle", () => open.bundle(bundle.files[0]))) return;
+    films.disabled = false;
+    await start(0);
+  };
+  films.onchange = async () => {
+    const first = desk.films.length;
+    if (await during("reading the films", () => open.films([...films.files], spacing.value))) await start(first);
+    films.value = "";
+  };
+} else {
+  await start(0);
+}

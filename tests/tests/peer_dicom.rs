@@ -7,7 +7,6 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::SystemTime;
 
 use onemark_runtime::results::{FilmResults, dicom_sr};
 use onemark_runtime::{Detection, Status};
@@ -70,7 +69,7 @@ fn cornerstone_reads_the_points_back() {
 /// A report in a folder of its own.
 fn report() -> (tempfile::TempDir, PathBuf) {
     let (film, detections) = (dicom_film(), found());
-    let results = FilmResults { detections: &detections, film: &film, name: "1.dcm", time: SystemTime::now() };
+    let results = FilmResults { detections: &detections, film: &film, name: "1.dcm", time: Local::now() };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("1.sr.dcm");
     fs::write(&path, dicom_sr::write(&results).unwrap()).unwrap();

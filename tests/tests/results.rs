@@ -1,8 +1,6 @@
 //! Results in every format: all points are there, at the same places, whoever reads them.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-use std::time::SystemTime;
-
 use dicom_dictionary_std::tags;
 use dicom_object::{InMemDicomObject, from_reader};
 use onemark_models::film::Film;
@@ -17,7 +15,7 @@ const SAME_MM: f64 = 0.01;
 const SAME_PX: f64 = 0.01;
 
 fn results<'a>(detections: &'a Detections, film: &'a Film) -> FilmResults<'a> {
-    FilmResults { detections, film, name: "films/<i>1.dcm", time: SystemTime::UNIX_EPOCH }
+    FilmResults { detections, film, name: "films/<i>1.dcm", time: DateTime::UNIX_EPOCH.into() }
 }
 
 fn reports() -> Vec<FilmReport> {

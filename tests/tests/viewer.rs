@@ -82,7 +82,12 @@ fn a_point_is_moved_saved_and_learnt_from() {
     let line = "view . --bundle tiny.onemark --backend tract --spacing 0.5 --learn-to taught.onemark";
     let viewer = Viewer::start(here, line);
     let page = String::from_utf8(viewer.answer("GET", "", "").1).unwrap();
-    assert!(page.contains("<title>Onemark</title>") && !page.contains("http://") && !page.contains("https://"));
+    assert!(
+        page.contains("<title>Onemark</title>")
+            && page.contains("default-src 'self'")
+            && !page.contains("http://")
+            && !page.contains("https://")
+    );
     let about = viewer.json("GET", "desk", "");
     assert_eq!(about["films"].as_array().unwrap().len(), 2);
     assert_eq!(image::load_from_memory(&viewer.answer("GET", "films/0/image", "").1).unwrap().width(), 90);
@@ -128,7 +133,7 @@ fn nothing_is_told_to_who_has_no_link() {
         assert_eq!((status, body), (404, b"open the link that `onemark view` printed".to_vec()), "{path}");
     }
     let (_, head, _) = viewer.ask("GET", &format!("/{}/", viewer.secret), "");
-    assert!(head.contains("default-src 'self'") && head.contains("no-store"), "{head}");
+    assert!(head.contains("frame-ancestors 'none'") && head.contains("no-store"), "{head}");
     for (method, path, body, status, says) in [
         ("GET", "films/7", "", 400, "there is no film 7"),
         ("GET", "films/x", "", 400, "invalid digit"),

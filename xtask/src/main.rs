@@ -9,6 +9,7 @@ mod peers;
 mod setup;
 mod shell;
 mod test;
+mod wasm;
 mod wheel;
 
 use std::process::ExitCode;
@@ -27,6 +28,8 @@ enum Task {
     Test(test::Options),
     /// Build the Python wheel into target/wheel and run its tests
     Wheel,
+    /// Build the page that needs no server into target/wasm/page, and test it in Chromium
+    Wasm,
     /// Compare the speed of something with that of something else
     #[command(subcommand)]
     Bench(bench::Task),
@@ -49,6 +52,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Demo => demo::run(),
         Task::Test(options) => test::run(&options),
         Task::Wheel => wheel::run(),
+        Task::Wasm => wasm::run(),
         Task::Bench(task) => bench::run(&task),
     }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::{peers, setup, shell, wheel};
+use crate::{peers, setup, shell, wasm, wheel};
 
 /// Films that may not be part of the repository; tests on real films look for them here.
 const DATA: &str = "ONEMARK_DATA";
@@ -20,7 +20,7 @@ const CORNERSTONE: &str = "ONEMARK_CORNERSTONE";
 /// What `test` is asked for.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Leave out the tests of the wheel and against independent implementations (they need package indexes, once)
+    /// Leave out the tests of the wheel, in a browser and against independent implementations (they need package indexes, once)
     #[arg(long)]
     skip_peers: bool,
 }
@@ -51,10 +51,14 @@ pub fn run(options: &Options) -> Result<()> {
     shell::run(shell::cargo().args(["test", "--workspace"]).envs(settings.clone()))?;
 
     if options.skip_peers {
-        skipped.push("Python wheel and peers: --skip-peers".to_owned());
+        skipped.push("Python wheel, browser and peers: --skip-peers".to_owned());
     } else if Path::new(peers::FOLDER).exists() {
         shell::run(pytest()?.envs(settings))?;
         wheel::test()?;
+        match wasm::can_build()? {
+            true => wasm::test()?,
+            false => skipped.push("browser: `rustup target add wasm32-unknown-unknown`".to_owned()),
+        }
     }
 
     for what in skipped {

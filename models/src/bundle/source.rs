@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use zip::{CompressionMethod, ZipArchive};
@@ -10,19 +10,31 @@ use zip::{CompressionMethod, ZipArchive};
 use super::BundleError;
 
 /// An opened folder or archive.
-pub(super) enum Source {
+pub(super) enum Source<'a> {
     Folder(PathBuf),
-    Archive(PathBuf, Box<ZipArchive<File>>),
+    Archive(PathBuf, Box<ZipArchive<Box<dyn Bytes + 'a>>>),
 }
 
-impl Source {
+/// What an archive is read from.
+pub(super) trait Bytes: Read + Seek {}
+impl<T: Read + Seek> Bytes for T {}
+
+impl<'a> Source<'a> {
     pub(super) fn open(path: &Path) -> Result<Self, BundleError> {
         let io = |source| BundleError::Io { path: path.to_owned(), source };
         if fs::metadata(path).map_err(io)?.is_dir() {
             return Ok(Self::Folder(path.to_owned()));
         }
-        let file = File::open(path).map_err(io)?;
-        let archive = ZipArchive::new(file).map_err(|error| BundleError::NotABundle {
+        Self::archive(path, Box::new(File::open(path).map_err(io)?))
+    }
+
+    /// An archive in memory; `name` only appears in messages.
+    pub(super) fn from_bytes(bytes: &'a [u8], name: &Path) -> Result<Self, BundleError> {
+        Self::archive(name, Box::new(Cursor::new(bytes)))
+    }
+
+    fn archive(path: &Path, bytes: Box<dyn Bytes + 'a>) -> Result<Self, BundleError> {
+        let archive = ZipArchive::new(bytes).map_err(|error| BundleError::NotABundle {
             path: path.to_owned(),
             why: format!("it is neither a folder nor a zip archive ({error})"),
         })?;

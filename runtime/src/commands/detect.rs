@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use anyhow::Context as _;
+use chrono::Local;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use onemark_models::bundle::Bundle;
@@ -83,7 +84,7 @@ impl Detect {
                         bar.suspend(|| console::note(format_args!("warning: {file}: {warning}")));
                     }
                     let detections = detector.detect(&film).with_context(|| file.clone())?;
-                    let time = SystemTime::now();
+                    let time = Local::now();
                     plan.write(index, &FilmResults { detections: &detections, film: &film, name: &file, time })?;
                     Ok((detections, film.warnings().to_vec()))
                 });
@@ -93,7 +94,7 @@ impl Detect {
                     Ok((detections, warnings)) => {
                         FilmReport::Done { file, seconds, warnings, detections: Box::new(detections) }
                     }
-                    Err(error) => FilmReport::Failed { file, error: console::explain(&error) },
+                    Err(error) => FilmReport::Failed { file, error: onemark_runtime::explain(&error) },
                 };
                 bar.suspend(|| tell(&report, !plan.takes_stdout()))?;
                 reports.push(report);

@@ -32,7 +32,7 @@ impl Doctor {
         let bundle = self.bundle.as_ref().map(Bundle::open).transpose()?;
         let (mut working, mut failed) = (0, 0);
         console::print("\n")?;
-        for choice in &BACKENDS {
+        for choice in BACKENDS {
             match backend::check(choice.name) {
                 Err(why) => console::print(format_args!("{:<17} no: {why}\n", choice.name))?,
                 Ok(about) => {

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use clap::Args;
 use onemark_models::bundle::Bundle;
 use onemark_models::film::Spacing;
+use onemark_runtime::viewer::{Desk, Source};
 
 use super::inputs;
 use crate::console::{self, RunOptions};
-use crate::viewer::{Desk, Server};
+use crate::server::Server;
 
 /// Shows films with their landmarks in a browser on this machine; landmarks can be moved, and results saved
 ///
@@ -42,7 +43,10 @@ impl View {
         }
         let films = inputs::find(&self.films, None)?;
         let bundle = Bundle::open(&self.bundle)?;
-        let desk = Desk::new(films, self.spacing, bundle, self.options.for_library(), self.learn_to)?;
+        let mut desk = Desk::new(bundle, self.options.for_library(), self.learn_to)?;
+        for film in films {
+            desk.put(Source::File(film), self.spacing.clone());
+        }
         let server = Server::open(desk, self.port)?;
         console::print(format_args!("{}\n", server.link()))?;
         console::note(format_args!("open this link in a browser; Ctrl-C ends"));

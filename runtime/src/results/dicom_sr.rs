@@ -11,7 +11,6 @@ mod content;
 
 use std::io::Cursor;
 
-use chrono::{DateTime, Local};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::mem::InMemElement;
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
@@ -95,7 +94,7 @@ fn patient_and_study(image: &DicomIdentity) -> Vec<InMemElement> {
 /// What kind of document it is, who made it when, and on what evidence.
 fn document(results: &FilmResults<'_>, image: &DicomIdentity, instance: &str, series: &str) -> Vec<InMemElement> {
     // DICOM's times are those of the clock on the wall, like the study's.
-    let time = DateTime::<Local>::from(results.time);
+    let time = results.time;
     let evidence = vec![
         text(tags::STUDY_INSTANCE_UID, &image.study_instance_uid),
         sequence(

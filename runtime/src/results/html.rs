@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use chrono::{DateTime, Local};
 use image::imageops::{self, FilterType};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use onemark_models::film::{Film, Spacing};
@@ -58,7 +57,7 @@ fn file_name<'a>(results: &FilmResults<'a>) -> &'a str {
 }
 
 fn date(results: &FilmResults<'_>) -> String {
-    DateTime::<Local>::from(results.time).format("%Y-%m-%d %H:%M").to_string()
+    results.time.format("%Y-%m-%d %H:%M").to_string()
 }
 
 /// The film as a `data:` URL.

@@ -3,25 +3,55 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
+use chrono::Local;
 use onemark_models::bundle::Bundle;
-use onemark_models::film::{Film, Spacing};
+use onemark_models::film::{Film, FilmError, Spacing};
 use onemark_models::geometry::Point;
 use onemark_models::landmarks::LandmarkSet;
-use onemark_runtime::adapt::{Example, adapt};
-use onemark_runtime::results::json::{Document, FilmReport};
-use onemark_runtime::results::{FORMATS, FilmResults, csv};
-use onemark_runtime::{Detections, Detector, Options, Status};
+
+use crate::adapt::{Example, adapt};
+use crate::results::json::{Document, FilmReport};
+use crate::results::{FORMATS, FilmResults, csv};
+use crate::{Detections, Detector, Options, RuntimeError, Status};
 
 /// Kinds of file that hold all films, here one: name and ending.
 const TABLES: [(&str, &str); 2] = [("json", "json"), ("csv", "csv")];
 
+/// Where a film comes from.
+pub enum Source {
+    /// A file, read whenever it is needed: many would not fit into memory.
+    File(PathBuf),
+    /// The bytes of a file, where there are no files.
+    Bytes {
+        /// What the file is called.
+        name: String,
+        /// What is in it.
+        bytes: Vec<u8>,
+    },
+}
+
+impl Source {
+    /// The file's name, as it was given.
+    fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Bytes { name, .. } => name.clone(),
+        }
+    }
+
+    fn read(&self) -> Result<Film, FilmError> {
+        match self {
+            Self::File(path) => Film::open(path),
+            Self::Bytes { name, bytes } => Film::from_bytes(bytes, Path::new(name)),
+        }
+    }
+}
+
 /// Films, and the engine that looks at them.
 pub struct Desk {
-    files: Vec<PathBuf>,
-    spacing: Option<Spacing>,
+    films: Vec<(Source, Option<Spacing>)>,
     options: Options,
     /// Where a bundle that learnt from corrected films is written.
     learn_to: Option<PathBuf>,
@@ -45,7 +75,7 @@ struct Seen {
 }
 
 /// A file made of a film's results.
-pub struct Saved {
+pub(super) struct Saved {
     /// What it should be called.
     pub name: String,
     /// What is in it.
@@ -53,65 +83,68 @@ pub struct Saved {
 }
 
 impl Desk {
-    /// Puts films on the desk; none is read yet.
-    pub fn new(
-        files: Vec<PathBuf>,
-        spacing: Option<Spacing>,
-        bundle: Bundle,
-        options: Options,
-        learn_to: Option<PathBuf>,
-    ) -> anyhow::Result<Self> {
+    /// An empty desk, and a bundle's engine. With `learn_to` it may learn from corrected films, and writes the new bundle there.
+    ///
+    /// # Errors
+    /// As [`Detector::new`].
+    pub fn new(bundle: Bundle, options: Options, learn_to: Option<PathBuf>) -> Result<Self, RuntimeError> {
         let detector = Arc::new(Detector::new(&bundle, options.clone())?);
         let engine = Mutex::new(Engine { bundle, detector });
-        Ok(Self { files, spacing, options, learn_to, engine, seen: Mutex::default() })
+        Ok(Self { films: Vec::new(), options, learn_to, engine, seen: Mutex::default() })
     }
 
-    /// The films' files.
-    pub fn files(&self) -> &[PathBuf] {
-        &self.files
+    /// Puts a film on the desk; it is not read yet. `spacing` is how large its pixels are, whatever its file says.
+    pub fn put(&mut self, film: Source, spacing: Option<Spacing>) {
+        self.films.push((film, spacing));
+    }
+
+    /// The films' files, as they were given.
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        self.films.iter().map(|(film, _)| film.name())
     }
 
     /// The engine as it is now.
-    pub fn detector(&self) -> Arc<Detector> {
+    pub(super) fn detector(&self) -> Arc<Detector> {
         lock(&self.engine).detector.clone()
     }
 
     /// The landmarks that are looked for.
-    pub fn landmark_set(&self) -> LandmarkSet {
+    pub(super) fn landmark_set(&self) -> LandmarkSet {
         self.detector().landmark_set().clone()
     }
 
     /// Whether it is allowed to learn.
-    pub fn learns(&self) -> bool {
+    pub(super) fn learns(&self) -> bool {
         self.learn_to.is_some()
     }
 
     /// What results can be saved as: name and ending of each kind.
-    pub fn formats() -> impl Iterator<Item = (&'static str, &'static str)> {
+    pub(super) fn formats() -> impl Iterator<Item = (&'static str, &'static str)> {
         TABLES.into_iter().chain(FORMATS.iter().map(|format| (format.name, format.extension)))
     }
 
-    /// A film, read anew: many would not fit into memory.
-    pub fn film(&self, index: usize) -> anyhow::Result<Film> {
-        let film = Film::open(self.file(index)?)?;
-        Ok(match &self.spacing {
+    /// A film, read anew.
+    pub(super) fn film(&self, index: usize) -> anyhow::Result<Film> {
+        let (film, spacing) = self.place(index)?;
+        let film = film.read()?;
+        Ok(match spacing {
             None => film,
             Some(spacing) => film.with_spacing(spacing.clone()),
         })
     }
 
     /// What is known of a film: found now, or before, or corrected. Gives the film's warnings and cautions too.
-    pub fn report(&self, index: usize) -> anyhow::Result<(FilmReport, Vec<String>)> {
+    pub(super) fn report(&self, index: usize) -> anyhow::Result<(FilmReport, Vec<String>)> {
         let film = self.film(index)?;
         let seen = self.seen(index, &film)?;
-        let file = self.file(index)?.display().to_string();
+        let file = self.place(index)?.0.name();
         let cautions = results(&film, &seen.corrected, &file).cautions();
         let detections = Box::new(seen.corrected);
         Ok((FilmReport::Done { file, seconds: seen.seconds, warnings: film.warnings().to_vec(), detections }, cautions))
     }
 
     /// Puts a landmark where a person says it is, or back where it was found.
-    pub fn correct(&self, index: usize, number: usize, position: Option<Point>) -> anyhow::Result<()> {
+    pub(super) fn correct(&self, index: usize, number: usize, position: Option<Point>) -> anyhow::Result<()> {
         let film = self.film(index)?;
         let mut seen = self.seen(index, &film)?;
         let set = self.landmark_set();
@@ -133,7 +166,7 @@ impl Desk {
     }
 
     /// A film's results in one of the formats.
-    pub fn save(&self, index: usize, format: &str) -> anyhow::Result<Saved> {
+    pub(super) fn save(&self, index: usize, format: &str) -> anyhow::Result<Saved> {
         let (report, _) = self.report(index)?;
         let FilmReport::Done { file, detections, .. } = &report else { bail!("there are no results") };
         let stem =
@@ -150,7 +183,7 @@ impl Desk {
 
     /// Teaches the bundle by a film as it is corrected, writes it, and looks at all films anew with it. Points that a person has
     /// put on films stay. Gives what became of it in a sentence.
-    pub fn learn(&self, index: usize) -> anyhow::Result<String> {
+    pub(super) fn learn(&self, index: usize) -> anyhow::Result<String> {
         let target = self.learn_to.as_ref().context("start the viewer with --learn-to to let it learn")?;
         let film = self.film(index)?;
         let corrected = self.seen(index, &film)?.corrected;
@@ -170,24 +203,25 @@ impl Desk {
         Ok(format!("The bundle rests on its template and {films} more: {}", target.display()))
     }
 
-    fn file(&self, index: usize) -> anyhow::Result<&Path> {
-        self.files.get(index).map(PathBuf::as_path).with_context(|| format!("there is no film {index}"))
+    fn place(&self, index: usize) -> anyhow::Result<&(Source, Option<Spacing>)> {
+        self.films.get(index).with_context(|| format!("there is no film {index}"))
     }
 
     fn seen(&self, index: usize, film: &Film) -> anyhow::Result<Seen> {
         if let Some(seen) = lock(&self.seen).get(&index) {
             return Ok(seen.clone());
         }
-        let start = Instant::now();
+        // By the clock on the wall: browsers have no other that Rust knows.
+        let start = Local::now();
         let found = self.detector().detect(film)?;
-        let seconds = start.elapsed().as_secs_f64();
+        let seconds = (Local::now() - start).as_seconds_f64().max(0.0);
         let seen = Seen { seconds, corrected: found.clone(), found };
         Ok(lock(&self.seen).entry(index).or_insert(seen).clone())
     }
 }
 
 fn results<'a>(film: &'a Film, detections: &'a Detections, name: &'a str) -> FilmResults<'a> {
-    FilmResults { detections, film, name, time: SystemTime::now() }
+    FilmResults { detections, film, name, time: Local::now() }
 }
 
 /// What a thread that panicked left behind is whole: it is replaced in one step, or not at all.

@@ -1,0 +1,97 @@
+"""The page in a browser finds what `onemark detect` finds, and a person can correct it there."""
+
+import base64
+import json
+import subprocess
+
+import pytest
+from conftest import BINARIES
+
+# Both backends are tract; its kernels for browsers round otherwise.
+TOLERANCE_PX = 0.05
+
+DETECT = """
+async ([bundle, film]) => {
+  const bytes = text => Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+  const engine = await import("./onemark.js");
+  await engine.default();
+  const detector = new engine.Detector("bundle.zip", bytes(bundle));
+  return detector.detect("film", bytes(film), "0.1");
+}
+"""
+
+
+@pytest.fixture(scope="session")
+def expected(bundle, film):
+    words = ["detect", film, "--bundle", bundle, "--backend", "tract", "--spacing", "0.1", "--json", "-"]
+    done = subprocess.run([BINARIES / "onemark", *words], check=True, capture_output=True)
+    return json.loads(done.stdout)["films"][0]
+
+
+def open_both(page, bundle, film):
+    page.locator("#open-bundle").set_input_files(bundle)
+    page.locator("#open-films:enabled").wait_for()
+    page.locator("#open-spacing").fill("0.1")
+    page.locator("#open-films").set_input_files(film)
+    page.locator(".mark").first.wait_for()
+
+
+def saved(page, title):
+    with page.expect_download() as download:
+        page.locator("#save").get_by_role("button", name=title, exact=True).click()
+    return download.value
+
+
+def distance(found, expected):
+    return max(abs(found["position"][axis] - expected["position"][axis]) for axis in "xy")
+
+
+def test_what_it_finds_is_what_detect_finds(page, bundle, film, expected):
+    words = [base64.b64encode(path.read_bytes()).decode() for path in (bundle, film)]
+    found = json.loads(page.evaluate(DETECT, words))["films"][0]
+    worst = max(map(distance, found["landmarks"], expected["landmarks"]))
+    print(f"\n{len(found['landmarks'])} landmarks, at most {worst:.4f} px apart; {found['seconds']:.1f} s")
+    assert [one["name"] for one in found["landmarks"]] == [one["name"] for one in expected["landmarks"]]
+    assert worst < TOLERANCE_PX
+    assert [one["value"] is None for one in found["measurements"]] == [one["value"] is None for one in expected["measurements"]]
+
+
+def test_a_point_is_dragged_and_saved(page, bundle, film, expected, request):
+    open_both(page, bundle, film)
+    assert page.locator(".mark").count() == len(expected["landmarks"])
+    document = json.load(saved(page, "json").path().open())
+    assert distance(document["films"][0]["landmarks"][0], expected["landmarks"][0]) < TOLERANCE_PX
+
+    mark = page.locator('.mark[data-number="1"] circle')
+    box = mark.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 30, y + 20, steps=4)
+    page.mouse.up()
+    page.locator("#landmarks tr.edited-by-hand").wait_for()
+    if picture := request.config.getoption("picture"):
+        page.screenshot(path=picture)
+
+    download = saved(page, "json")
+    assert download.suggested_filename == f"{film.stem}.json"
+    moved = json.load(download.path().open())["films"][0]["landmarks"][0]
+    assert moved["status"] == "edited-by-hand"
+    assert moved["position"]["x"] > expected["landmarks"][0]["position"]["x"]
+    assert "edited by hand" in saved(page, "mrk.json").path().read_text()
+
+
+def test_what_is_no_bundle_or_film_is_said(page, bundle, film, tmp_path):
+    other = tmp_path / "other.zip"
+    other.write_bytes(b"no zip")
+    page.locator("#open-bundle").set_input_files(other)
+    page.locator("#status", has_text="other.zip is no bundle").wait_for()
+    assert page.locator("#open-films").is_disabled()
+    other = tmp_path / "cut.png"
+    other.write_bytes(film.read_bytes()[:100])
+    page.locator("#open-bundle").set_input_files(bundle)
+    page.locator("#open-films:enabled").wait_for()
+    page.locator("#open-films").set_input_files(other)
+    page.locator("#status", has_text="cut.png is damaged").wait_for()
+    page.locator("#open-films").set_input_files(film)
+    page.locator(".mark").first.wait_for()
