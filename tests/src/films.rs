@@ -51,3 +51,12 @@ pub fn small_films(root: &Path) -> Films {
     }
     films
 }
+
+/// A folder of the real films that `ONEMARK_DATA` names; without it, the test that asks is skipped, and says so.
+pub fn real_data(folder: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("ONEMARK_DATA").map(|root| PathBuf::from(root).join(folder));
+    if root.is_none() {
+        println!("skipped: ONEMARK_DATA is not set");
+    }
+    root
+}

@@ -15,7 +15,7 @@ use onemark_models::bundle::Bundle;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::recipe::{AdapterVariant, Recipe};
 
-pub use films::{Films, small_films};
+pub use films::{Films, real_data, small_films};
 pub use found::{dicom_film, found};
 pub use program::{Outcome, Program, backends};
 

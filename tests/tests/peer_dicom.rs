@@ -8,9 +8,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use chrono::Local;
 use onemark_runtime::results::{FilmResults, dicom_sr};
 use onemark_runtime::{Detection, Status};
-use onemark_tests::{dicom_film, found};
+use onemark_tests::{Program, dicom_film, found, real_data, tiny_bundle};
 use serde_json::Value;
 
 /// The folder of tests/peers/cornerstone with its packages; `cargo xtask test` makes it.
@@ -64,6 +65,44 @@ fn cornerstone_reads_the_points_back() {
         assert_eq!((&point["tool"], &point["finding"]), (&"Probe".into(), &landmark.title.as_str().into()));
         assert!(point["label"].as_str().unwrap().starts_with(&landmark.title), "{point}");
     }
+}
+
+/// One hip, as five scanners would have packed it: found alike, reported soundly, and found again on a disc for patients.
+#[test]
+fn one_film_in_five_forms() {
+    let Some(films) = real_data("dicom") else { return };
+    let here = tempfile::tempdir().unwrap();
+    let disc = here.path().join("disc");
+    fs::create_dir(&disc).unwrap();
+    let forms = ["RG2_UNC.dcm", "RG2_RLE", "RG2_JPLL", "RG2_JLSL", "RG2_J2KR"];
+    for (number, form) in forms.iter().enumerate() {
+        // Discs have short names.
+        fs::copy(films.join(form), disc.join(format!("IM{number}"))).unwrap();
+    }
+    tiny_bundle().write(&here.path().join("tiny.onemark"), false).unwrap();
+    let detect = |films: &str| -> Vec<Value> {
+        let line = format!("detect {films} --bundle tiny.onemark --backend tract --json -");
+        let found: Value = serde_json::from_str(&Program::Runtime.succeed(here.path(), &line).stdout).unwrap();
+        found["films"].as_array().unwrap().iter().map(|film| film["landmarks"].clone()).collect()
+    };
+    let found = detect("disc --dicom-sr reports");
+    assert!(found.len() == forms.len() && found.iter().all(|one| *one == found[0]), "{found:?}");
+    assert!(found[0][0]["mm"].is_object(), "{found:?}");
+
+    let reports: Vec<_> = fs::read_dir(here.path().join("reports")).unwrap().map(|file| file.unwrap().path()).collect();
+    assert_eq!(reports.len(), forms.len());
+    for report in reports {
+        let Some(output) = run(Command::new("dciodvfy").arg(&report), "dicom3tools") else { break };
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("Comprehensive") && !said.contains("Error"), "{said}");
+    }
+
+    // dcmtk puts none but the first, uncompressed one on a disc.
+    let mut directory = Command::new("dcmmkdir");
+    directory.current_dir(&disc).args(["--general-purpose", "--invent", "IM0"]);
+    let Some(output) = run(&mut directory, "dcmtk") else { return };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(detect("disc/DICOMDIR"), found[..1]);
 }
 
 /// A report in a folder of its own.

@@ -16,7 +16,7 @@ use onemark_models::init;
 use onemark_models::network::{Architecture, FILM, LEVELS, embedding_name, template_vector_name};
 use onemark_models::recipe::Recipe;
 use onemark_models::reference;
-use onemark_tests::{Program, backends};
+use onemark_tests::{Program, backends, real_data};
 use serde_json::Value;
 
 const SEED: u64 = 19;
@@ -26,14 +26,14 @@ const OWN_FILM_CELLS: f64 = 16.0;
 
 #[test]
 fn head_films() {
-    if let Some(root) = data("isbi2015") {
+    if let Some(root) = real_data("isbi2015") {
         template_finds_itself("isbi19", root, "125", "train");
     }
 }
 
 #[test]
 fn hand_films() {
-    if let Some(root) = data("hand") {
+    if let Some(root) = real_data("hand") {
         let template = Dataset::open(&root, Split::All).unwrap().cases[0].id.clone();
         template_finds_itself("hand37", root, &template, "all");
     }
@@ -92,12 +92,4 @@ fn untrained(landmarks: &str, case: &Case) -> Checkpoint {
         }
     }
     Checkpoint { recipe, history: vec![], notes: BTreeMap::new(), tensors }
-}
-
-fn data(folder: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("ONEMARK_DATA").map(|root| PathBuf::from(root).join(folder));
-    if root.is_none() {
-        println!("skipped: ONEMARK_DATA is not set");
-    }
-    root
 }

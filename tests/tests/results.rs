@@ -1,6 +1,7 @@
 //! Results in every format: all points are there, at the same places, whoever reads them.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
+use chrono::DateTime;
 use dicom_dictionary_std::tags;
 use dicom_object::{InMemDicomObject, from_reader};
 use onemark_models::film::Film;

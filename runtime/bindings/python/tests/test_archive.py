@@ -12,16 +12,32 @@ import time
 import numpy as np
 import onemark
 import pytest
-from PIL import Image
 
 pytest.importorskip("ray", reason="ray[data] is not installed")
 import pyarrow.parquet as pq
+import pydicom
+from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, RLELossless, generate_uid
 
 from test_onemark import SPACING, film
 
 FILMS = 24
 GROUP = 2
 PATIENCE_S = 300
+
+
+def dicom(pixels, syntax):
+    """A film as a scanner would store it."""
+    image = pydicom.Dataset()
+    image.file_meta = pydicom.dataset.FileMetaDataset()
+    image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    image.SOPClassUID = ComputedRadiographyImageStorage
+    image.SOPInstanceUID, image.StudyInstanceUID, image.SeriesInstanceUID = (generate_uid() for _ in range(3))
+    image.Modality = "CR"
+    image.PixelSpacing = list(reversed(SPACING))
+    image.set_pixel_data(pixels, "MONOCHROME2", bits_stored=12)
+    if syntax != ExplicitVRLittleEndian:
+        image.compress(syntax)
+    return image
 
 
 @pytest.fixture
@@ -31,14 +47,15 @@ def folder(tmp_path):
     for number in range(FILMS):
         place = folder / f"patient{number // 5}"
         place.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.roll(film(np.uint8, 8), number, axis=1)).save(place / f"{number:03}.png")
+        pixels = np.roll(film(np.uint16, 12), number, axis=1)
+        dicom(pixels, RLELossless if number % 2 else ExplicitVRLittleEndian).save_as(place / f"{number:03}", enforce_file_format=True)
     (folder / "note.txt").write_text("no film")
     (folder / ".hidden").write_text("not looked at")
     return folder
 
 
 def command(folder, bundle, out):
-    words = ["--bundle", bundle, "--out", out, "--group", str(GROUP), "--backend", "tract", "--spacing", "0.1,0.2"]
+    words = ["--bundle", bundle, "--out", out, "--group", str(GROUP), "--backend", "tract"]
     return [sys.executable, "-m", "onemark.archive", folder, *words]
 
 
@@ -82,7 +99,7 @@ def test_killed_it_goes_on(folder, bundle, tmp_path):
     assert "note.txt is not a film Onemark can read" in note["error"] and note["x_px"] is None
     detector = onemark.Detector(bundle, backend="tract")
     for file, landmarks in by_file.items():
-        found = detector.detect_file(folder / file, spacing=SPACING)
+        found = detector.detect_file(folder / file)
         assert [row["name"] for row in landmarks] == found.names
         assert [[row["x_px"], row["y_px"]] for row in landmarks] == found.positions.tolist()
         assert [[row["x_mm"], row["y_mm"]] for row in landmarks] == found.positions_mm.tolist()
