@@ -8,6 +8,8 @@ use std::process::Child;
 
 use image::{GrayImage, Luma};
 use onemark_models::bundle::Bundle;
+use onemark_runtime::Options;
+use onemark_runtime::viewer::{Desk, Source};
 use onemark_tests::{Outcome, Program, tiny_bundle};
 use serde_json::Value;
 
@@ -65,7 +67,7 @@ impl Viewer {
 }
 
 /// A folder with two films and a bundle.
-fn desk() -> tempfile::TempDir {
+fn desk_folder() -> tempfile::TempDir {
     let here = tempfile::tempdir().unwrap();
     tiny_bundle().write(&here.path().join("tiny.onemark"), false).unwrap();
     for (name, step) in [("a.png", 3), ("b.png", 5)] {
@@ -77,7 +79,7 @@ fn desk() -> tempfile::TempDir {
 
 #[test]
 fn a_point_is_moved_saved_and_learnt_from() {
-    let here = desk();
+    let here = desk_folder();
     let here = here.path();
     let line = "view . --bundle tiny.onemark --backend tract --spacing 0.5 --learn-to taught.onemark";
     let viewer = Viewer::start(here, line);
@@ -125,7 +127,7 @@ fn a_point_is_moved_saved_and_learnt_from() {
 
 #[test]
 fn nothing_is_told_to_who_has_no_link() {
-    let here = desk();
+    let here = desk_folder();
     let viewer = Viewer::start(here.path(), "view a.png --bundle tiny.onemark --backend tract");
     assert!(viewer.host.starts_with("127.0.0.1:"), "{}", viewer.host);
     for path in ["/", "/desk", "/films/0", "/0123456789abcdef0123456789abcdef/films/0"] {
@@ -153,7 +155,7 @@ fn nothing_is_told_to_who_has_no_link() {
 
 #[test]
 fn what_can_not_be_shown_is_said_at_once() {
-    let here = desk();
+    let here = desk_folder();
     for (line, says) in [
         ("view nowhere/* --bundle tiny.onemark", "no film matches"),
         ("view a.png --bundle none.onemark", "none.onemark"),
@@ -162,4 +164,29 @@ fn what_can_not_be_shown_is_said_at_once() {
         let outcome = Outcome::from(Program::Runtime.command(here.path(), line).output().unwrap());
         assert!(!outcome.success && outcome.stderr.contains(says), "{line}: {}", outcome.stderr);
     }
+}
+
+/// As within a browser, where there are neither files nor a server.
+#[test]
+fn films_in_memory_are_answered_for_too() {
+    let mut desk = Desk::new(tiny_bundle(), Options { backend: "tract".into(), ..Options::default() }, None).unwrap();
+    let here = desk_folder();
+    for name in ["a.png", "b.png"] {
+        let bytes = std::fs::read(here.path().join(name)).unwrap();
+        desk.put(Source::Bytes { name: name.into(), bytes }, Some("0.5".parse().unwrap()));
+    }
+    let json = |method, path, body: &str| -> Value {
+        let answer = desk.answer(method, path, body.as_bytes());
+        assert_eq!(answer.status, 200, "{path}: {}", String::from_utf8_lossy(&answer.bytes));
+        serde_json::from_slice(&answer.bytes).unwrap()
+    };
+    assert_eq!(json("GET", "desk", "")["films"], serde_json::json!(["a.png", "b.png"]));
+    let moved = json("PUT", "films/1/landmarks/2", r#"{"x": 12.25, "y": 30.5}"#);
+    assert_eq!(
+        (&moved["landmarks"][1]["status"], &moved["landmarks"][1]["mm"]["y"]),
+        (&"edited-by-hand".into(), &15.25.into())
+    );
+    let saved = desk.answer("GET", "films/1/results/report", b"");
+    assert_eq!(saved.name.as_deref(), Some("b.html"));
+    assert_eq!(desk.answer("GET", "films/2", b"").status, 400);
 }

@@ -65,8 +65,9 @@ fn what_is_written_is_read_back_from_folder_and_archive() {
     let (plain, archive) = (folder.path().join("toy"), folder.path().join("toy.onemark"));
     toy().write(&plain, false).unwrap();
     toy().write_archive(&archive, false).unwrap();
-    for path in [plain, archive] {
-        let bundle = Bundle::open(&path).unwrap();
+    let in_memory = Bundle::from_bytes(&fs::read(&archive).unwrap(), "toy.zip");
+    for bundle in [Bundle::open(plain), Bundle::open(archive), in_memory] {
+        let bundle = bundle.unwrap();
         assert_eq!(bundle.manifest(), toy().manifest());
         assert_eq!(bundle.bytes("trunk.onnx").unwrap().as_ref(), b"trunk graph");
         assert!(matches!(bundle.bytes("other"), Err(BundleError::Missing { .. })));
