@@ -23,6 +23,10 @@ const PAGE: [(&str, &str, &str); 4] = [
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
+/// The page asks nobody but us. It says so itself too, for where others serve it; there it may run WebAssembly besides.
+const POLICY: &str =
+    "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
+
 /// A listening server.
 pub struct Server {
     http: tiny_http::Server,
@@ -80,8 +84,7 @@ fn response(answer: Answer) -> Response<Cursor<Vec<u8>>> {
     let disposition = answer.name.map(|name| format!("attachment; filename=\"{name}\""));
     let headers = [
         ("Content-Type", answer.kind),
-        // What the page may ask is said in itself.
-        ("Content-Security-Policy", "frame-ancestors 'none'"),
+        ("Content-Security-Policy", POLICY),
         ("X-Content-Type-Options", "nosniff"),
         ("Referrer-Policy", "no-referrer"),
         ("Cache-Control", "no-store"),

@@ -135,7 +135,7 @@ fn nothing_is_told_to_who_has_no_link() {
         assert_eq!((status, body), (404, b"open the link that `onemark view` printed".to_vec()), "{path}");
     }
     let (_, head, _) = viewer.ask("GET", &format!("/{}/", viewer.secret), "");
-    assert!(head.contains("frame-ancestors 'none'") && head.contains("no-store"), "{head}");
+    assert!(head.contains("default-src 'self'") && head.contains("no-store"), "{head}");
     for (method, path, body, status, says) in [
         ("GET", "films/7", "", 400, "there is no film 7"),
         ("GET", "films/x", "", 400, "invalid digit"),

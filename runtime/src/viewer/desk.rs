@@ -109,7 +109,7 @@ impl Desk {
     }
 
     /// The landmarks that are looked for.
-    pub(super) fn landmark_set(&self) -> LandmarkSet {
+    fn landmark_set(&self) -> LandmarkSet {
         self.detector().landmark_set().clone()
     }
 
