@@ -20,6 +20,8 @@ pub const FILM: &str = "film";
 pub const SCORE: &str = "score";
 /// The tensor of a checkpoint that holds the last pseudo-labels of its training films ([`crate::shape::to_tensor`]).
 pub const LABELS: &str = "labels";
+/// The tensor of a checkpoint that holds what each pseudo-label weighs in training, `[films, landmarks]`.
+pub const LABEL_WEIGHTS: &str = "label_weights";
 
 /// The network of one landmark, or of none where it has no adapters.
 #[derive(Clone, Copy, Debug)]

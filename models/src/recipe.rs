@@ -297,6 +297,10 @@ pub struct FilmPairs {
     /// from a network that was just taught it. Otherwise training teaches the network to agree with itself.
     #[serde(default)]
     pub cross_fit: bool,
+    /// Whether the loss from the template's landmarks to a film's pseudo-labels weighs each label by its score, compared with the
+    /// middle one of its landmark's over the films: half of them weigh 1, the others less.
+    #[serde(default)]
+    pub confidence_weighted: bool,
 }
 
 /// METHOD.md sec. 1b, loss of C2.

@@ -268,7 +268,7 @@ pub fn from_tensor(tensor: &ArrayD<f32>) -> Option<Shapes> {
 }
 
 /// The middle of some values; 0 of none.
-pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(0.0)

@@ -65,7 +65,7 @@ fn main() -> Result<()> {
     println!("{}", started.elapsed().as_secs_f64() / samples as f64);
 
     // Every film's landmarks as the template has them: where pseudo-labels lie costs nothing.
-    let labels = vec![films.template_points().to_vec(); films.count()];
+    let labels = vec![films.template_points().to_vec(); films.count()].into();
     let (sampler, heads) = (Sampler::new(&recipe, &films), Heads::new(&recipe, landmarks, phase.adapters)?);
     let trunk = Trunk::new(&recipe)?;
     let mut adam = Adam::new(recipe.optimiser);

@@ -1,10 +1,12 @@
 //! Where the network, as it stands, sees the landmarks: the template's vectors and the Infer-PL stage (METHOD.md sec. 1c).
 
-use ndarray::Array2;
+use ndarray::{Array1, Array2};
 use onemark_models::graph::{COSINE_EPSILON, Graph};
 use onemark_models::network::{Architecture, LEVELS};
 use onemark_models::recipe::{Network, Recipe, TemplateSource};
-use onemark_models::shape::{ASKING_ROUNDS, Expected, GridPoint, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, Shapes, TRUST};
+use onemark_models::shape::{
+    ASKING_ROUNDS, Expected, GridPoint, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, Shapes, TRUST, median,
+};
 use tch::{Device, Kind, Tensor};
 
 use crate::TrainError;
@@ -144,21 +146,32 @@ impl Heads {
         progress: impl FnMut(usize, usize),
     ) -> Result<Inferred, TrainError> {
         let samples: Vec<usize> = (0..films.count()).filter(|film| before.is_none() || renew(*film)).collect();
-        // Score maps wait, as f16, until all films' are known and the prior can be fitted.
+        let weighted = recipe.pairs.film.as_ref().is_some_and(|pairs| pairs.confidence_weighted);
+        // Score maps wait, as f16, until all films' are known: then a prior can be fitted, and scores compared.
         let mut maps: Vec<Vec<Tensor>> = samples.iter().map(|_| Vec::new()).collect();
         let keep = |index: usize, score: &Tensor| {
-            if prior {
+            if prior || weighted {
                 maps[index].push(score.f_to_kind(Kind::Half)?);
             }
             Ok(())
         };
         let found = self.look(recipe, params, films, vectors, &samples, keep, progress)?;
-        let mut seen = before.cloned().unwrap_or_else(|| vec![Vec::new(); films.count()]);
-        samples.iter().zip(found).for_each(|(film, points)| seen[*film] = points);
-        let mut labels = seen.clone();
+        let unknown = || Labels::from(vec![vec![(0.0, 0.0); self.landmarks]; films.count()]);
+        let mut labels = before.cloned().unwrap_or_else(unknown);
+        samples.iter().zip(found).for_each(|(film, points)| labels.points[*film] = points);
+        let seen = labels.points.clone();
         if let Some(prior) = prior.then(|| ShapePrior::fit(&seen, recipe.network.size)).flatten() {
             for (film, maps) in samples.iter().zip(&maps) {
-                labels[*film] = plausible(&Tensor::f_cat(maps, 0)?.f_to_kind(Kind::Float)?, &prior, &seen[*film])?;
+                let maps = Tensor::f_cat(maps, 0)?.f_to_kind(Kind::Float)?;
+                labels.points[*film] = plausible(&maps, &prior, &seen[*film])?;
+            }
+        }
+        if weighted {
+            let points = samples.iter().map(|film| &labels.points[*film]);
+            let scores: Result<Vec<Vec<f32>>, TrainError> =
+                maps.iter().zip(points).map(|(maps, points)| scores_at(&Tensor::f_cat(maps, 0)?, points)).collect();
+            for (film, weights) in samples.iter().zip(confidence(&scores?)) {
+                labels.weights.row_mut(*film).assign(&weights);
             }
         }
         Ok(Inferred { labels, seen })
@@ -226,7 +239,7 @@ impl Heads {
 pub struct Inferred {
     /// The pseudo-labels.
     pub labels: Labels,
-    /// The best places by score alone: the same unless a prior chose the labels. Of films that were not renewed, the labels.
+    /// The best places by score alone: the labels' own unless a prior chose them. Of films that were not renewed, the labels'.
     pub seen: Shapes,
 }
 
@@ -263,6 +276,25 @@ fn best(maps: &Tensor) -> Result<Vec<GridPoint>, TrainError> {
     let best = maps.f_flatten(1, 2)?.f_argmax(1, false)?.f_to_kind(Kind::Int64)?.f_to_device(Device::Cpu)?;
     let centre = |index: i64| ((index / columns) as f64 + 0.5, (index % columns) as f64 + 0.5);
     Ok(Vec::<i64>::try_from(best)?.into_iter().map(centre).collect())
+}
+
+/// The scores of one film's landmarks where they were found, in maps `[landmarks, rows, columns]`.
+fn scores_at(maps: &Tensor, points: &[GridPoint]) -> Result<Vec<f32>, TrainError> {
+    let score = |(landmark, point): (usize, &GridPoint)| {
+        let (row, column) = cell(*point);
+        Ok(maps.f_double_value(&[landmark as i64, row, column])? as f32)
+    };
+    points.iter().enumerate().map(score).collect()
+}
+
+/// Each film's scores, compared with the middle one of their landmark's, at most 1.
+fn confidence(scores: &[Vec<f32>]) -> impl Iterator<Item = Array1<f32>> {
+    let landmarks = scores.first().map_or(0, Vec::len);
+    let middle = |landmark: usize| median(scores.iter().map(|film| f64::from(film[landmark]))) as f32;
+    let middles: Array1<f32> = (0..landmarks).map(middle).collect();
+    let compared =
+        move |film: &Vec<f32>| film.iter().zip(&middles).map(|(score, middle)| (score / middle).min(1.0)).collect();
+    scores.iter().map(compared)
 }
 
 /// The centre of the cell of each of one film's maps that is best by its score and by where the other landmarks expect this one.
@@ -307,6 +339,15 @@ fn norm(x: &Tensor, axis: i64) -> Result<Tensor, TrainError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn labels_weigh_what_their_scores_do_beside_the_middle_one() {
+        let maps = Tensor::from_slice(&[0.1f32, 0.9, 0.4, 0.2]).view([2, 1, 2]);
+        assert_eq!(scores_at(&maps, &[(0.5, 1.5), (0.5, 0.5)]).unwrap(), [0.9, 0.4]);
+        let scores = [vec![0.2, 0.3], vec![0.4, 0.6], vec![0.8, 0.9]];
+        let weights: Vec<Vec<f32>> = confidence(&scores).map(|film| film.to_vec()).collect();
+        assert_eq!(weights, [[0.5, 0.5], [1.0, 1.0], [1.0, 1.0]]);
+    }
 
     /// Films of three landmarks that move as one, and one more on which the third has two peaks: the higher is where no film has
     /// had it.

@@ -142,10 +142,10 @@ impl Run<'_> {
             return Err(refuse("it is finished"));
         };
         let place = Place { phase, epoch, step };
-        let labels = tensors
-            .remove(LABELS)
-            .map(|labels| shape::from_tensor(&labels).ok_or_else(|| refuse("its pseudo-labels are no points")));
-        let labels = labels.transpose()?;
+        let labels = match tensors.contains_key(LABELS) {
+            true => Some(Labels::resume(&mut tensors).ok_or_else(|| refuse("its pseudo-labels are none"))?),
+            false => None,
+        };
         let adam = Adam::resume(self.recipe.optimiser, &mut tensors, self.device)?;
         let average = self.recipe.average.map(|decay| Average::resume(decay, &mut tensors, self.device)).transpose()?;
         let mut shapes = Architecture::from(self.recipe).trunk_graph()?.params().clone();
@@ -342,7 +342,8 @@ impl Run<'_> {
         })?;
         let number = self.steps_before(state.place);
         if let Some(before) = state.labels.replace(labels) {
-            let moved = before.iter().flatten().zip(seen.iter().flatten()).map(|(a, b)| (a.0 - b.0).hypot(a.1 - b.1));
+            let moved =
+                before.points.iter().flatten().zip(seen.iter().flatten()).map(|(a, b)| (a.0 - b.0).hypot(a.1 - b.1));
             log.scalar("validation/moved_cells", number, moved.sum::<f64>() / seen.iter().flatten().count() as f64)?;
         }
         if let Some(incoherence) = shape::incoherence(&seen, self.recipe.network.size) {

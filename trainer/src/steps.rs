@@ -5,8 +5,10 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use ndarray::{Array2, s};
+use onemark_models::checkpoint::Tensors;
+use onemark_models::network::{LABEL_WEIGHTS, LABELS};
 use onemark_models::recipe::{FilmPairs, PatchPairs, Recipe, Stage};
-use onemark_models::shape::{GridPoint, Shapes};
+use onemark_models::shape::{self, GridPoint, Shapes};
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -17,8 +19,38 @@ use crate::augment::{jitter, rotate_patch, rotate_point};
 use crate::films::Samples;
 use crate::loss::{Cell, Match};
 
-/// A pseudo-label per film and landmark: `labels[film][landmark]`.
-pub type Labels = Shapes;
+/// Pseudo-labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Labels {
+    /// Where each landmark lies: `points[film][landmark]`.
+    pub points: Shapes,
+    /// What each weighs, 0 to 1: `[film, landmark]`.
+    pub weights: Array2<f32>,
+}
+
+impl From<Shapes> for Labels {
+    /// Labels that weigh 1 each.
+    fn from(points: Shapes) -> Self {
+        let weights = Array2::ones((points.len(), points.first().map_or(0, Vec::len)));
+        Self { points, weights }
+    }
+}
+
+impl Labels {
+    /// As tensors of a checkpoint.
+    pub fn to_tensors(&self) -> Tensors {
+        let (points, weights) = (shape::to_tensor(&self.points), self.weights.clone().into_dyn());
+        [(LABELS.to_owned(), points), (LABEL_WEIGHTS.to_owned(), weights)].into()
+    }
+
+    /// Takes what [`Labels::to_tensors`] gave out of `tensors`; `None` where that is of another shape, or nothing.
+    pub fn resume(tensors: &mut Tensors) -> Option<Self> {
+        let (points, weights) = (tensors.remove(LABELS), tensors.remove(LABEL_WEIGHTS));
+        let points = shape::from_tensor(&points?)?;
+        let weights = weights?.into_dimensionality().ok()?;
+        (weights.dim() == (points.len(), points.first()?.len())).then_some(Self { points, weights })
+    }
+}
 
 /// A step before anything is drawn.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,7 +185,7 @@ impl<'a> Sampler<'a> {
                 (Some(Stage::Template), Some(landmark), _) => {
                     self.films.from_film(*sample, self.films.template_points()[landmark])
                 }
-                (_, Some(landmark), Some(labels)) => labels[*sample][landmark],
+                (_, Some(landmark), Some(labels)) => labels.points[*sample][landmark],
                 (_, landmark, _) => self.random_point(landmark, *sample, rng),
             };
             let raw = cell(clamp(point, size));
@@ -203,7 +235,9 @@ impl<'a> Sampler<'a> {
         let on_film = |film: usize, rng: &mut ChaCha8Rng| -> Result<Vec<GridPoint>, TrainError> {
             let random = labels.is_none() || rng.random::<f64>() < pairs.random_share;
             match labels {
-                Some(labels) if !random => spread(&chosen(&labels[film]), pairs.points, pairs.film_spread, false, rng),
+                Some(labels) if !random => {
+                    spread(&chosen(&labels.points[film]), pairs.points, pairs.film_spread, false, rng)
+                }
                 _ => Ok((0..pairs.points).map(|_| self.random_point(None, film, rng)).collect()),
             }
         };
@@ -224,10 +258,11 @@ impl<'a> Sampler<'a> {
         let mut matches = self.matches((0, 1), &samples, &about_truth, 1.0);
         matches.extend(self.matches((3, 2), &samples, &on_film(film, rng)?, 1.0));
         if let Some(labels) = labels {
-            let weight = pairs.template_to_film as f32 / truth.len() as f32;
-            for (truth, label) in truth.iter().zip(chosen(&labels[film])) {
-                let on_copy = self.films.from_film(samples[0], *truth);
-                matches.extend(self.pair((0, on_copy), (2, label), weight));
+            let each = pairs.template_to_film as f32 / truth.len() as f32;
+            for landmark in plan.landmark.map_or(0..truth.len(), |landmark| landmark..landmark + 1) {
+                let on_copy = self.films.from_film(samples[0], self.films.template_points()[landmark]);
+                let label = (2, labels.points[film][landmark]);
+                matches.extend(self.pair((0, on_copy), label, each * labels.weights[[film, landmark]]));
             }
         }
         Ok(Step { samples, patches: Vec::new(), matches })

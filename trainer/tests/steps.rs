@@ -13,7 +13,7 @@ use onemark_models::network::Architecture;
 use onemark_models::recipe::{PatchPairs, Recipe, Stage};
 use onemark_trainer::features::Features;
 use onemark_trainer::films::Films;
-use onemark_trainer::loss::Cell;
+use onemark_trainer::loss::{Cell, Match};
 use onemark_trainer::params::Params;
 use onemark_trainer::steps::{Labels, Place, Sampler, renews};
 use tch::Device;
@@ -96,7 +96,7 @@ fn copies_show_the_landmark_where_the_match_says() {
     let sampler = Sampler::new(&recipe, &films);
     // True labels: the blob of the second film is 20 px to the right, of 300 px on 96 cells.
     let (template, right) = (films.template_points()[0], 20.0 * 96.0 / 300.0);
-    let labels = vec![vec![template], vec![(template.0, template.1 + right)]];
+    let labels = Labels::from(vec![vec![template], vec![(template.0, template.1 + right)]]);
     for (step, plan) in sampler.epoch(Place::default()).iter().enumerate() {
         let step = sampler.draw(Place { step, ..Place::default() }, plan, Some(&labels)).unwrap();
         let [first, .., last] = step.matches.as_slice() else { panic!("a step without points") };
@@ -105,6 +105,24 @@ fn copies_show_the_landmark_where_the_match_says() {
             assert_near(cell, films.grey(step.samples[side]));
         }
     }
+}
+
+#[test]
+fn a_label_counts_against_the_template_by_its_weight() {
+    let (recipe, folder) = (film_pairs(), tempfile::tempdir().unwrap());
+    let films = films(&recipe, folder.path());
+    let sampler = Sampler::new(&recipe, &films);
+    let draw = |weight: f32| {
+        let mut labels = Labels::from(vec![films.template_points().to_vec(); 2]);
+        labels.weights.fill(weight);
+        sampler.draw(Place::default(), &sampler.epoch(Place::default())[0], Some(&labels)).unwrap().matches
+    };
+    let [whole, half] = [1.0, 0.5].map(draw);
+    // The last match is the template's landmark and its label; the others are points of one film on two of its samples.
+    let weights = |matches: &[Match]| matches.iter().map(|point| point.weight).collect::<Vec<_>>();
+    let (mut expected, found) = (weights(&whole), weights(&half));
+    *expected.last_mut().unwrap() *= 0.5;
+    assert_eq!(found, expected);
 }
 
 #[test]
@@ -130,7 +148,7 @@ fn without_the_template_two_films_are_shown() {
     let sampler = Sampler::new(&recipe, &films);
     let right = 20.0 * 96.0 / 300.0;
     let template = films.template_points()[0];
-    let labels = vec![vec![template], vec![(template.0, template.1 + right)]];
+    let labels = Labels::from(vec![vec![template], vec![(template.0, template.1 + right)]]);
     for (step, plan) in sampler.epoch(Place::default()).iter().enumerate() {
         let step = sampler.draw(Place { step, ..Place::default() }, plan, Some(&labels)).unwrap();
         assert!(step.samples.iter().all(|sample| !films.template_copies().contains(sample)));
@@ -142,7 +160,7 @@ fn without_the_template_two_films_are_shown() {
 fn crosswise_an_epoch_shows_the_films_whose_labels_it_does_not_renew() {
     let (mut recipe, folder) = (film_pairs(), tempfile::tempdir().unwrap());
     let films = films(&recipe, folder.path());
-    let labels = vec![films.template_points().to_vec(); 2];
+    let labels = Labels::from(vec![films.template_points().to_vec(); 2]);
     let shown = |recipe: &Recipe, epoch: usize, labels: Option<&Labels>| -> BTreeSet<usize> {
         let (sampler, start) = (Sampler::new(recipe, &films), Place { epoch, ..Place::default() });
         let plans = sampler.epoch(start);

@@ -5,8 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use onemark_models::checkpoint::{Checkpoint, Tensors};
-use onemark_models::network::{LABELS, LEVELS, template_vector_name};
-use onemark_models::shape;
+use onemark_models::network::{LEVELS, template_vector_name};
 use tch::Tensor;
 
 use super::{CHECKPOINT, KIND, Place, Run, State};
@@ -52,7 +51,7 @@ impl Run<'_> {
     ) -> Result<(), TrainError> {
         notes.insert("films".into(), self.film_ids());
         if let Some(labels) = &state.labels {
-            tensors.insert(LABELS.to_owned(), shape::to_tensor(labels));
+            tensors.extend(labels.to_tensors());
         }
         let checkpoint = Checkpoint { recipe: self.recipe.clone(), history: state.history.clone(), notes, tensors };
         Ok(checkpoint.write(path)?)
