@@ -8,6 +8,8 @@ use tract_linalg::multithread::Executor;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::knobs::KnobScope;
 
+mod winograd;
+
 use super::{Backend, GraphBytes, Outputs, Session, weights};
 use crate::RuntimeError;
 
@@ -39,6 +41,8 @@ impl Backend for Tract {
             let executor = if threads > 1 { Executor::multithread(threads) } else { Executor::SingleThread };
             let options = RunOptions { executor: Some(executor), ..RunOptions::default() };
             let model = tract_onnx::onnx().model_for_proto_model(&model)?;
+            let mut model = model.into_typed()?.into_decluttered()?;
+            winograd::rewrite(&mut model)?;
             let model = knobs()?.enter(|| model.into_optimized())?;
             model.into_runnable_with_options(&options)
         });

@@ -1,0 +1,327 @@
+//! Winograd's convolution F(4x4, 3x3) for tract: sixteen outputs of a 3x3 kernel take 36 products instead of 144.
+//!
+//! A film's field is cut into tiles of 6x6 cells, each four cells from the next. Tiles and kernels are transformed; position by
+//! position, a matrix product over the channels multiplies them; what comes of it is transformed back into 4x4 cells. The products
+//! are tract's own. Lavin and Gray, Fast algorithms for convolutional neural networks (2016), give the transforms.
+
+use std::array::from_fn;
+
+use tract_linalg::multithread::par_chunks_mut;
+use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::cnn::PaddingSpec;
+use tract_onnx::tract_core::ops::cnn::conv::{Conv, KernelFormat};
+use tract_onnx::tract_core::ops::einsum::EinSum;
+use tract_onnx::tract_core::ops::nn::DataFormat;
+use wide::f32x8;
+
+/// Side of what a tile gives.
+const CELLS: usize = 4;
+/// Side of a tile.
+const TILE: usize = CELLS + 2;
+/// Products a tile and channel.
+const PRODUCTS: usize = TILE * TILE;
+/// Tiles that are transformed at once.
+const LANES: usize = 8;
+/// With fewer channels, the transforms take what the products save.
+const CHANNELS: usize = 64;
+
+/// Puts Winograd's convolution in place of all that it suits: 3x3 with constant weights, all channels to all, on fields of one film
+/// that keep their size.
+pub(super) fn rewrite(model: &mut TypedModel) -> TractResult<()> {
+    for node in model.eval_order()? {
+        if let Some(patch) = patch(model, model.node(node))? {
+            patch.apply(model)?;
+        }
+    }
+    Ok(())
+}
+
+fn patch(model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {
+    let Some(conv) = node.op_as::<Conv>() else { return Ok(None) };
+    let [field, kernel, bias] = *node.inputs else { return Ok(None) };
+    let (pool, one) = (&conv.pool_spec, |sides: &Option<TVec<usize>>| sides.iter().flatten().all(|side| *side == 1));
+    let suits = conv.q_params.is_none()
+        && conv.group == 1
+        && conv.kernel_fmt == KernelFormat::OIHW
+        && pool.data_format == DataFormat::NCHW
+        && *pool.kernel_shape == [3, 3]
+        && one(&pool.strides)
+        && one(&pool.dilations)
+        && pool.padding == PaddingSpec::Explicit(tvec![1, 1], tvec![1, 1])
+        && pool.input_channels.min(pool.output_channels) >= CHANNELS;
+    let fact = model.outlet_fact(field)?;
+    let (Some(&[1, _, rows, columns]), Some(kernel)) = (fact.shape.as_concrete(), &model.outlet_fact(kernel)?.konst)
+    else {
+        return Ok(None);
+    };
+    if !suits || fact.datum_type != f32::datum_type() {
+        return Ok(None);
+    }
+    let mut patch = TypedModelPatch::new("Winograd's convolution");
+    let (field, bias) = (patch.tap_model(model, field)?, patch.tap_model(model, bias)?);
+    let name = |part: &str| format!("{}.{part}", node.name);
+    let kernel = patch.add_const(name("kernel"), transformed(kernel)?)?;
+    let tiles = patch.wire_node(name("tiles"), Tiles, &[field])?[0];
+    let product = EinSum::new("poi,ipt->opt".parse()?, f32::datum_type());
+    let product = patch.wire_node(name("product"), product, &[kernel, tiles])?[0];
+    let cells = patch.wire_node(&node.name, Cells(Cover { rows, columns }), &[product, bias])?[0];
+    patch.shunt_outside(model, node.id.into(), cells)?;
+    Ok(Some(patch))
+}
+
+/// A kernel `[outputs, inputs, 3, 3]` as `[36, outputs, inputs]`.
+fn transformed(kernel: &Tensor) -> TractResult<Tensor> {
+    let kernel = kernel.to_plain_array_view::<f32>()?.into_dimensionality::<tract_ndarray::Ix4>()?;
+    let (outputs, inputs, ..) = kernel.dim();
+    let mut all = tract_ndarray::Array3::zeros((PRODUCTS, outputs, inputs));
+    for output in 0..outputs {
+        for input in 0..inputs {
+            let taps: [[f64; 3]; 3] = from_fn(|row| from_fn(|column| f64::from(kernel[[output, input, row, column]])));
+            for (product, value) in both(taps, of_kernel).as_flattened().iter().enumerate() {
+                all[[product, output, input]] = *value as f32;
+            }
+        }
+    }
+    Ok(all.into_tensor())
+}
+
+/// A transform along both axes of a square.
+#[inline]
+fn both<T: Copy, const N: usize, const M: usize>(square: [[T; N]; N], along: fn([T; N]) -> [T; M]) -> [[T; M]; M] {
+    let rows = square.map(along);
+    let columns: [[T; M]; M] = from_fn(|column| along(from_fn(|row| rows[row][column])));
+    from_fn(|row| from_fn(|column| columns[column][row]))
+}
+
+fn of_kernel([a, b, c]: [f64; 3]) -> [f64; TILE] {
+    let (even, odd) = (a + c, a / 24.0 + c / 6.0);
+    [a / 4.0, -(even + b) / 6.0, (b - even) / 6.0, odd + b / 12.0, odd - b / 12.0, c]
+}
+
+fn of_tiles([a, b, c, d, e, f]: [f32x8; TILE]) -> [f32x8; TILE] {
+    let (outer, inner, far, near) = (e - c * 4.0, d - b * 4.0, e - c, (d - b) * 2.0);
+    [a * 4.0 - c * 5.0 + e, outer + inner, outer - inner, far + near, far - near, b * 4.0 - d * 5.0 + f]
+}
+
+fn of_products([a, b, c, d, e, f]: [f32x8; TILE]) -> [f32x8; CELLS] {
+    let (near, across, far, beyond) = (b + c, b - c, d + e, d - e);
+    [a + near + far, across + beyond * 2.0, near + far * 4.0, across + beyond * 8.0 + f]
+}
+
+/// The tiles that cover a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Cover {
+    rows: usize,
+    columns: usize,
+}
+
+impl Cover {
+    fn across(self) -> usize {
+        self.columns.div_ceil(CELLS)
+    }
+
+    fn down(self) -> usize {
+        self.rows.div_ceil(CELLS)
+    }
+
+    /// How many there are, as [`LANES`] at a time are transformed.
+    fn count(self) -> usize {
+        (self.across() * self.down()).next_multiple_of(LANES)
+    }
+
+    /// The first row and column of a tile's cells; beyond the field for tiles that only fill up the lanes.
+    fn corner(self, tile: usize) -> (usize, usize) {
+        (CELLS * (tile / self.across()), CELLS * (tile % self.across()))
+    }
+}
+
+/// Cuts a field `[1, channels, rows, columns]`, with zeros about it, into transformed tiles `[channels, 36, tiles]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Tiles;
+
+impl Op for Tiles {
+    fn name(&self) -> StaticName {
+        "WinogradTiles".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for Tiles {
+    op_out_of_plan!();
+
+    fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let field = args_1!(inputs);
+        let field = field.to_plain_array_view::<f32>()?.into_dimensionality::<tract_ndarray::Ix4>()?;
+        let (_, channels, rows, columns) = field.dim();
+        let cover = Cover { rows, columns };
+        let (count, width) = (cover.count(), CELLS * cover.across() + 2);
+        let mut all = Tensor::zero::<f32>(&[channels, PRODUCTS, count])?;
+        let (each, total) = (PRODUCTS * count, all.len());
+        par_chunks_mut(all.try_as_plain_ram_mut()?.as_slice_mut()?, each, total, |first, chunk| {
+            let last = cover.corner(count - 1).0;
+            let mut padded = vec![0.0; (last + TILE) * width];
+            for (channel, tiles) in chunk.chunks_exact_mut(each).enumerate() {
+                for (row, cells) in field.slice(tract_ndarray::s![0, first + channel, .., ..]).outer_iter().enumerate()
+                {
+                    let start = (row + 1) * width + 1;
+                    padded[start..start + columns].iter_mut().zip(cells).for_each(|(padded, cell)| *padded = *cell);
+                }
+                for first in (0..count).step_by(LANES) {
+                    let starts: [usize; LANES] = from_fn(|lane| {
+                        let (top, left) = cover.corner(first + lane);
+                        top * width + left
+                    });
+                    let cells = |at: usize| f32x8::new(from_fn(|lane| padded[starts[lane] + at]));
+                    let squares = from_fn(|row| from_fn(|column| cells(row * width + column)));
+                    for (product, values) in both(squares, of_tiles).as_flattened().iter().enumerate() {
+                        tiles[product * count + first..][..LANES].copy_from_slice(values.as_array_ref());
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        Ok(tvec![all.into_tvalue()])
+    }
+}
+
+impl TypedOp for Tiles {
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        let Some(&[1, channels, rows, columns]) = inputs[0].shape.as_concrete() else {
+            bail!("tiles need one film of a known size");
+        };
+        Ok(tvec![f32::fact([channels, PRODUCTS, Cover { rows, columns }.count()])])
+    }
+
+    as_op!();
+}
+
+/// Transforms products `[channels, 36, tiles]` back into a field `[1, channels, rows, columns]` and adds the bias.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Cells(Cover);
+
+impl Op for Cells {
+    fn name(&self) -> StaticName {
+        "WinogradCells".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for Cells {
+    op_out_of_plan!();
+
+    fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let (products, bias) = args_2!(inputs);
+        let channels = products.shape()[0];
+        let (cover, Cover { rows, columns }) = (self.0, self.0);
+        let count = cover.count();
+        let (products, bias) =
+            (products.try_as_plain_ram()?.as_slice::<f32>()?, bias.try_as_plain_ram()?.as_slice::<f32>()?);
+        let mut field = Tensor::zero::<f32>(&[1, channels, rows, columns])?;
+        let total = field.len();
+        par_chunks_mut(field.try_as_plain_ram_mut()?.as_slice_mut()?, rows * columns, total, |first, chunk| {
+            for (index, cells) in chunk.chunks_exact_mut(rows * columns).enumerate() {
+                let channel = first + index;
+                let bias = bias[channel % bias.len()];
+                let products = &products[channel * PRODUCTS * count..][..PRODUCTS * count];
+                for first in (0..count).step_by(LANES) {
+                    let of = |product: usize| {
+                        let values = &products[product * count + first..][..LANES];
+                        f32x8::new(from_fn(|lane| values[lane]))
+                    };
+                    let squares = from_fn(|row| from_fn(|column| of(row * TILE + column)));
+                    let values = both(squares, of_products).map(|row| row.map(|values| (values + bias).to_array()));
+                    for lane in 0..LANES {
+                        let (top, left) = cover.corner(first + lane);
+                        for (row, values) in (top..rows).zip(&values) {
+                            let cells = &mut cells[row * columns + left..(row + 1) * columns];
+                            cells.iter_mut().zip(values).for_each(|(cell, values)| *cell = values[lane]);
+                        }
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        Ok(tvec![field.into_tvalue()])
+    }
+}
+
+impl TypedOp for Cells {
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        Ok(tvec![f32::fact([1.to_dim(), inputs[0].shape[0].clone(), self.0.rows.to_dim(), self.0.columns.to_dim()])])
+    }
+
+    as_op!();
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tract_onnx::tract_core::ops::cnn::PoolSpec;
+
+    use super::*;
+
+    const INPUTS: usize = 2 * CHANNELS;
+    /// More roundings than a plain sum has, of values about 1.
+    const ROUNDING: f32 = 2e-5;
+
+    /// Numbers between -1 and 1 without a pattern that a transform could share.
+    fn numbers(shape: &[usize], seed: u64) -> Tensor {
+        let mut state = seed;
+        let mut tensor = Tensor::zero::<f32>(shape).unwrap();
+        for value in tensor.try_as_plain_ram_mut().unwrap().as_slice_mut::<f32>().unwrap() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *value = (state >> 40) as f32 / (1 << 23) as f32 - 1.0;
+        }
+        tensor
+    }
+
+    fn convolution(rows: usize, columns: usize, outputs: usize, padding: usize) -> TypedModel {
+        let mut model = TypedModel::default();
+        let film = model.add_source("x", f32::fact([1, INPUTS, rows, columns])).unwrap();
+        let kernel = model.add_const("kernel", numbers(&[outputs, INPUTS, 3, 3], 1)).unwrap();
+        let bias = model.add_const("bias", numbers(&[outputs], 2)).unwrap();
+        let padding = PaddingSpec::Explicit(tvec![padding; 2], tvec![padding; 2]);
+        let pool = PoolSpec::new(DataFormat::NCHW, tvec![3, 3], padding, None, None, INPUTS, outputs);
+        let conv = Conv { pool_spec: pool, kernel_fmt: KernelFormat::OIHW, group: 1, q_params: None };
+        let y = model.wire_node("y", conv, &[film, kernel, bias]).unwrap();
+        model.select_output_outlets(&y).unwrap();
+        model
+    }
+
+    fn rewritten(mut model: TypedModel) -> TypedModel {
+        rewrite(&mut model).unwrap();
+        model
+    }
+
+    fn is_left(model: &TypedModel) -> bool {
+        model.nodes().iter().any(|node| node.op_is::<Conv>())
+    }
+
+    #[test]
+    fn it_gives_what_the_convolution_gives() {
+        // Whole tiles, parts of tiles, fewer tiles than lanes.
+        for (rows, columns) in [(24, 24), (10, 13), (5, 7), (1, 3)] {
+            let model = convolution(rows, columns, CHANNELS + 5, 1);
+            let run = |model: TypedModel| {
+                let film = numbers(&[1, INPUTS, rows, columns], 3).into_tvalue();
+                let plan = model.into_optimized().unwrap().into_runnable().unwrap();
+                plan.run(tvec![film]).unwrap()[0].to_plain_array_view::<f32>().unwrap().to_owned()
+            };
+            let tiled = rewritten(model.clone());
+            assert!(!is_left(&tiled));
+            let (plain, tiled) = (run(model), run(tiled));
+            assert_eq!(plain.shape(), tiled.shape());
+            let largest = plain.iter().zip(&tiled).map(|(plain, tiled)| (plain - tiled).abs()).fold(0.0, f32::max);
+            let scale = plain.iter().copied().map(f32::abs).fold(0.0, f32::max);
+            assert!(largest <= ROUNDING * scale, "{rows} x {columns}: {largest} of {scale}");
+        }
+    }
+
+    #[test]
+    fn others_are_left_alone() {
+        assert!(is_left(&rewritten(convolution(24, 24, CHANNELS - 1, 1))));
+        assert!(is_left(&rewritten(convolution(24, 24, CHANNELS, 0))));
+    }
+}
