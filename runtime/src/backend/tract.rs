@@ -8,10 +8,10 @@ use tract_linalg::multithread::Executor;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::knobs::KnobScope;
 
-mod winograd;
-
 use super::{Backend, GraphBytes, Outputs, Session, weights};
 use crate::RuntimeError;
+
+mod winograd;
 
 /// tract on the CPU.
 #[derive(Default)]

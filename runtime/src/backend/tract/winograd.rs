@@ -93,16 +93,19 @@ fn both<T: Copy, const N: usize, const M: usize>(square: [[T; N]; N], along: fn(
     from_fn(|row| from_fn(|column| columns[column][row]))
 }
 
+/// G, in the paper's words.
 fn of_kernel([a, b, c]: [f64; 3]) -> [f64; TILE] {
     let (even, odd) = (a + c, a / 24.0 + c / 6.0);
     [a / 4.0, -(even + b) / 6.0, (b - even) / 6.0, odd + b / 12.0, odd - b / 12.0, c]
 }
 
+/// B, transposed.
 fn of_tiles([a, b, c, d, e, f]: [f32x8; TILE]) -> [f32x8; TILE] {
     let (outer, inner, far, near) = (e - c * 4.0, d - b * 4.0, e - c, (d - b) * 2.0);
     [a * 4.0 - c * 5.0 + e, outer + inner, outer - inner, far + near, far - near, b * 4.0 - d * 5.0 + f]
 }
 
+/// A, transposed.
 fn of_products([a, b, c, d, e, f]: [f32x8; TILE]) -> [f32x8; CELLS] {
     let (near, across, far, beyond) = (b + c, b - c, d + e, d - e);
     [a + near + far, across + beyond * 2.0, near + far * 4.0, across + beyond * 8.0 + f]
@@ -214,7 +217,7 @@ impl EvalOp for Cells {
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let (products, bias) = args_2!(inputs);
         let channels = products.shape()[0];
-        let (cover, Cover { rows, columns }) = (self.0, self.0);
+        let cover @ Cover { rows, columns } = self.0;
         let count = cover.count();
         let (products, bias) =
             (products.try_as_plain_ram()?.as_slice::<f32>()?, bias.try_as_plain_ram()?.as_slice::<f32>()?);
