@@ -20,6 +20,8 @@ const ROWS: u16 = 36;
 const ROUNDING_LEVELS: u8 = 1;
 /// The films' preamble and magic letters.
 const MAGIC_END: usize = 132;
+/// The same and the length of the file meta information, its first attribute.
+const LENGTH_END: usize = MAGIC_END + 12;
 
 /// The pixels of goldens/jpeg2000.py: steps by column and by row, in so many bits.
 fn ramp(column_step: u32, row_step: u32, bits: u32) -> Vec<u16> {
@@ -59,11 +61,13 @@ fn forms() -> Vec<(&'static str, Vec<u8>)> {
     };
     let (explicit, implicit) = (film().bytes(), native(uids::IMPLICIT_VR_LITTLE_ENDIAN).bytes());
     let data_set = |file: &[u8]| {
-        let length = u32::from_le_bytes(file[MAGIC_END + 8..MAGIC_END + 12].try_into().unwrap());
-        file[MAGIC_END + 12 + length as usize..].to_vec()
+        let length = u32::from_le_bytes(file[LENGTH_END - 4..LENGTH_END].try_into().unwrap());
+        file[LENGTH_END + length as usize..].to_vec()
     };
     vec![
         ("without preamble", explicit[MAGIC_END..].to_vec()),
+        ("without the header's length", [&explicit[..MAGIC_END], &explicit[LENGTH_END..]].concat()),
+        ("with neither", explicit[LENGTH_END..].to_vec()),
         ("explicit, without header", data_set(&explicit)),
         ("implicit, without header", data_set(&implicit)),
         ("explicit", explicit),

@@ -34,6 +34,9 @@ pub use identity::DicomIdentity;
 /// Where the four letters stand that most DICOM files have, and how many bytes those are.
 const MAGIC: std::ops::Range<usize> = 128..132;
 
+/// How the file meta information begins that says its length: with the attribute that holds it.
+const META_LENGTH: &[u8] = b"\x02\0\0\0UL\x04\0";
+
 /// By so many bytes from its start a file is known for DICOM.
 const HEAD_BYTES: u64 = 512;
 
@@ -97,9 +100,9 @@ pub(super) fn read(bytes: &[u8], name: &Path) -> Result<Film, FilmError> {
 /// Reads a file's attributes.
 fn open(bytes: &[u8]) -> Result<DataSet, Fault> {
     let (uid, data_set) = if has_magic(bytes) {
-        meta(&bytes[MAGIC.start..])?
+        meta(&bytes[MAGIC.end..])?
     } else if starts_with_meta(bytes) {
-        meta(&[b"DICM", bytes].concat())?
+        meta(bytes)?
     } else if has_explicit_type(bytes) {
         (uids::EXPLICIT_VR_LITTLE_ENDIAN.to_owned(), bytes.len())
     } else {
@@ -116,15 +119,32 @@ fn open(bytes: &[u8]) -> Result<DataSet, Fault> {
 
 /// The transfer syntax that a file's own header names, and how many bytes are left after that header.
 fn meta(bytes: &[u8]) -> Result<(String, usize), Fault> {
-    /// After the four letters, the group's length is the value of its first attribute.
-    const LENGTH: std::ops::Range<usize> = 12..16;
     let no_meta = || Fault::Damaged("its file meta information breaks off or names no transfer syntax".into());
-    let length = bytes.get(LENGTH).and_then(|length| length.try_into().ok()).ok_or_else(no_meta)?;
-    let attributes = bytes[LENGTH.end..].get(..u32::from_le_bytes(length) as usize).ok_or_else(no_meta)?;
+    let (attributes, rest) = split_meta(bytes).ok_or_else(no_meta)?;
     check(attributes, syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)?)?;
-    let mut rest = bytes;
-    let meta = FileMetaTable::from_reader(&mut rest).map_err(|_| no_meta())?;
+    let length = u32::try_from(attributes.len()).map_err(|_| no_meta())?;
+    let whole = [b"DICM", META_LENGTH, &length.to_le_bytes(), attributes].concat();
+    let meta = FileMetaTable::from_reader(&whole[..]).map_err(|_| no_meta())?;
     Ok((meta.transfer_syntax().trim_end_matches(['\0', ' ']).to_owned(), rest.len()))
+}
+
+/// The file meta information without its length, and what comes after it. Some programs leave the length out: then it ends with
+/// the last attribute of its group.
+fn split_meta(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let long = |bytes: &[u8]| Some(u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?) as usize);
+    if let Some(rest) = bytes.strip_prefix(META_LENGTH) {
+        return rest.get(4..)?.split_at_checked(long(rest)?);
+    }
+    let mut end = 0_usize;
+    while let [2, 0, _, _, a, b, length @ ..] = bytes.get(end..)? {
+        // Of the types with a length of 32 bits, the group has only one.
+        let size = match [*a, *b] {
+            [b'O', b'B'] => 12_usize.checked_add(long(length.get(2..)?)?)?,
+            _ => 8 + usize::from(u16::from_le_bytes([*length.first()?, *length.get(1)?])),
+        };
+        end = end.checked_add(size)?;
+    }
+    bytes.split_at_checked(end)
 }
 
 fn syntax(uid: &str) -> Result<&'static TransferSyntax, Fault> {
@@ -164,9 +184,9 @@ fn has_magic(bytes: &[u8]) -> bool {
     bytes.get(MAGIC) == Some(b"DICM")
 }
 
-/// The group length of the file meta information, which is always explicit.
+/// An attribute of the file meta information, which is always explicit.
 fn starts_with_meta(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"\x02\0\0\0UL\x04\0")
+    matches!(bytes, [2, 0, _, 0, ..]) && has_explicit_type(bytes)
 }
 
 /// An attribute of group 8, with which every data set of a film begins, that ends within the file.
