@@ -142,10 +142,9 @@ impl Run<'_> {
             return Err(refuse("it is finished"));
         };
         let place = Place { phase, epoch, step };
-        let labels = match tensors.contains_key(LABELS) {
-            true => Some(Labels::resume(&mut tensors).ok_or_else(|| refuse("its pseudo-labels are none"))?),
-            false => None,
-        };
+        let labels = tensors.contains_key(LABELS).then(|| Labels::resume(&mut tensors));
+        let labels =
+            labels.map(|labels| labels.ok_or_else(|| refuse("its pseudo-labels are no points"))).transpose()?;
         let adam = Adam::resume(self.recipe.optimiser, &mut tensors, self.device)?;
         let average = self.recipe.average.map(|decay| Average::resume(decay, &mut tensors, self.device)).transpose()?;
         let mut shapes = Architecture::from(self.recipe).trunk_graph()?.params().clone();

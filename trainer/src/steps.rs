@@ -43,12 +43,15 @@ impl Labels {
         [(LABELS.to_owned(), points), (LABEL_WEIGHTS.to_owned(), weights)].into()
     }
 
-    /// Takes what [`Labels::to_tensors`] gave out of `tensors`; `None` where that is of another shape, or nothing.
+    /// Takes what [`Labels::to_tensors`] gave out of `tensors`; `None` where that is of another shape, or no points. Checkpoints from
+    /// before labels had weights have none: then each weighs 1.
     pub fn resume(tensors: &mut Tensors) -> Option<Self> {
-        let (points, weights) = (tensors.remove(LABELS), tensors.remove(LABEL_WEIGHTS));
-        let points = shape::from_tensor(&points?)?;
-        let weights = weights?.into_dimensionality().ok()?;
-        (weights.dim() == (points.len(), points.first()?.len())).then_some(Self { points, weights })
+        let mut labels = Self::from(shape::from_tensor(&tensors.remove(LABELS)?)?);
+        if let Some(weights) = tensors.remove(LABEL_WEIGHTS) {
+            let weights = weights.into_dimensionality().ok()?;
+            labels.weights = (weights.dim() == labels.weights.dim()).then_some(weights)?;
+        }
+        Some(labels)
     }
 }
 

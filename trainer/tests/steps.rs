@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use image::{GrayImage, Luma};
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 use onemark_models::dataset::Case;
 use onemark_models::geometry::Point;
 use onemark_models::init;
-use onemark_models::network::Architecture;
+use onemark_models::network::{Architecture, LABEL_WEIGHTS};
 use onemark_models::recipe::{PatchPairs, Recipe, Stage};
 use onemark_trainer::features::Features;
 use onemark_trainer::films::Films;
@@ -123,6 +123,20 @@ fn a_label_counts_against_the_template_by_its_weight() {
     let (mut expected, found) = (weights(&whole), weights(&half));
     *expected.last_mut().unwrap() *= 0.5;
     assert_eq!(found, expected);
+}
+
+#[test]
+fn labels_come_back_from_a_checkpoint() {
+    let points = vec![vec![(1.5, 2.5), (3.5, 4.5)]];
+    let mut labels = Labels::from(points.clone());
+    labels.weights[[0, 1]] = 0.25;
+    assert_eq!(Labels::resume(&mut labels.to_tensors()), Some(labels.clone()));
+    let mut before = labels.to_tensors();
+    before.remove(LABEL_WEIGHTS);
+    assert_eq!(Labels::resume(&mut before), Some(Labels::from(points)));
+    let mut harmed = labels.to_tensors();
+    harmed.insert(LABEL_WEIGHTS.to_owned(), Array2::ones((2, 1)).into_dyn());
+    assert_eq!(Labels::resume(&mut harmed), None);
 }
 
 #[test]

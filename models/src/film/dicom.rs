@@ -18,6 +18,8 @@ use std::path::Path;
 
 use dicom_core::{DataElementHeader, Length};
 use dicom_dictionary_std::uids;
+use dicom_encoding::decode::Decode as _;
+use dicom_encoding::decode::explicit_le::ExplicitVRLittleEndianDecoder;
 use dicom_object::{FileMetaTable, InMemDicomObject};
 use dicom_parser::dataset::LazyDataToken;
 use dicom_parser::dataset::lazy_read::LazyDataSetReader;
@@ -131,18 +133,14 @@ fn meta(bytes: &[u8]) -> Result<(String, usize), Fault> {
 /// The file meta information without its length, and what comes after it. Some programs leave the length out: then it ends with
 /// the last attribute of its group.
 fn split_meta(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let long = |bytes: &[u8]| Some(u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?) as usize);
     if let Some(rest) = bytes.strip_prefix(META_LENGTH) {
-        return rest.get(4..)?.split_at_checked(long(rest)?);
+        let (length, rest) = rest.split_first_chunk()?;
+        return rest.split_at_checked(u32::from_le_bytes(*length) as usize);
     }
     let mut end = 0_usize;
-    while let [2, 0, _, _, a, b, length @ ..] = bytes.get(end..)? {
-        // Of the types with a length of 32 bits, the group has only one.
-        let size = match [*a, *b] {
-            [b'O', b'B'] => 12_usize.checked_add(long(length.get(2..)?)?)?,
-            _ => 8 + usize::from(u16::from_le_bytes([*length.first()?, *length.get(1)?])),
-        };
-        end = end.checked_add(size)?;
+    while bytes.get(end..)?.starts_with(&[2, 0]) {
+        let (header, read) = ExplicitVRLittleEndianDecoder::default().decode_header(&mut &bytes[end..]).ok()?;
+        end = end.checked_add(read)?.checked_add(header.len.get()? as usize)?;
     }
     bytes.split_at_checked(end)
 }
