@@ -27,7 +27,7 @@ pub struct Module {
     pub precision: Precision,
     /// Films on the grid, `[size, size]` in [0, 1], by which the trunk is quantised; none: it is not.
     pub calibration: Vec<Array2<f32>>,
-    /// Weights that are whole multiples, -127 to 127, of these scales of their output channels.
+    /// Weights that are whole multiples, -64 to 64, of these scales of their output channels.
     pub int8: BTreeMap<String, Vec<f32>>,
     /// The parameters that stay tensors of their own, by name, so that they can be replaced in the bundle.
     pub constants: Tensors,

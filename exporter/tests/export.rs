@@ -119,6 +119,20 @@ fn other_ways_to_compile_come_to_the_same() {
     assert_eq!(span(&half.bundle), span(whole), "vectors stay f32");
 }
 
+/// Processors without instructions for dot products of bytes add two products in 16 bits: more than those hold is cut off.
+#[test]
+fn sums_of_8_bit_products_are_exact_on_every_processor() {
+    let mut checkpoint = SMALL.0.clone();
+    let trunk = checkpoint.tensors.iter_mut().filter(|(name, _)| name.starts_with("trunk.") && name.ends_with("weight"));
+    trunk.for_each(|(_, weight)| weight.fill(1.0));
+    let folder = tempfile::tempdir().unwrap();
+    let white = folder.path().join("white.png");
+    image::GrayImage::from_pixel(80, 100, image::Luma([255])).save(&white).unwrap();
+    let options = Options { calibration: vec![white.clone()], ..Options::default() };
+    let export = export(&checkpoint, &labels(), &options, &[white], |_, _| {}).unwrap();
+    assert!(export.check.worst < 1e-3, "{}", export.check.worst);
+}
+
 #[test]
 fn an_export_is_reproducible_and_whole_on_disk() {
     let (checkpoint, bundle) = &*SMALL;
