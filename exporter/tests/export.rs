@@ -123,7 +123,8 @@ fn other_ways_to_compile_come_to_the_same() {
 #[test]
 fn sums_of_8_bit_products_are_exact_on_every_processor() {
     let mut checkpoint = SMALL.0.clone();
-    let trunk = checkpoint.tensors.iter_mut().filter(|(name, _)| name.starts_with("trunk.") && name.ends_with("weight"));
+    let trunk =
+        checkpoint.tensors.iter_mut().filter(|(name, _)| name.starts_with("trunk.") && name.ends_with("weight"));
     trunk.for_each(|(_, weight)| weight.fill(1.0));
     let folder = tempfile::tempdir().unwrap();
     let white = folder.path().join("white.png");

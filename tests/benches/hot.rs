@@ -1,4 +1,5 @@
 //! What a film's time is made of, piece by piece: `cargo bench --profile dev --workspace --bench hot`. The whole is `cargo xtask bench detect`'s.
+//! `RECIPE=c-adapter` in the environment takes another network than the laptop's.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::sync::LazyLock;
@@ -21,9 +22,10 @@ fn main() {
     divan::main();
 }
 
-/// The laptop's network with random weights: graphs take as long with them.
+/// A network with random weights: graphs take as long with them.
 static BUNDLE: LazyLock<Bundle> = LazyLock::new(|| {
-    let checkpoint = untrained(Recipe::load("c-adapter-laptop").unwrap(), 1).unwrap();
+    let recipe = std::env::var("RECIPE").unwrap_or_else(|_| "c-adapter-laptop".into());
+    let checkpoint = untrained(Recipe::load(&recipe).unwrap(), 1).unwrap();
     let set = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
     let module = passes::run(&passes::PASSES, Module::new(&checkpoint, &set).unwrap(), |_, _| {}).unwrap();
     let labels = Labels { name: "bench".into(), intended_use: "none".into(), weights_licence: "none".into() };

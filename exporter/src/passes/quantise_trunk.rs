@@ -186,7 +186,10 @@ graph trunk {
             for (channel, scale) in after.tensors[name].axis_iter(Axis(0)).zip(scales) {
                 let levels: Vec<f32> = channel.iter().map(|number| number / scale).collect();
                 assert!(levels.iter().all(|level| (level - level.round()).abs() < 1e-3 && level.abs() < WEIGHT + 0.5));
-                assert!(levels.iter().any(|level| level.abs() > WEIGHT - 0.5), "the largest weight has the largest level");
+                assert!(
+                    levels.iter().any(|level| level.abs() > WEIGHT - 0.5),
+                    "the largest weight has the largest level"
+                );
             }
         }
         let film = before.calibration[0].clone().insert_axis(Axis(0)).insert_axis(Axis(0));

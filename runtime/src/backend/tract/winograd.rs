@@ -2,13 +2,14 @@
 //!
 //! A film's field is cut into tiles of 6x6 cells, each four cells from the next. Tiles and kernels are transformed; position by
 //! position, a matrix product over the channels multiplies them; what comes of it is transformed back into 4x4 cells. The products
-//! are tract's own. Lavin and Gray, Fast algorithms for convolutional neural networks (2016), give the transforms.
+//! are tract's own. Lavin and Gray, Fast algorithms for convolutional neural networks (2016), give the transforms. Where the kernel is
+//! dilated, a tile's cells lie as far apart as the kernel's, and tiles interlace.
 
 use std::array::from_fn;
 
 use tract_linalg::multithread::par_chunks_mut;
 use tract_onnx::tract_core::internal::*;
-use tract_onnx::tract_core::ops::cnn::PaddingSpec;
+use tract_onnx::tract_core::ops::cnn::PoolSpec;
 use tract_onnx::tract_core::ops::cnn::conv::{Conv, KernelFormat};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::nn::DataFormat;
@@ -22,11 +23,11 @@ const TILE: usize = CELLS + 2;
 const PRODUCTS: usize = TILE * TILE;
 /// Tiles that are transformed at once.
 const LANES: usize = 8;
-/// With fewer channels, the transforms take what the products save.
-const CHANNELS: usize = 64;
+/// Transforming a number takes about as long as so many products. With few channels, or few cells in a tile (small fields, far dilated
+/// kernels), that is more than is saved: by timing, 64 channels on a large field gain, 96 with tiles filled to three quarters lose.
+const TRANSFORM: usize = 85;
 
-/// Puts Winograd's convolution in place of all that it suits: 3x3 with constant weights, all channels to all, on fields of one film
-/// that keep their size.
+/// Puts Winograd's convolution in place of all that it suits: 3x3 with constant weights, all channels to all, on the field of one film.
 pub(super) fn rewrite(model: &mut TypedModel) -> TractResult<()> {
     for node in model.eval_order()? {
         if let Some(patch) = patch(model, model.node(node))? {
@@ -39,32 +40,30 @@ pub(super) fn rewrite(model: &mut TypedModel) -> TractResult<()> {
 fn patch(model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {
     let Some(conv) = node.op_as::<Conv>() else { return Ok(None) };
     let [field, kernel, bias] = *node.inputs else { return Ok(None) };
-    let (pool, one) = (&conv.pool_spec, |sides: &Option<TVec<usize>>| sides.iter().flatten().all(|side| *side == 1));
+    let pool = &conv.pool_spec;
     let suits = conv.q_params.is_none()
         && conv.group == 1
         && conv.kernel_fmt == KernelFormat::OIHW
         && pool.data_format == DataFormat::NCHW
         && *pool.kernel_shape == [3, 3]
-        && one(&pool.strides)
-        && one(&pool.dilations)
-        && pool.padding == PaddingSpec::Explicit(tvec![1, 1], tvec![1, 1])
-        && pool.input_channels.min(pool.output_channels) >= CHANNELS;
+        && *pool.strides() == [1, 1];
     let fact = model.outlet_fact(field)?;
     let (Some(&[1, _, rows, columns]), Some(kernel)) = (fact.shape.as_concrete(), &model.outlet_fact(kernel)?.konst)
     else {
         return Ok(None);
     };
-    if !suits || fact.datum_type != f32::datum_type() {
+    let cover = Cover::of(pool, [rows, columns]);
+    if !suits || fact.datum_type != f32::datum_type() || !cover.saves(pool.input_channels, pool.output_channels) {
         return Ok(None);
     }
     let mut patch = TypedModelPatch::new("Winograd's convolution");
     let (field, bias) = (patch.tap_model(model, field)?, patch.tap_model(model, bias)?);
     let name = |part: &str| format!("{}.{part}", node.name);
     let kernel = patch.add_const(name("kernel"), transformed(kernel)?)?;
-    let tiles = patch.wire_node(name("tiles"), Tiles, &[field])?[0];
+    let tiles = patch.wire_node(name("tiles"), Tiles(cover), &[field])?[0];
     let product = EinSum::new("poi,ipt->opt".parse()?, f32::datum_type());
     let product = patch.wire_node(name("product"), product, &[kernel, tiles])?[0];
-    let cells = patch.wire_node(&node.name, Cells(Cover { rows, columns }), &[product, bias])?[0];
+    let cells = patch.wire_node(&node.name, Cells(cover), &[product, bias])?[0];
     patch.shunt_outside(model, node.id.into(), cells)?;
     Ok(Some(patch))
 }
@@ -111,36 +110,75 @@ fn of_products([a, b, c, d, e, f]: [f32x8; TILE]) -> [f32x8; CELLS] {
     [a + near + far, across + beyond * 2.0, near + far * 4.0, across + beyond * 8.0 + f]
 }
 
-/// The tiles that cover a field.
+/// How tiles cover a field along one of its axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Cover {
-    rows: usize,
-    columns: usize,
+struct Along {
+    /// Cells that are made.
+    cells: usize,
+    /// Zeros before the field that is read.
+    before: usize,
+    /// From one cell of a tile to the next.
+    step: usize,
 }
 
-impl Cover {
-    fn across(self) -> usize {
-        self.columns.div_ceil(CELLS)
+impl Along {
+    fn tiles(self) -> usize {
+        self.step * self.cells.div_ceil(self.step * CELLS)
     }
 
-    fn down(self) -> usize {
-        self.rows.div_ceil(CELLS)
+    /// The first cell that a tile gives: as many tiles as the step is long interlace, then come the next.
+    fn start(self, tile: usize) -> usize {
+        tile % self.step + CELLS * (tile - tile % self.step)
+    }
+
+    /// Cells that all tiles together read.
+    fn read(self) -> usize {
+        self.start(self.tiles() - 1) + (TILE - 1) * self.step + 1
+    }
+}
+
+/// The tiles that cover a field: rows, columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Cover([Along; 2]);
+
+impl Cover {
+    /// For a convolution on a field of `sides`.
+    fn of(pool: &PoolSpec, sides: [usize; 2]) -> Self {
+        let padded = pool.computed_padding(&sides);
+        Self(from_fn(|axis| Along {
+            cells: padded[axis].convoluted,
+            before: padded[axis].pad_before,
+            step: pool.dilation(axis),
+        }))
+    }
+
+    /// Whether it is faster than nine products a cell.
+    fn saves(self, inputs: usize, outputs: usize) -> bool {
+        let Self([rows, columns]) = self;
+        let tiled = self.count() * PRODUCTS * (inputs * outputs + TRANSFORM * (inputs + outputs));
+        tiled < rows.cells * columns.cells * 9 * inputs * outputs
+    }
+
+    fn tiles(self) -> usize {
+        self.0.map(Along::tiles).iter().product()
     }
 
     /// How many there are, as [`LANES`] at a time are transformed.
     fn count(self) -> usize {
-        (self.across() * self.down()).next_multiple_of(LANES)
+        self.tiles().next_multiple_of(LANES)
     }
 
-    /// The first row and column of a tile's cells; beyond the field for tiles that only fill up the lanes.
-    fn corner(self, tile: usize) -> (usize, usize) {
-        (CELLS * (tile / self.across()), CELLS * (tile % self.across()))
+    /// The first row and column of each tile's cells. Tiles that only fill up the lanes are the last one again.
+    fn corners(self) -> Vec<(usize, usize)> {
+        let Self([rows, columns]) = self;
+        let tiles = (0..self.count()).map(|tile| tile.min(self.tiles() - 1));
+        tiles.map(|tile| (rows.start(tile / columns.tiles()), columns.start(tile % columns.tiles()))).collect()
     }
 }
 
 /// Cuts a field `[1, channels, rows, columns]`, with zeros about it, into transformed tiles `[channels, 36, tiles]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Tiles;
+struct Tiles(Cover);
 
 impl Op for Tiles {
     fn name(&self) -> StaticName {
@@ -156,27 +194,25 @@ impl EvalOp for Tiles {
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let field = args_1!(inputs);
         let field = field.to_plain_array_view::<f32>()?.into_dimensionality::<tract_ndarray::Ix4>()?;
-        let (_, channels, rows, columns) = field.dim();
-        let cover = Cover { rows, columns };
-        let (count, width) = (cover.count(), CELLS * cover.across() + 2);
+        let (_, channels, _, length) = field.dim();
+        let cover @ Cover([rows, columns]) = self.0;
+        let (corners, width) = (cover.corners(), columns.read());
+        let count = corners.len();
         let mut all = Tensor::zero::<f32>(&[channels, PRODUCTS, count])?;
         let (each, total) = (PRODUCTS * count, all.len());
         par_chunks_mut(all.try_as_plain_ram_mut()?.as_slice_mut()?, each, total, |first, chunk| {
-            let last = cover.corner(count - 1).0;
-            let mut padded = vec![0.0; (last + TILE) * width];
+            let mut padded = vec![0.0; rows.read() * width];
             for (channel, tiles) in chunk.chunks_exact_mut(each).enumerate() {
                 for (row, cells) in field.slice(tract_ndarray::s![0, first + channel, .., ..]).outer_iter().enumerate()
                 {
-                    let start = (row + 1) * width + 1;
-                    padded[start..start + columns].iter_mut().zip(cells).for_each(|(padded, cell)| *padded = *cell);
+                    let start = (rows.before + row) * width + columns.before;
+                    padded[start..start + length].iter_mut().zip(cells).for_each(|(padded, cell)| *padded = *cell);
                 }
-                for first in (0..count).step_by(LANES) {
-                    let starts: [usize; LANES] = from_fn(|lane| {
-                        let (top, left) = cover.corner(first + lane);
-                        top * width + left
-                    });
+                for (first, corners) in (0..count).step_by(LANES).zip(corners.chunks_exact(LANES)) {
+                    let starts: [usize; LANES] = from_fn(|lane| corners[lane].0 * width + corners[lane].1);
                     let cells = |at: usize| f32x8::new(from_fn(|lane| padded[starts[lane] + at]));
-                    let squares = from_fn(|row| from_fn(|column| cells(row * width + column)));
+                    let squares =
+                        from_fn(|row| from_fn(|column| cells(row * rows.step * width + column * columns.step)));
                     for (product, values) in both(squares, of_tiles).as_flattened().iter().enumerate() {
                         tiles[product * count + first..][..LANES].copy_from_slice(values.as_array_ref());
                     }
@@ -190,10 +226,7 @@ impl EvalOp for Tiles {
 
 impl TypedOp for Tiles {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        let Some(&[1, channels, rows, columns]) = inputs[0].shape.as_concrete() else {
-            bail!("tiles need one film of a known size");
-        };
-        Ok(tvec![f32::fact([channels, PRODUCTS, Cover { rows, columns }.count()])])
+        Ok(tvec![f32::fact([inputs[0].shape[1].clone(), PRODUCTS.to_dim(), self.0.count().to_dim()])])
     }
 
     as_op!();
@@ -217,29 +250,33 @@ impl EvalOp for Cells {
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let (products, bias) = args_2!(inputs);
         let channels = products.shape()[0];
-        let cover @ Cover { rows, columns } = self.0;
-        let count = cover.count();
+        let cover @ Cover([rows, columns]) = self.0;
+        let (corners, size) = (cover.corners(), rows.cells * columns.cells);
+        let count = corners.len();
         let (products, bias) =
             (products.try_as_plain_ram()?.as_slice::<f32>()?, bias.try_as_plain_ram()?.as_slice::<f32>()?);
-        let mut field = Tensor::zero::<f32>(&[1, channels, rows, columns])?;
+        let mut field = Tensor::zero::<f32>(&[1, channels, rows.cells, columns.cells])?;
         let total = field.len();
-        par_chunks_mut(field.try_as_plain_ram_mut()?.as_slice_mut()?, rows * columns, total, |first, chunk| {
-            for (index, cells) in chunk.chunks_exact_mut(rows * columns).enumerate() {
+        par_chunks_mut(field.try_as_plain_ram_mut()?.as_slice_mut()?, size, total, |first, chunk| {
+            for (index, cells) in chunk.chunks_exact_mut(size).enumerate() {
                 let channel = first + index;
                 let bias = bias[channel % bias.len()];
                 let products = &products[channel * PRODUCTS * count..][..PRODUCTS * count];
-                for first in (0..count).step_by(LANES) {
+                for (first, corners) in (0..count).step_by(LANES).zip(corners.chunks_exact(LANES)) {
                     let of = |product: usize| {
                         let values = &products[product * count + first..][..LANES];
                         f32x8::new(from_fn(|lane| values[lane]))
                     };
                     let squares = from_fn(|row| from_fn(|column| of(row * TILE + column)));
                     let values = both(squares, of_products).map(|row| row.map(|values| (values + bias).to_array()));
-                    for lane in 0..LANES {
-                        let (top, left) = cover.corner(first + lane);
-                        for (row, values) in (top..rows).zip(&values) {
-                            let cells = &mut cells[row * columns + left..(row + 1) * columns];
-                            cells.iter_mut().zip(values).for_each(|(cell, values)| *cell = values[lane]);
+                    for (lane, &(top, left)) in corners.iter().enumerate() {
+                        for (row, values) in (top..rows.cells).step_by(rows.step).zip(&values) {
+                            let cells = &mut cells[row * columns.cells..][..columns.cells];
+                            for (column, values) in values.iter().enumerate() {
+                                if let Some(cell) = cells.get_mut(left + column * columns.step) {
+                                    *cell = values[lane];
+                                }
+                            }
                         }
                     }
                 }
@@ -252,7 +289,8 @@ impl EvalOp for Cells {
 
 impl TypedOp for Cells {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        Ok(tvec![f32::fact([1.to_dim(), inputs[0].shape[0].clone(), self.0.rows.to_dim(), self.0.columns.to_dim()])])
+        let Cover([rows, columns]) = self.0;
+        Ok(tvec![f32::fact([1.to_dim(), inputs[0].shape[0].clone(), rows.cells.to_dim(), columns.cells.to_dim()])])
     }
 
     as_op!();
@@ -261,11 +299,12 @@ impl TypedOp for Cells {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use tract_onnx::tract_core::ops::cnn::PoolSpec;
+    use tract_onnx::tract_core::ops::cnn::PaddingSpec;
 
     use super::*;
 
-    const INPUTS: usize = 2 * CHANNELS;
+    const INPUTS: usize = 256;
+    const OUTPUTS: usize = 197;
     /// More roundings than a plain sum has, of values about 1.
     const ROUNDING: f32 = 2e-5;
 
@@ -280,13 +319,14 @@ mod tests {
         tensor
     }
 
-    fn convolution(rows: usize, columns: usize, outputs: usize, padding: usize) -> TypedModel {
+    fn convolution([rows, columns]: [usize; 2], outputs: usize, padding: usize, dilation: usize) -> TypedModel {
         let mut model = TypedModel::default();
         let film = model.add_source("x", f32::fact([1, INPUTS, rows, columns])).unwrap();
         let kernel = model.add_const("kernel", numbers(&[outputs, INPUTS, 3, 3], 1)).unwrap();
         let bias = model.add_const("bias", numbers(&[outputs], 2)).unwrap();
         let padding = PaddingSpec::Explicit(tvec![padding; 2], tvec![padding; 2]);
-        let pool = PoolSpec::new(DataFormat::NCHW, tvec![3, 3], padding, None, None, INPUTS, outputs);
+        let pool =
+            PoolSpec::new(DataFormat::NCHW, tvec![3, 3], padding, Some(tvec![dilation; 2]), None, INPUTS, outputs);
         let conv = Conv { pool_spec: pool, kernel_fmt: KernelFormat::OIHW, group: 1, q_params: None };
         let y = model.wire_node("y", conv, &[film, kernel, bias]).unwrap();
         model.select_output_outlets(&y).unwrap();
@@ -304,27 +344,31 @@ mod tests {
 
     #[test]
     fn it_gives_what_the_convolution_gives() {
-        // Whole tiles, parts of tiles, fewer tiles than lanes.
-        for (rows, columns) in [(24, 24), (10, 13), (5, 7), (1, 3)] {
-            let model = convolution(rows, columns, CHANNELS + 5, 1);
+        // Whole tiles and parts of tiles, padded and not; tiles that interlace, evenly and not.
+        for (sides, padding, dilation) in
+            [([24, 24], 1, 1), ([10, 13], 1, 1), ([12, 17], 0, 1), ([24, 24], 3, 3), ([24, 26], 7, 7), ([30, 40], 0, 5)]
+        {
+            let model = convolution(sides, OUTPUTS, padding, dilation);
             let run = |model: TypedModel| {
-                let film = numbers(&[1, INPUTS, rows, columns], 3).into_tvalue();
+                let film = numbers(&[1, INPUTS, sides[0], sides[1]], 3).into_tvalue();
                 let plan = model.into_optimized().unwrap().into_runnable().unwrap();
                 plan.run(tvec![film]).unwrap()[0].to_plain_array_view::<f32>().unwrap().to_owned()
             };
             let tiled = rewritten(model.clone());
-            assert!(!is_left(&tiled));
+            assert!(!is_left(&tiled), "{sides:?}, dilated {dilation}");
             let (plain, tiled) = (run(model), run(tiled));
             assert_eq!(plain.shape(), tiled.shape());
             let largest = plain.iter().zip(&tiled).map(|(plain, tiled)| (plain - tiled).abs()).fold(0.0, f32::max);
             let scale = plain.iter().copied().map(f32::abs).fold(0.0, f32::max);
-            assert!(largest <= ROUNDING * scale, "{rows} x {columns}: {largest} of {scale}");
+            assert!(largest <= ROUNDING * scale, "{sides:?}, dilated {dilation}: {largest} of {scale}");
         }
     }
 
     #[test]
     fn others_are_left_alone() {
-        assert!(is_left(&rewritten(convolution(24, 24, CHANNELS - 1, 1))));
-        assert!(is_left(&rewritten(convolution(24, 24, CHANNELS, 0))));
+        let few_channels = convolution([24, 24], 32, 1, 1);
+        let few_cells = convolution([5, 5], OUTPUTS, 1, 1);
+        let far_dilated = convolution([24, 24], OUTPUTS, 9, 9);
+        assert!([few_channels, few_cells, far_dilated].into_iter().map(rewritten).all(|model| is_left(&model)));
     }
 }
