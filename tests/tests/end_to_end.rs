@@ -185,7 +185,7 @@ fn phantom_recipe() -> Recipe {
     let mut recipe = Recipe::load("phantom").unwrap();
     recipe.template_copies.count = 8;
     recipe.template_vectors.copies = 4;
-    (recipe.phases[0].epochs, recipe.phases[0].steps) = (3, Some(30));
+    (recipe.phases[0].epochs, recipe.phases[0].steps) = (3, Some(45));
     (recipe.phases[1].epochs, recipe.phases[1].steps) = (1, Some(19));
     recipe
 }

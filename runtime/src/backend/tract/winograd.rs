@@ -344,10 +344,16 @@ mod tests {
 
     #[test]
     fn it_gives_what_the_convolution_gives() {
-        // Whole tiles and parts of tiles, padded and not; tiles that interlace, evenly and not.
-        for (sides, padding, dilation) in
-            [([24, 24], 1, 1), ([10, 13], 1, 1), ([12, 17], 0, 1), ([24, 24], 3, 3), ([24, 26], 7, 7), ([30, 40], 0, 5)]
-        {
+        // Whole tiles, parts of tiles, fewer tiles than lanes, padded and not; tiles that interlace, evenly and not.
+        for (sides, padding, dilation) in [
+            ([24, 24], 1, 1),
+            ([10, 13], 1, 1),
+            ([8, 8], 1, 1),
+            ([12, 17], 0, 1),
+            ([24, 24], 3, 3),
+            ([24, 26], 7, 7),
+            ([30, 40], 0, 5),
+        ] {
             let model = convolution(sides, OUTPUTS, padding, dilation);
             let run = |model: TypedModel| {
                 let film = numbers(&[1, INPUTS, sides[0], sides[1]], 3).into_tvalue();
