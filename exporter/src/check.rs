@@ -13,7 +13,7 @@ use onemark_models::graph::Graph;
 use onemark_models::network::{Architecture, FILM, LEVELS, SCORE, embedding_name};
 use onemark_models::reference;
 use onemark_runtime::Detector;
-use onemark_runtime::backend::{self, Backend, GraphBytes};
+use onemark_runtime::backend::{self, Backend, GraphBytes, Tensor};
 
 use crate::module::Module;
 use crate::{ExportError, Options};
@@ -213,8 +213,9 @@ fn run_graph(
     let bytes = GraphBytes { file: &graph.file, onnx: bundle.bytes(&graph.file)?, weights: bundle.bytes(WEIGHTS)? };
     let session = backend.open(bytes, threads)?;
     let wanted = graph.inputs.iter().filter_map(|input| tensors.get_key_value(&input.name));
-    let inputs: Vec<_> = wanted.map(|(name, tensor)| (name.as_str(), tensor.view())).collect();
-    Ok(session.run(&inputs)?.into_iter().collect())
+    let inputs: Vec<_> = wanted.map(|(name, tensor)| (name.as_str(), tensor as &dyn Tensor)).collect();
+    let outputs = session.run(&inputs)?.into_iter();
+    outputs.map(|(name, tensor)| Ok((name, tensor.array()?.to_owned()))).collect()
 }
 
 /// Largest difference, as a share of the largest number expected. Anything but a number is infinitely far.

@@ -9,6 +9,7 @@ mod probe;
 mod tract;
 mod weights;
 
+use std::any::Any;
 use std::sync::Arc;
 
 use ndarray::{Array4, ArrayView4};
@@ -42,19 +43,41 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// The graph is none, asks for data outside the bundle, or needs what the backend does not have.
     fn open(&self, graph: GraphBytes<'_>, threads: usize) -> Result<Box<dyn Session>, RuntimeError>;
+
+    /// Puts numbers where the backend computes, for as many runs as they are wanted for; axes `[1, channel, row, column]`.
+    ///
+    /// # Errors
+    /// There is no room for them.
+    fn keep(&self, numbers: Array4<f32>) -> Result<Box<dyn Tensor>, RuntimeError>;
 }
 
-/// Tensors by name, axes `[1, channel, row, column]`.
-pub type Outputs = Vec<(String, Array4<f32>)>;
+/// Numbers where a backend keeps them: in a GPU's memory, for CUDA. An array is one, too, in nobody's.
+pub trait Tensor: Any + Send + Sync {
+    /// The numbers, axes `[1, channel, row, column]`; copied, at the first time, where they are in another memory.
+    ///
+    /// # Errors
+    /// They can't be copied, or have other than four axes.
+    fn array(&self) -> Result<ArrayView4<'_, f32>, RuntimeError>;
+}
+
+impl Tensor for Array4<f32> {
+    fn array(&self) -> Result<ArrayView4<'_, f32>, RuntimeError> {
+        Ok(self.view())
+    }
+}
+
+/// Tensors by name.
+pub type Outputs = Vec<(String, Box<dyn Tensor>)>;
 
 /// A graph ready to run. Runs from several threads are answered one after the other or at the same time, as the backend
 /// can; the numbers are the same either way.
 pub trait Session: Send + Sync {
-    /// Runs the graph on inputs by name, axes `[1, channel, row, column]`; gives all outputs in the graph's order.
+    /// Runs the graph on inputs by name; gives all outputs in the graph's order. The backend's own tensors are used where they
+    /// lie, others are copied to it.
     ///
     /// # Errors
     /// An input is missing or has another shape, or the backend fails.
-    fn run(&self, inputs: &[(&str, ArrayView4<'_, f32>)]) -> Result<Outputs, RuntimeError>;
+    fn run(&self, inputs: &[(&str, &dyn Tensor)]) -> Result<Outputs, RuntimeError>;
 }
 
 /// One row of [`BACKENDS`].

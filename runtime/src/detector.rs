@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
-use ndarray::{Array2, ArrayView4, Axis};
+use ndarray::{Array2, Axis, s};
 use onemark_models::bundle::{self, Bundle, GraphEntry, WEIGHTS};
 use onemark_models::calibration::Calibration;
 use onemark_models::film::Film;
@@ -19,7 +19,7 @@ use onemark_models::network::{LEVELS, SCORE, embedding_name};
 use onemark_models::parallel::in_parallel;
 use onemark_models::shape::ShapePrior;
 
-use crate::backend::{self, Backend, GraphBytes, Outputs, Session};
+use crate::backend::{self, Backend, GraphBytes, Outputs, Session, Tensor};
 use crate::decode::{self, DecodeError, Decoding, Peak, Scores};
 use crate::embeddings::Embeddings;
 use crate::windows::Windows;
@@ -50,7 +50,7 @@ impl Default for Options {
 pub struct Detector {
     bundle: BundleId,
     landmark_set: LandmarkSet,
-    backend: Box<dyn Backend>,
+    backend: Arc<dyn Backend>,
     threads: usize,
     decoding: Decoding,
     prior: Option<ShapePrior>,
@@ -109,7 +109,7 @@ impl Detector {
     /// # Errors
     /// As [`Detector::open`].
     pub fn new(bundle: &Bundle, options: Options) -> Result<Self, RuntimeError> {
-        let backend = backend::open(&options.backend)?;
+        let backend: Arc<dyn Backend> = backend::open(&options.backend)?.into();
         let threads = options.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         let manifest = bundle.manifest();
         let graph = |entry: &GraphEntry, threads| {
@@ -123,7 +123,7 @@ impl Detector {
         let heads = wanted.iter().map(|index| Ok((all[*index].clone(), graph(&manifest.heads[*index].graph, 1)?)));
         let heads = heads.collect::<Result<Vec<(Landmark, Graph)>, RuntimeError>>()?;
         let plan = manifest.plan.as_ref().filter(|_| options.pruning);
-        let windows = plan.map(|plan| Windows::open(bundle, plan, &wanted, backend.as_ref(), threads)).transpose()?;
+        let windows = plan.map(|plan| Windows::open(bundle, plan, &wanted, backend.clone(), threads)).transpose()?;
         if windows.is_none() {
             let opened = in_parallel(threads, &heads, |(_, head)| head.session(backend.as_ref()).map(|_| ()));
             opened.into_iter().collect::<Result<(), RuntimeError>>()?;
@@ -256,7 +256,9 @@ impl Detector {
             let outputs = self.head(index, &shared)?;
             // Those that depend on no landmark are the trunk's.
             let wanted = LEVELS.map(embedding_name);
-            let all = shared.iter().chain(&outputs).filter(|(name, _)| wanted.contains(name)).cloned().collect();
+            let all = shared.iter().chain(&outputs).filter(|(name, _)| wanted.contains(name));
+            let all = all.map(|(name, tensor)| Ok((name.clone(), tensor.array()?.to_owned())));
+            let all = all.collect::<Result<_, RuntimeError>>()?;
             Ok((self.score(&self.heads[index].1, outputs)?, Embeddings::new(all)))
         })
     }
@@ -272,9 +274,9 @@ impl Detector {
 
     /// What the trunk makes of a film on the grid.
     fn shared(&self, film: Array2<f32>) -> Result<Outputs, RuntimeError> {
-        let cells = film.insert_axis(Axis(0)).insert_axis(Axis(0));
+        let cells = self.backend.keep(film.insert_axis(Axis(0)).insert_axis(Axis(0)))?;
         let name = self.trunk.entry.inputs.first().map_or("", |input| &input.name);
-        self.trunk.session(self.backend.as_ref())?.run(&[(name, cells.view())])
+        self.trunk.session(self.backend.as_ref())?.run(&[(name, cells.as_ref())])
     }
 
     /// Does `work` for the index of every landmark, side by side.
@@ -288,19 +290,18 @@ impl Detector {
         let head = &self.heads[index].1;
         let wanted = |name: &str| head.entry.inputs.iter().any(|input| input.name == name);
         let inputs = shared.iter().filter(|(name, _)| wanted(name));
-        let inputs: Vec<(&str, ArrayView4<'_, f32>)> =
-            inputs.map(|(name, array)| (name.as_str(), array.view())).collect();
+        let inputs: Vec<(&str, &dyn Tensor)> = inputs.map(|(name, tensor)| (name.as_str(), tensor.as_ref())).collect();
         head.session(self.backend.as_ref())?.run(&inputs)
     }
 
     /// A landmark's score map, axes [row, column].
     fn score(&self, head: &Graph, outputs: Outputs) -> Result<Array2<f32>, RuntimeError> {
-        let score = outputs.into_iter().find(|(name, _)| name == SCORE).map(|(_, score)| score);
+        let score = outputs.iter().find(|(name, _)| name == SCORE).map(|(_, score)| score.array()).transpose()?;
         let score = score.ok_or_else(|| self.unexpected(head, "nothing".into()))?;
         if score.shape() != [1, 1, self.grid.height, self.grid.width] {
             return Err(self.unexpected(head, format!("{:?}", score.shape())));
         }
-        Ok(score.index_axis_move(Axis(0), 0).index_axis_move(Axis(0), 0))
+        Ok(score.slice(s![0, 0, .., ..]).to_owned())
     }
 
     pub(crate) fn decode_error(&self, error: DecodeError) -> RuntimeError {

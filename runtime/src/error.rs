@@ -63,6 +63,14 @@ pub enum RuntimeError {
         /// What the backend said.
         why: String,
     },
+    /// A tensor can't be brought to a backend or back.
+    #[error("a tensor can't be copied to or from {backend}: {why}")]
+    Tensor {
+        /// The backend's name.
+        backend: &'static str,
+        /// What the backend said.
+        why: String,
+    },
     /// The bundle has no such landmark.
     #[error("there is no landmark {landmark}: the bundle has 1 to {last}")]
     NoLandmark {

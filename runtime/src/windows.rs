@@ -5,14 +5,14 @@
 //! once per landmark. Where windows lie is `onemark_models::tiling`'s matter, which cells are looked at `decode.rs`'s.
 
 use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use ndarray::{Array2, Array4, ArrayView4, Axis, s};
-use onemark_models::bundle::{Bundle, GraphEntry, Plan, WEIGHTS};
+use ndarray::{Array2, Array4, Axis, s};
+use onemark_models::bundle::{Bundle, GraphEntry, Plan, Span, WEIGHTS};
 use onemark_models::tiling::{Tiling, columns_name, inside_name, rows_name};
 
 use crate::RuntimeError;
-use crate::backend::{Backend, GraphBytes, Outputs, Session};
+use crate::backend::{Backend, GraphBytes, Outputs, Session, Tensor};
 use crate::decode::Scores;
 
 /// What rounding may do to the bound and to the score that it bounds, each a product of a few numbers in [0, 1].
@@ -21,12 +21,13 @@ const SLACK: f32 = 1e-5;
 /// A bundle's plan, opened.
 pub(crate) struct Windows {
     plan: Plan,
+    backend: Arc<dyn Backend>,
     coarse: Pool,
     window: Pool,
     /// Per landmark, the inputs that are its own.
-    own: Vec<Vec<(String, Array4<f32>)>>,
+    own: Vec<Outputs>,
     /// By name, per tile along an axis: the window graph's matrices, and the sides of its masks.
-    matrices: BTreeMap<String, Vec<Array4<f32>>>,
+    matrices: BTreeMap<String, Vec<Box<dyn Tensor>>>,
     inside: BTreeMap<String, Vec<Vec<f32>>>,
 }
 
@@ -36,7 +37,7 @@ impl Windows {
         bundle: &Bundle,
         plan: &Plan,
         landmarks: &[usize],
-        backend: &dyn Backend,
+        backend: Arc<dyn Backend>,
         threads: usize,
     ) -> Result<Self, RuntimeError> {
         let weights = bundle.bytes(WEIGHTS)?;
@@ -50,28 +51,32 @@ impl Windows {
             .flat_map(|graph| &graph.inputs)
             .map(|input| (input.name.as_str(), input.shape))
             .collect();
+        // The manifest's check has seen that each fits.
+        let numbers = |name: &str, span: &Span| {
+            let bytes = weights.get(span.offset..span.offset + span.length)?;
+            let numbers = plan.precision(name, bundle.manifest().weights).read(bytes);
+            Array4::from_shape_vec(*shapes.get(name)?, numbers).ok()
+        };
         let own = landmarks.iter().filter_map(|landmark| plan.own.get(*landmark)).map(|own| {
-            let tensor = |(name, span): (&String, &onemark_models::bundle::Span)| {
-                let bytes = weights.get(span.offset..span.offset + span.length)?;
-                let numbers = plan.precision(name, bundle.manifest().weights).read(bytes);
-                let shape = *shapes.get(name.as_str())?;
-                Some((name.clone(), Array4::from_shape_vec(shape, numbers).ok()?))
-            };
-            // The manifest's check has seen that each fits.
-            own.iter().filter_map(tensor).collect()
+            let own = own.iter().filter_map(|(name, span)| Some((name.clone(), numbers(name, span)?)));
+            own.map(|(name, numbers)| Ok((name, backend.keep(numbers)?))).collect::<Result<Outputs, RuntimeError>>()
         });
+        let own = own.collect::<Result<_, _>>()?;
+        let kept = |matrices: Vec<Array2<f32>>| {
+            let four = |matrix: Array2<f32>| matrix.insert_axis(Axis(0)).insert_axis(Axis(0));
+            matrices.into_iter().map(|matrix| backend.keep(four(matrix))).collect::<Result<Vec<_>, _>>()
+        };
         let Tiling { levels, .. } = &plan.tiling;
         let tiles = 0..plan.tiling.count();
         let (mut matrices, mut inside) = (BTreeMap::new(), BTreeMap::new());
         let asked = |name: &str| plan.window.inputs.iter().any(|input| input.name == name);
         for to in 0..levels.len() {
             for from in to + 1..levels.len() {
-                let rows = tiles.clone().map(|tile| plan.tiling.matrix(from, to, tile));
-                let four = |matrix: Array2<f32>| matrix.insert_axis(Axis(0)).insert_axis(Axis(0));
                 if asked(&rows_name(from, to)) {
-                    matrices.insert(rows_name(from, to), rows.clone().map(four).collect());
-                    let columns = rows.map(|matrix| four(matrix.t().as_standard_layout().to_owned()));
-                    matrices.insert(columns_name(from, to), columns.collect());
+                    let rows: Vec<_> = tiles.clone().map(|tile| plan.tiling.matrix(from, to, tile)).collect();
+                    let columns = rows.iter().map(|matrix| matrix.t().as_standard_layout().into_owned());
+                    matrices.insert(columns_name(from, to), kept(columns.collect())?);
+                    matrices.insert(rows_name(from, to), kept(rows)?);
                 }
             }
             inside.insert(inside_name(to), tiles.clone().map(|tile| plan.tiling.inside(to, tile)).collect());
@@ -79,10 +84,11 @@ impl Windows {
         Ok(Self {
             coarse: pool(&plan.coarse)?,
             window: pool(&plan.window)?,
-            own: own.collect(),
+            own,
             matrices,
             inside,
             plan: plan.clone(),
+            backend,
         })
     }
 
@@ -96,23 +102,23 @@ impl Windows {
     ) -> Result<Field<'a>, RuntimeError> {
         let made = self.coarse.run(&self.inputs(&self.plan.coarse, index, shared))?;
         let size = self.plan.tiling.size;
-        let bound = made.iter().find(|(_, tensor)| tensor.shape() == [1, 1, size, size]);
-        let bound = bound.ok_or_else(|| unexpected(&self.plan.coarse, size))?.1.slice(s![0, 0, .., ..]).to_owned();
-        let upper = bound.mapv(|bound| bound * (1.0 + SLACK));
+        let bound = self.plan.coarse.outputs.iter().find(|output| output.shape == [1, 1, size, size]);
+        let bound = bound.and_then(|bound| made.iter().find(|(name, _)| *name == bound.name));
+        let upper = match bound.map(|(_, bound)| bound.array()).transpose()? {
+            Some(bound) if bound.shape() == [1, 1, size, size] => {
+                bound.slice(s![0, 0, .., ..]).mapv(|bound| bound * (1.0 + SLACK))
+            }
+            _ => return Err(unexpected(&self.plan.coarse, size)),
+        };
         let known = Array2::from_elem(upper.dim(), false);
         Ok(Field { windows: self, index, shared, made, whole, upper, known, opened: 0 })
     }
 
     /// Of a landmark's own numbers and of `tensors`, what a graph asks for.
-    fn inputs<'a>(
-        &'a self,
-        graph: &GraphEntry,
-        index: usize,
-        tensors: &'a Outputs,
-    ) -> Vec<(&'a str, ArrayView4<'a, f32>)> {
+    fn inputs<'a>(&'a self, graph: &GraphEntry, index: usize, tensors: &'a Outputs) -> Vec<(&'a str, &'a dyn Tensor)> {
         let own = self.own.get(index).into_iter().flatten();
         let wanted = own.chain(tensors).filter(|(name, _)| graph.inputs.iter().any(|input| input.name == *name));
-        wanted.map(|(name, tensor)| (name.as_str(), tensor.view())).collect()
+        wanted.map(|(name, tensor)| (name.as_str(), tensor.as_ref())).collect()
     }
 }
 
@@ -181,28 +187,29 @@ impl Field<'_> {
 
     /// The scores of one tile and around it.
     fn window(&self, tile: (usize, usize)) -> Result<Array2<f32>, RuntimeError> {
-        let Windows { plan, matrices, inside, window, .. } = self.windows;
+        let Windows { plan, backend, matrices, inside, window, .. } = self.windows;
         let mut cut = Vec::new();
         for (name, tensor) in self.shared.iter().chain(&self.made) {
             if plan.window.inputs.iter().any(|input| input.name == *name) {
+                let tensor = tensor.array()?;
                 let level = (plan.tiling.size / tensor.shape()[2].max(1)).max(1).ilog2() as usize;
-                cut.push((name.clone(), plan.tiling.cut(level, tile, &tensor.view())));
+                cut.push((name.clone(), backend.keep(plan.tiling.cut(level, tile, &tensor))?));
             }
         }
         for (name, sides) in inside {
             let (rows, columns) = (&sides[tile.0], &sides[tile.1]);
             let mask = Array4::from_shape_fn((1, 1, rows.len(), columns.len()), |(_, _, i, j)| rows[i] * columns[j]);
-            cut.push((name.clone(), mask));
+            cut.push((name.clone(), backend.keep(mask)?));
         }
         let mut inputs = self.windows.inputs(&plan.window, self.index, &cut);
         for (name, per_tile) in matrices {
             let tile = if name.starts_with("rows") { tile.0 } else { tile.1 };
-            inputs.push((name, per_tile[tile].view()));
+            inputs.push((name, per_tile[tile].as_ref()));
         }
-        let mut made = window.run(&inputs)?;
+        let made = window.run(&inputs)?;
         let side = plan.tiling.levels[0].cells;
-        match made.pop() {
-            Some((_, score)) if score.shape() == [1, 1, side, side] => Ok(score.slice_move(s![0, 0, .., ..])),
+        match made.last().map(|(_, score)| score.array()).transpose()? {
+            Some(score) if score.shape() == [1, 1, side, side] => Ok(score.slice(s![0, 0, .., ..]).to_owned()),
             _ => Err(unexpected(&plan.window, side)),
         }
     }
@@ -228,7 +235,7 @@ impl Pool {
         Self { free: Mutex::new(sessions), returned: Condvar::new() }
     }
 
-    fn run(&self, inputs: &[(&str, ArrayView4<'_, f32>)]) -> Result<Outputs, RuntimeError> {
+    fn run(&self, inputs: &[(&str, &dyn Tensor)]) -> Result<Outputs, RuntimeError> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let session = loop {
             match free.pop() {

@@ -25,7 +25,7 @@ use onemark_models::network::{
 };
 use onemark_models::recipe::{AdapterVariant, Recipe};
 use onemark_models::reference;
-use onemark_runtime::backend::{self, Backend, GraphBytes};
+use onemark_runtime::backend::{self, Backend, GraphBytes, Tensor};
 use onemark_runtime::{Decoding, Detector, Options};
 use onemark_tests::{Tolerance, assert_close, backends, tiny_bundle, tiny_recipe};
 
@@ -191,8 +191,9 @@ fn run_graph(bundle: &Bundle, backend: &dyn Backend, number: usize, inputs: &Map
     let onnx = bundle.bytes(&entry.file).unwrap();
     let graph = GraphBytes { file: &entry.file, onnx, weights: bundle.bytes(WEIGHTS).unwrap() };
     let session = backend.open(graph, THREADS).unwrap();
-    let inputs: Vec<_> = entry.inputs.iter().map(|input| (input.name.as_str(), inputs[&input.name].view())).collect();
-    session.run(&inputs).unwrap().into_iter().collect()
+    let inputs = entry.inputs.iter().map(|input| (input.name.as_str(), &inputs[&input.name] as &dyn Tensor));
+    let outputs = session.run(&inputs.collect::<Vec<_>>()).unwrap();
+    outputs.into_iter().map(|(name, tensor)| (name, tensor.array().unwrap().to_owned())).collect()
 }
 
 /// The part of a landmark's graph that turns its embeddings into its score.

@@ -2,20 +2,25 @@
 //!
 //! ONNX Runtime allows one environment per process, for good; it is the one global that Onemark has.
 
+use std::any::Any;
 use std::env;
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ndarray::{Array4, ArrayView4};
 use ort::ep::{self, ExecutionProvider as _};
+use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
+use ort::session::Session as OrtSession;
 use ort::session::builder::SessionBuilder;
-use ort::session::{Session as OrtSession, SessionInputValue};
-use ort::value::TensorRef;
+use ort::value::{DynValue, Tensor as OrtTensor};
 use prost::Message as _;
 
-use super::{Backend, GraphBytes, Outputs, Session, probe, weights};
+use super::{Backend, GraphBytes, Outputs, Session, Tensor, probe, weights};
 use crate::RuntimeError;
 use onemark_models::bundle::WEIGHTS;
+
+/// The GPU in use, with CUDA: the first.
+const DEVICE: i32 = 0;
 
 /// The ONNX Runtime in use.
 #[derive(Clone, Debug)]
@@ -113,12 +118,18 @@ impl OnnxRuntime {
             return builder.with_execution_providers([cpu]).map_err(text);
         }
         let cuda = ep::CUDA::default()
+            .with_device_id(DEVICE)
             .with_tf32(false)
             // The exhaustive search takes whatever is fastest that day, and so gives other last digits another day.
             .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic)
             .build()
             .error_on_failure();
         builder.with_execution_providers([cuda]).map_err(text)
+    }
+
+    /// Where tensors stay between graphs.
+    fn device(&self) -> AllocationDevice<'static> {
+        if self.cuda { AllocationDevice::CUDA } else { AllocationDevice::CPU }
     }
 }
 
@@ -139,42 +150,90 @@ impl Backend for OnnxRuntime {
             let builder = self.builder(threads)?;
             let mut builder =
                 builder.with_external_initializer_file_in_memory(WEIGHTS, graph.weights.clone()).map_err(text)?;
-            builder.commit_from_memory(&onnx).map_err(text)
+            let memory = MemoryInfo::new(self.device(), DEVICE, AllocatorType::Device, MemoryType::Default);
+            Ok((builder.commit_from_memory(&onnx).map_err(text)?, memory.map_err(text)?))
         };
-        let session = open().map_err(|why| RuntimeError::Graph { graph: graph.file.to_owned(), why })?;
+        let (session, memory) = open().map_err(|why| RuntimeError::Graph { graph: graph.file.to_owned(), why })?;
         let (graph, backend) = (graph.file.to_owned(), self.name());
-        Ok(Box::new(LoadedGraph { graph, backend, session: Mutex::new(session) }))
+        Ok(Box::new(LoadedGraph { graph, backend, memory, session: Mutex::new(session) }))
+    }
+
+    fn keep(&self, numbers: Array4<f32>) -> Result<Box<dyn Tensor>, RuntimeError> {
+        let keep = || {
+            let value = OrtTensor::from_array(numbers).map_err(text)?;
+            if self.cuda { value.to(self.device(), DEVICE).map_err(text) } else { Ok(value) }
+        };
+        let value = keep().map_err(|why| RuntimeError::Tensor { backend: self.name(), why })?;
+        Ok(Box::new(Kept { value, backend: self.name(), host: OnceLock::new() }))
+    }
+}
+
+/// A tensor of ONNX Runtime's, on the CPU or on the GPU.
+struct Kept {
+    value: OrtTensor<f32>,
+    backend: &'static str,
+    /// Its copy, where it is on the GPU and was looked at.
+    host: OnceLock<OrtTensor<f32>>,
+}
+
+impl Kept {
+    fn host(&self) -> Result<&OrtTensor<f32>, String> {
+        if self.value.memory_info().is_cpu_accessible() {
+            return Ok(&self.value);
+        }
+        if let Some(host) = self.host.get() {
+            return Ok(host);
+        }
+        let host = self.value.to(AllocationDevice::CPU, 0).map_err(text)?;
+        Ok(self.host.get_or_init(|| host))
+    }
+}
+
+impl Tensor for Kept {
+    fn array(&self) -> Result<ArrayView4<'_, f32>, RuntimeError> {
+        let array = || {
+            let array = self.host()?.extract_array();
+            array.into_dimensionality().map_err(|error| error.to_string())
+        };
+        array().map_err(|why| RuntimeError::Tensor { backend: self.backend, why })
     }
 }
 
 struct LoadedGraph {
     graph: String,
     backend: &'static str,
+    /// Where its outputs go.
+    memory: MemoryInfo<'static>,
     // Its `run` is not safe to enter twice, whatever ONNX Runtime's manual says; see `ort`'s own remark there.
     session: Mutex<OrtSession>,
 }
 
 impl Session for LoadedGraph {
-    fn run(&self, inputs: &[(&str, ArrayView4<'_, f32>)]) -> Result<Outputs, RuntimeError> {
-        let run = || {
-            let arrays: Vec<_> = inputs.iter().map(|(name, view)| (*name, view.as_standard_layout())).collect();
-            let mut values: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(arrays.len());
-            for (name, array) in &arrays {
-                let numbers = array.as_slice().unwrap_or_default();
-                values.push((name, TensorRef::from_array_view((array.shape(), numbers)).map_err(text)?.into()));
-            }
-            let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-            let outputs = session.run(values).map_err(text)?;
-            let array = |(name, value): (&str, ort::value::ValueRef<'_>)| {
-                let (shape, numbers) = value.try_extract_tensor::<f32>().map_err(text)?;
-                let shape: Vec<usize> = shape.iter().filter_map(|side| usize::try_from(*side).ok()).collect();
-                let shape: [usize; 4] = shape.try_into().map_err(|shape| format!("{name} has shape {shape:?}"))?;
-                let array = Array4::from_shape_vec(shape, numbers.to_vec()).map_err(|error| error.to_string())?;
-                Ok((name.to_owned(), array))
-            };
-            outputs.iter().map(array).collect::<Result<Outputs, String>>()
+    fn run(&self, inputs: &[(&str, &dyn Tensor)]) -> Result<Outputs, RuntimeError> {
+        let failed = |error: ort::Error| RuntimeError::Run {
+            graph: self.graph.clone(),
+            backend: self.backend,
+            why: error.to_string(),
         };
-        run().map_err(|why| RuntimeError::Run { graph: self.graph.clone(), backend: self.backend, why })
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut binding = session.create_binding().map_err(failed)?;
+        for (name, tensor) in inputs {
+            match (*tensor as &dyn Any).downcast_ref::<Kept>() {
+                Some(kept) => binding.bind_input(*name, &kept.value),
+                None => OrtTensor::from_array(tensor.array()?.to_owned())
+                    .and_then(|value| binding.bind_input(*name, &value)),
+            }
+            .map_err(failed)?;
+        }
+        for output in session.outputs() {
+            binding.bind_output_to_device(output.name(), &self.memory).map_err(failed)?;
+        }
+        let kept = |(name, value): (&str, DynValue)| {
+            let value = value.downcast().map_err(failed)?;
+            let kept = Kept { value, backend: self.backend, host: OnceLock::new() };
+            Ok((name.to_owned(), Box::new(kept) as Box<dyn Tensor>))
+        };
+        session.run_binding(&binding).map_err(failed)?.into_iter().map(kept).collect()
     }
 }
 

@@ -23,9 +23,9 @@ pub(super) fn run(backend: &dyn Backend) -> Result<(), RuntimeError> {
     let session =
         backend.open(GraphBytes { file: "probe", onnx: &convolution(two()).encode_to_vec(), weights: &weights }, 1)?;
     let input = Array4::from_elem(SHAPE, 3.0);
-    let outputs = session.run(&[("x", input.view())])?;
-    let found = outputs.into_iter().find(|(name, _)| name == "y").map(|(_, output)| output);
-    if found.as_ref() == Some(&(input * 2.0)) {
+    let outputs = session.run(&[("x", &input)])?;
+    let found = outputs.iter().find(|(name, _)| name == "y").map(|(_, output)| output.array()).transpose()?;
+    if found == Some((input * 2.0).view()) {
         return Ok(());
     }
     Err(RuntimeError::Output {

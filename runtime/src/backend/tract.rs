@@ -1,5 +1,6 @@
 //! tract: pure Rust, part of this program, needs no library.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use tract_linalg::multithread::Executor;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::knobs::KnobScope;
 
-use super::{Backend, GraphBytes, Outputs, Session, weights};
+use super::{Backend, GraphBytes, Outputs, Session, Tensor, weights};
 use crate::RuntimeError;
 
 mod winograd;
@@ -49,6 +50,20 @@ impl Backend for Tract {
         let plan = plan.map_err(|why| RuntimeError::Graph { graph: graph.file.to_owned(), why })?;
         Ok(Box::new(TractSession { graph: graph.file.to_owned(), inputs, outputs, plan }))
     }
+
+    fn keep(&self, numbers: Array4<f32>) -> Result<Box<dyn Tensor>, RuntimeError> {
+        Ok(Box::new(Kept(numbers.into_tvalue())))
+    }
+}
+
+/// A tensor in tract's own layout; copies of it share its memory.
+struct Kept(TValue);
+
+impl Tensor for Kept {
+    fn array(&self) -> Result<ArrayView4<'_, f32>, RuntimeError> {
+        let array = || self.0.to_plain_array_view::<f32>()?.into_dimensionality::<Ix4>().map_err(TractError::from);
+        array().map_err(|why: TractError| RuntimeError::Tensor { backend: "tract", why: why.to_string() })
+    }
 }
 
 /// How tract is to compute. Its direct convolution stays with AVX2 where its matrix product goes on to AVX-512, which is faster then.
@@ -68,24 +83,25 @@ struct TractSession {
 }
 
 impl Session for TractSession {
-    fn run(&self, inputs: &[(&str, ArrayView4<'_, f32>)]) -> Result<Outputs, RuntimeError> {
-        let run = || {
-            let tensor = |wanted: &String| {
-                let (_, view) = inputs
-                    .iter()
-                    .find(|(name, _)| name == wanted)
-                    .ok_or_else(|| TractError::msg(format!("input {wanted} is missing")))?;
-                Ok(Tensor::from(view.to_owned()).into_tvalue())
-            };
-            let inputs = self.inputs.iter().map(tensor).collect::<TractResult<_>>()?;
-            let outputs = self.plan.run(inputs)?;
-            let array = |(name, value): (&String, TValue)| {
-                let array: Array4<f32> = value.to_plain_array_view::<f32>()?.into_dimensionality::<Ix4>()?.to_owned();
-                Ok((name.clone(), array))
-            };
-            self.outputs.iter().zip(outputs).map(array).collect::<TractResult<Outputs>>()
+    fn run(&self, inputs: &[(&str, &dyn Tensor)]) -> Result<Outputs, RuntimeError> {
+        let tensor = |wanted: &String| {
+            let given = inputs.iter().find(|(name, _)| name == wanted);
+            let given = given.ok_or_else(|| self.failed(format!("input {wanted} is missing")))?.1;
+            Ok(match (given as &dyn Any).downcast_ref::<Kept>() {
+                Some(Kept(tensor)) => tensor.clone(),
+                None => given.array()?.to_owned().into_tvalue(),
+            })
         };
-        caught(run).map_err(|why| RuntimeError::Run { graph: self.graph.clone(), backend: "tract", why })
+        let inputs = self.inputs.iter().map(tensor).collect::<Result<TVec<TValue>, RuntimeError>>()?;
+        let outputs = caught(|| self.plan.run(inputs)).map_err(|why| self.failed(why))?;
+        let kept = |(name, tensor): (&String, TValue)| (name.clone(), Box::new(Kept(tensor)) as Box<dyn Tensor>);
+        Ok(self.outputs.iter().zip(outputs).map(kept).collect())
+    }
+}
+
+impl TractSession {
+    fn failed(&self, why: String) -> RuntimeError {
+        RuntimeError::Run { graph: self.graph.clone(), backend: "tract", why }
     }
 }
 
