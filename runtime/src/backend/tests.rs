@@ -46,8 +46,8 @@ fn weights_are_read_from_memory() {
     for backend in backends() {
         let session = open(backend.as_ref(), &probe::convolution(kernel.clone())).unwrap();
         let outputs = session.run(&[("x", &input)]).unwrap();
-        let [(name, output)] = &outputs[..] else { panic!("{}: {} outputs", backend.name(), outputs.len()) };
-        assert_eq!((name.as_str(), output.array().unwrap()), ("y", (&input * 2.0).view()), "{}", backend.name());
+        assert_eq!(outputs.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["y"], "{}", backend.name());
+        assert_eq!(outputs[0].1.array().unwrap(), &input * 2.0, "{}", backend.name());
     }
 }
 

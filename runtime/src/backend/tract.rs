@@ -43,9 +43,11 @@ impl Backend for Tract {
             let options = RunOptions { executor: Some(executor), ..RunOptions::default() };
             let model = tract_onnx::onnx().model_for_proto_model(&model)?;
             let mut model = model.into_typed()?.into_decluttered()?;
-            winograd::rewrite(&mut model)?;
-            let model = knobs()?.enter(|| model.into_optimized())?;
-            model.into_runnable_with_options(&options)
+            let model = knobs()?.enter(|| {
+                winograd::rewrite(&mut model)?;
+                model.into_optimized()
+            });
+            model?.into_runnable_with_options(&options)
         });
         let plan = plan.map_err(|why| RuntimeError::Graph { graph: graph.file.to_owned(), why })?;
         Ok(Box::new(TractSession { graph: graph.file.to_owned(), inputs, outputs, plan }))

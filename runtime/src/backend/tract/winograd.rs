@@ -1,13 +1,14 @@
 //! Winograd's convolution F(4x4, 3x3) for tract: sixteen outputs of a 3x3 kernel take 36 products instead of 144.
 //!
 //! A film's field is cut into tiles of 6x6 cells, each four cells from the next. Tiles and kernels are transformed; position by
-//! position, a matrix product over the channels multiplies them; what comes of it is transformed back into 4x4 cells. The products
-//! are tract's own. Lavin and Gray, Fast algorithms for convolutional neural networks (2016), give the transforms. Where the kernel is
+//! position, a matrix product over the channels multiplies them; what comes of it is transformed back into 4x4 cells: a batch of
+//! tiles at a time, since all of them are more than caches hold. The products are tract's own. Lavin and Gray, Fast algorithms for convolutional neural networks (2016), give the transforms. Where the kernel is
 //! dilated, a tile's cells lie as far apart as the kernel's, and tiles interlace.
 
 use std::array::from_fn;
 
 use tract_linalg::multithread::par_chunks_mut;
+use tract_onnx::prelude::tract_ndarray::{Array3, ArrayView4, Ix4, s};
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::cnn::PoolSpec;
 use tract_onnx::tract_core::ops::cnn::conv::{Conv, KernelFormat};
@@ -26,6 +27,8 @@ const LANES: usize = 8;
 /// Transforming a number takes about as long as so many products. With few channels, or few cells in a tile (small fields, far dilated
 /// kernels), that is more than is saved: by timing, 64 channels on a large field gain, 96 with tiles filled to three quarters lose.
 const TRANSFORM: usize = 85;
+/// Numbers in a batch of tiles and its products: few enough to stay in a processor's cache, or nearly.
+const BATCH: usize = 4 << 20;
 
 /// Puts Winograd's convolution in place of all that it suits: 3x3 with constant weights, all channels to all, on the field of one film.
 pub(super) fn rewrite(model: &mut TypedModel) -> TractResult<()> {
@@ -57,22 +60,17 @@ fn patch(model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelP
         return Ok(None);
     }
     let mut patch = TypedModelPatch::new("Winograd's convolution");
-    let (field, bias) = (patch.tap_model(model, field)?, patch.tap_model(model, bias)?);
-    let name = |part: &str| format!("{}.{part}", node.name);
-    let kernel = patch.add_const(name("kernel"), transformed(kernel)?)?;
-    let tiles = patch.wire_node(name("tiles"), Tiles(cover), &[field])?[0];
-    let product = EinSum::new("poi,ipt->opt".parse()?, f32::datum_type());
-    let product = patch.wire_node(name("product"), product, &[kernel, tiles])?[0];
-    let cells = patch.wire_node(&node.name, Cells(cover), &[product, bias])?[0];
+    let inputs = [patch.tap_model(model, field)?, patch.tap_model(model, bias)?];
+    let cells = patch.wire_node(&node.name, Winograd::new(cover, pool, kernel)?, &inputs)?[0];
     patch.shunt_outside(model, node.id.into(), cells)?;
     Ok(Some(patch))
 }
 
 /// A kernel `[outputs, inputs, 3, 3]` as `[36, outputs, inputs]`.
 fn transformed(kernel: &Tensor) -> TractResult<Tensor> {
-    let kernel = kernel.to_plain_array_view::<f32>()?.into_dimensionality::<tract_ndarray::Ix4>()?;
+    let kernel = kernel.to_plain_array_view::<f32>()?.into_dimensionality::<Ix4>()?;
     let (outputs, inputs, ..) = kernel.dim();
-    let mut all = tract_ndarray::Array3::zeros((PRODUCTS, outputs, inputs));
+    let mut all = Array3::zeros((PRODUCTS, outputs, inputs));
     for output in 0..outputs {
         for input in 0..inputs {
             let taps: [[f64; 3]; 3] = from_fn(|row| from_fn(|column| f64::from(kernel[[output, input, row, column]])));
@@ -168,103 +166,87 @@ impl Cover {
         self.tiles().next_multiple_of(LANES)
     }
 
-    /// The first row and column of each tile's cells. Tiles that only fill up the lanes are the last one again.
-    fn corners(self) -> Vec<(usize, usize)> {
+    /// The first row and column of each tile's cells, row by row. What only fills up `multiple` is the last one again.
+    fn corners(self, multiple: usize) -> Vec<(usize, usize)> {
         let Self([rows, columns]) = self;
-        let tiles = (0..self.count()).map(|tile| tile.min(self.tiles() - 1));
+        let tiles = (0..self.tiles().next_multiple_of(multiple)).map(|tile| tile.min(self.tiles() - 1));
         tiles.map(|tile| (rows.start(tile / columns.tiles()), columns.start(tile % columns.tiles()))).collect()
     }
 }
 
-/// Cuts a field `[1, channels, rows, columns]`, with zeros about it, into transformed tiles `[channels, 36, tiles]`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Tiles(Cover);
-
-impl Op for Tiles {
-    fn name(&self) -> StaticName {
-        "WinogradTiles".into()
-    }
-
-    op_as_typed_op!();
+/// The convolution, of a field `[1, inputs, rows, columns]` and a bias.
+#[derive(Clone, Debug)]
+struct Winograd {
+    cover: Cover,
+    /// Tiles in a batch.
+    batch: usize,
+    /// Multiplies a batch `[inputs, 36, tiles]` by the kernel: `[outputs, 36, tiles]`.
+    product: Arc<TypedSimplePlan>,
+    outputs: usize,
 }
 
-impl EvalOp for Tiles {
-    op_out_of_plan!();
+impl PartialEq for Winograd {
+    fn eq(&self, other: &Self) -> bool {
+        self.cover == other.cover && Arc::ptr_eq(&self.product, &other.product)
+    }
+}
 
-    fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let field = args_1!(inputs);
-        let field = field.to_plain_array_view::<f32>()?.into_dimensionality::<tract_ndarray::Ix4>()?;
-        let (_, channels, _, length) = field.dim();
-        let cover @ Cover([rows, columns]) = self.0;
-        let (corners, width) = (cover.corners(), columns.read());
-        let count = corners.len();
-        let mut all = Tensor::zero::<f32>(&[channels, PRODUCTS, count])?;
-        let (each, total) = (PRODUCTS * count, all.len());
-        par_chunks_mut(all.try_as_plain_ram_mut()?.as_slice_mut()?, each, total, |first, chunk| {
-            let mut padded = vec![0.0; rows.read() * width];
+impl Eq for Winograd {}
+
+impl Winograd {
+    fn new(cover: Cover, pool: &PoolSpec, kernel: &Tensor) -> TractResult<Self> {
+        let (inputs, outputs) = (pool.input_channels, pool.output_channels);
+        let batches = (cover.count() * PRODUCTS * (inputs + outputs)).div_ceil(BATCH);
+        let batch = cover.count().div_ceil(batches).next_multiple_of(LANES);
+        let mut model = TypedModel::default();
+        let tiles = model.add_source("tiles", f32::fact([inputs, PRODUCTS, batch]))?;
+        let kernel = model.add_const("kernel", transformed(kernel)?)?;
+        let product = EinSum::new("poi,ipt->opt".parse()?, f32::datum_type());
+        let product = model.wire_node("product", product, &[kernel, tiles])?;
+        model.select_output_outlets(&product)?;
+        Ok(Self { cover, batch, product: model.into_optimized()?.into_runnable()?, outputs })
+    }
+
+    /// Cuts tiles out of the field, with zeros about it, and transforms them.
+    fn cut(&self, field: &ArrayView4<'_, f32>, corners: &[(usize, usize)], tiles: &mut [f32]) -> TractResult<()> {
+        let Cover([rows, columns]) = self.cover;
+        let (length, width) = (field.dim().3, columns.read());
+        let top = corners[0].0;
+        let height = corners[corners.len() - 1].0 + (TILE - 1) * rows.step + 1 - top;
+        let (each, total) = (PRODUCTS * corners.len(), tiles.len());
+        par_chunks_mut(tiles, each, total, |first, chunk| {
+            let mut padded = vec![0.0; height * width];
             for (channel, tiles) in chunk.chunks_exact_mut(each).enumerate() {
-                for (row, cells) in field.slice(tract_ndarray::s![0, first + channel, .., ..]).outer_iter().enumerate()
-                {
-                    let start = (rows.before + row) * width + columns.before;
-                    padded[start..start + length].iter_mut().zip(cells).for_each(|(padded, cell)| *padded = *cell);
+                for (row, cells) in field.slice(s![0, first + channel, .., ..]).outer_iter().enumerate() {
+                    let Some(row) = (rows.before + row).checked_sub(top).filter(|row| *row < height) else { continue };
+                    let padded = &mut padded[row * width + columns.before..][..length];
+                    padded.iter_mut().zip(cells).for_each(|(padded, cell)| *padded = *cell);
                 }
-                for (first, corners) in (0..count).step_by(LANES).zip(corners.chunks_exact(LANES)) {
-                    let starts: [usize; LANES] = from_fn(|lane| corners[lane].0 * width + corners[lane].1);
+                for (first, corners) in (0..).step_by(LANES).zip(corners.chunks_exact(LANES)) {
+                    let starts: [usize; LANES] = from_fn(|lane| (corners[lane].0 - top) * width + corners[lane].1);
                     let cells = |at: usize| f32x8::new(from_fn(|lane| padded[starts[lane] + at]));
                     let squares =
                         from_fn(|row| from_fn(|column| cells(row * rows.step * width + column * columns.step)));
                     for (product, values) in both(squares, of_tiles).as_flattened().iter().enumerate() {
-                        tiles[product * count + first..][..LANES].copy_from_slice(values.as_array_ref());
+                        tiles[product * self.batch + first..][..LANES].copy_from_slice(values.as_array_ref());
                     }
                 }
             }
             Ok(())
-        })?;
-        Ok(tvec![all.into_tvalue()])
-    }
-}
-
-impl TypedOp for Tiles {
-    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        Ok(tvec![f32::fact([inputs[0].shape[1].clone(), PRODUCTS.to_dim(), self.0.count().to_dim()])])
+        })
     }
 
-    as_op!();
-}
-
-/// Transforms products `[channels, 36, tiles]` back into a field `[1, channels, rows, columns]` and adds the bias.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Cells(Cover);
-
-impl Op for Cells {
-    fn name(&self) -> StaticName {
-        "WinogradCells".into()
-    }
-
-    op_as_typed_op!();
-}
-
-impl EvalOp for Cells {
-    op_out_of_plan!();
-
-    fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let (products, bias) = args_2!(inputs);
-        let channels = products.shape()[0];
-        let cover @ Cover([rows, columns]) = self.0;
-        let (corners, size) = (cover.corners(), rows.cells * columns.cells);
-        let count = corners.len();
-        let (products, bias) =
-            (products.try_as_plain_ram()?.as_slice::<f32>()?, bias.try_as_plain_ram()?.as_slice::<f32>()?);
-        let mut field = Tensor::zero::<f32>(&[1, channels, rows.cells, columns.cells])?;
-        let total = field.len();
-        par_chunks_mut(field.try_as_plain_ram_mut()?.as_slice_mut()?, size, total, |first, chunk| {
-            for (index, cells) in chunk.chunks_exact_mut(size).enumerate() {
-                let channel = first + index;
+    /// Transforms products back into the field's cells and adds the bias.
+    fn put(&self, products: &[f32], bias: &[f32], corners: &[(usize, usize)], field: &mut [f32]) -> TractResult<()> {
+        let Cover([rows, columns]) = self.cover;
+        let (each, size, total) = (PRODUCTS * corners.len(), rows.cells * columns.cells, field.len());
+        par_chunks_mut(field, size, total, |first, chunk| {
+            for (channel, cells) in (first..).zip(chunk.chunks_exact_mut(size)) {
                 let bias = bias[channel % bias.len()];
-                let products = &products[channel * PRODUCTS * count..][..PRODUCTS * count];
-                for (first, corners) in (0..count).step_by(LANES).zip(corners.chunks_exact(LANES)) {
+                let products = &products[channel * each..][..each];
+                for (first, corners) in (0..).step_by(LANES).zip(corners.chunks_exact(LANES)) {
                     let of = |product: usize| {
-                        let values = &products[product * count + first..][..LANES];
+                        let values = &products[product * self.batch + first..][..LANES];
                         f32x8::new(from_fn(|lane| values[lane]))
                     };
                     let squares = from_fn(|row| from_fn(|column| of(row * TILE + column)));
@@ -282,15 +264,44 @@ impl EvalOp for Cells {
                 }
             }
             Ok(())
-        })?;
-        Ok(tvec![field.into_tvalue()])
+        })
     }
 }
 
-impl TypedOp for Cells {
-    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        let Cover([rows, columns]) = self.0;
-        Ok(tvec![f32::fact([1.to_dim(), inputs[0].shape[0].clone(), rows.cells.to_dim(), columns.cells.to_dim()])])
+impl Op for Winograd {
+    fn name(&self) -> StaticName {
+        "Winograd".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for Winograd {
+    op_out_of_plan!();
+
+    fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let (field, bias) = args_2!(inputs);
+        let field = field.to_plain_array_view::<f32>()?.into_dimensionality::<Ix4>()?;
+        let bias = bias.try_as_plain_ram()?.as_slice::<f32>()?;
+        let Cover([rows, columns]) = self.cover;
+        let mut made = Tensor::zero::<f32>(&[1, self.outputs, rows.cells, columns.cells])?;
+        let mut tiles = Tensor::zero::<f32>(&[field.dim().1, PRODUCTS, self.batch])?;
+        for corners in self.cover.corners(self.batch).chunks_exact(self.batch) {
+            self.cut(&field, corners, tiles.try_as_plain_ram_mut()?.as_slice_mut()?)?;
+            let batch = tiles.into_tvalue();
+            let products = self.product.run(tvec![batch.clone()])?;
+            tiles = batch.into_tensor();
+            let products = products[0].try_as_plain_ram()?.as_slice::<f32>()?;
+            self.put(products, bias, corners, made.try_as_plain_ram_mut()?.as_slice_mut()?)?;
+        }
+        Ok(tvec![made.into_tvalue()])
+    }
+}
+
+impl TypedOp for Winograd {
+    fn output_facts(&self, _: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        let Cover([rows, columns]) = self.cover;
+        Ok(tvec![f32::fact([1, self.outputs, rows.cells, columns.cells])])
     }
 
     as_op!();
@@ -353,6 +364,9 @@ mod tests {
             ([24, 24], 3, 3),
             ([24, 26], 7, 7),
             ([30, 40], 0, 5),
+            // In batches, the last of which is not full.
+            ([60, 200], 1, 1),
+            ([64, 122], 2, 2),
         ] {
             let model = convolution(sides, OUTPUTS, padding, dilation);
             let run = |model: TypedModel| {
