@@ -51,7 +51,7 @@ pub trait Backend: Send + Sync {
     fn keep(&self, numbers: Array4<f32>) -> Result<Box<dyn Tensor>, RuntimeError>;
 }
 
-/// Numbers where a backend keeps them: in a GPU's memory, for CUDA. An array is one, too, in nobody's.
+/// Numbers where a backend keeps them: in a GPU's memory, for CUDA. An array is one, too, which each run copies to its backend.
 pub trait Tensor: Any + Send + Sync {
     /// The numbers, axes `[1, channel, row, column]`; copied, at the first time, where they are in another memory.
     ///
