@@ -207,13 +207,13 @@ impl Winograd {
         Ok(Self { cover, batch, product: model.into_optimized()?.into_runnable()?, outputs })
     }
 
-    /// Cuts tiles out of the field, with zeros about it, and transforms them.
+    /// Cuts a batch of tiles out of the field, with zeros about it, and transforms them.
     fn cut(&self, field: &ArrayView4<'_, f32>, corners: &[(usize, usize)], tiles: &mut [f32]) -> TractResult<()> {
         let Cover([rows, columns]) = self.cover;
         let (length, width) = (field.dim().3, columns.read());
         let top = corners[0].0;
         let height = corners[corners.len() - 1].0 + (TILE - 1) * rows.step + 1 - top;
-        let (each, total) = (PRODUCTS * corners.len(), tiles.len());
+        let (each, total) = (PRODUCTS * self.batch, tiles.len());
         par_chunks_mut(tiles, each, total, |first, chunk| {
             let mut padded = vec![0.0; height * width];
             for (channel, tiles) in chunk.chunks_exact_mut(each).enumerate() {
@@ -236,10 +236,10 @@ impl Winograd {
         })
     }
 
-    /// Transforms products back into the field's cells and adds the bias.
+    /// Transforms a batch of products back into the field's cells and adds the bias.
     fn put(&self, products: &[f32], bias: &[f32], corners: &[(usize, usize)], field: &mut [f32]) -> TractResult<()> {
         let Cover([rows, columns]) = self.cover;
-        let (each, size, total) = (PRODUCTS * corners.len(), rows.cells * columns.cells, field.len());
+        let (each, size, total) = (PRODUCTS * self.batch, rows.cells * columns.cells, field.len());
         par_chunks_mut(field, size, total, |first, chunk| {
             for (channel, cells) in (first..).zip(chunk.chunks_exact_mut(size)) {
                 let bias = bias[channel % bias.len()];
