@@ -1,26 +1,25 @@
 //! The same work on many items, on some threads.
 
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 /// Does `work` on every item, on up to `threads` threads; results come in the items' order.
-pub fn in_parallel<I: Sync, T: Send>(threads: usize, items: &[I], work: impl Fn(&I) -> T + Sync) -> Vec<T> {
-    let next = AtomicUsize::new(0);
+pub fn in_parallel<I, T: Send>(
+    threads: usize,
+    items: impl IntoIterator<Item = I, IntoIter: ExactSizeIterator + Send>,
+    work: impl Fn(I) -> T + Sync,
+) -> Vec<T> {
+    let items = items.into_iter();
+    let helpers = threads.min(items.len()).saturating_sub(1);
+    let items = Mutex::new(items.enumerate());
     let worker = || {
-        let mut done = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            match items.get(index) {
-                Some(item) => done.push((index, work(item))),
-                None => return done,
-            }
-        }
+        let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
+        std::iter::from_fn(next).map(|(index, item)| (index, work(item))).collect::<Vec<_>>()
     };
     let mut done = thread::scope(|scope| {
         // A thread that the system refuses is done without: the others take its share.
-        let helpers =
-            (1..threads.min(items.len())).filter_map(|_| thread::Builder::new().spawn_scoped(scope, worker).ok());
+        let helpers = (0..helpers).filter_map(|_| thread::Builder::new().spawn_scoped(scope, worker).ok());
         let helpers: Vec<_> = helpers.collect();
         let mut done = worker();
         for helper in helpers {

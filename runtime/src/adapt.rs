@@ -219,8 +219,8 @@ fn compare(
     let scorer = embeddings.first().map(|first| Scorer::new(detector.grid().height, first)).transpose()?;
     let Some(scorer) = scorer else { return Ok(Vec::new()) };
     let found = |vectors: &[Vectors]| {
-        let all: Vec<_> = embeddings.iter().zip(vectors).collect();
-        let maps = in_parallel(detector.threads(), &all, |(embeddings, vectors)| scorer.score(embeddings, vectors));
+        let all = embeddings.iter().zip(vectors);
+        let maps = in_parallel(detector.threads(), all, |(embeddings, vectors)| scorer.score(embeddings, vectors));
         let mut maps = maps.into_iter().collect::<Result<Vec<Array2<f32>>, RuntimeError>>()?;
         let peaks = detector.peaks(&mut maps)?;
         Ok::<Vec<Point>, RuntimeError>(peaks.iter().map(|peak| map.to_film_at(peak.at.0, peak.at.1)).collect())

@@ -39,12 +39,12 @@ impl<'a> Cycle<'a> {
         let (mut scores, seen): (Vec<Array2<f32>>, Vec<Embeddings>) =
             self.detector.embeddings(film)?.into_iter().unzip();
         let found = self.detector.peaks(&mut scores)?;
-        let all: Vec<usize> = (0..found.len()).collect();
-        let maps = in_parallel(self.detector.threads(), &all, |&index| {
+        let threads = self.detector.threads();
+        let maps = in_parallel(threads, 0..found.len(), |index| {
             self.scorer.score(&self.template[index], &seen[index].at(found[index].cell))
         });
         let mut maps = maps.into_iter().collect::<Result<Vec<_>, RuntimeError>>()?;
-        let cells = decode::peaks(&mut maps, Decoding::Argmax, None);
+        let cells = decode::peaks(&mut maps, Decoding::Argmax, None, threads);
         Ok(cells.map_err(|error| self.detector.decode_error(error))?.iter().map(|peak| peak.cell).collect())
     }
 }

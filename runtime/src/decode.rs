@@ -5,6 +5,7 @@
 use std::str::FromStr;
 
 use ndarray::Array2;
+use onemark_models::parallel::in_parallel;
 use onemark_models::shape::{ASKING_ROUNDS, Expected, GridPoint, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST};
 use onemark_models::yaml::nearest;
 use serde::Serialize;
@@ -91,25 +92,32 @@ pub(crate) enum DecodeError {
     Scores(RuntimeError),
 }
 
-/// The peaks of all landmarks.
-pub(crate) fn peaks<S: Scores>(
+/// The peaks of all landmarks, looked for on up to `threads` threads.
+pub(crate) fn peaks<S: Scores + Send>(
     maps: &mut [S],
     decoding: Decoding,
     prior: Option<&ShapePrior>,
+    threads: usize,
 ) -> Result<Vec<Peak>, DecodeError> {
-    let each = |(index, map): (usize, &mut S)| found(index, peak(map, decoding, None));
-    let mut peaks = maps.iter_mut().enumerate().map(each).collect::<Result<Vec<Peak>, DecodeError>>()?;
+    let mut each = |question: &(dyn Fn(usize) -> Option<Question> + Sync)| {
+        let found = in_parallel(threads, maps.iter_mut().enumerate(), |(index, map)| {
+            let peak = peak(map, decoding, question(index).as_ref()).map_err(DecodeError::Scores)?;
+            peak.ok_or(DecodeError::NoNumbers(index))
+        });
+        found.into_iter().collect::<Result<Vec<Peak>, DecodeError>>()
+    };
+    let mut peaks = each(&|_| None)?;
     let Some(prior) = prior else { return Ok(peaks) };
-    let mut trusted = vec![true; maps.len()];
     let points = |peaks: &[Peak]| peaks.iter().map(|peak| centre(peak.cell)).collect::<Vec<_>>();
+    let mut trusted = vec![true; peaks.len()];
     if decoding == Decoding::ShapePrior {
         for _ in 0..ASKING_ROUNDS {
             let seen = points(&peaks);
             trusted = prior.plausible(&seen, &trusted, TRUST);
-            for (index, map) in maps.iter_mut().enumerate() {
+            peaks = each(&|index| {
                 let expected = prior.expected(index, &seen, &trusted);
-                peaks[index] = found(index, peak(map, decoding, Some(&expected)))?;
-            }
+                Some(Question { expected, found: peaks[index].cell })
+            })?;
         }
     }
     let seen = points(&peaks);
@@ -120,35 +128,52 @@ pub(crate) fn peaks<S: Scores>(
     Ok(peaks)
 }
 
-fn found(index: usize, peak: Result<Option<Peak>, RuntimeError>) -> Result<Peak, DecodeError> {
-    peak.map_err(DecodeError::Scores)?.ok_or(DecodeError::NoNumbers(index))
-}
-
 /// A cell's centre as the prior has it: continuous, 0 at the film's edge.
 fn centre((row, column): (usize, usize)) -> GridPoint {
     (row as f64 + 0.5, column as f64 + 0.5)
 }
 
+/// A landmark that was found is looked for again, by what the others say.
+struct Question {
+    expected: Expected,
+    found: (usize, usize),
+}
+
+impl Question {
+    /// How good a cell is, by its score and its place.
+    fn value(&self, cell: (usize, usize), score: f32) -> f64 {
+        SCORE_WEIGHT * (f64::from(score) + SCORE_FLOOR).ln() + self.expected.log_density(centre(cell))
+    }
+
+    /// A score below which no cell, wherever it is, has this value.
+    fn least(value: f64) -> f64 {
+        const ROUNDING: f64 = 1e-9;
+        (value / SCORE_WEIGHT).exp() * (1.0 - ROUNDING) - SCORE_FLOOR
+    }
+}
+
 /// The peak of a map; `None` where a score is no number, or there is none. The same as if all were known: whatever could be higher
 /// than the best that is known is looked at first.
-pub(crate) fn peak(
-    map: &mut impl Scores,
-    decoding: Decoding,
-    expected: Option<&Expected>,
-) -> Result<Option<Peak>, RuntimeError> {
-    let value = |cell: (usize, usize), score: f32| match expected {
-        None => f64::from(score),
-        Some(expected) => SCORE_WEIGHT * (f64::from(score) + SCORE_FLOOR).ln() + expected.log_density(centre(cell)),
-    };
+fn peak(map: &mut impl Scores, decoding: Decoding, question: Option<&Question>) -> Result<Option<Peak>, RuntimeError> {
+    let value = |cell, score| question.map_or(f64::from(score), |question| question.value(cell, score));
+    let least = |value| if question.is_some() { Question::least(value) } else { value };
     let best = loop {
+        let upper = map.upper();
         let (mut best, mut highest) = (None, f64::NEG_INFINITY);
-        for (cell, &score) in map.upper().indexed_iter() {
-            if score.is_nan() {
-                return Ok(None);
-            }
-            let value = value(cell, score);
-            if value > highest {
-                (best, highest) = (Some(cell), value);
+        // Most cells are out of the question by their scores.
+        let mut enough = question.map_or(highest, |question| least(value(question.found, upper[question.found])));
+        for (row, scores) in upper.rows().into_iter().enumerate() {
+            for (column, &score) in scores.iter().enumerate() {
+                if f64::from(score) < enough {
+                    continue;
+                }
+                if score.is_nan() {
+                    return Ok(None);
+                }
+                let value = value((row, column), score);
+                if value > highest {
+                    (best, highest, enough) = (Some((row, column)), value, least(value).max(enough));
+                }
             }
         }
         match best {
@@ -267,6 +292,27 @@ mod tests {
         assert_eq!(peak(&mut Array2::zeros((0, 3)), Decoding::Argmax, None).unwrap(), None);
     }
 
+    /// A map of slopes and ties, and a place that the others expect: wherever the search starts, it ends where it does without
+    /// leaving anything out.
+    #[test]
+    fn where_a_landmark_was_found_does_not_matter() {
+        let map = Array2::from_shape_fn((24, 24), |(row, column)| ((row * 7 + column * 5) % 23) as f32 / 23.0);
+        let shapes: Vec<Vec<GridPoint>> =
+            (0..100).map(|film| vec![((film % 10) as f64, (film / 10) as f64), (12.0, (film % 7) as f64)]).collect();
+        let prior = ShapePrior::fit(&shapes, 24).unwrap();
+        let expected = prior.expected(0, &[(20.0, 20.0), (12.0, 5.0)], &[true; 2]);
+        let at = |found| {
+            let question = Question { expected, found };
+            (
+                peak(&mut map.clone(), Decoding::ShapePrior, Some(&question)).unwrap().unwrap(),
+                question.value(found, map[found]),
+            )
+        };
+        let cells = (0..24 * 24).map(|cell| (cell / 24, cell % 24));
+        let (whole, _) = cells.clone().map(at).min_by(|(_, a), (_, b)| a.total_cmp(b)).unwrap();
+        assert!(cells.clone().all(|found| at(found).0 == whole), "{whole:?}");
+    }
+
     /// Films of three landmarks that move as one, and on one more film maps of which the third has two peaks: the higher is
     /// where no film has had it.
     #[test]
@@ -285,15 +331,15 @@ mod tests {
         };
         let maps = [map(&[(14, 13, 0.9)]), map(&[(14, 33, 0.9)]), map(&[(34, 23, 0.6), (60, 60, 0.7)])];
         let cells = |decoding| -> Vec<(usize, usize)> {
-            peaks(&mut maps.clone(), decoding, Some(&prior)).unwrap().iter().map(|peak| peak.cell).collect()
+            peaks(&mut maps.clone(), decoding, Some(&prior), 2).unwrap().iter().map(|peak| peak.cell).collect()
         };
         assert_eq!(cells(Decoding::ShapePrior), [(14, 13), (14, 33), (34, 23)]);
         assert_eq!(cells(Decoding::Subpixel), [(14, 13), (14, 33), (60, 60)]);
-        let surprise = |decoding| peaks(&mut maps.clone(), decoding, Some(&prior)).unwrap()[2].surprise.unwrap();
+        let surprise = |decoding| peaks(&mut maps.clone(), decoding, Some(&prior), 2).unwrap()[2].surprise.unwrap();
         assert!(surprise(Decoding::ShapePrior) < 1.0 && surprise(Decoding::Subpixel) > TRUST);
-        let without = |decoding| peaks(&mut maps.clone(), decoding, None).unwrap();
+        let without = |decoding| peaks(&mut maps.clone(), decoding, None, 2).unwrap();
         assert_eq!(without(Decoding::ShapePrior), without(Decoding::Subpixel));
         let bad = &mut [map(&[]), array![[f32::NAN]]];
-        assert!(matches!(peaks(bad, Decoding::ShapePrior, Some(&prior)), Err(DecodeError::NoNumbers(1))));
+        assert!(matches!(peaks(bad, Decoding::ShapePrior, Some(&prior), 2), Err(DecodeError::NoNumbers(1))));
     }
 }

@@ -189,12 +189,7 @@ impl Detector {
                 self.peaks(&mut scores)?.into_iter().map(|peak| (peak, None)).collect()
             }
             Some(windows) => {
-                let mut fields = self.each(|index| {
-                    let mut field = windows.field(index, shared, Box::new(move || whole(index)))?;
-                    // What the score alone asks for is looked at here, where all threads work.
-                    decode::peak(&mut field, self.decoding, None)?;
-                    Ok(field)
-                })?;
+                let mut fields = self.each(|index| windows.field(index, shared, Box::new(move || whole(index))))?;
                 let peaks = self.peaks(&mut fields)?;
                 peaks.into_iter().zip(&fields).map(|(peak, field)| (peak, Some(field.opened))).collect::<Vec<_>>()
             }
@@ -264,8 +259,9 @@ impl Detector {
     }
 
     /// The points of all landmarks' scores.
-    pub(crate) fn peaks<S: Scores>(&self, scores: &mut [S]) -> Result<Vec<Peak>, RuntimeError> {
-        decode::peaks(scores, self.decoding, self.prior.as_ref()).map_err(|error| self.decode_error(error))
+    pub(crate) fn peaks<S: Scores + Send>(&self, scores: &mut [S]) -> Result<Vec<Peak>, RuntimeError> {
+        let peaks = decode::peaks(scores, self.decoding, self.prior.as_ref(), self.threads);
+        peaks.map_err(|error| self.decode_error(error))
     }
 
     pub(crate) fn threads(&self) -> usize {
@@ -281,8 +277,7 @@ impl Detector {
 
     /// Does `work` for the index of every landmark, side by side.
     fn each<T: Send>(&self, work: impl Fn(usize) -> Result<T, RuntimeError> + Sync) -> Result<Vec<T>, RuntimeError> {
-        let all: Vec<usize> = (0..self.heads.len()).collect();
-        in_parallel(self.threads, &all, |index| work(*index)).into_iter().collect()
+        in_parallel(self.threads, 0..self.heads.len(), work).into_iter().collect()
     }
 
     /// What a whole head makes of what the trunk made.
