@@ -37,7 +37,7 @@ pub struct Module {
     pub onnx: Vec<Vec<u8>>,
 }
 
-/// A head in two graphs that serve all landmarks, written with landmark 1's own parameters ([`placeholder`]).
+/// A head in two graphs that serve all landmarks, written with landmark 1's own parameters ([`onemark_models::network::placeholder`]).
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Runs on the whole field. Before hoisting, it starts at the film.
@@ -48,22 +48,6 @@ pub struct Plan {
     pub tiling: Tiling,
     /// As many windows cost about what the rest of the whole head costs, by multiply-accumulates.
     pub most: usize,
-}
-
-/// A landmark's own parameters are called by its number. In graphs that serve all landmarks they have none.
-const NUMBERED: [&str; 2] = ["adapter.", "template."];
-
-/// What a landmark's own parameter is called where it stands for that of any landmark: `adapter.07.level3.conv1.weight` is
-/// `adapter.level3.conv1.weight`. Names of other parameters stay. Works on whole texts too.
-pub fn placeholder(text: &str, landmark: usize) -> String {
-    NUMBERED.iter().fold(text.to_owned(), |text, owner| text.replace(&format!("{owner}{landmark:02}."), owner))
-}
-
-/// The name of the parameter that is to `landmark` what `name` is to landmark 1.
-pub fn of_landmark(name: &str, landmark: usize) -> String {
-    NUMBERED
-        .iter()
-        .fold(name.to_owned(), |name, owner| name.replace(&format!("{owner}01."), &format!("{owner}{landmark:02}.")))
 }
 
 /// The inputs that a graph for all landmarks has in place of landmark 1's own parameters: the parameters, and the inputs'

@@ -8,11 +8,11 @@ use onemark_models::bundle::{
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::graph::Graph;
 use onemark_models::landmarks::{Landmark, LandmarkSet};
-use onemark_models::network::LABELS;
+use onemark_models::network::{LABELS, of_landmark, placeholder};
 use onemark_models::recipe;
 use onemark_models::shape::{self, ShapePrior};
 
-use crate::module::{self, Module, Weights, of_landmark, own_inputs, placeholder};
+use crate::module::{self, Module, Weights, own_inputs};
 use crate::{ExportError, Labels};
 
 /// The trunk's file.

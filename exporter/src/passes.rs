@@ -14,7 +14,7 @@ mod onnx;
 mod plan_levels;
 mod quantise_trunk;
 mod split_affine;
-mod spread_thin_convolutions;
+mod stack_adapters;
 mod tie_weights;
 
 use std::fmt;
@@ -33,15 +33,23 @@ pub const PASSES: [&dyn Pass; 12] = [
     &fold_grey_input::FoldGreyInput,
     &split_affine::SplitAffine,
     &fold_affine_chains::FoldAffineChains,
-    &spread_thin_convolutions::SpreadThinConvolutions,
     &plan_levels::PlanLevels,
     &hoist_landmark_invariant::HoistLandmarkInvariant,
+    &stack_adapters::StackAdapters,
     &quantise_trunk::QuantiseTrunk,
     &bake_template::BakeTemplate,
     &narrow::Narrow,
     &tie_weights::TieWeights,
     &lower_onnx::LowerOnnx,
 ];
+
+/// Whether a landmark's own convolution with a weight of this shape is better done for the whole field, and for all landmarks at
+/// once, where the film alone makes its operand: one of many channels to few outputs. In a graph that serves all landmarks its weight
+/// is an input, for which a backend lays out nothing in advance. Finer levels have fewer channels, and more cells than windows open.
+fn is_thin(weight: &[usize]) -> bool {
+    const CHANNELS_OF_EACH_OUTPUT: usize = 32;
+    matches!(weight, [out, channels, rows, columns] if rows * columns > 1 && *channels >= CHANNELS_OF_EACH_OUTPUT * out)
+}
 
 /// A step from a trained network to the files of a bundle.
 pub trait Pass: Sync {

@@ -63,6 +63,13 @@ pub enum Op {
         /// Columns left out on the left, and as many on the right.
         columns: usize,
     },
+    /// Some of the operand's channels.
+    Channels {
+        /// The first of them.
+        first: usize,
+        /// How many.
+        count: usize,
+    },
     /// Concatenation along the channels, in input order.
     Concat,
     /// Sum of two tensors of one shape.
@@ -380,6 +387,15 @@ impl Graph {
         }
     }
 
+    /// The graph with other names of nodes and outputs.
+    #[must_use]
+    pub fn renamed(&self, name: impl Fn(&str) -> String) -> Graph {
+        let mut graph = self.clone();
+        graph.nodes.iter_mut().for_each(|node| node.name = name(&node.name));
+        graph.outputs.iter_mut().for_each(|(output, _)| *output = name(output));
+        graph
+    }
+
     /// The part of the graph that `outputs` need.
     #[must_use]
     pub fn part(&self, name: &str, outputs: Vec<(String, Value)>) -> Graph {
@@ -446,6 +462,10 @@ fn infer_shape(op: Op, inputs: &[Shape], params: &[&Vec<usize>]) -> Result<Shape
         (Op::Crop { rows, columns }, [x], []) => match (x[2] > 2 * rows, x[3] > 2 * columns) {
             (true, true) => Ok([x[0], x[1], x[2] - 2 * rows, x[3] - 2 * columns]),
             _ => Err("nothing would be left"),
+        },
+        (Op::Channels { first, count }, [x], []) => match count > 0 && first + count <= x[1] {
+            true => Ok([x[0], count, x[2], x[3]]),
+            false => Err("the operand has no such channels"),
         },
         (Op::Concat, [first, rest @ ..], []) => {
             rest.iter().try_fold(*first, |sum, next| match (sum[0], sum[2], sum[3]) == (next[0], next[2], next[3]) {
@@ -528,6 +548,7 @@ impl fmt::Display for Op {
             Op::Upsample { factor, corners: Corners::HalfPixel } => write!(f, "upsample x{factor} half_pixel"),
             Op::Interpolate => write!(f, "interpolate"),
             Op::Crop { rows, columns } => write!(f, "crop {rows}x{columns}"),
+            Op::Channels { first, count } => write!(f, "channels {first}..{}", first + count),
             Op::Concat => write!(f, "concat"),
             Op::Add => write!(f, "add"),
             Op::Mul => write!(f, "mul"),

@@ -58,6 +58,21 @@ pub fn adapter_prefix(landmark: usize) -> String {
     format!("adapter.{landmark:02}.")
 }
 
+/// How names start that have a landmark's number next.
+const NUMBERED: [&str; 2] = ["adapter.", "template."];
+
+/// What is a landmark's own is called by its number. In graphs that serve all landmarks it has none: `adapter.07.level3.conv1.weight`
+/// is `adapter.level3.conv1.weight` there. Other names stay. Works on whole texts too.
+pub fn placeholder(text: &str, landmark: usize) -> String {
+    NUMBERED.iter().fold(text.to_owned(), |text, owner| text.replace(&format!("{owner}{landmark:02}."), owner))
+}
+
+/// The name that is to `landmark` what `name` is to landmark 1.
+pub fn of_landmark(name: &str, landmark: usize) -> String {
+    let of = |owner: &str, landmark: usize| format!("{owner}{landmark:02}.");
+    NUMBERED.iter().fold(name.to_owned(), |name, owner| name.replace(&of(owner, 1), &of(owner, landmark)))
+}
+
 /// Whether a landmark owns a parameter: others, and the film alone, know nothing of it.
 pub fn is_own(param: &str) -> bool {
     ["adapter.", "own.", "template."].iter().any(|prefix| param.starts_with(prefix))

@@ -98,6 +98,7 @@ pub fn run(
                 let (_, _, height, width) = x(0).dim();
                 x(0).slice(s![.., .., rows..height - rows, columns..width - columns]).to_owned()
             }
+            Op::Channels { first, count } => x(0).slice(s![.., first..first + count, .., ..]).to_owned(),
             Op::Concat => {
                 let parts: Vec<_> = (0..node.inputs.len()).map(|index| x(index).view()).collect();
                 concatenate(Axis(1), &parts).map_err(shape)?

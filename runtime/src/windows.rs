@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use ndarray::{Array2, Array4, Axis, s};
 use onemark_models::bundle::{Bundle, GraphEntry, Plan, Span, WEIGHTS};
+use onemark_models::network::placeholder;
 use onemark_models::tiling::{Tiling, columns_name, inside_name, rows_name};
 
 use crate::RuntimeError;
@@ -24,8 +25,8 @@ pub(crate) struct Windows {
     backend: Arc<dyn Backend>,
     coarse: Pool,
     window: Pool,
-    /// Per landmark, the inputs that are its own.
-    own: Vec<Outputs>,
+    /// The landmarks' numbers, and the inputs that are each one's own.
+    own: Vec<(usize, Outputs)>,
     /// By name, per tile along an axis: the window graph's matrices, and the sides of its masks.
     matrices: BTreeMap<String, Vec<Box<dyn Tensor>>>,
     inside: BTreeMap<String, Vec<Vec<f32>>>,
@@ -57,11 +58,13 @@ impl Windows {
             let numbers = plan.precision(name, bundle.manifest().weights).read(bytes);
             Array4::from_shape_vec(*shapes.get(name)?, numbers).ok()
         };
-        let own = landmarks.iter().filter_map(|landmark| plan.own.get(*landmark)).map(|own| {
+        let own = landmarks.iter().filter_map(|landmark| Some((landmark + 1, plan.own.get(*landmark)?)));
+        let own = own.map(|(number, own)| {
             let own = own.iter().filter_map(|(name, span)| Some((name.clone(), numbers(name, span)?)));
-            own.map(|(name, numbers)| Ok((name, backend.keep(numbers)?))).collect::<Result<Outputs, RuntimeError>>()
+            let own = own.map(|(name, numbers)| Ok((name, backend.keep(numbers)?)));
+            Ok((number, own.collect::<Result<Outputs, RuntimeError>>()?))
         });
-        let own = own.collect::<Result<_, _>>()?;
+        let own = own.collect::<Result<_, RuntimeError>>()?;
         let kept = |matrices: Vec<Array2<f32>>| {
             let four = |matrix: Array2<f32>| matrix.insert_axis(Axis(0)).insert_axis(Axis(0));
             matrices.into_iter().map(|matrix| backend.keep(four(matrix))).collect::<Result<Vec<_>, _>>()
@@ -100,7 +103,13 @@ impl Windows {
         shared: &'a Outputs,
         whole: Box<dyn Fn() -> Result<Array2<f32>, RuntimeError> + Send + 'a>,
     ) -> Result<Field<'a>, RuntimeError> {
-        let made = self.coarse.run(&self.inputs(&self.plan.coarse, index, shared))?;
+        let number = self.own.get(index).map_or(0, |(number, _)| *number);
+        let called = |(name, tensor): &'a (String, Box<dyn Tensor>)| (placeholder(name, number), tensor.as_ref());
+        let shared: Vec<(String, &dyn Tensor)> = shared.iter().map(called).collect();
+        let made = {
+            let shared = shared.iter().map(|(name, tensor)| (name.as_str(), *tensor));
+            self.coarse.run(&self.inputs(&self.plan.coarse, index, shared))?
+        };
         let size = self.plan.tiling.size;
         let bound = self.plan.coarse.outputs.iter().find(|output| output.shape == [1, 1, size, size]);
         let bound = bound.and_then(|bound| made.iter().find(|(name, _)| *name == bound.name));
@@ -115,10 +124,14 @@ impl Windows {
     }
 
     /// Of a landmark's own numbers and of `tensors`, what a graph asks for.
-    fn inputs<'a>(&'a self, graph: &GraphEntry, index: usize, tensors: &'a Outputs) -> Vec<(&'a str, &'a dyn Tensor)> {
-        let own = self.own.get(index).into_iter().flatten();
-        let wanted = own.chain(tensors).filter(|(name, _)| graph.inputs.iter().any(|input| input.name == *name));
-        wanted.map(|(name, tensor)| (name.as_str(), tensor.as_ref())).collect()
+    fn inputs<'a>(
+        &'a self,
+        graph: &GraphEntry,
+        index: usize,
+        tensors: impl Iterator<Item = (&'a str, &'a dyn Tensor)>,
+    ) -> Vec<(&'a str, &'a dyn Tensor)> {
+        let own = self.own.get(index).into_iter().flat_map(|(_, own)| named(own));
+        own.chain(tensors).filter(|(name, _)| graph.inputs.iter().any(|input| input.name == *name)).collect()
     }
 }
 
@@ -126,7 +139,8 @@ impl Windows {
 pub(crate) struct Field<'a> {
     windows: &'a Windows,
     index: usize,
-    shared: &'a Outputs,
+    /// By the trunk, as the plan's graphs call it.
+    shared: Vec<(String, &'a dyn Tensor)>,
     /// By the coarse graph.
     made: Outputs,
     whole: Box<dyn Fn() -> Result<Array2<f32>, RuntimeError> + Send + 'a>,
@@ -189,11 +203,12 @@ impl Field<'_> {
     fn window(&self, tile: (usize, usize)) -> Result<Array2<f32>, RuntimeError> {
         let Windows { plan, backend, matrices, inside, window, .. } = self.windows;
         let mut cut = Vec::new();
-        for (name, tensor) in self.shared.iter().chain(&self.made) {
-            if plan.window.inputs.iter().any(|input| input.name == *name) {
+        let shared = self.shared.iter().map(|(name, tensor)| (name.as_str(), *tensor));
+        for (name, tensor) in shared.chain(named(&self.made)) {
+            if plan.window.inputs.iter().any(|input| input.name == name) {
                 let tensor = tensor.array()?;
                 let level = (plan.tiling.size / tensor.shape()[2].max(1)).max(1).ilog2() as usize;
-                cut.push((name.clone(), backend.keep(plan.tiling.cut(level, tile, &tensor))?));
+                cut.push((name.to_owned(), backend.keep(plan.tiling.cut(level, tile, &tensor))?));
             }
         }
         for (name, sides) in inside {
@@ -201,7 +216,7 @@ impl Field<'_> {
             let mask = Array4::from_shape_fn((1, 1, rows.len(), columns.len()), |(_, _, i, j)| rows[i] * columns[j]);
             cut.push((name.clone(), backend.keep(mask)?));
         }
-        let mut inputs = self.windows.inputs(&plan.window, self.index, &cut);
+        let mut inputs = self.windows.inputs(&plan.window, self.index, named(&cut));
         for (name, per_tile) in matrices {
             let tile = if name.starts_with("rows") { tile.0 } else { tile.1 };
             inputs.push((name, per_tile[tile].as_ref()));
@@ -213,6 +228,10 @@ impl Field<'_> {
             _ => Err(unexpected(&plan.window, side)),
         }
     }
+}
+
+fn named(tensors: &Outputs) -> impl Iterator<Item = (&str, &dyn Tensor)> {
+    tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.as_ref()))
 }
 
 fn unexpected(graph: &GraphEntry, side: usize) -> RuntimeError {

@@ -110,6 +110,7 @@ fn compute(
                 let [_, _, height, width] = node.shape.map(|cells| cells as i64);
                 x(0)?.f_narrow(2, rows as i64, height)?.f_narrow(3, columns as i64, width)?
             }
+            Op::Channels { first, count } => x(0)?.f_narrow(1, first as i64, count as i64)?,
             Op::Interpolate => x(1)?.f_matmul(&x(0)?)?.f_matmul(&x(2)?)?,
             Op::Concat => {
                 let copy = |part: &Part| Part { tensor: part.tensor.shallow_clone(), own: part.own };

@@ -1,14 +1,15 @@
-//! `hoist-landmark-invariant`: whatever depends on no landmark's own parameters moves to the trunk, and runs once per film.
+//! `hoist-landmark-invariant`: whatever depends on no landmark's own parameters moves to the trunk, and runs once per film. So do
+//! landmarks' own thin convolutions of that, for `stack-adapters` to make one of.
 //!
 //! Whole nodes only. What crosses from trunk to heads keeps its name: that of the network's output if it is one
 //! (`embedding5` of a network without adapters), else its node's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use onemark_models::graph::{Graph, Node, Value};
+use onemark_models::graph::{Graph, Node, Op, Value};
 use onemark_models::network::is_own;
 
-use super::{Pass, PassError, Property};
+use super::{Pass, PassError, Property, is_thin};
 use crate::module::Module;
 
 pub(super) struct HoistLandmarkInvariant;
@@ -47,27 +48,32 @@ impl Pass for HoistLandmarkInvariant {
     }
 }
 
-/// A head, and which of its values depend on no landmark.
+/// A head, and which of its values the trunk is to make.
 struct Split<'a> {
     graph: &'a Graph,
-    invariant: BTreeSet<Value>,
+    hoisted: BTreeSet<Value>,
 }
 
 impl<'a> Split<'a> {
     fn of(graph: &'a Graph) -> Self {
-        let mut invariant = BTreeSet::new();
+        let (mut invariant, mut thin) = (BTreeSet::new(), BTreeSet::new());
         for (value, node) in graph.nodes() {
-            let owns = node.params.iter().any(|param| is_own(param));
-            if !owns && node.inputs.iter().all(|input| invariant.contains(input)) {
+            if !node.inputs.iter().all(|input| invariant.contains(input)) {
+                continue;
+            }
+            let weight = node.params.first().and_then(|weight| graph.params().get(weight));
+            if !node.params.iter().any(|param| is_own(param)) {
                 invariant.insert(value);
+            } else if matches!(node.op, Op::Conv { .. }) && weight.is_some_and(|weight| is_thin(weight)) {
+                thin.insert(value);
             }
         }
-        Self { graph, invariant }
+        Self { graph, hoisted: &invariant | &thin }
     }
 
-    /// Adds the invariant nodes that `trunk` doesn't have yet, and checks that it has the others as they are here.
+    /// Adds the nodes that `trunk` doesn't have yet, and checks that it has the others as they are here.
     fn add_to(&self, trunk: &mut Graph, hoisted: &mut BTreeMap<String, (Value, String)>) -> Result<(), PassError> {
-        for (_, node) in self.graph.nodes().filter(|(value, _)| self.invariant.contains(value)) {
+        for (_, node) in self.graph.nodes().filter(|(value, _)| self.hoisted.contains(value)) {
             let text = self.describe(node);
             match hoisted.get(&node.name) {
                 None => {
@@ -91,12 +97,12 @@ impl<'a> Split<'a> {
         format!("{:?} {} {:?} {:?}", node.op, inputs.join(" "), params.collect::<Vec<_>>(), node.shape)
     }
 
-    /// The head without its invariant nodes; and what it needs of them, or what the caller needs: (name, node's name).
+    /// The head without the nodes that the trunk has; and what it needs of them, or what the caller needs: (name, node's name).
     fn rest(&self) -> Result<(Graph, Vec<(String, String)>), PassError> {
         let mut rest = Graph::new(self.graph.name());
         let mut values: BTreeMap<Value, Value> = BTreeMap::new();
         let mut crossing = Vec::new();
-        for (value, node) in self.graph.nodes().filter(|(value, _)| !self.invariant.contains(value)) {
+        for (value, node) in self.graph.nodes().filter(|(value, _)| !self.hoisted.contains(value)) {
             let mut inputs = Vec::with_capacity(node.inputs.len());
             for input in &node.inputs {
                 let known = values.get(input).copied();
@@ -114,7 +120,7 @@ impl<'a> Split<'a> {
             values.insert(value, rest.copy(self.graph, node, &inputs)?);
         }
         for (name, value) in self.graph.outputs() {
-            if self.invariant.contains(value) {
+            if self.hoisted.contains(value) {
                 crossing.push((name.clone(), self.graph.node(*value).name.clone()));
             } else {
                 rest.output(name.clone(), values[value])?;
@@ -178,6 +184,22 @@ graph head2 {
 }
 "
         );
+        assert_same_results(&before, &after, EXACT);
+    }
+
+    #[test]
+    fn of_what_is_a_landmarks_own_thin_convolutions_move_alone() {
+        let mut graph = Graph::new("head1");
+        let film = graph.input("film", [1, 64, 4, 4]).unwrap();
+        let thin = graph.conv("adapter.01.thin", film, 2, (3, 3), 1, true).unwrap();
+        let relu = graph.apply("adapter.01.relu", Op::Relu, &[thin]).unwrap();
+        let cells = graph.conv("adapter.01.cells", film, 2, (1, 1), 1, true).unwrap();
+        let both = graph.apply("both", Op::Add, &[relu, cells]).unwrap();
+        graph.output("out", both).unwrap();
+        let before = random_module(vec![graph]);
+        let after = HoistLandmarkInvariant.run(before.clone()).unwrap();
+        let crossing: Vec<_> = after.trunk.outputs().iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(crossing, ["adapter.01.thin", "film"]);
         assert_same_results(&before, &after, EXACT);
     }
 

@@ -1,21 +1,21 @@
 //! `lower-onnx`: each graph becomes an ONNX file of standard operators (opset 18) that ONNX Runtime and tract both run.
 //! Numbers stay outside, in `weights.bin`; only what fixes a shape or a mode is inside.
 //!
-//! In the plan's graphs, which serve all landmarks, a landmark's own parameters are inputs.
+//! In the plan's graphs, which serve all landmarks, a landmark's own parameters are inputs, and names have no number.
 //!
 //! One op, one arm of [`Lowering::node`]. Every ONNX value has the name of the node that makes it, or of the output it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use onemark_models::graph::{COSINE_EPSILON, Corners, Graph, Node, Op, Value};
-use onemark_models::network::is_own;
+use onemark_models::network::{is_own, placeholder};
 use prost::Message as _;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 
 use super::onnx::{external, floats, indices, integer, integers, model, node, string, value, zero_level};
 use super::{Pass, PassError, Property};
-use crate::module::{Module, Storage, Weights, own_inputs, placeholder};
+use crate::module::{Module, Storage, Weights, own_inputs};
 
 pub(super) struct LowerOnnx;
 
@@ -34,6 +34,9 @@ impl Pass for LowerOnnx {
 
     fn run(&self, mut module: Module) -> Result<Module, PassError> {
         let weights = module.weights.take().unwrap_or_default();
+        for graph in module.plan.iter_mut().flat_map(|plan| [&mut plan.coarse, &mut plan.window]) {
+            *graph = graph.renamed(|name| placeholder(name, 1));
+        }
         let ours = std::iter::once(&module.trunk).chain(&module.heads).map(|graph| (graph, false));
         let for_all = module.plan.iter().flat_map(|plan| [(&plan.coarse, true), (&plan.window, true)]);
         let files = ours
@@ -154,6 +157,13 @@ impl Lowering<'_> {
                 self.add(indices(&starts, &[rows as i64, columns as i64]));
                 self.add(indices(&ends, &[(rows + height) as i64, (columns + width) as i64]));
                 node("Slice", name, &[inputs[0], &starts, &ends, "rows_and_columns"], vec![])
+            }
+            Op::Channels { first, count } => {
+                let [starts, ends] = ["starts", "ends"].map(|what| format!("{}.{what}", source.name));
+                self.add(indices("channels", &[1]));
+                self.add(indices(&starts, &[first as i64]));
+                self.add(indices(&ends, &[(first + count) as i64]));
+                node("Slice", name, &[inputs[0], &starts, &ends, "channels"], vec![])
             }
             Op::Concat => node("Concat", name, &inputs, vec![integer("axis", 1)]),
             Op::Add => node("Add", name, &inputs, vec![]),

@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use onemark_models::graph::{Corners, Graph, Node, Op, Value, interpolation};
-use onemark_models::network::{SCORE, adapter_prefix, is_own};
+use onemark_models::network::{SCORE, adapter_prefix, is_own, placeholder};
 use onemark_models::tiling::{Tiling, Windows, columns_name, corners, inside_name, rows_name};
 
 use super::{Pass, PassError, Property};
-use crate::module::{Module, Plan, placeholder};
+use crate::module::{Module, Plan};
 
 /// Rows and columns of a tile.
 const TILE: usize = 32;

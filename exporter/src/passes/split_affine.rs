@@ -12,7 +12,7 @@ use onemark_models::checkpoint::Tensors;
 use onemark_models::graph::{Graph, Node, Op, Value};
 use onemark_models::network::is_own;
 
-use super::{Pass, PassError, Property};
+use super::{Pass, PassError, Property, is_thin};
 use crate::module::Module;
 
 pub(super) struct SplitAffine;
@@ -76,11 +76,13 @@ impl Parts {
 struct Splitting<'a> {
     old: &'a Graph,
     parts: BTreeMap<Value, Parts>,
+    /// What was joined already.
+    joined: BTreeMap<Vec<Value>, Value>,
     slices: &'a mut Slices,
 }
 
 fn split(graph: &Graph, slices: &mut Slices) -> Result<Graph, PassError> {
-    let mut splitting = Splitting { old: graph, parts: BTreeMap::new(), slices };
+    let mut splitting = Splitting { old: graph, parts: BTreeMap::new(), joined: BTreeMap::new(), slices };
     graph.rewrite(|new, node, inputs| {
         let operands: Vec<Parts> = inputs.iter().map(|input| splitting.parts[input].clone()).collect();
         let (value, parts) = splitting.node(new, node, inputs, &operands)?;
@@ -100,7 +102,9 @@ impl Splitting<'_> {
     ) -> Result<(Value, Parts), PassError> {
         let all = |value: Value| vec![Piece { channels: 0..node.shape[1], value }];
         let owned = node.params.iter().any(|param| is_own(param));
-        if owned || !operands.iter().any(Parts::is_mixed) && node.op != Op::Concat {
+        if owned && !self.has_thin_film_part(node, operands)
+            || !operands.iter().any(Parts::is_mixed) && node.op != Op::Concat
+        {
             let value = new.copy(self.old, node, inputs)?;
             let is_film = !owned && operands.iter().all(|parts| parts.own.is_empty());
             let parts =
@@ -127,7 +131,12 @@ impl Splitting<'_> {
             _ => match self.summands(new, node, operands)? {
                 Some((film, own)) => {
                     let value = new.apply(&node.name, Op::Add, &[film, own])?;
-                    Ok((value, Parts { film: all(film), own: all(own) }))
+                    let parts = if owned {
+                        Parts { film: vec![], own: all(value) }
+                    } else {
+                        Parts { film: all(film), own: all(own) }
+                    };
+                    Ok((value, parts))
                 }
                 None => {
                     let value = new.copy(self.old, node, inputs)?;
@@ -135,6 +144,14 @@ impl Splitting<'_> {
                 }
             },
         }
+    }
+
+    /// Whether a landmark's own convolution has a part that is worth doing for all landmarks at once.
+    fn has_thin_film_part(&self, node: &Node, operands: &[Parts]) -> bool {
+        let (Op::Conv { .. }, [x], Some(weight)) = (node.op, operands, node.params.first()) else { return false };
+        let Some([out, _, rows, columns]) = self.old.params().get(weight).map(Vec::as_slice) else { return false };
+        let channels = x.film.iter().map(|piece| piece.channels.len()).sum();
+        x.is_mixed() && is_thin(&[*out, channels, *rows, *columns])
     }
 
     /// The two tensors whose sum is the node's result, if it is affine in its operands' parts.
@@ -166,7 +183,14 @@ impl Splitting<'_> {
         let values: Vec<Value> = pieces.iter().map(|piece| piece.value).collect();
         let operand = match values.as_slice() {
             [only] => *only,
-            several => new.apply(&format!("{name}.concat"), Op::Concat, several)?,
+            several => match self.joined.get(several) {
+                Some(joined) => *joined,
+                None => {
+                    let joined = new.apply(&format!("{name}.concat"), Op::Concat, several)?;
+                    self.joined.insert(values, joined);
+                    joined
+                }
+            },
         };
         let (old, biases) = match node.params.split_first() {
             Some((weight, biases)) => (weight, biases),
@@ -262,6 +286,37 @@ graph toy {
   %sum = add %sum.film %sum.own : [1,2,6,10]
   %relu = relu %sum : [1,2,6,10]
   return out = %relu, up = %up
+}
+"
+        );
+        assert_same_results(&before, &after, FOLDING_TOLERANCE);
+    }
+
+    #[test]
+    fn of_a_landmarks_own_convolution_the_thin_part_is_split_off() {
+        let mut graph = Graph::new("toy");
+        let film = graph.input("film", [1, 64, 3, 5]).unwrap();
+        let own = graph.conv("adapter.01.a", film, 1, (1, 1), 1, true).unwrap();
+        let both = graph.apply("both", Op::Concat, &[film, own]).unwrap();
+        let thin = graph.conv("adapter.01.thin", both, 2, (3, 3), 1, true).unwrap();
+        let cells = graph.conv("adapter.01.cells", both, 2, (1, 1), 1, true).unwrap();
+        let sum = graph.apply("sum", Op::Add, &[thin, cells]).unwrap();
+        graph.output("out", sum).unwrap();
+        let before = random_module(vec![graph]);
+        let after = SplitAffine.run(before.clone()).unwrap();
+        assert_eq!(
+            after.heads[0].to_string(),
+            "\
+graph toy {
+  %film = input : [1,64,3,5]
+  %adapter.01.a = conv %film <adapter.01.a.weight [1,64,1,1]> <adapter.01.a.bias [1]> : [1,1,3,5]
+  %both = concat %film %adapter.01.a : [1,65,3,5]
+  %adapter.01.thin.film = conv %film <adapter.01.thin.weight.film [2,64,3,3]> <adapter.01.thin.bias [2]> : [1,2,3,5]
+  %adapter.01.thin.own = conv %adapter.01.a <adapter.01.thin.weight.own [2,1,3,3]> : [1,2,3,5]
+  %adapter.01.thin = add %adapter.01.thin.film %adapter.01.thin.own : [1,2,3,5]
+  %adapter.01.cells = conv %both <adapter.01.cells.weight [2,65,1,1]> <adapter.01.cells.bias [2]> : [1,2,3,5]
+  %sum = add %adapter.01.thin %adapter.01.cells : [1,2,3,5]
+  return out = %sum
 }
 "
         );

@@ -13,7 +13,7 @@ use super::Adaptation;
 use crate::calibration::Calibration;
 use crate::graph::Shape;
 use crate::landmarks::LandmarkSet;
-use crate::network::{LEVELS, SCORE, template_vector_name};
+use crate::network::{LEVELS, SCORE, placeholder, template_vector_name};
 use crate::shape::ShapePrior;
 use crate::tiling::{Tiling, columns_name, inside_name, rows_name};
 use crate::yaml::{self, YamlError};
@@ -110,7 +110,8 @@ pub struct HeadEntry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// From the trunk's outputs to the bound (the output of shape `[1, 1, size, size]`) and to what windows need.
+    /// From the trunk's outputs to the bound (the output of shape `[1, 1, size, size]`) and to what windows need. Outputs of the
+    /// trunk that are a landmark's own are called without its number here ([`placeholder`]).
     pub coarse: GraphEntry,
     /// From windows of what trunk and coarse graph made, and from the numbers of [`Tiling`], to the window's `score`.
     pub window: GraphEntry,
@@ -362,9 +363,12 @@ impl Manifest {
                 own.get(&input.name)
                     .is_some_and(|span| span.length == width(&input.name) * input.shape.iter().product::<usize>())
             };
+            let called =
+                |output: &TensorEntry| TensorEntry { name: placeholder(&output.name, landmark + 1), ..*output };
+            let from_trunk: Vec<TensorEntry> = self.trunk.outputs.iter().map(called).collect();
             for (graph, from_coarse) in [(&plan.coarse, false), (&plan.window, true)] {
                 let stray = graph.inputs.iter().find(|input| {
-                    let source = self.trunk.outputs.iter().chain(plan.coarse.outputs.iter().filter(|_| from_coarse));
+                    let source = from_trunk.iter().chain(plan.coarse.outputs.iter().filter(|_| from_coarse));
                     !is_own(input)
                         && !plan.is_computed(input)
                         && !source.clone().any(|output| plan.feeds(output, input, from_coarse))
