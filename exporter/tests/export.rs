@@ -10,7 +10,7 @@ use onemark_exporter::explain::Summary;
 use onemark_exporter::module::Module;
 use onemark_exporter::untrained::untrained;
 use onemark_exporter::{Export, ExportError, Labels, Options, check, export, pack, passes};
-use onemark_models::bundle::{Bundle, Decoding, GraphEntry, Precision, WEIGHTS};
+use onemark_models::bundle::{Bundle, Decoding, GraphEntry, Precision, TensorEntry, WEIGHTS};
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::init;
 use onemark_models::landmarks::LandmarkSet;
@@ -161,6 +161,20 @@ fn the_self_check_notices_one_wrong_number() {
         ExportError::Differs { landmark: 7, output, .. } => assert_eq!(output, "score"),
         other => panic!("{other}"),
     }
+}
+
+/// Otherwise landmark 7 would be found by another's numbers, or not at all.
+#[test]
+fn what_the_trunk_makes_for_one_landmark_must_be_there_for_each() {
+    let (_, bundle) = &*SMALL;
+    let mut manifest = bundle.manifest().clone();
+    let of_seven = |tensor: &TensorEntry| tensor.name.starts_with("adapter.07.");
+    assert!(manifest.trunk.outputs.iter().any(of_seven));
+    manifest.trunk.outputs.retain(|output| !of_seven(output));
+    manifest.heads[6].graph.inputs.retain(|input| !of_seven(input));
+    let files = manifest.files.keys().map(|file| (file.clone(), bundle.bytes(file).unwrap().to_vec())).collect();
+    let refused = Bundle::new(manifest, files).unwrap_err().to_string();
+    assert!(refused.contains("coarse.onnx") && refused.contains("made by nothing for landmark 7"), "{refused}");
 }
 
 #[test]
