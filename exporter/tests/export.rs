@@ -27,6 +27,8 @@ const LARGEST_PAPER_BUNDLE: u64 = 290_000_000;
 
 fn small_recipe(adapter_channels: usize, adapter_variant: AdapterVariant) -> Recipe {
     let mut recipe = Recipe::parse("tiny", include_str!("../../tests/tiny.yaml")).unwrap();
+    // Wide enough on levels 4 and 3 for adapters of two channels to be stacked, as those of the real networks are.
+    recipe.trunk.widths = [4, 6, 56, 32, 32];
     recipe.network.adapter_channels = adapter_channels;
     recipe.network.adapter_variant = adapter_variant;
     recipe
