@@ -6,6 +6,7 @@
 //! One op, one arm of [`Lowering::node`]. Every ONNX value has the name of the node that makes it, or of the output it is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use onemark_models::graph::{COSINE_EPSILON, Corners, Graph, Node, Op, Value};
 use onemark_models::network::{is_own, placeholder};
@@ -151,19 +152,18 @@ impl Lowering<'_> {
             }
             Op::Crop { rows, columns } => {
                 let [_, _, height, width] = source.shape;
-                let part = |what: &str| format!("{}.{what}", source.name);
-                let [starts, ends] = ["starts", "ends"].map(part);
                 self.add(indices("rows_and_columns", &[2, 3]));
-                self.add(indices(&starts, &[rows as i64, columns as i64]));
-                self.add(indices(&ends, &[(rows + height) as i64, (columns + width) as i64]));
-                node("Slice", name, &[inputs[0], &starts, &ends, "rows_and_columns"], vec![])
+                self.slice(
+                    name,
+                    source,
+                    inputs[0],
+                    "rows_and_columns",
+                    &[rows..rows + height, columns..columns + width],
+                )
             }
             Op::Channels { first, count } => {
-                let [starts, ends] = ["starts", "ends"].map(|what| format!("{}.{what}", source.name));
                 self.add(indices("channels", &[1]));
-                self.add(indices(&starts, &[first as i64]));
-                self.add(indices(&ends, &[(first + count) as i64]));
-                node("Slice", name, &[inputs[0], &starts, &ends, "channels"], vec![])
+                self.slice(name, source, inputs[0], "channels", &[first..first + count])
             }
             Op::Concat => node("Concat", name, &inputs, vec![integer("axis", 1)]),
             Op::Add => node("Add", name, &inputs, vec![]),
@@ -205,6 +205,14 @@ impl Lowering<'_> {
     /// What a parameter is called in the file.
     fn called(&self, param: &str) -> String {
         if self.for_all { placeholder(param, 1) } else { param.to_owned() }
+    }
+
+    /// These ranges of `x` along the axes that the tensor `axes` lists.
+    fn slice(&mut self, name: &str, source: &Node, x: &str, axes: &str, ranges: &[Range<usize>]) -> NodeProto {
+        let [starts, ends] = ["starts", "ends"].map(|what| format!("{}.{what}", source.name));
+        self.add(indices(&starts, &ranges.iter().map(|range| range.start as i64).collect::<Vec<_>>()));
+        self.add(indices(&ends, &ranges.iter().map(|range| range.end as i64).collect::<Vec<_>>()));
+        node("Slice", name, &[x, &starts, &ends, axes], vec![])
     }
 
     /// `<e, v> / (|e| |v| + epsilon)`. The vector's norm is taken in the graph, so that the vector alone can be replaced.

@@ -76,13 +76,11 @@ impl Parts {
 struct Splitting<'a> {
     old: &'a Graph,
     parts: BTreeMap<Value, Parts>,
-    /// What was joined already.
-    joined: BTreeMap<Vec<Value>, Value>,
     slices: &'a mut Slices,
 }
 
 fn split(graph: &Graph, slices: &mut Slices) -> Result<Graph, PassError> {
-    let mut splitting = Splitting { old: graph, parts: BTreeMap::new(), joined: BTreeMap::new(), slices };
+    let mut splitting = Splitting { old: graph, parts: BTreeMap::new(), slices };
     graph.rewrite(|new, node, inputs| {
         let operands: Vec<Parts> = inputs.iter().map(|input| splitting.parts[input].clone()).collect();
         let (value, parts) = splitting.node(new, node, inputs, &operands)?;
@@ -183,14 +181,13 @@ impl Splitting<'_> {
         let values: Vec<Value> = pieces.iter().map(|piece| piece.value).collect();
         let operand = match values.as_slice() {
             [only] => *only,
-            several => match self.joined.get(several) {
-                Some(joined) => *joined,
-                None => {
-                    let joined = new.apply(&format!("{name}.concat"), Op::Concat, several)?;
-                    self.joined.insert(values, joined);
-                    joined
+            several => {
+                let joined = new.nodes().find(|(_, node)| node.op == Op::Concat && node.inputs == several);
+                match joined.map(|(value, _)| value) {
+                    Some(joined) => joined,
+                    None => new.apply(&format!("{name}.concat"), Op::Concat, several)?,
                 }
-            },
+            }
         };
         let (old, biases) = match node.params.split_first() {
             Some((weight, biases)) => (weight, biases),

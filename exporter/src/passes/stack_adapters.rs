@@ -4,10 +4,8 @@
 //! One large matrix product, laid out in advance, instead of as many small ones as there are landmarks (docs/PERFORMANCE.md). The
 //! trunk makes those of all landmarks, even where a few are asked for.
 
-use std::collections::BTreeMap;
-
 use ndarray::{Axis, concatenate};
-use onemark_models::graph::{Graph, Node, Op, Value};
+use onemark_models::graph::{Graph, Node, Op};
 use onemark_models::network::is_own;
 
 use super::{Pass, PassError, Property};
@@ -30,14 +28,13 @@ impl Pass for StackAdapters {
 
     fn run(&self, mut module: Module) -> Result<Module, PassError> {
         let stacks = stacks(&module.trunk);
-        let mut done: BTreeMap<&str, Value> = BTreeMap::new();
         module.trunk = module.trunk.rewrite(|new, node, inputs| {
             let place =
                 stacks.iter().find_map(|stack| Some((stack, stack.iter().position(|one| one.name == node.name)?)));
             let Some((stack, place)) = place else { return Ok(new.copy(&module.trunk, node, inputs)?) };
             let out = node.shape[1];
-            let all = match done.get(stack[0].name.as_str()) {
-                Some(all) => *all,
+            let all = match new.value(&stacked(&stack[0].name)) {
+                Some(all) => all,
                 None => {
                     for param in &node.params {
                         let mut shape = module.trunk.params()[param].clone();
@@ -45,9 +42,7 @@ impl Pass for StackAdapters {
                         new.declare(&stacked(param), shape)?;
                     }
                     let params = node.params.iter().map(|param| stacked(param)).collect();
-                    let all = new.push(&stacked(&node.name), node.op, inputs, params)?;
-                    done.insert(&stack[0].name, all);
-                    all
+                    new.push(&stacked(&node.name), node.op, inputs, params)?
                 }
             };
             Ok::<_, PassError>(new.apply(&node.name, Op::Channels { first: place * out, count: out }, &[all])?)
@@ -56,11 +51,8 @@ impl Pass for StackAdapters {
             for (index, param) in stack[0].params.iter().enumerate() {
                 let parts = stack.iter().map(|node| {
                     let name = &node.params[index];
-                    module
-                        .tensors
-                        .get(name)
-                        .map(|tensor| tensor.view())
-                        .ok_or(PassError::NoTensor { name: name.clone() })
+                    let tensor = module.tensors.get(name).ok_or_else(|| PassError::NoTensor { name: name.clone() })?;
+                    Ok::<_, PassError>(tensor.view())
                 });
                 let parts = parts.collect::<Result<Vec<_>, _>>()?;
                 let all = concatenate(Axis(0), &parts).map_err(|_| PassError::NoTensor { name: param.clone() })?;
