@@ -6,7 +6,6 @@
 //! One op, one arm of [`Lowering::node`]. Every ONNX value has the name of the node that makes it, or of the output it is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use onemark_models::graph::{COSINE_EPSILON, Corners, Graph, Node, Op, Value};
 use onemark_models::network::{is_own, placeholder};
@@ -158,12 +157,12 @@ impl Lowering<'_> {
                     source,
                     inputs[0],
                     "rows_and_columns",
-                    &[rows..rows + height, columns..columns + width],
+                    &[(rows, rows + height), (columns, columns + width)],
                 )
             }
             Op::Channels { first, count } => {
                 self.add(indices("channels", &[1]));
-                self.slice(name, source, inputs[0], "channels", &[first..first + count])
+                self.slice(name, source, inputs[0], "channels", &[(first, first + count)])
             }
             Op::Concat => node("Concat", name, &inputs, vec![integer("axis", 1)]),
             Op::Add => node("Add", name, &inputs, vec![]),
@@ -207,11 +206,11 @@ impl Lowering<'_> {
         if self.for_all { placeholder(param, 1) } else { param.to_owned() }
     }
 
-    /// These ranges of `x` along the axes that the tensor `axes` lists.
-    fn slice(&mut self, name: &str, source: &Node, x: &str, axes: &str, ranges: &[Range<usize>]) -> NodeProto {
+    /// These ranges of `x`, (start, end), along the axes that the tensor `axes` lists.
+    fn slice(&mut self, name: &str, source: &Node, x: &str, axes: &str, ranges: &[(usize, usize)]) -> NodeProto {
         let [starts, ends] = ["starts", "ends"].map(|what| format!("{}.{what}", source.name));
-        self.add(indices(&starts, &ranges.iter().map(|range| range.start as i64).collect::<Vec<_>>()));
-        self.add(indices(&ends, &ranges.iter().map(|range| range.end as i64).collect::<Vec<_>>()));
+        self.add(indices(&starts, &ranges.iter().map(|(start, _)| *start as i64).collect::<Vec<_>>()));
+        self.add(indices(&ends, &ranges.iter().map(|(_, end)| *end as i64).collect::<Vec<_>>()));
         node("Slice", name, &[x, &starts, &ends, axes], vec![])
     }
 
