@@ -1,21 +1,21 @@
 //! What is wrong with a dataset, before anyone trains or evaluates on it.
 //!
 //! Here are the findings and what a single film tells; films that are there twice are in `repeats`, landmarks that are not
-//! where the others expect them in `slips`, doctors who disagree in `doctors`.
+//! where the others expect them in `label_errors`, readers who disagree in `readers`.
 
-mod doctors;
+mod label_errors;
+mod readers;
 mod repeats;
-mod slips;
 
 use serde::Serialize;
 
 use crate::dataset::{Case, Complaint, Dataset};
-use crate::film::{Film, FilmError};
-use crate::parallel::in_parallel;
+use onemark_film::{Film, FilmError};
+use onemark_models::parallel::in_parallel;
 
-pub use doctors::Disagreement;
+pub use label_errors::FAR;
+pub use readers::Disagreement;
 pub use repeats::{Print, SAME_FILM, patients};
-pub use slips::FAR;
 
 /// The sides of films in mm, from the smallest dental film to the longest picture of a whole body. A spacing that puts a
 /// film outside of this is a factor of ten off, or given in other units.
@@ -167,12 +167,12 @@ pub fn check(data: &Dataset, complaints: &[Complaint], threads: usize, seen: &(d
     }
     findings.extend(repeats::findings(&films));
     let mut left_out = Vec::new();
-    match slips::findings(&films) {
+    match label_errors::findings(&films) {
         Ok(found) => findings.extend(found),
         Err(why) => left_out.push(why),
     }
-    let doctors = doctors::disagreements(&data.cases);
-    findings.extend(doctors::findings(&data.cases, &doctors));
+    let doctors = readers::disagreements(&data.cases);
+    findings.extend(readers::findings(&data.cases, &doctors));
 
     let annotated = data.cases.iter().filter(|case| case.points.is_some()).count();
     let refused = |case: &&Case| complaints.iter().any(|complaint| complaint.film.as_ref() == Some(&case.id));

@@ -2,7 +2,7 @@
 //!
 //! Two layouts are read: ISBI 2015 as published (`RawImage/`, two doctors' annotations) and a plain folder (`images/`,
 //! `landmarks.csv`). In either, a `spacing.csv` (image,mm_per_px_x,mm_per_px_y) says how large a pixel is.
-//! Pixels are not read here (see [`crate::film`]); what the landmarks are called is in [`crate::landmarks`].
+//! Pixels are not read here (see [`onemark_film::Film`]); what the landmarks are called is in [`onemark_models::landmarks`].
 
 mod error;
 mod isbi2015;
@@ -13,9 +13,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::film::FILM_EXTENSIONS;
-use crate::geometry::Point;
-use crate::landmarks::LandmarkSet;
+use onemark_film::FILM_EXTENSIONS;
+use onemark_film::geometry::Point;
+use onemark_models::landmarks::LandmarkSet;
 
 pub use error::DatasetError;
 pub use isbi2015::REPEATED_TEST1_FILMS;

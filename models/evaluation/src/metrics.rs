@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use crate::geometry::{GridMap, Point};
+use onemark_film::geometry::{GridMap, Point};
 
 /// The radii, in mm, at which success detection rates are customarily given.
 pub const SDR_RADII_MM: [f64; 4] = [2.0, 2.5, 3.0, 4.0];

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use image::imageops::{self, FilterType};
 use image::{GrayImage, Luma};
-use onemark_models::check::{FAR, Finding, Kind, Report, SAME_FILM, Severity, check};
-use onemark_models::dataset::Dataset;
-use onemark_models::geometry::Point;
+use onemark_evaluation::audit::{FAR, Finding, Kind, Report, SAME_FILM, Severity, check};
+use onemark_evaluation::dataset::Dataset;
+use onemark_film::geometry::Point;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;

@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use onemark_models::dataset::{Dataset, DatasetError, Split};
-use onemark_models::geometry::Point;
+use onemark_evaluation::dataset::{Dataset, DatasetError, Split};
+use onemark_film::geometry::Point;
 use onemark_models::landmarks::LandmarkSet;
 use tempfile::TempDir;
 

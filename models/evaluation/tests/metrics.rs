@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use ndarray::{Array2, array};
-use onemark_models::geometry::{GridMap, GridSize, Point};
-use onemark_models::metrics::{Evaluation, Interval, MetricsError, Protocol, SDR_RADII_MM, radial_error_cells};
+use onemark_evaluation::metrics::{Evaluation, Interval, MetricsError, Protocol, SDR_RADII_MM, radial_error_cells};
+use onemark_film::geometry::{GridMap, GridSize, Point};
 
 /// METHOD.md gives its example to seven decimals.
 const METHOD_DIGITS_MM: f64 = 5e-8;

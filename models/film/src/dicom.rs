@@ -26,7 +26,8 @@ use dicom_parser::dataset::lazy_read::LazyDataSetReader;
 use dicom_transfer_syntax_registry::{TransferSyntax, TransferSyntaxIndex, TransferSyntaxRegistry};
 use image::GrayImage;
 
-use super::{Film, FilmError, check_size};
+use crate::film::check_size;
+use crate::{Film, FilmError};
 use codec::Decoder;
 use header::Header;
 
@@ -73,7 +74,7 @@ struct DataSet {
 
 /// Whether a file is DICOM: by its four letters, or else by an attribute of the first groups at its very start, as files
 /// have it that were stored without preamble.
-pub(super) fn is_dicom(bytes: &[u8]) -> bool {
+pub(crate) fn is_dicom(bytes: &[u8]) -> bool {
     has_magic(bytes) || starts_with_meta(bytes) || starts_with_data_set(bytes)
 }
 
@@ -84,7 +85,7 @@ pub fn holds_dicom(path: &Path) -> bool {
 }
 
 /// Reads a film; `name` only appears in messages.
-pub(super) fn read(bytes: &[u8], name: &Path) -> Result<Film, FilmError> {
+pub(crate) fn read(bytes: &[u8], name: &Path) -> Result<Film, FilmError> {
     let at = |fault: Fault| fault.at(name);
     let DataSet { attributes, decoder } = open(bytes).map_err(at)?;
     let header = Header::read(&attributes).map_err(at)?;

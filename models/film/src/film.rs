@@ -1,11 +1,7 @@
 //! Films: reading a radiograph from a file and laying it under a grid.
 //!
 //! Here live the film itself, what is refused, and the resize; `raster` reads PNG, JPEG, BMP and TIFF, `dicom` DICOM.
-//! Coordinates live in [`crate::geometry`], annotations in [`crate::dataset`].
-
-mod dicom;
-mod pixels;
-mod raster;
+//! Coordinates live in [`crate::geometry`].
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,15 +16,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::geometry::GridSize;
-
-pub use dicom::{DicomIdentity, directory_films, holds_dicom};
-pub use pixels::{Pixels, Window};
+use crate::{DicomIdentity, dicom, raster};
 
 /// The most pixels a film may have; the largest detectors in use deliver about a quarter of this.
 pub const MAX_FILM_PIXELS: u64 = 100_000_000;
 
 /// The most bytes a film's file may have, and the most its decoder may allocate: [`MAX_FILM_PIXELS`] of 16-bit RGBA.
-const MAX_FILM_BYTES: u64 = 8 * MAX_FILM_PIXELS;
+pub(crate) const MAX_FILM_BYTES: u64 = 8 * MAX_FILM_PIXELS;
 
 /// File name extensions (lower case) under which a folder is searched for films. [`Film::open`] itself goes by content.
 pub const FILM_EXTENSIONS: [&str; 8] = ["bmp", "dcm", "dicom", "jpeg", "jpg", "png", "tif", "tiff"];
@@ -114,12 +108,12 @@ pub enum FilmError {
 /// One radiograph: 8-bit grey pixels, at least one of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Film {
-    grey: GrayImage,
-    spacing: Option<Spacing>,
-    warnings: Vec<String>,
+    pub(crate) grey: GrayImage,
+    pub(crate) spacing: Option<Spacing>,
+    pub(crate) warnings: Vec<String>,
     /// So many of them, the first, are about the spacing.
-    about_spacing: usize,
-    dicom: Option<DicomIdentity>,
+    pub(crate) about_spacing: usize,
+    pub(crate) dicom: Option<DicomIdentity>,
 }
 
 /// How large a pixel is, and who says so.
@@ -284,7 +278,7 @@ impl Film {
 }
 
 /// Refuses a film by its size, before its pixels are decoded.
-fn check_size(width: u32, height: u32, name: &Path) -> Result<(), FilmError> {
+pub(crate) fn check_size(width: u32, height: u32, name: &Path) -> Result<(), FilmError> {
     let path = name.to_owned();
     match u64::from(width) * u64::from(height) {
         0 => Err(FilmError::ZeroSize { path, width, height }),

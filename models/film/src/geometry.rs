@@ -1,7 +1,7 @@
 //! Points on a film, cells of a grid, and the map between the two.
 //!
 //! A network sees a film resized to a grid (384x384 in the paper), each axis by its own factor. Everything that converts
-//! between the two lives here and nowhere else; millimetres live in [`crate::metrics`], pixels themselves in [`crate::film`].
+//! between the two lives here and nowhere else; pixels themselves are in [`crate::Film`].
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

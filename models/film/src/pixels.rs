@@ -4,7 +4,7 @@
 
 use image::GrayImage;
 
-use super::{Film, FilmError, MAX_FILM_PIXELS, Spacing};
+use crate::{Film, FilmError, MAX_FILM_PIXELS, Spacing};
 
 /// Grey pixels in memory, row after row from the top, each from left to right.
 #[derive(Clone, Copy, Debug, PartialEq)]

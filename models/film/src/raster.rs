@@ -6,10 +6,11 @@ use std::path::Path;
 
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-use super::{FilmError, MAX_FILM_BYTES, check_size};
+use crate::FilmError;
+use crate::film::{MAX_FILM_BYTES, check_size};
 
 /// The grey pixels of a file, whose format is told by its content; `name` only appears in messages.
-pub(super) fn read(bytes: &[u8], name: &Path) -> Result<GrayImage, FilmError> {
+pub(crate) fn read(bytes: &[u8], name: &Path) -> Result<GrayImage, FilmError> {
     let format = image::guess_format(bytes).ok().filter(|format| {
         use ImageFormat::{Bmp, Jpeg, Png, Tiff};
         matches!(format, Bmp | Jpeg | Png | Tiff)
@@ -62,7 +63,7 @@ fn to_grey(image: DynamicImage) -> Option<GrayImage> {
 ///
 /// The decoder fills a missing rest with grey and reports success; a landmark found in that grey would be a guess.
 /// Compressed data never contains either marker (0xFF is followed by a stuffed zero there).
-pub(super) fn jpeg_is_complete(bytes: &[u8]) -> bool {
+pub(crate) fn jpeg_is_complete(bytes: &[u8]) -> bool {
     let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xFF, marker]);
     let (start_of_scan, end_of_image) = (last(0xDA), last(0xD9));
     end_of_image.is_some() && end_of_image > start_of_scan

@@ -7,7 +7,7 @@ mod dicom_files;
 use dicom_core::{PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
 use dicom_files::{Dicom, PATIENT};
-use onemark_models::film::Spacing;
+use onemark_film::Spacing;
 
 /// The grey levels of a film of one row.
 #[track_caller]

@@ -12,7 +12,7 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_files::{Dicom, PATIENT, read};
 use dicom_object::InMemDicomObject;
 use image::{GrayImage, ImageFormat};
-use onemark_models::film::{Film, FilmError, directory_films};
+use onemark_film::{Film, FilmError, directory_films};
 
 const COLUMNS: u16 = 40;
 const ROWS: u16 = 36;

@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use onemark_models::film::{FILM_EXTENSIONS, Film};
+use onemark_film::{FILM_EXTENSIONS, Film};
 
-const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/FORMATS.md");
+const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/FORMATS.md");
 const START: &str = "<!-- real files -->\n";
 const END: &str = "<!-- end -->";
 

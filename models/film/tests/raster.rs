@@ -6,8 +6,8 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, GrayImage, ImageBuffer, ImageFormat, Luma, Rgb};
-use onemark_models::film::{Film, FilmError};
-use onemark_models::geometry::GridSize;
+use onemark_film::geometry::GridSize;
+use onemark_film::{Film, FilmError};
 use serde::Deserialize;
 
 /// Grey levels by which a resize may differ from Pillow's in a cell whose exact value lies just between two levels.

@@ -11,8 +11,8 @@ use clap::builder::PossibleValue;
 use image::RgbImage;
 use onemark_models::bundle::Bundle;
 use onemark_models::checkpoint::write_whole;
+use onemark_results::overlay;
 use onemark_runtime::backend::BACKENDS;
-use onemark_runtime::results::overlay;
 use onemark_runtime::{Decoding, Detector, Options};
 
 /// How to run a bundle, the same for all commands that do.

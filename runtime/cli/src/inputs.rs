@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
 use glob::MatchOptions;
-use onemark_models::film::{FILM_EXTENSIONS, directory_films, holds_dicom};
+use onemark_film::{FILM_EXTENSIONS, directory_films, holds_dicom};
 use walkdir::{DirEntry, WalkDir};
 
 /// The name that the list of films has on every DICOM disc.

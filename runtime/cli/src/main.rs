@@ -4,12 +4,15 @@
 
 mod commands;
 mod console;
-mod server;
+mod inputs;
+mod outputs;
+mod points;
 mod sheet;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use onemark_runtime::Chain;
 
 /// Finds anatomical landmarks in radiographs, learnt from one annotated film.
 #[derive(Parser)]
@@ -62,7 +65,7 @@ fn main() -> ExitCode {
     result.unwrap_or_else(|error| {
         // Whoever reads our output may have seen enough (`onemark … | head`): no reason to complain.
         if !console::is_broken_pipe(&error) {
-            console::note(format_args!("error: {}", onemark_runtime::explain(&error)));
+            console::note(format_args!("error: {}", Chain(error.as_ref())));
         }
         ExitCode::FAILURE
     })

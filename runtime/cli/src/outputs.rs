@@ -1,5 +1,5 @@
 //! Where `onemark detect` writes what it found: the options, and the files they come to. What is in the files is the library's
-//! (`onemark_runtime::results`).
+//! (`onemark_results`).
 
 use std::ffi::OsStr;
 use std::fs;
@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use onemark_runtime::results::json::{Document, FilmReport};
-use onemark_runtime::results::{FORMATS, FilmResults, Format, csv};
+use onemark_results::json::{Document, FilmReport};
+use onemark_results::{FORMATS, FilmResults, Format, csv};
 
-use super::inputs::has_film_extension;
 use crate::console;
+use crate::inputs::has_film_extension;
 
 /// Any number of these at once. The names of the last four are those of [`FORMATS`].
 #[derive(Args)]

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use onemark_models::geometry::Point;
+use onemark_film::geometry::Point;
 use onemark_models::landmarks::{Landmark, LandmarkSet};
 use onemark_models::yaml;
 use onemark_runtime::Status;

@@ -6,9 +6,9 @@
 use csv::Writer;
 use serde::Serialize;
 
-use super::ResultsError;
-use super::json::FilmReport;
-use crate::{Detection, Status};
+use crate::ResultsError;
+use crate::json::FilmReport;
+use onemark_runtime::{Detection, Status};
 
 /// A row of the table; its fields are the columns.
 #[derive(Default, Serialize)]

@@ -4,10 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use image::imageops::{self, FilterType};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use onemark_models::film::{Film, Spacing};
+use onemark_film::{Film, Spacing};
 
-use super::{FilmResults, INTENDED_USE, PROGRAM, ResultsError, percent, picture};
-use crate::{Detection, Status};
+use crate::cautions::{percent, remark};
+use crate::film_results::INTENDED_USE;
+use crate::{FilmResults, PROGRAM, ResultsError, picture};
+use onemark_runtime::{Detection, Status};
 
 /// The film on the page is at most so many px high: enough to see whether a point is where it belongs.
 const HEIGHT: u32 = 1200;
@@ -96,7 +98,7 @@ fn figure(results: &FilmResults<'_>, film: &str) -> Markup {
                 @for landmark in &results.detections.landmarks {
                     @let (x, y) = (landmark.position.x, landmark.position.y);
                     g class=(class(landmark)) stroke-width=(format!("{:.2}", side * DOT / 3.0)) {
-                        title { (landmark.number) " " (landmark.title) " " (landmark.remark()) }
+                        title { (landmark.number) " " (landmark.title) " " (remark(landmark)) }
                         @if let Some((rx, ry)) = radius(landmark) {
                             ellipse.radius cx=(px(x)) cy=(px(y)) rx=(px(rx)) ry=(px(ry)) {}
                         }

@@ -5,8 +5,8 @@
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
 
-use super::PROGRAM;
-use crate::Detections;
+use crate::PROGRAM;
+use onemark_runtime::Detections;
 
 /// The version of the form.
 pub const SCHEMA: &str = "onemark-detections/1";
@@ -69,7 +69,7 @@ mod tests {
     /// Published, so that others can read our results without our code. `ONEMARK_UPDATE=1` writes it anew.
     #[test]
     fn the_published_schema_is_that_of_the_types() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/detections.schema.json");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/detections.schema.json");
         let schema = serde_json::to_value(Document::schema()).unwrap();
         if std::env::var_os("ONEMARK_UPDATE").is_some() {
             std::fs::write(path, serde_json::to_string_pretty(&schema).unwrap() + "\n").unwrap();

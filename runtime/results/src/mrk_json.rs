@@ -5,8 +5,8 @@
 
 use serde::Serialize;
 
-use super::{FilmResults, ResultsError};
-use crate::{Detection, Status};
+use crate::{FilmResults, ResultsError, remark};
+use onemark_runtime::{Detection, Status};
 
 const SCHEMA: &str = "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/markups-schema-v1.0.3.json#";
 
@@ -56,7 +56,7 @@ pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
         ControlPoint {
             id: landmark.number.to_string(),
             label: landmark.title.clone(),
-            description: landmark.remark(),
+            description: remark(landmark),
             position: found.then_some(position),
             position_status: if found { "defined" } else { "undefined" },
         }

@@ -2,12 +2,13 @@
 //! ones in red and true ones in green, as in the paper's Fig. 3; and small ones with flagged landmarks in red.
 
 use image::RgbImage;
-use onemark_models::film::Film;
-use onemark_models::geometry::Point;
+use onemark_film::Film;
+use onemark_film::geometry::Point;
 
-use super::picture::{self, Colour, LETTER, resized, ring, stroke};
-use super::{FilmResults, ResultsError, percent};
-use crate::{Detection, Status};
+use crate::cautions::percent;
+use crate::picture::{self, Colour, LETTER, resized, ring, stroke};
+use crate::{FilmResults, ResultsError};
+use onemark_runtime::{Detection, Status};
 
 /// Width of a comparison in px: large enough to judge by eye, small enough to leaf through.
 const WIDTH: u32 = 768;
@@ -159,8 +160,8 @@ fn place(point: Point, scale: f64) -> Point {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::picture::OUTLINE;
     use super::*;
+    use crate::picture::OUTLINE;
     use image::{GrayImage, Luma};
 
     #[test]

@@ -6,8 +6,8 @@ use std::ops::Range;
 use font8x8::{BASIC_FONTS, LATIN_FONTS, UnicodeFonts as _};
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, ImageError, ImageFormat, Rgb, RgbImage};
-use onemark_models::film::Film;
-use onemark_models::geometry::Point;
+use onemark_film::Film;
+use onemark_film::geometry::Point;
 
 pub type Colour = [f64; 3];
 

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context as _, bail};
 use chrono::Local;
+use onemark_film::geometry::Point;
+use onemark_film::{Film, FilmError, Spacing};
 use onemark_models::bundle::Bundle;
-use onemark_models::film::{Film, FilmError, Spacing};
-use onemark_models::geometry::Point;
 use onemark_models::landmarks::LandmarkSet;
 
-use crate::adapt::{Example, adapt};
-use crate::results::json::{Document, FilmReport};
-use crate::results::{FORMATS, FilmResults, csv};
-use crate::{Detections, Detector, Options, RuntimeError, Status};
+use crate::ViewerError;
+use onemark_results::json::{Document, FilmReport};
+use onemark_results::{FORMATS, FilmResults, csv};
+use onemark_runtime::adapt::{Example, adapt};
+use onemark_runtime::{Detections, Detector, Options, RuntimeError, Status};
 
 /// Kinds of file that hold all films, here one: name and ending.
 const TABLES: [(&str, &str); 2] = [("json", "json"), ("csv", "csv")];
@@ -124,7 +124,7 @@ impl Desk {
     }
 
     /// A film, read anew.
-    pub(super) fn film(&self, index: usize) -> anyhow::Result<Film> {
+    pub(super) fn film(&self, index: usize) -> Result<Film, ViewerError> {
         let (film, spacing) = self.place(index)?;
         let film = film.read()?;
         Ok(match spacing {
@@ -134,7 +134,7 @@ impl Desk {
     }
 
     /// What is known of a film: found now, or before, or corrected. Gives the film's warnings and cautions too.
-    pub(super) fn report(&self, index: usize) -> anyhow::Result<(FilmReport, Vec<String>)> {
+    pub(super) fn report(&self, index: usize) -> Result<(FilmReport, Vec<String>), ViewerError> {
         let film = self.film(index)?;
         let seen = self.seen(index, &film)?;
         let file = self.place(index)?.0.name();
@@ -144,20 +144,20 @@ impl Desk {
     }
 
     /// Puts a landmark where a person says it is, or back where it was found.
-    pub(super) fn correct(&self, index: usize, number: usize, position: Option<Point>) -> anyhow::Result<()> {
+    pub(super) fn correct(&self, index: usize, number: usize, position: Option<Point>) -> Result<(), ViewerError> {
         let film = self.film(index)?;
         let mut seen = self.seen(index, &film)?;
         let set = self.landmark_set();
         match position {
             Some(position) if !position.is_inside(film.width(), film.height()) => {
-                bail!("{:.1}, {:.1} px is outside of the film", position.x, position.y)
+                return Err(ViewerError::OutsideFilm { x: position.x, y: position.y });
             }
             Some(position) => seen.corrected.correct(number, position, &set)?,
             None => {
                 let found = seen.found.landmarks.iter().find(|landmark| landmark.number == number);
-                let found = found.with_context(|| format!("there is no landmark {number}"))?.clone();
+                let found = found.ok_or(ViewerError::NoLandmark { number })?.clone();
                 let place = seen.corrected.landmarks.iter_mut().find(|landmark| landmark.number == number);
-                place.with_context(|| format!("there is no landmark {number}"))?.clone_from(&found);
+                place.ok_or(ViewerError::NoLandmark { number })?.clone_from(&found);
                 seen.corrected.measure(&set);
             }
         }
@@ -166,13 +166,13 @@ impl Desk {
     }
 
     /// A film's results in one of the formats.
-    pub(super) fn save(&self, index: usize, format: &str) -> anyhow::Result<Saved> {
+    pub(super) fn save(&self, index: usize, format: &str) -> Result<Saved, ViewerError> {
         let (report, _) = self.report(index)?;
-        let FilmReport::Done { file, detections, .. } = &report else { bail!("there are no results") };
+        let FilmReport::Done { file, detections, .. } = &report else { return Err(ViewerError::NoFilm { index }) };
         let stem =
             Path::new(file).file_stem().map_or_else(|| "film".into(), |stem| stem.to_string_lossy().into_owned());
         let extension = Self::formats().find(|(name, _)| *name == format).map(|(_, extension)| extension);
-        let name = format!("{stem}.{}", extension.with_context(|| format!("there is no format {format}"))?);
+        let name = format!("{stem}.{}", extension.ok_or_else(|| ViewerError::NoFormat { name: format.to_owned() })?);
         let bytes = match FORMATS.iter().find(|one| one.name == format) {
             Some(one) => (one.write)(&results(&self.film(index)?, detections, file))?,
             None if format == "csv" => csv::write(&[report])?,
@@ -183,8 +183,8 @@ impl Desk {
 
     /// Teaches the bundle by a film as it is corrected, writes it, and looks at all films anew with it. Points that a person has
     /// put on films stay. Gives what became of it in a sentence.
-    pub(super) fn learn(&self, index: usize) -> anyhow::Result<String> {
-        let target = self.learn_to.as_ref().context("start the viewer with --learn-to to let it learn")?;
+    pub(super) fn learn(&self, index: usize) -> Result<String, ViewerError> {
+        let target = self.learn_to.as_ref().ok_or(ViewerError::MayNotAdapt)?;
         let film = self.film(index)?;
         let corrected = self.seen(index, &film)?.corrected;
         let points: Vec<Option<Point>> = corrected
@@ -203,11 +203,11 @@ impl Desk {
         Ok(format!("The bundle rests on its template and {films} more: {}", target.display()))
     }
 
-    fn place(&self, index: usize) -> anyhow::Result<&(Source, Option<Spacing>)> {
-        self.films.get(index).with_context(|| format!("there is no film {index}"))
+    fn place(&self, index: usize) -> Result<&(Source, Option<Spacing>), ViewerError> {
+        self.films.get(index).ok_or(ViewerError::NoFilm { index })
     }
 
-    fn seen(&self, index: usize, film: &Film) -> anyhow::Result<Seen> {
+    fn seen(&self, index: usize, film: &Film) -> Result<Seen, ViewerError> {
         if let Some(seen) = lock(&self.seen).get(&index) {
             return Ok(seen.clone());
         }

@@ -1,9 +1,14 @@
-//! What is behind the viewer's page: a desk with films on it, and the answers to what the page asks. Who carries questions and
-//! answers to and fro is left to others: `onemark view` does over HTTP, `runtime/bindings/wasm` within a browser. The page itself
-//! is in `runtime/viewer/`.
+//! What is behind the viewer's page: a [`Desk`] with films on it, and the answers to what the page asks. `onemark view` serves
+//! them over HTTP (feature `server`); `runtime/bindings/wasm` answers within a browser. The page's files are in `page/`.
 
-mod answer;
 mod desk;
+mod error;
+mod routes;
+#[cfg(feature = "server")]
+mod server;
 
-pub use answer::Answer;
 pub use desk::{Desk, Source};
+pub use error::ViewerError;
+pub use routes::Answer;
+#[cfg(feature = "server")]
+pub use server::Server;

@@ -4,9 +4,9 @@
 use std::io::{Cursor, Read as _};
 use std::net::Ipv4Addr;
 
-use anyhow::{Context as _, anyhow};
-use onemark_runtime::viewer::{Answer, Desk};
 use tiny_http::{Header, Method, Request, Response, StatusCode};
+
+use crate::{Answer, Desk, ViewerError};
 
 /// Threads that wait for requests: a film is looked for while another is shown.
 const WORKERS: usize = 4;
@@ -15,10 +15,10 @@ const LARGEST_BODY: u64 = 1024;
 
 /// The page's files: name, media type and content.
 const PAGE: [(&str, &str, &str); 4] = [
-    ("", "text/html; charset=utf-8", include_str!("../viewer/index.html")),
-    ("viewer.css", "text/css; charset=utf-8", include_str!("../viewer/viewer.css")),
-    ("viewer.js", SCRIPT, include_str!("../viewer/viewer.js")),
-    ("engine.js", SCRIPT, include_str!("../viewer/engine.js")),
+    ("", "text/html; charset=utf-8", include_str!("../page/index.html")),
+    ("viewer.css", "text/css; charset=utf-8", include_str!("../page/viewer.css")),
+    ("viewer.js", SCRIPT, include_str!("../page/viewer.js")),
+    ("engine.js", SCRIPT, include_str!("../page/engine-server.js")),
 ];
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -36,10 +36,10 @@ pub struct Server {
 
 impl Server {
     /// Listens on a port of this machine; 0 takes one that is free.
-    pub fn open(desk: Desk, port: u16) -> anyhow::Result<Self> {
+    pub fn open(desk: Desk, port: u16) -> Result<Self, ViewerError> {
         let address = (Ipv4Addr::LOCALHOST, port);
-        let http = tiny_http::Server::http(address).map_err(|error| anyhow!(error));
-        let http = http.with_context(|| format!("listening on port {port}; choose another with --port"))?;
+        let http = tiny_http::Server::http(address);
+        let http = http.map_err(|error| ViewerError::Listen { port, why: error.to_string() })?;
         let secret: String = rand::random::<[u8; 16]>().iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self { http, desk, secret })
     }

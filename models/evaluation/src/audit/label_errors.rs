@@ -1,10 +1,10 @@
 //! Slips of the pen: landmarks that bear each other's numbers, x and y exchanged, points far from where the others expect
-//! them. All are judged by a prior over the shapes of all annotated films (see [`crate::shape`]).
+//! them. All are judged by a prior over the shapes of all annotated films (see [`onemark_models::shape`]).
 
 use super::{Finding, Kind, Look, by};
 use crate::dataset::Case;
-use crate::geometry::{GridMap, GridSize, Point};
-use crate::shape::{GridPoint, Joint, ShapePrior};
+use onemark_film::geometry::{GridMap, GridSize, Point};
+use onemark_models::shape::{GridPoint, Joint, ShapePrior};
 
 /// A landmark farther than this from where the others expect it is far, in standard deviations. On ISBI 2015, 8 of the 11400
 /// points of the two doctors are.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Finding, Kind};
 use crate::dataset::Case;
-use crate::shape::median;
+use onemark_models::shape::median;
 
 /// Doctors disagree wildly where they are apart by more than this many times the landmark's median distance …
 const TIMES_MEDIAN: f64 = 5.0;

@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Finding, Kind, Look};
 use crate::dataset::Case;
-use crate::film::{Film, FilmError};
-use crate::geometry::GridSize;
+use onemark_film::geometry::GridSize;
+use onemark_film::{Film, FilmError};
 
 /// Two films are the same where their prints correlate as well as this. Measured on ISBI 2015: the same film exposed to other
 /// contrasts 0.96 and more, films of two patients in the same apparatus 0.73 and less; two hands 0.75.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Case, Complain, DatasetError, Split, films_in};
-use crate::geometry::Point;
+use onemark_film::geometry::Point;
 
 /// Films of Test1 whose patient appears on an earlier film: in TrainingData (20), or in Test1 itself (278, 294, 277);
 /// results are reported with and without them (METHOD.md sec. 7, and 280, 288, 201 and 299, which `onemark data check` found).

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{Case, Complain, DatasetError, Split, films_in};
-use crate::geometry::Point;
+use onemark_film::geometry::Point;
 
 #[derive(Deserialize)]
 struct LandmarkRow {

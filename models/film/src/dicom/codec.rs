@@ -12,7 +12,7 @@ use jpeg_decoder::PixelFormat;
 
 use super::Fault;
 use super::header::Header;
-use crate::film::raster::jpeg_is_complete;
+use crate::raster::jpeg_is_complete;
 
 /// Retired, and still in archives.
 const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";

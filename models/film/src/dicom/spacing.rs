@@ -5,7 +5,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
 use super::text::text;
-use crate::film::Spacing;
+use crate::Spacing;
 
 const PATIENT: &str = "PixelSpacing";
 const DETECTOR: &str = "ImagerPixelSpacing";

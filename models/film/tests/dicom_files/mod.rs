@@ -7,7 +7,7 @@ use dicom_core::value::{DataSetSequence, PixelFragmentSequence, PrimitiveValue};
 use dicom_core::{DataElement, Length, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
-use onemark_models::film::{Film, FilmError};
+use onemark_film::{Film, FilmError};
 
 /// The only words in a made-up film that nobody but a report may repeat.
 pub const PATIENT: &str = "Secret^Sarah";

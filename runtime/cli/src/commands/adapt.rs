@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
+use onemark_film::{Film, Spacing};
 use onemark_models::bundle::Bundle;
-use onemark_models::film::{Film, Spacing};
 use onemark_runtime::adapt::{Change, Example, adapt};
 
-use super::points;
 use crate::console::{self, RunOptions, Target};
+use crate::points;
 
 /// Teaches a bundle by annotated films, in seconds and without training
 ///

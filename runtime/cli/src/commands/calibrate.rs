@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use ndarray::Array2;
+use onemark_evaluation::audit::{Print, patients};
+use onemark_evaluation::dataset::{Dataset, Split};
+use onemark_film::Spacing;
 use onemark_models::bundle::Bundle;
-use onemark_models::calibration::{COVERAGE, Calibration, Reliability, WRONG_MM};
-use onemark_models::check::{Print, patients};
-use onemark_models::dataset::{Dataset, Split};
-use onemark_models::film::Spacing;
+use onemark_models::confidence::{COVERAGE, Calibration, Reliability, WRONG_MM};
 
 use super::{films, measure};
 use crate::console::{self, RunOptions, Target};

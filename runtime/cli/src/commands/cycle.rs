@@ -8,11 +8,11 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use indicatif::ProgressBar;
 use ndarray::Array2;
+use onemark_evaluation::dataset::{Dataset, Split};
+use onemark_evaluation::metrics::{self, Evaluation};
+use onemark_film::geometry::GridMap;
+use onemark_film::{Film, Spacing};
 use onemark_models::bundle::Bundle;
-use onemark_models::dataset::{Dataset, Split};
-use onemark_models::film::{Film, Spacing};
-use onemark_models::geometry::GridMap;
-use onemark_models::metrics::{self, Evaluation};
 
 use super::{films, tables};
 use crate::console::{self, RunOptions};

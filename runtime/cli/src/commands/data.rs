@@ -10,11 +10,11 @@ use std::time::Instant;
 use clap::{Args, Subcommand};
 use image::{Rgb, RgbImage};
 use indicatif::ProgressBar;
-use onemark_models::check::{Finding, Kind, Report, Severity, check};
-use onemark_models::dataset::{Case, Dataset};
-use onemark_models::film::Film;
+use onemark_evaluation::audit::{Finding, Kind, Report, Severity, check};
+use onemark_evaluation::dataset::{Case, Dataset};
+use onemark_film::Film;
 use onemark_models::parallel::in_parallel;
-use onemark_runtime::results::overlay;
+use onemark_results::overlay;
 
 use crate::console;
 use crate::sheet::{self, Tile};

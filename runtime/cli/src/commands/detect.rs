@@ -8,18 +8,18 @@ use anyhow::Context as _;
 use chrono::Local;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use onemark_film::Spacing;
 use onemark_models::bundle::Bundle;
-use onemark_models::film::Spacing;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::yaml;
+use onemark_results::FilmResults;
+use onemark_results::json::FilmReport;
 use onemark_runtime::Detections;
-use onemark_runtime::results::FilmResults;
-use onemark_runtime::results::json::FilmReport;
 
-use super::inputs::{self, Shard};
-use super::outputs::Outputs;
 use super::{films, tables};
 use crate::console::{self, RunOptions};
+use crate::inputs::{self, Shard};
+use crate::outputs::Outputs;
 
 /// Finds the landmarks on films
 #[derive(Args)]
@@ -94,7 +94,9 @@ impl Detect {
                     Ok((detections, warnings)) => {
                         FilmReport::Done { file, seconds, warnings, detections: Box::new(detections) }
                     }
-                    Err(error) => FilmReport::Failed { file, error: onemark_runtime::explain(&error) },
+                    Err(error) => {
+                        FilmReport::Failed { file, error: onemark_runtime::Chain(error.as_ref()).to_string() }
+                    }
                 };
                 bar.suspend(|| tell(&report, !plan.takes_stdout()))?;
                 reports.push(report);

@@ -1,5 +1,5 @@
 //! `onemark evaluate`: how good a bundle is on the annotated films of a dataset. What is measured is in
-//! [`onemark_models::metrics`]; which films are taken is in [`super::films`].
+//! [`onemark_evaluation::metrics`]; which films are taken is in [`super::films`].
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,12 +10,12 @@ use anyhow::Context as _;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use ndarray::Array2;
+use onemark_evaluation::dataset::{Dataset, Split};
+use onemark_evaluation::metrics::{Bootstrap, Evaluation, Protocol};
+use onemark_film::Spacing;
+use onemark_film::geometry::Point;
 use onemark_models::bundle::Bundle;
-use onemark_models::dataset::{Dataset, Split};
-use onemark_models::film::Spacing;
-use onemark_models::geometry::Point;
-use onemark_models::metrics::{Bootstrap, Evaluation, Protocol};
-use onemark_runtime::results::overlay;
+use onemark_results::overlay;
 use onemark_runtime::{BundleId, Decoding};
 use serde::Serialize;
 

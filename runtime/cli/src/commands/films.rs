@@ -5,8 +5,8 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use anyhow::{Context as _, bail};
-use onemark_models::dataset::{Dataset, REPEATED_TEST1_FILMS};
-use onemark_models::film::{Film, FilmError};
+use onemark_evaluation::dataset::{Dataset, REPEATED_TEST1_FILMS};
+use onemark_film::{Film, FilmError};
 
 use crate::console;
 
@@ -94,7 +94,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use onemark_models::dataset::{Case, Split};
+    use onemark_evaluation::dataset::{Case, Split};
 
     fn data(ids: &[&str]) -> Dataset {
         let case = |id: &&str| Case {

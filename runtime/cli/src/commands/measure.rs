@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use onemark_models::dataset::{Case, Dataset};
-use onemark_models::film::{Film, Spacing};
-use onemark_models::geometry::{GridMap, Point};
-use onemark_models::metrics::{self, Protocol};
+use onemark_evaluation::dataset::{Case, Dataset};
+use onemark_evaluation::metrics::{self, Protocol};
+use onemark_film::geometry::{GridMap, Point};
+use onemark_film::{Film, Spacing};
 use onemark_runtime::{Detections, Detector};
 use serde::Serialize;
 

@@ -4,13 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use onemark_film::Spacing;
 use onemark_models::bundle::Bundle;
-use onemark_models::film::Spacing;
-use onemark_runtime::viewer::{Desk, Source};
+use onemark_viewer::{Desk, Server, Source};
 
-use super::inputs;
 use crate::console::{self, RunOptions};
-use crate::server::Server;
+use crate::inputs;
 
 /// Shows films with their landmarks in a browser on this machine; landmarks can be moved, and results saved
 ///

@@ -7,20 +7,18 @@
 //!
 //! The same bundle, image and landmarks make the same UIDs, so an archive sees a repetition for what it is.
 
-mod content;
-
 use std::io::Cursor;
 
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::mem::InMemElement;
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
-use onemark_models::film::DicomIdentity;
+use onemark_film::DicomIdentity;
 use sha2::{Digest as _, Sha256};
 
-use self::content::Relation::{Contains, HasConceptMod, HasObsContext, HasProperties, InferredFrom, SelectedFrom};
-use self::content::{Code, Item, Relation, dcm, reference, sequence, text};
-use super::{FilmResults, PROGRAM, ResultsError};
-use crate::{Detection, Status};
+use super::content::Relation::{Contains, HasConceptMod, HasObsContext, HasProperties, InferredFrom, SelectedFrom};
+use super::content::{Code, Item, Relation, dcm, reference, sequence, text};
+use crate::{FilmResults, PROGRAM, ResultsError, remark};
+use onemark_runtime::{Detection, Status};
 
 /// Our codes: landmarks by their short names, and the few below.
 const SCHEME: &str = "99ONEMARK";
@@ -168,7 +166,7 @@ fn content(results: &FilmResults<'_>, image: &DicomIdentity) -> Vec<InMemElement
 /// One landmark: what it is, who found it how, and where.
 fn group(results: &FilmResults<'_>, image: &DicomIdentity, landmark: &Detection) -> Item {
     let tracking = uid(&["landmark", &results.detections.bundle.sha256, &image.sop_instance_uid, &landmark.name]);
-    let remark = landmark.remark();
+    let remark = remark(landmark);
     let label = if remark.is_empty() { landmark.title.clone() } else { format!("{}: {remark}", landmark.title) };
 
     let certainty = landmark

@@ -29,7 +29,7 @@ fn films(count: usize, seed: u64) -> (Array2<f32>, Array2<f64>, Array2<f64>) {
 
 fn fitted(count: usize, seed: u64) -> Calibration {
     let (scores, errors, _) = films(count, seed);
-    Calibration::fit("made".into(), scores.view(), errors.view(), &(0..count).collect::<Vec<_>>()).unwrap()
+    fit("made".into(), scores.view(), errors.view(), &(0..count).collect::<Vec<_>>()).unwrap()
 }
 
 #[test]
@@ -77,9 +77,7 @@ fn one_patients_films_stay_together() {
     let twice = |film: usize| film % 30;
     let rows: Vec<usize> = (0..60).map(twice).collect();
     let (scores, errors) = (scores.select(Axis(0), &rows), errors.select(Axis(0), &rows));
-    let fit = |patients: &[usize]| {
-        Calibration::fit("made".into(), scores.view(), errors.view(), patients).unwrap().reliability
-    };
+    let fitted = |patients: &[usize]| fit("made".into(), scores.view(), errors.view(), patients).unwrap().reliability;
     let (together, apart) = (fit(&rows), fit(&(0..60).collect::<Vec<_>>()));
     assert!(together.unusual > apart.unusual, "{together:?} {apart:?}");
 }
@@ -87,10 +85,8 @@ fn one_patients_films_stay_together() {
 #[test]
 fn what_can_not_be_calibrated_says_why() {
     let (scores, errors, _) = films(30, 8);
-    let fit = |scores: ArrayView2<'_, f32>, errors: ArrayView2<'_, f64>| {
-        Calibration::fit("made".into(), scores, errors, &(0..scores.nrows()).collect::<Vec<_>>())
-            .unwrap_err()
-            .to_string()
+    let fitted = |scores: ArrayView2<'_, f32>, errors: ArrayView2<'_, f64>| {
+        fit("made".into(), scores, errors, &(0..scores.nrows()).collect::<Vec<_>>()).unwrap_err().to_string()
     };
     let few = fit(scores.slice(s![..5, ..]), errors.slice(s![..5, ..]));
     assert!(few.contains("5 annotated films are too few"), "{few}");
