@@ -12,6 +12,7 @@ pub mod init;
 pub mod landmarks;
 pub mod network;
 pub mod parallel;
+pub mod program;
 pub mod recipe;
 pub mod reference;
 pub mod shape;

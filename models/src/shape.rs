@@ -30,8 +30,6 @@ const OUTLIER: f64 = 3.0;
 const MEDIAN_DISTANCE: f64 = 1.177;
 /// Rounds of fitting and leaving out.
 const ROUNDS: usize = 4;
-/// Parts that films are split into, each judged by the others.
-const FOLDS: usize = 5;
 /// Films per coordinate below which a covariance says more about the films than about the anatomy.
 const FILMS_PER_COORDINATE: usize = 2;
 
@@ -228,28 +226,6 @@ impl ShapePrior {
     }
 }
 
-/// How far landmarks lie from where the others of their film expect them, by a prior fitted to other films: the mean distance in
-/// cells, per landmark. Part of it is anatomy, which differs between skulls; the rest is error. So of two sets of landmarks on the
-/// same films, found independently of any prior, the one with less is the better. It is blind to errors that are the same on all
-/// films. `None` where there are too few films for it.
-pub fn incoherence(shapes: &[Vec<GridPoint>], side: usize) -> Option<Vec<f64>> {
-    let mut sums = vec![0.0; shapes.first()?.len()];
-    for fold in 0..FOLDS {
-        let of_fold = |index: usize| index % FOLDS == fold;
-        let others: Shapes =
-            shapes.iter().enumerate().filter(|(index, _)| !of_fold(*index)).map(|(_, shape)| shape.clone()).collect();
-        let prior = ShapePrior::fit(&others, side)?;
-        for (_, shape) in shapes.iter().enumerate().filter(|(index, _)| of_fold(*index)) {
-            let trusted = prior.plausible(shape, &vec![true; shape.len()], TRUST);
-            for (landmark, (sum, point)) in sums.iter_mut().zip(shape).enumerate() {
-                let expected = prior.expected(landmark, shape, &trusted).mean();
-                *sum += (expected.0 - point.0).hypot(expected.1 - point.1);
-            }
-        }
-    }
-    Some(sums.into_iter().map(|sum| sum / shapes.len() as f64).collect())
-}
-
 /// Shapes as a tensor `[films, landmarks, 2]`, (row, column) on the grid.
 pub fn to_tensor(shapes: &[Vec<GridPoint>]) -> ArrayD<f32> {
     let landmarks = shapes.first().map_or(0, Vec::len);
@@ -330,18 +306,6 @@ mod tests {
         assert!((spread(&prior) / spread(&clean) - 1.0).abs() < 0.1, "{} {}", spread(&prior), spread(&clean));
         let without = [true, true, false, true, true, true];
         assert_eq!(prior.plausible(&shapes[0], &without, OUTLIER), without);
-    }
-
-    #[test]
-    fn landmarks_with_errors_are_less_coherent() {
-        let mut rng = ChaCha8Rng::seed_from_u64(11);
-        let good = shapes();
-        let mut bad = good.clone();
-        bad.iter_mut().for_each(|shape| shape[3].0 += rng.random_range(-9.0..9.0));
-        let [good, bad] = [&good, &bad].map(|shapes| incoherence(shapes, SIDE).unwrap());
-        assert!(bad[3] > 3.0 * good[3], "{good:?} {bad:?}");
-        assert!((0..6).all(|index| index == 3 || bad[index] < 1.5 * good[index]), "{good:?} {bad:?}");
-        assert!(incoherence(&shapes()[..20], SIDE).is_none());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use onemark_film::Film;
-use onemark_runtime::{Decoding, Detector, Options};
+use onemark_runtime::{Decoding, Detection, Detector, Options};
 use serde_json::json;
 
 fn main() -> Result<()> {
@@ -43,8 +43,8 @@ fn main() -> Result<()> {
         let started = Instant::now();
         let found = detector.detect(film)?;
         seconds.push(started.elapsed().as_secs_f64());
-        cells.push(found.landmarks.iter().map(|landmark| landmark.cell).collect::<Vec<_>>());
-        windows.push(found.landmarks.iter().map(|landmark| landmark.windows).collect::<Vec<_>>());
+        cells.push(found.landmarks().iter().map(Detection::cell).collect::<Vec<_>>());
+        windows.push(found.landmarks().iter().map(Detection::windows).collect::<Vec<_>>());
     }
     let report = json!({
         "opening": opening,

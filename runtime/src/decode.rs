@@ -2,6 +2,7 @@
 //!
 //! Positions here are in cells, whole numbers at centres. Film pixels are [`onemark_film::geometry::GridMap`]'s matter.
 
+use std::fmt;
 use std::str::FromStr;
 
 use ndarray::Array2;
@@ -27,13 +28,22 @@ pub enum Decoding {
     Argmax,
 }
 
+const NAMES: [(&str, Decoding); 3] =
+    [("shape-prior", Decoding::ShapePrior), ("subpixel", Decoding::Subpixel), ("argmax", Decoding::Argmax)];
+
+/// The name that [`Serialize`] writes.
+impl fmt::Display for Decoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = NAMES.iter().find(|(_, decoding)| decoding == self);
+        f.write_str(name.map_or("", |(name, _)| name))
+    }
+}
+
 /// Reads the names that [`Serialize`] writes.
 impl FromStr for Decoding {
     type Err = RuntimeError;
 
     fn from_str(name: &str) -> Result<Self, RuntimeError> {
-        const NAMES: [(&str, Decoding); 3] =
-            [("shape-prior", Decoding::ShapePrior), ("subpixel", Decoding::Subpixel), ("argmax", Decoding::Argmax)];
         let known = NAMES.iter().find(|(known, _)| *known == name);
         known.map(|(_, decoding)| *decoding).ok_or_else(|| RuntimeError::UnknownDecoding {
             name: name.to_owned(),

@@ -1,42 +1,69 @@
 //! What a detector says about a film. How that is written for others is in `onemark-results`.
 
-use onemark_film::Spacing;
-use onemark_film::geometry::Point;
+use std::borrow::Cow;
+
+use onemark_film::geometry::{GridMap, Point};
+use onemark_film::{Film, Spacing};
 use onemark_models::analysis::Measurement;
 use onemark_models::confidence::Calibration;
-use onemark_models::landmarks::LandmarkSet;
-use schemars::JsonSchema;
+use onemark_models::landmarks::{Landmark, LandmarkSet};
 use serde::{Deserialize, Serialize};
 
 use crate::RuntimeError;
+use crate::decode::Peak;
 
 /// The radius that holds 90 % of errors, in standard deviations along an axis, where errors are normal and the same in all
 /// directions: the root of 2 ln 10.
 const RADIUS_90: f64 = 2.145_966_026_289_347;
 
 /// The landmarks found on one film, and by what.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+///
+/// A detector makes it, or it is read back from its own JSON, which [`Serialize`] writes. Positions change by
+/// [`correct`](Detections::correct) and [`restore`](Detections::restore) only, which keep mm and measurements true to them.
+///
+/// ```
+/// use onemark_runtime::{Detections, Status};
+///
+/// let stored = r#"{
+///     "bundle": {"name": "head19", "sha256": "5f1c"}, "backend": "tract", "film": {"width": 1935, "height": 2400},
+///     "spacing": {"mm_per_px": [0.1, 0.1], "source": "PixelSpacing"},
+///     "landmarks": [{"number": 1, "name": "sella", "title": "Sella", "status": "found", "cell": [160, 165],
+///                    "position": {"x": 833.5, "y": 1002.25}, "mm": {"x": 83.35, "y": 100.225}, "score": 0.81}],
+///     "measurements": [], "a field of a later version": true
+/// }"#;
+/// let found: Detections = serde_json::from_str(stored)?;
+/// let sella = found.landmark(1).ok_or("sella was not looked for")?;
+/// assert_eq!((sella.status(), sella.position().x), (Status::Found, 833.5));
+/// assert_eq!(sella.confidence(), None); // the bundle is not calibrated
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+// A field that a later version adds gets `#[serde(default)]`: documents without it stay readable.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Detections {
     /// The bundle that was run.
-    pub bundle: BundleId,
+    bundle: BundleId,
     /// The backend that ran it.
-    pub backend: &'static str,
+    backend: Cow<'static, str>,
     /// The film's size.
-    pub film: FilmSize,
+    film: FilmSize,
     /// How large a pixel is, where somebody stated it.
-    pub spacing: Option<Spacing>,
+    spacing: Option<Spacing>,
     /// On what confidences and radii rest, in words; without it the bundle is not calibrated and there are none.
-    pub calibration: Option<String>,
+    calibration: Option<String>,
     /// Whether the film looks unlike those that the bundle was calibrated on: then believe none of its points unseen.
-    pub unusual: Option<bool>,
+    #[serde(rename = "unusual")]
+    out_of_distribution: Option<bool>,
     /// The landmarks, in the order of their numbers.
-    pub landmarks: Vec<Detection>,
+    landmarks: Vec<Detection>,
     /// What the landmarks' set measures between them.
-    pub measurements: Vec<Measurement>,
+    measurements: Vec<Measurement>,
 }
 
 /// How much a landmark's position is worth.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// Found by the network.
@@ -49,37 +76,41 @@ pub enum Status {
 }
 
 /// One landmark on one film.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Detection {
     /// Position in the landmark set, from 1.
-    pub number: usize,
+    number: usize,
     /// Short name: "posterior-nasal-spine".
-    pub name: String,
+    name: String,
     /// Name for people: "Posterior nasal spine".
-    pub title: String,
+    title: String,
     /// Whether it was found at all.
-    pub status: Status,
+    status: Status,
     /// The best cell of the network's grid: row, then column.
-    pub cell: (usize, usize),
+    cell: (usize, usize),
     /// Where it is, in film px from the film's top-left corner.
-    pub position: Point,
+    position: Point,
     /// The same in mm, where the spacing is known.
-    pub mm: Option<Millimetres>,
+    mm: Option<Millimetres>,
     /// The score there, in [0, 1]: the product of the levels' cosines. It ranks films; it is no probability.
-    pub score: f32,
+    score: f32,
     /// How probable it is that the landmark is less than 4 mm away, in [0, 1], where the bundle is calibrated.
-    pub confidence: Option<f64>,
+    confidence: Option<f64>,
     /// On 90 % of films the landmark is at most so far away, in mm, where the bundle is calibrated and the spacing known.
-    pub radius_mm: Option<f64>,
+    radius_mm: Option<f64>,
     /// How many standard deviations the cell lies from where the other landmarks expect it, where the bundle carries a prior
     /// over shapes. Beyond 3 or so, somebody should look.
-    pub surprise: Option<f64>,
+    #[serde(rename = "surprise")]
+    mahalanobis: Option<f64>,
     /// How many windows of the film its fine part was run on, where it was not run on the whole of it.
-    pub windows: Option<usize>,
+    windows: Option<usize>,
 }
 
 /// A place on a film in mm from its top-left corner.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Millimetres {
     /// To the right.
     pub x: f64,
@@ -88,7 +119,8 @@ pub struct Millimetres {
 }
 
 /// Which bundle it was.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BundleId {
     /// What the bundle calls itself.
     pub name: String,
@@ -97,7 +129,8 @@ pub struct BundleId {
 }
 
 /// The size of a film in px.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FilmSize {
     /// From left to right.
     pub width: u32,
@@ -105,58 +138,238 @@ pub struct FilmSize {
     pub height: u32,
 }
 
+/// What looked for the landmarks: all that does not change from film to film.
+#[derive(Clone, Copy)]
+pub(crate) struct Finder<'a> {
+    pub bundle: &'a BundleId,
+    pub backend: &'static str,
+    pub set: &'a LandmarkSet,
+    pub calibration: Option<&'a Calibration>,
+    pub map: GridMap,
+}
+
+/// A landmark's peak on the network's grid, and in how many windows it was looked for.
+pub(crate) struct Found<'a> {
+    pub landmark: &'a Landmark,
+    pub peak: Peak,
+    pub windows: Option<usize>,
+}
+
 impl Detections {
-    /// The same with positions in mm too.
-    pub(crate) fn with_spacing(mut self, spacing: Spacing) -> Self {
-        for landmark in &mut self.landmarks {
-            landmark.mm = Some(millimetres(landmark.position, &spacing));
-        }
-        self.spacing = Some(spacing);
-        self
+    /// What was found on a film: positions in px, in mm where the film states its spacing, confidence where the bundle is
+    /// calibrated, and the measurements between them.
+    pub(crate) fn new(finder: &Finder<'_>, film: &Film, found: &[Found<'_>]) -> Self {
+        let calibration = finder.calibration;
+        let landmarks: Vec<_> = found.iter().map(|found| Detection::new(finder, film.spacing(), found)).collect();
+        let scores = || landmarks.iter().map(|landmark| (landmark.number - 1, landmark.score));
+        let mut detections = Self {
+            bundle: finder.bundle.clone(),
+            backend: finder.backend.into(),
+            film: FilmSize { width: film.width(), height: film.height() },
+            spacing: film.spacing().cloned(),
+            calibration: calibration.map(|calibration| calibration.films.clone()),
+            out_of_distribution: calibration.map(|calibration| calibration.is_unusual(scores())),
+            landmarks,
+            measurements: Vec::new(),
+        };
+        detections.measure(finder.set);
+        detections
     }
 
-    /// The same with what a calibration says of each point and of the film.
-    pub(crate) fn judged_by(mut self, calibration: &Calibration) -> Self {
-        for landmark in &mut self.landmarks {
-            let index = landmark.number - 1;
-            landmark.confidence = Some(calibration.confidence(index, landmark.score));
-            landmark.radius_mm = landmark.mm.map(|_| calibration.landmarks[index].radius_mm);
-            if !calibration.is_found(index, landmark.score) {
-                landmark.status = Status::NotFound;
-            }
-        }
-        let scores = self.landmarks.iter().map(|landmark| (landmark.number - 1, landmark.score));
-        self.unusual = Some(calibration.is_unusual(scores));
-        self.calibration = Some(calibration.films.clone());
-        self
+    /// The bundle that was run.
+    pub fn bundle(&self) -> &BundleId {
+        &self.bundle
     }
 
-    /// Puts a landmark where a person says it is, in film px, and measures anew. Nobody knows how far off a person's point is, so
-    /// it has neither confidence nor radius.
+    /// The name of the backend that ran it.
+    pub fn backend(&self) -> &str {
+        &self.backend
+    }
+
+    /// The film's size in px.
+    pub fn film(&self) -> FilmSize {
+        self.film
+    }
+
+    /// The film's spacing, where somebody stated it. Without it there are no mm.
+    pub fn spacing(&self) -> Option<&Spacing> {
+        self.spacing.as_ref()
+    }
+
+    /// The films that confidences and radii rest on, in words. None where the bundle is not calibrated.
+    pub fn calibration(&self) -> Option<&str> {
+        self.calibration.as_deref()
+    }
+
+    /// Whether the film is out of distribution for the calibration films; then a person must review every point. None where
+    /// the bundle is not calibrated.
+    pub fn out_of_distribution(&self) -> Option<bool> {
+        self.out_of_distribution
+    }
+
+    /// The landmarks that were looked for, in the order of their numbers.
+    pub fn landmarks(&self) -> &[Detection] {
+        &self.landmarks
+    }
+
+    /// The landmark with this number, from 1. None where it was not looked for.
+    pub fn landmark(&self, number: usize) -> Option<&Detection> {
+        self.landmarks.iter().find(|landmark| landmark.number == number)
+    }
+
+    /// What the landmarks' set measures between them.
+    pub fn measurements(&self) -> &[Measurement] {
+        &self.measurements
+    }
+
+    /// Puts a landmark where a person says it is, in film px, and measures again. Its error is unknown, so it has neither
+    /// confidence nor radius.
+    ///
+    /// ```
+    /// # use onemark_runtime::Detections;
+    /// use onemark_film::geometry::Point;
+    /// use onemark_models::landmarks::LandmarkSet;
+    /// use onemark_runtime::Status;
+    ///
+    /// # let mut corrected: Detections = serde_json::from_str(r#"{"bundle": {"name": "head19", "sha256": "5f1c"},
+    /// #     "backend": "tract", "film": {"width": 1935, "height": 2400},
+    /// #     "spacing": {"mm_per_px": [0.1, 0.1], "source": "PixelSpacing"},
+    /// #     "landmarks": [{"number": 1, "name": "sella", "title": "Sella", "status": "found", "cell": [160, 165],
+    /// #         "position": {"x": 833.5, "y": 1002.25}, "mm": {"x": 83.35, "y": 100.225}, "score": 0.81}],
+    /// #     "measurements": []}"#)?;
+    /// let set = LandmarkSet::named("isbi19")?; // a detector's is `detector.landmark_set()`
+    /// let found = corrected.clone();
+    /// corrected.correct(1, Point::new(840.0, 1000.0), &set)?;
+    /// let sella = corrected.landmark(1).ok_or("sella was not looked for")?;
+    /// assert_eq!((sella.status(), sella.mm().map(|mm| mm.x)), (Status::EditedByHand, Some(84.0)));
+    ///
+    /// corrected.restore(1, &found, &set)?;
+    /// assert_eq!(corrected.landmarks(), found.landmarks());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`RuntimeError::NoLandmark`] where it was not looked for.
     pub fn correct(&mut self, number: usize, position: Point, set: &LandmarkSet) -> Result<(), RuntimeError> {
-        let last = set.len();
-        let landmark = self.landmarks.iter_mut().find(|landmark| landmark.number == number);
-        let landmark = landmark.ok_or(RuntimeError::NoLandmark { landmark: number, last })?;
+        let mm = self.spacing.as_ref().map(|spacing| millimetres(position, spacing));
+        let landmark = self.landmark_mut(number, set)?;
         landmark.status = Status::EditedByHand;
-        landmark.position = position;
-        landmark.mm = self.spacing.as_ref().map(|spacing| millimetres(position, spacing));
+        (landmark.position, landmark.mm) = (position, mm);
         (landmark.confidence, landmark.radius_mm) = (None, None);
         self.measure(set);
         Ok(())
     }
 
-    /// Measures anew what `set` measures between the landmarks: after a landmark was moved, or its status changed. A landmark's
-    /// radius becomes the errors of the measurements that are made of it; one that was not found refuses them.
+    /// Puts a landmark back to what the network `found` on the same film, and measures again.
+    ///
+    /// # Errors
+    /// [`RuntimeError::NoLandmark`] where it was not looked for.
+    pub fn restore(&mut self, number: usize, found: &Self, set: &LandmarkSet) -> Result<(), RuntimeError> {
+        let before = found.landmark(number).ok_or(RuntimeError::NoLandmark { landmark: number, last: set.len() })?;
+        self.landmark_mut(number, set)?.clone_from(before);
+        self.measure(set);
+        Ok(())
+    }
+
+    fn landmark_mut(&mut self, number: usize, set: &LandmarkSet) -> Result<&mut Detection, RuntimeError> {
+        let landmark = self.landmarks.iter_mut().find(|landmark| landmark.number == number);
+        landmark.ok_or(RuntimeError::NoLandmark { landmark: number, last: set.len() })
+    }
+
+    /// Measures again what `set` measures between the landmarks. A landmark's radius becomes the errors of the measurements
+    /// made of it; a landmark that was not found refuses them.
     pub fn measure(&mut self, set: &LandmarkSet) {
-        let found =
-            |number: usize| self.landmarks.iter().find(|one| one.number == number && one.status != Status::NotFound);
+        let found = |number: usize| self.landmark(number).filter(|one| one.status != Status::NotFound);
         let found: Vec<Option<&Detection>> = set.landmarks.iter().map(|landmark| found(landmark.number)).collect();
         let points: Vec<Option<Point>> = found.iter().map(|one| one.map(|one| one.position)).collect();
         let errors: Vec<Option<f64>> = found.iter().map(|one| Some(one.as_ref()?.radius_mm? / RADIUS_90)).collect();
         self.measurements = set.measure(&points, self.spacing.as_ref().map(|spacing| spacing.mm_per_px), &errors);
+    }
+}
+
+impl Detection {
+    fn new(finder: &Finder<'_>, spacing: Option<&Spacing>, Found { landmark, peak, windows }: &Found<'_>) -> Self {
+        let (index, score) = (landmark.number - 1, peak.score.clamp(0.0, 1.0));
+        let position = finder.map.to_film_at(peak.at.0, peak.at.1);
+        let calibration = finder.calibration;
+        let is_found = calibration.is_none_or(|calibration| calibration.is_found(index, score));
+        let radius_mm = calibration.map(|calibration| calibration.landmarks[index].radius_mm);
+        Self {
+            number: landmark.number,
+            name: landmark.name.clone(),
+            title: landmark.title.clone(),
+            status: if is_found { Status::Found } else { Status::NotFound },
+            cell: peak.cell,
+            position,
+            mm: spacing.map(|spacing| millimetres(position, spacing)),
+            score,
+            confidence: calibration.map(|calibration| calibration.confidence(index, score)),
+            radius_mm: radius_mm.filter(|_| spacing.is_some()),
+            mahalanobis: peak.surprise,
+            windows: *windows,
+        }
+    }
+
+    /// Position in the landmark set, from 1.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Short name: "posterior-nasal-spine".
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Name for people: "Posterior nasal spine".
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// How much the position is worth.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// The best cell of the network's grid: row, then column.
+    pub fn cell(&self) -> (usize, usize) {
+        self.cell
+    }
+
+    /// Where it is, in film px from the film's top-left corner. A guess where it was not found.
+    pub fn position(&self) -> Point {
+        self.position
+    }
+
+    /// The position in mm, where the spacing is known.
+    pub fn mm(&self) -> Option<Millimetres> {
+        self.mm
+    }
+
+    /// The score at the position the network found, in [0, 1]: the product of the levels' cosines. It ranks films; it is not a
+    /// probability.
+    pub fn score(&self) -> f32 {
+        self.score
+    }
+
+    /// The probability that the landmark is less than 4 mm away, in [0, 1], where the bundle is calibrated.
+    pub fn confidence(&self) -> Option<f64> {
+        self.confidence
+    }
+
+    /// The radius in mm that holds the landmark on 90 % of films, where the bundle is calibrated and the spacing known.
+    pub fn radius_mm(&self) -> Option<f64> {
+        self.radius_mm
+    }
+
+    /// The distance in standard deviations between the cell and where the other landmarks expect it, where the bundle carries
+    /// a prior over shapes. Beyond 3 or so, a person should look.
+    pub fn mahalanobis(&self) -> Option<f64> {
+        self.mahalanobis
+    }
+
+    /// The number of windows in which its fine levels were run, where they were not run on the whole film.
+    pub fn windows(&self) -> Option<usize> {
+        self.windows
     }
 }
 

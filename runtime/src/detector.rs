@@ -21,9 +21,10 @@ use onemark_models::shape::ShapePrior;
 
 use crate::backend::{self, Backend, GraphBytes, Outputs, Session, Tensor};
 use crate::decode::{self, DecodeError, Decoding, Peak, Scores};
+use crate::detections::{Finder, Found};
 use crate::embeddings::Embeddings;
 use crate::windows::Windows;
-use crate::{BundleId, Detection, Detections, FilmSize, RuntimeError, Status};
+use crate::{BundleId, Detections, RuntimeError};
 
 /// How a bundle is to be run.
 #[derive(Clone, Debug)]
@@ -180,10 +181,9 @@ impl Detector {
     /// # Errors
     /// The backend fails, or gives scores that are no numbers: then there is no position, and none is made up.
     pub fn detect(&self, film: &Film) -> Result<Detections, RuntimeError> {
-        let map = GridMap::new((film.width(), film.height()), self.grid);
         let shared = &self.shared(film.to_grid(self.grid)?)?;
         let whole = |index: usize| self.score(&self.heads[index].1, self.head(index, shared)?);
-        let found = match &self.windows {
+        let peaks: Vec<(Peak, Option<usize>)> = match &self.windows {
             None => {
                 let mut scores = self.each(whole)?;
                 self.peaks(&mut scores)?.into_iter().map(|peak| (peak, None)).collect()
@@ -191,41 +191,20 @@ impl Detector {
             Some(windows) => {
                 let mut fields = self.each(|index| windows.field(index, shared, Box::new(move || whole(index))))?;
                 let peaks = self.peaks(&mut fields)?;
-                peaks.into_iter().zip(&fields).map(|(peak, field)| (peak, Some(field.opened))).collect::<Vec<_>>()
+                peaks.into_iter().zip(&fields).map(|(peak, field)| (peak, Some(field.opened))).collect()
             }
         };
-        let landmarks = self.heads.iter().zip(found).map(|((landmark, _), (peak, windows))| Detection {
-            number: landmark.number,
-            name: landmark.name.clone(),
-            title: landmark.title.clone(),
-            status: Status::Found,
-            cell: peak.cell,
-            position: map.to_film_at(peak.at.0, peak.at.1),
-            mm: None,
-            score: peak.score.clamp(0.0, 1.0),
-            confidence: None,
-            radius_mm: None,
-            surprise: peak.surprise,
-            windows,
-        });
-        let mut detections = Detections {
-            bundle: self.bundle.clone(),
+        let found = self.heads.iter().zip(peaks);
+        let found: Vec<Found<'_>> =
+            found.map(|((landmark, _), (peak, windows))| Found { landmark, peak, windows }).collect();
+        let finder = Finder {
+            bundle: &self.bundle,
             backend: self.backend.name(),
-            film: FilmSize { width: film.width(), height: film.height() },
-            spacing: None,
-            calibration: None,
-            unusual: None,
-            landmarks: landmarks.collect(),
-            measurements: Vec::new(),
+            set: &self.landmark_set,
+            calibration: self.calibration.as_ref(),
+            map: GridMap::new((film.width(), film.height()), self.grid),
         };
-        if let Some(spacing) = film.spacing() {
-            detections = detections.with_spacing(spacing.clone());
-        }
-        if let Some(calibration) = &self.calibration {
-            detections = detections.judged_by(calibration);
-        }
-        detections.measure(&self.landmark_set);
-        Ok(detections)
+        Ok(Detections::new(&finder, film, &found))
     }
 
     /// The score map of a landmark (1-based) on a film that is on the grid already, axes [row, column]: all of it, by the same

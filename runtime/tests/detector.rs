@@ -63,45 +63,69 @@ fn detector(bundle: &Bundle, backend: &str, threads: usize, decoding: Decoding) 
 fn landmarks_are_found_where_they_are() {
     for backend in backends() {
         let found = detector(&bundle(1.0), backend, 2, Decoding::Subpixel).detect(&film()).unwrap();
-        let [first, second] = [&found.landmarks[0], &found.landmarks[1]];
-        assert_eq!((first.number, first.name.as_str(), first.cell), (1, "spot", (16, 8)), "{backend}");
-        assert!(first.position.distance(SPOT, [1.0, 1.0]) < REFINED_PX, "{backend}: {:?}", first.position);
-        let expected = Point::new(first.position.x - SCALE.0, first.position.y);
-        assert!(second.position.distance(expected, [1.0, 1.0]) < ROUNDING_PX, "{backend}: {:?}", second.position);
-        assert!((0.9..=1.0).contains(&first.score) && first.mm.is_none(), "{backend}: {first:?}");
+        let [first, second] = [&found.landmarks()[0], &found.landmarks()[1]];
+        assert_eq!((first.number(), first.name(), first.cell()), (1, "spot", (16, 8)), "{backend}");
+        assert!(first.position().distance(SPOT, [1.0, 1.0]) < REFINED_PX, "{backend}: {:?}", first.position());
+        let expected = Point::new(first.position().x - SCALE.0, first.position().y);
+        assert!(second.position().distance(expected, [1.0, 1.0]) < ROUNDING_PX, "{backend}: {:?}", second.position());
+        assert!((0.9..=1.0).contains(&first.score()) && first.mm().is_none(), "{backend}: {first:?}");
 
         let spacing: Spacing = "0.1,0.2".parse().unwrap();
         let spaced =
             detector(&bundle(1.0), backend, 2, Decoding::Subpixel).detect(&film().with_spacing(spacing)).unwrap();
-        let mm = spaced.landmarks[0].mm.unwrap();
-        assert_eq!((mm.x, mm.y), (first.position.x * 0.1, first.position.y * 0.2));
+        let mm = spaced.landmarks()[0].mm().unwrap();
+        assert_eq!((mm.x, mm.y), (first.position().x * 0.1, first.position().y * 0.2));
 
         let argmax = detector(&bundle(1.0), backend, 2, Decoding::Argmax).detect(&film()).unwrap();
-        assert_eq!(argmax.landmarks[0].position, Point::new(8.5 * SCALE.0, 16.5 * SCALE.1), "{backend}");
+        assert_eq!(argmax.landmarks()[0].position(), Point::new(8.5 * SCALE.0, 16.5 * SCALE.1), "{backend}");
     }
 }
 
 #[test]
 fn measurements_follow_the_landmarks() {
     let detector = detector(&bundle(1.0), "tract", 1, Decoding::Subpixel);
-    let gap = |found: &Detections| found.measurements[0].clone();
+    let gap = |found: &Detections| found.measurements()[0].clone();
     let plain = detector.detect(&film()).unwrap();
     assert_eq!(gap(&plain).refused.as_deref(), Some("no spacing is stated"));
 
     let mut found = detector.detect(&film().with_spacing("0.1,0.2".parse().unwrap())).unwrap();
     assert!((gap(&found).value.unwrap() - SCALE.0 * 0.1).abs() < ROUNDING_PX && gap(&found).sd.is_none());
     // A radius of 90 % is 2.146 standard deviations; both ends err by themselves.
-    for landmark in &mut found.landmarks {
-        landmark.radius_mm = Some(2.146);
+    let mut json = serde_json::to_value(&found).unwrap();
+    for landmark in json["landmarks"].as_array_mut().unwrap() {
+        landmark["radius_mm"] = 2.146.into();
     }
-    found.landmarks[1].position.x -= 10.0;
-    found.landmarks[1].status = Status::EditedByHand;
+    json["landmarks"][1]["position"]["x"] = (found.landmarks()[1].position().x - 10.0).into();
+    found = serde_json::from_value(json.clone()).unwrap();
     found.measure(detector.landmark_set());
     assert!((gap(&found).value.unwrap() - (SCALE.0 + 10.0) * 0.1).abs() < ROUNDING_PX);
     assert!((gap(&found).sd.unwrap() - 2_f64.sqrt()).abs() < 1e-4, "{:?}", gap(&found).sd);
-    found.landmarks[0].status = Status::NotFound;
+    json["landmarks"][0]["status"] = "not-found".into();
+    found = serde_json::from_value(json).unwrap();
     found.measure(detector.landmark_set());
     assert_eq!(gap(&found).refused.as_deref(), Some("no position for spot"));
+}
+
+#[test]
+fn a_landmark_is_corrected_and_restored() {
+    let detector = detector(&bundle(1.0), "tract", 1, Decoding::Subpixel);
+    let set = detector.landmark_set();
+    let found = detector.detect(&film().with_spacing("0.1,0.2".parse().unwrap())).unwrap();
+    let gap = |found: &Detections| found.measurements()[0].value.unwrap();
+    let mut corrected = found.clone();
+    let position = found.landmarks()[1].position();
+    corrected.correct(2, Point::new(position.x - 10.0, position.y), set).unwrap();
+    let second = corrected.landmark(2).unwrap();
+    assert_eq!((second.status(), second.radius_mm(), second.cell()), (Status::EditedByHand, None, found.landmarks()[1].cell()));
+    assert!((second.mm().unwrap().x - (position.x - 10.0) * 0.1).abs() < ROUNDING_PX);
+    assert!((gap(&corrected) - gap(&found) - 1.0).abs() < ROUNDING_PX);
+    assert_eq!(corrected.landmark(1), found.landmark(1));
+
+    corrected.restore(2, &found, set).unwrap();
+    assert_eq!(corrected, found);
+    let error = corrected.correct(3, position, set).unwrap_err();
+    assert!(matches!(error, RuntimeError::NoLandmark { landmark: 3, last: 2 }), "{error}");
+    assert!(corrected.restore(3, &found, set).is_err());
 }
 
 #[test]
@@ -134,7 +158,7 @@ fn some_landmarks_are_found_as_all_are() {
             let options = Options { backend: backend.into(), landmarks: Some(landmarks.into()), ..Options::default() };
             Detector::new(&bundle(1.0), options)
         };
-        assert_eq!(only(&[2, 2]).unwrap().detect(&film()).unwrap().landmarks, all.landmarks[1..], "{backend}");
+        assert_eq!(only(&[2, 2]).unwrap().detect(&film()).unwrap().landmarks(), &all.landmarks()[1..], "{backend}");
         assert_eq!(only(&[2, 1]).unwrap().detect(&film()).unwrap(), all, "{backend}");
         for unknown in [0, 3] {
             let error = only(&[1, unknown]).err().unwrap();

@@ -2,9 +2,10 @@
 
 use image::{GrayImage, Luma};
 use onemark_film::geometry::Point;
-use onemark_film::{DicomIdentity, Film};
+use onemark_film::{DicomIdentity, Film, Spacing};
 use onemark_models::landmarks::LandmarkSet;
-use onemark_runtime::{BundleId, Detection, Detections, FilmSize, Millimetres, Status};
+use onemark_runtime::{Detections, Status};
+use serde_json::json;
 
 /// Width and height of the film, px.
 const FILM: (u32, u32) = (970, 1200);
@@ -36,39 +37,50 @@ pub fn dicom_film() -> Film {
 /// Four landmarks on [`dicom_film`]: two found, one not found, one put there by hand.
 ///
 /// # Panics
-/// The film states no spacing.
+/// The text is not that of detections.
 pub fn found() -> Detections {
-    let spacing = dicom_film().spacing().unwrap().clone();
-    let [across, down] = spacing.mm_per_px;
-    let landmark = |number, name: &str, title: &str, status, (x, y), confidence| Detection {
-        number,
-        name: name.into(),
-        title: title.into(),
-        status,
-        cell: (1, 2),
-        position: Point::new(x, y),
-        mm: Some(Millimetres { x: x * across, y: y * down }),
-        score: 0.75,
-        confidence,
-        radius_mm: confidence.map(|_| 1.9),
-        surprise: Some(3.5),
-        windows: Some(2),
+    found_on(&dicom_film())
+}
+
+/// The same on a film of the same size, which may state another spacing or none.
+///
+/// # Panics
+/// The text is not that of detections.
+pub fn found_on(film: &Film) -> Detections {
+    let spacing = film.spacing();
+    let mm = |x: f64, y: f64| spacing.map(|Spacing { mm_per_px: [across, down], .. }| json!({"x": x * across, "y": y * down}));
+    let landmark = |number: u32, name: &str, title: &str, status: Status, (x, y): (f64, f64), confidence: f64| {
+        json!({
+            "number": number,
+            "name": name,
+            "title": title,
+            "status": status,
+            "cell": [1, 2],
+            "position": {"x": x, "y": y},
+            "mm": mm(x, y),
+            "score": 0.75,
+            "confidence": confidence,
+            "radius_mm": spacing.map(|_| 1.9),
+            "surprise": 3.5,
+            "windows": 2,
+        })
     };
-    let mut found = Detections {
-        bundle: BundleId { name: "head <19>".into(), sha256: "ab".repeat(32) },
-        backend: "onnxruntime",
-        film: FilmSize { width: FILM.0, height: FILM.1 },
-        spacing: Some(spacing),
-        calibration: Some("40 films".into()),
-        unusual: Some(true),
-        landmarks: vec![
-            landmark(1, "sella", "Sella", Status::Found, (123.456, 1001.25), Some(0.934)),
-            landmark(2, "nasion", "Nasion & <b>", Status::NotFound, (400.0, 300.0), Some(0.12)),
-            landmark(3, "orbitale", "Orbitale", Status::EditedByHand, (500.5, 600.125), None),
-            landmark(18, "posterior-nasal-spine", "Posterior nasal spine", Status::Found, (969.9, 0.05), Some(0.5)),
+    let found = json!({
+        "bundle": {"name": "head <19>", "sha256": "ab".repeat(32)},
+        "backend": "onnxruntime",
+        "film": {"width": FILM.0, "height": FILM.1},
+        "spacing": spacing,
+        "calibration": "40 films",
+        "unusual": true,
+        "landmarks": [
+            landmark(1, "sella", "Sella", Status::Found, (123.456, 1001.25), 0.934),
+            landmark(2, "nasion", "Nasion & <b>", Status::NotFound, (400.0, 300.0), 0.12),
+            landmark(3, "orbitale", "Orbitale", Status::Found, (490.0, 610.0), 0.8),
+            landmark(18, "posterior-nasal-spine", "Posterior nasal spine", Status::Found, (969.9, 0.05), 0.5),
         ],
-        measurements: Vec::new(),
-    };
-    found.measure(&LandmarkSet::named("isbi19").unwrap());
+        "measurements": [],
+    });
+    let mut found: Detections = serde_json::from_value(found).unwrap();
+    found.correct(3, Point::new(500.5, 600.125), &LandmarkSet::named("isbi19").unwrap()).unwrap();
     found
 }

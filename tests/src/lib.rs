@@ -16,7 +16,7 @@ use onemark_models::landmarks::LandmarkSet;
 use onemark_models::recipe::{AdapterVariant, Recipe};
 
 pub use films::{Films, real_data, small_films};
-pub use found::{dicom_film, found};
+pub use found::{dicom_film, found, found_on};
 pub use program::{Outcome, Program, backends};
 
 /// How near two computations of the same thing must come: the largest difference as a share of the largest number expected.

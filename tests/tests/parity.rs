@@ -74,7 +74,7 @@ fn neither_threads_nor_repeats_change_a_bit() {
             Detector::new(&bundle, options).unwrap()
         };
         let expected = detector(1).detect(&film).unwrap();
-        assert!(expected.landmarks.iter().all(|landmark| landmark.windows.is_some()), "{backend}");
+        assert!(expected.landmarks().iter().all(|landmark| landmark.windows().is_some()), "{backend}");
         for detector in [1, 2, 4].map(detector) {
             for _ in 0..REPEATS {
                 assert_eq!(detector.detect(&film).unwrap(), expected, "{backend}");
@@ -143,7 +143,7 @@ fn all_ways_agree(case: &str, recipe: Recipe, landmarks: &[usize]) {
             for (landmark, expected) in &expected {
                 let (cell, score) = peak(&expected[SCORE]);
                 let case = format!("{case}, {backend}, {pruning}, landmark {landmark}");
-                assert_eq!(found.landmarks[landmark - 1].cell, cell, "{case}");
+                assert_eq!(found.landmarks()[landmark - 1].cell(), cell, "{case}");
                 // A template finds its own landmarks, or there was nothing to agree about.
                 assert!(name != "template" || score > FOUND, "{case}: {score}");
             }

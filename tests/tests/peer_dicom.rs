@@ -116,12 +116,12 @@ fn report() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn expected() -> Vec<Detection> {
-    found().landmarks.into_iter().filter(|landmark| landmark.status != Status::NotFound).collect()
+    found().landmarks().iter().filter(|landmark| landmark.status() != Status::NotFound).cloned().collect()
 }
 
 #[track_caller]
 fn near([x, y]: [f64; 2], landmark: &Detection) {
-    let place = landmark.position;
+    let place = landmark.position();
     assert!((x - place.x).abs() < SAME_PX && (y - place.y).abs() < SAME_PX, "{x}, {y} instead of {place:?}");
 }
 

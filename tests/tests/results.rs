@@ -5,10 +5,12 @@ use chrono::DateTime;
 use dicom_dictionary_std::tags;
 use dicom_object::{InMemDicomObject, from_reader};
 use onemark_film::Film;
-use onemark_results::json::{Document, FilmReport};
+use onemark_film::geometry::Point;
+use onemark_models::landmarks::LandmarkSet;
+use onemark_results::json::{self, Document, FilmReport};
 use onemark_results::{FilmResults, ResultsError, csv, dicom_sr, html, mrk_json, overlay};
-use onemark_runtime::{Detections, Status};
-use onemark_tests::{dicom_film, found};
+use onemark_runtime::{Detection, Detections, Status};
+use onemark_tests::{dicom_film, found, found_on};
 use serde_json::Value;
 
 /// What a format may round positions to.
@@ -20,8 +22,8 @@ fn results<'a>(detections: &'a Detections, film: &'a Film) -> FilmResults<'a> {
 }
 
 fn reports() -> Vec<FilmReport> {
-    let done = FilmReport::Done { file: "1.dcm".into(), seconds: 0.5, warnings: vec![], detections: Box::new(found()) };
-    vec![done, FilmReport::Failed { file: "2.dcm".into(), error: "it is \"damaged\", copy it again".into() }]
+    let done = FilmReport::done("1.dcm", 0.5, vec!["no spacing is stated".into()], found());
+    vec![done, FilmReport::failed("2.dcm", "it is \"damaged\", copy it again")]
 }
 
 #[test]
@@ -32,6 +34,54 @@ fn json_says_what_it_is_and_has_everything() {
     assert_eq!((&done["file"], &done["landmarks"][1]["status"]), (&"1.dcm".into(), &"not-found".into()));
     assert_eq!(done["landmarks"][0]["position"], serde_json::json!({"x": 123.456, "y": 1001.25}));
     assert!(failed["error"].is_string() && failed.get("landmarks").is_none());
+}
+
+#[test]
+fn json_is_read_back_as_it_was_written() {
+    let written = Document::new(reports());
+    let text = serde_json::to_string_pretty(&written).unwrap();
+    let read = Document::read(&text).unwrap();
+    assert_eq!(read, written);
+    assert_eq!(serde_json::to_string_pretty(&read).unwrap(), text);
+
+    let mut json = serde_json::to_value(&written).unwrap();
+    json["later"] = 1.into();
+    json["films"][0]["later"] = "a field that a later version adds".into();
+    json["films"][0]["landmarks"][0]["later"] = true.into();
+    json["films"][0]["landmarks"][0].as_object_mut().unwrap().remove("windows");
+    let film = &Document::read(&json.to_string()).unwrap().films[0];
+    let FilmReport::Done { detections, .. } = film else { panic!("{film:?}") };
+    assert_eq!((detections.landmarks()[0].windows(), detections.landmarks()[1].windows()), (None, Some(2)));
+
+    json["schema"] = "onemark-detections/2".into();
+    assert!(matches!(Document::read(&json.to_string()), Err(ResultsError::OtherSchema { .. })));
+    json["films"][0].as_object_mut().unwrap().remove("landmarks");
+    assert!(matches!(Document::read(&json.to_string()), Err(ResultsError::NotADocument(_))));
+}
+
+/// What was written before results could be read back: schema version 1 stays readable.
+#[test]
+fn documents_of_before_are_read() {
+    let text = include_str!("goldens/detections.json");
+    let document = Document::read(text).unwrap();
+    let before: Value = serde_json::from_str(text).unwrap();
+    assert_eq!(serde_json::to_value(&document).unwrap(), before);
+    let FilmReport::Done { detections, .. } = &document.films[0] else { panic!("{:?}", document.films[0]) };
+    assert_eq!(detections.landmarks().len(), 19);
+    let positions = json::positions(text).unwrap_err();
+    assert!(matches!(positions, ResultsError::NotADocument(_)), "a film that failed has no positions: {positions}");
+}
+
+/// Published, so that others can read our results without our code. `ONEMARK_UPDATE=1` writes it again.
+#[test]
+fn the_published_schema_is_that_of_the_types() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/detections.schema.json");
+    let schema = serde_json::to_value(Document::schema()).unwrap();
+    if std::env::var_os("ONEMARK_UPDATE").is_some() {
+        std::fs::write(path, serde_json::to_string_pretty(&schema).unwrap() + "\n").unwrap();
+    }
+    let published: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    assert!(published == schema, "docs/detections.schema.json is out of date: run this test with ONEMARK_UPDATE=1");
 }
 
 #[test]
@@ -60,22 +110,22 @@ fn slicer_gets_mm_from_the_first_pixels_centre() {
     let json: Value = serde_json::from_slice(&mrk_json::write(&results(&detections, &film)).unwrap()).unwrap();
     let points = json["markups"][0]["controlPoints"].as_array().unwrap();
     assert_eq!(points.len(), 4);
-    for (point, landmark) in points.iter().zip(&detections.landmarks) {
-        assert_eq!(point["label"], landmark.title.as_str());
-        if landmark.status == Status::NotFound {
+    for (point, landmark) in points.iter().zip(detections.landmarks()) {
+        assert_eq!(point["label"], landmark.title());
+        if landmark.status() == Status::NotFound {
             assert_eq!((&point["positionStatus"], point.get("position")), (&"undefined".into(), None));
             continue;
         }
         // The origin is the centre of the first pixel, half a pixel from the film's corner.
-        let mm = landmark.mm.unwrap();
+        let mm = landmark.mm().unwrap();
         for (place, expected) in [(0, mm.x - 0.05), (1, mm.y - 0.1), (2, 0.0)] {
             let off = point["position"][place].as_f64().unwrap() - expected;
             assert!(off.abs() < SAME_MM, "{point}");
         }
     }
-    let unspaced = Detections { spacing: None, ..found() };
-    let error = mrk_json::write(&results(&unspaced, &film)).unwrap_err();
-    assert!(matches!(error, ResultsError::NoSpacing { .. }) && error.to_string().contains("--spacing"), "{error}");
+    let film = Film::from_grey(film.grey().clone()).unwrap();
+    let error = mrk_json::write(&results(&found_on(&film), &film)).unwrap_err();
+    assert!(matches!(error, ResultsError::NoSpacing { .. }) && error.to_string().contains("no spacing"), "{error}");
 }
 
 #[test]
@@ -85,7 +135,7 @@ fn the_picture_shows_each_kind_of_landmark() {
     let picture = image::load_from_memory(&png).unwrap().into_rgb8();
     assert_eq!(picture.dimensions(), (970, 1200));
     let at = |landmark: usize| {
-        let place = detections.landmarks[landmark].position;
+        let place = detections.landmarks()[landmark].position();
         picture.get_pixel(place.x as u32, place.y as u32).0
     };
     let [found, not_found, by_hand] = [at(0), at(1), at(2)];
@@ -121,8 +171,8 @@ fn a_structured_report_holds_each_point_once() {
     assert_eq!(report.element(tags::PATIENT_NAME).unwrap().to_str().unwrap(), "Müller^Jörg");
     let mut points = Vec::new();
     collect_points(&report, &mut points);
-    let expected = detections.landmarks.iter().filter(|landmark| landmark.status != Status::NotFound);
-    let expected: Vec<_> = expected.map(|landmark| landmark.position).collect();
+    let expected = detections.landmarks().iter().filter(|landmark| landmark.status() != Status::NotFound);
+    let expected: Vec<_> = expected.map(Detection::position).collect();
     assert_eq!(points.len(), expected.len());
     for ([x, y], expected) in points.iter().zip(expected) {
         assert!((x - expected.x).abs() < SAME_PX && (y - expected.y).abs() < SAME_PX, "{x}, {y}: {expected:?}");
@@ -145,7 +195,8 @@ fn a_structured_report_is_the_same_again_and_another_when_a_point_moves() {
     let uid = |bytes: &[u8]| from_reader(bytes).unwrap().meta().media_storage_sop_instance_uid().to_owned();
     let first = write(&detections);
     assert_eq!(first, write(&detections));
-    detections.landmarks[0].position.x += 1.0;
+    let Point { x, y } = detections.landmarks()[0].position();
+    detections.correct(1, Point::new(x + 1.0, y), &LandmarkSet::named("isbi19").unwrap()).unwrap();
     assert_ne!(uid(&first), uid(&write(&detections)));
 }
 

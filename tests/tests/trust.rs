@@ -34,11 +34,12 @@ fn film(detector: &Detector, moved: (usize, usize), gamma: f32) -> (Film, Vec<Op
     let size = detector.grid().width;
     let of = |moved, gamma| Film::from_grey(picture(size, moved, gamma)).unwrap();
     let side = size as f64;
-    let found = detector.detect(&of((0, 0), 1.0)).unwrap().landmarks.into_iter().map(|landmark| {
-        let (x, y) = (landmark.position.x + moved.0 as f64, landmark.position.y + moved.1 as f64);
-        Some(Point::new(x % side, y % side))
-    });
-    let points = found.collect();
+    let found = detector.detect(&of((0, 0), 1.0)).unwrap();
+    let moved_on = |landmark: &Detection| {
+        let Point { x, y } = landmark.position();
+        Some(Point::new((x + moved.0 as f64) % side, (y + moved.1 as f64) % side))
+    };
+    let points = found.landmarks().iter().map(moved_on).collect();
     (of(moved, gamma), points)
 }
 
@@ -78,7 +79,7 @@ fn a_bundle_learns_what_landmarks_look_like_elsewhere() {
         let cells = |pruning: bool| -> Vec<_> {
             let options = Options { backend: backend.into(), pruning, ..Options::default() };
             let found = Detector::new(&after, options).unwrap().detect(&film).unwrap();
-            found.landmarks.iter().map(|landmark| landmark.cell).collect()
+            found.landmarks().iter().map(Detection::cell).collect()
         };
         assert_eq!(cells(true), cells(false), "{backend}");
     }
@@ -107,7 +108,7 @@ fn films_count_alike_in_whatever_order_they_come() {
     let errors = |bundle: &Bundle| -> Vec<f64> {
         let found = open(bundle).detect(one.film).unwrap();
         let truth = one.points.iter().map(|point| point.unwrap());
-        found.landmarks.iter().zip(truth).map(|(found, truth)| found.position.distance(truth, [1.0; 2])).collect()
+        found.landmarks().iter().zip(truth).map(|(found, truth)| found.position().distance(truth, [1.0; 2])).collect()
     };
     for ((change, before), after) in changes[0].iter().zip(errors(&start)).zip(errors(&alone)) {
         let near = |one: f64, other: f64| (one - other).abs() < 1e-3;

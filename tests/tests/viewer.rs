@@ -10,7 +10,7 @@ use image::{GrayImage, Luma};
 use onemark_models::bundle::Bundle;
 use onemark_runtime::Options;
 use onemark_tests::{Outcome, Program, tiny_bundle};
-use onemark_viewer::{Desk, Source};
+use onemark_viewer::{Desk, FilmSource};
 use serde_json::Value;
 
 /// A viewer that is ended with the test.
@@ -132,7 +132,7 @@ fn nothing_is_told_to_who_has_no_link() {
     assert!(viewer.host.starts_with("127.0.0.1:"), "{}", viewer.host);
     for path in ["/", "/desk", "/films/0", "/0123456789abcdef0123456789abcdef/films/0"] {
         let (status, _, body) = viewer.ask("GET", path, "");
-        assert_eq!((status, body), (404, b"open the link that `onemark view` printed".to_vec()), "{path}");
+        assert_eq!((status, body), (404, b"open the link that was printed when the viewer started".to_vec()), "{path}");
     }
     let (_, head, _) = viewer.ask("GET", &format!("/{}/", viewer.secret), "");
     assert!(head.contains("default-src 'self'") && head.contains("no-store"), "{head}");
@@ -173,7 +173,7 @@ fn films_in_memory_are_answered_for_too() {
     let here = desk_folder();
     for name in ["a.png", "b.png"] {
         let bytes = std::fs::read(here.path().join(name)).unwrap();
-        desk.put(Source::Bytes { name: name.into(), bytes }, Some("0.5".parse().unwrap()));
+        desk.put(FilmSource::Bytes { name: name.into(), bytes }, Some("0.5".parse().unwrap()));
     }
     let json = |method, path, body: &str| -> Value {
         let answer = desk.answer(method, path, body.as_bytes());

@@ -32,7 +32,7 @@ fn film(folder: &Path, id: &str, shift: f64) -> Case {
     });
     let path = folder.join(format!("{id}.png"));
     grey.save(&path).unwrap();
-    Case { id: id.into(), film: path, points: Some(vec![BLOB]), spacing: None, doctors: None }
+    Case { id: id.into(), film: path, points: Some(vec![BLOB]), spacing: None, readers: None }
 }
 
 fn films(recipe: &Recipe, folder: &Path) -> Films {

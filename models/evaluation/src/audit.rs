@@ -1,11 +1,14 @@
 //! What is wrong with a dataset, before anyone trains or evaluates on it.
 //!
-//! Here are the findings and what a single film tells; films that are there twice are in `repeats`, landmarks that are not
-//! where the others expect them in `label_errors`, readers who disagree in `readers`.
+//! Here are the findings and what a single film tells; films that occur twice are in `repeats`, landmarks that are not where
+//! the others expect them in `label_errors`, readers who disagree in `readers`.
 
 mod label_errors;
 mod readers;
 mod repeats;
+
+use std::error::Error;
+use std::iter;
 
 use serde::Serialize;
 
@@ -15,7 +18,7 @@ use onemark_models::parallel::in_parallel;
 
 pub use label_errors::FAR;
 pub use readers::Disagreement;
-pub use repeats::{Print, SAME_FILM, patients};
+pub use repeats::{Fingerprint, SAME_FILM, patients};
 
 /// The sides of films in mm, from the smallest dental film to the longest picture of a whole body. A spacing that puts a
 /// film outside of this is a factor of ten off, or given in other units.
@@ -49,8 +52,9 @@ pub enum Kind {
     RepeatedFilm,
     /// A landmark that lies far from where the others expect it.
     FarLandmark,
-    /// Two doctors who disagree by far more than they usually do about that landmark.
-    DoctorsDisagree,
+    /// Two readers who disagree by far more than they usually do about that landmark.
+    #[serde(rename = "doctors-disagree")]
+    ReadersDisagree,
     /// Films without annotation where others have one.
     NotAnnotated,
     /// Films whose spacing nobody says.
@@ -70,7 +74,7 @@ impl Kind {
             Self::SwappedAxes => "swapped axes",
             Self::RepeatedFilm => "repeated film",
             Self::FarLandmark => "far landmark",
-            Self::DoctorsDisagree => "doctors disagree",
+            Self::ReadersDisagree => "readers disagree",
             Self::NotAnnotated => "not annotated",
             Self::NoSpacing => "no spacing",
             Self::OddSpacing => "odd spacing",
@@ -109,77 +113,84 @@ impl Finding {
     }
 }
 
-/// What a check came to. Serialises as `onemark data check --json` writes it.
+/// What is known of a dataset after it was looked over. Serialises as `onemark data check --json` writes it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct Audit {
     /// How many films there are.
     pub films: usize,
     /// How many of them are annotated.
     pub annotated: usize,
     /// What was found, errors first.
     pub findings: Vec<Finding>,
-    /// How far the doctors are apart, per landmark; empty where no film has two doctors and a spacing.
-    pub doctors: Vec<Disagreement>,
-    /// What could not be checked, and why.
+    /// How far the readers are apart, per landmark; empty where no film has two readers and a spacing.
+    #[serde(rename = "doctors")]
+    pub readers: Vec<Disagreement>,
+    /// What could not be looked at, and why.
     pub left_out: Vec<String>,
 }
 
-impl Report {
+impl Audit {
+    /// Looks a dataset over, with what was complained about when it was [surveyed](Dataset::survey). Reads all films on
+    /// `threads` threads, and calls `seen` after each; what is wrong with one does not end it.
+    ///
+    /// ```no_run
+    /// use onemark_evaluation::{audit::{Audit, Severity}, dataset::Dataset};
+    ///
+    /// // no_run: it reads a folder of films.
+    /// let (data, complaints) = Dataset::survey("isbi2015")?;
+    /// let audit = Audit::of(&data, &complaints, 4, &|| ());
+    /// for finding in audit.findings.iter().filter(|finding| finding.severity == Severity::Error) {
+    ///     println!("{}: {}", finding.films.join(", "), finding.message);
+    /// }
+    /// # Ok::<(), onemark_evaluation::dataset::DatasetError>(())
+    /// ```
+    pub fn of(data: &Dataset, complaints: &[Complaint], threads: usize, seen: &(dyn Fn() + Sync)) -> Self {
+        let facts = in_parallel(threads, &data.cases, |case| {
+            let facts = FilmFacts::of(case);
+            seen();
+            facts
+        });
+        let mut findings: Vec<Finding> = complaints.iter().map(refused).collect();
+        let mut films: Vec<(&Case, FilmFacts)> = Vec::new();
+        for (case, facts) in data.cases.iter().zip(facts) {
+            match facts {
+                Ok(facts) => films.push((case, facts)),
+                Err(error) => findings.push(Finding::new(Kind::UnreadableFilm, &[&case.id], &[], chain(&error))),
+            }
+        }
+        for (case, FilmFacts { size, .. }) in &films {
+            findings.extend(outside(case, *size));
+            findings.extend(odd_spacing(case, *size));
+        }
+        findings.extend(repeats::findings(&films));
+        let mut left_out = Vec::new();
+        match label_errors::findings(&films) {
+            Ok(found) => findings.extend(found),
+            Err(why) => left_out.push(why),
+        }
+        let readers = readers::disagreements(&data.cases);
+        findings.extend(readers::findings(&data.cases, &readers));
+        findings.extend(missing(data, complaints));
+        findings.sort_by_key(|finding| (finding.severity, finding.kind));
+        let annotated = data.cases.iter().filter(|case| case.points.is_some()).count();
+        Self { films: data.cases.len(), annotated, findings, readers, left_out }
+    }
+
     /// How many findings are as bad as that.
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
 }
 
-/// What a check remembers of a film that could be read.
-struct Look {
-    /// Width and height, px.
-    size: (u32, u32),
-    print: Print,
-}
-
-impl Look {
-    fn at(case: &Case) -> Result<Self, FilmError> {
-        let film = Film::open(&case.film)?;
-        Ok(Self { size: (film.width(), film.height()), print: Print::of(&film)? })
-    }
-}
-
-/// Checks a dataset and what was complained about when it was [surveyed](Dataset::survey). Reads all films, on `threads`
-/// threads, and calls `seen` after each; what is wrong with one does not end it.
-pub fn check(data: &Dataset, complaints: &[Complaint], threads: usize, seen: &(dyn Fn() + Sync)) -> Report {
-    let looks = in_parallel(threads, &data.cases, |case| {
-        let look = Look::at(case);
-        seen();
-        look
-    });
-    let mut findings: Vec<Finding> = complaints.iter().map(refused).collect();
-    let mut films: Vec<(&Case, Look)> = Vec::new();
-    for (case, look) in data.cases.iter().zip(looks) {
-        match look {
-            Ok(look) => films.push((case, look)),
-            Err(error) => findings.push(Finding::new(Kind::UnreadableFilm, &[&case.id], &[], error.to_string())),
-        }
-    }
-    for (case, Look { size, .. }) in &films {
-        findings.extend(outside(case, *size));
-        findings.extend(odd_spacing(case, *size));
-    }
-    findings.extend(repeats::findings(&films));
-    let mut left_out = Vec::new();
-    match label_errors::findings(&films) {
-        Ok(found) => findings.extend(found),
-        Err(why) => left_out.push(why),
-    }
-    let doctors = readers::disagreements(&data.cases);
-    findings.extend(readers::findings(&data.cases, &doctors));
-
-    let annotated = data.cases.iter().filter(|case| case.points.is_some()).count();
+/// Findings about films without annotation or spacing; films that were complained about have a finding already.
+fn missing(data: &Dataset, complaints: &[Complaint]) -> Vec<Finding> {
     let refused = |case: &&Case| complaints.iter().any(|complaint| complaint.film.as_ref() == Some(&case.id));
     let without = |lacks: fn(&Case) -> bool| -> Vec<&str> {
         let cases = data.cases.iter().filter(|case| lacks(case) && !refused(case));
         cases.map(|case| case.id.as_str()).collect()
     };
+    let annotated = data.cases.iter().filter(|case| case.points.is_some()).count();
+    let mut findings = Vec::new();
     let bare = without(|case| case.points.is_none());
     if annotated > 0 && !bare.is_empty() {
         let message = format!("no annotation, where {annotated} others have one; right if only templates need one");
@@ -187,16 +198,15 @@ pub fn check(data: &Dataset, complaints: &[Complaint], threads: usize, seen: &(d
     }
     let unknown = without(|case| case.spacing.is_none());
     if !unknown.is_empty() {
-        let message = "nobody says how large a pixel is, so there are no mm; add it to spacing.csv".to_owned();
+        let message = "no pixel spacing, so no millimetres; add the film to spacing.csv".to_owned();
         findings.push(Finding::new(Kind::NoSpacing, &unknown, &[], message));
     }
-    findings.sort_by_key(|finding| (finding.severity, finding.kind));
-    Report { films: data.cases.len(), annotated, findings, doctors, left_out }
+    findings
 }
 
 fn refused(complaint: &Complaint) -> Finding {
     let films: Vec<&str> = complaint.film.iter().map(String::as_str).collect();
-    Finding::new(Kind::Refused, &films, &[], complaint.error.to_string())
+    Finding::new(Kind::Refused, &films, &[], chain(&complaint.error))
 }
 
 /// A finding per reading with landmarks outside a film of `width` x `height` px.
@@ -221,6 +231,11 @@ fn odd_spacing(case: &Case, (width, height): (u32, u32)) -> Option<Finding> {
         "{x} x {y} mm per px would make the film {wide:.1} x {high:.1} mm; radiographs have sides of {least} to {most} mm"
     );
     odd.then(|| Finding::new(Kind::OddSpacing, &[&case.id], &[], message))
+}
+
+/// An error and its causes, joined by ": ".
+fn chain(error: &dyn Error) -> String {
+    iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Whose points a message is about.

@@ -1,6 +1,6 @@
 //! Datasets on disk: which films there are, where their landmarks lie, how many mm a pixel is.
 //!
-//! Two layouts are read: ISBI 2015 as published (`RawImage/`, two doctors' annotations) and a plain folder (`images/`,
+//! Two layouts are read: ISBI 2015 as published (`RawImage/`, two readers' annotations) and a plain folder (`images/`,
 //! `landmarks.csv`). In either, a `spacing.csv` (image,mm_per_px_x,mm_per_px_y) says how large a pixel is.
 //! Pixels are not read here (see [`onemark_film::Film`]); what the landmarks are called is in [`onemark_models::landmarks`].
 
@@ -69,15 +69,15 @@ pub struct Case {
     pub points: Option<Vec<Point>>,
     /// mm per px, x then y, where it is known.
     pub spacing: Option<[f64; 2]>,
-    /// What the senior and the junior doctor annotated, where `points` was made from two (ISBI 2015).
-    pub doctors: Option<[Vec<Point>; 2]>,
+    /// What the senior and the junior reader annotated, where `points` was made from two (ISBI 2015).
+    pub readers: Option<[Vec<Point>; 2]>,
 }
 
 impl Case {
-    /// The annotations as they were made, in film px, and by whom: `senior` and `junior` where there are two doctors, else
+    /// The annotations as they were made, in film px, and by whom: `senior` and `junior` where there are two readers, else
     /// the film's points by nobody in particular (""). None where the film is not annotated.
     pub fn readings(&self) -> Vec<(&'static str, &[Point])> {
-        match (&self.doctors, &self.points) {
+        match (&self.readers, &self.points) {
             (Some([senior, junior]), _) => vec![("senior", senior), ("junior", junior)],
             (None, Some(points)) => vec![("", points)],
             (None, None) => Vec::new(),

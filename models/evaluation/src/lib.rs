@@ -1,7 +1,10 @@
-//! What is known of films beyond their pixels, and how good found landmarks are: [`dataset`]s and their [`audit`], [`metrics`],
-//! and the fit that makes a bundle's confidence ([`calibrate`]).
+//! What is known of films beyond their pixels, and how good found landmarks are: [`dataset`]s and their [`audit`], [`metrics`] and
+//! the [`report`] that holds them, agreement without annotations ([`coherence`]), and the fit that makes a bundle's confidence
+//! ([`calibrate`]).
 
 pub mod audit;
 pub mod calibrate;
+pub mod coherence;
 pub mod dataset;
 pub mod metrics;
+pub mod report;

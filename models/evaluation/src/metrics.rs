@@ -2,13 +2,12 @@
 //!
 //! METHOD.md sec. 1e. Nothing is detected here, and nothing is read from disk.
 
-use std::fmt;
 use std::str::FromStr;
 
 use ndarray::{Array2, ArrayView2, Axis};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use onemark_film::geometry::{GridMap, Point};
 
@@ -16,7 +15,7 @@ use onemark_film::geometry::{GridMap, Point};
 pub const SDR_RADII_MM: [f64; 4] = [2.0, 2.5, 3.0, 4.0];
 
 /// How a prediction is compared with the truth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// Both points fall to cells of the network's grid, as the published methods do it: their Table 1.
@@ -79,7 +78,7 @@ pub enum MetricsError {
         landmarks: usize,
     },
     /// An error is not a number, infinite or negative.
-    #[error("film {film}, landmark {landmark}: {value} mm is no distance; check film spacing and prediction")]
+    #[error("film {film}, landmark {landmark}: {value} mm is not a valid radial error; check the spacing and the prediction")]
     NotADistance {
         /// The film's id.
         film: String,
@@ -105,7 +104,7 @@ pub struct Evaluation {
 }
 
 /// Mean, median and success rates of some errors.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Whose errors: a landmark's name, or "mean" for all landmarks.
     pub name: String,
@@ -118,7 +117,7 @@ pub struct Score {
 }
 
 /// A 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// The 2.5th percentile.
     pub low: f64,
@@ -127,7 +126,7 @@ pub struct Interval {
 }
 
 /// What other films of the same kind might have given, by resampling.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Bootstrap {
     /// How many resamples were drawn.
     pub resamples: usize,
@@ -138,10 +137,21 @@ pub struct Bootstrap {
 }
 
 impl Evaluation {
-    /// From `errors` in mm, axes [films, landmarks].
+    /// The errors `errors` in mm, axes [films, landmarks], with the names of landmarks and the ids of films.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use onemark_evaluation::metrics::Evaluation;
+    ///
+    /// let names = ["sella", "nasion"].map(str::to_owned).to_vec();
+    /// let films = ["151", "152"].map(str::to_owned).to_vec();
+    /// let evaluation = Evaluation::new(names, films, array![[0.8, 2.4], [1.2, 1.6]])?;
+    /// assert_eq!((evaluation.mre(), evaluation.sdr(2.0)), (1.5, 75.0));
+    /// # Ok::<(), onemark_evaluation::metrics::MetricsError>(())
+    /// ```
     ///
     /// # Errors
-    /// Where names and table do not agree, nothing is there, or a value is no distance.
+    /// Names and table do not agree, nothing is there, or a value is not a distance.
     pub fn new(landmarks: Vec<String>, films: Vec<String>, errors: Array2<f64>) -> Result<Self, MetricsError> {
         let (rows, columns) = errors.dim();
         if (rows, columns) != (films.len(), landmarks.len()) || errors.is_empty() {
@@ -245,52 +255,9 @@ impl Evaluation {
         };
         Bootstrap { resamples, mre_mm: interval(0), sdr_percent: std::array::from_fn(|radius| interval(1 + radius)) }
     }
-
-    /// The table of [`fmt::Display`] in Markdown.
-    pub fn to_markdown(&self) -> String {
-        let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-        let mut rows = self.table().into_iter();
-        let header = rows.next().unwrap_or_default();
-        let rule = (0..header.len()).map(|column| if column == 1 { "---" } else { "---:" }.to_owned());
-        let rule = line(rule.collect());
-        line(header) + &rule + &rows.map(line).collect::<String>()
-    }
-
-    /// Header, one row per landmark, the row of all of them.
-    fn table(&self) -> Vec<Vec<String>> {
-        let mut header: Vec<String> = ["#", "landmark", "MRE mm", "median mm"].map(str::to_owned).into();
-        header.extend(SDR_RADII_MM.map(|radius| format!("SDR {radius} mm %")));
-        let row = |number: String, score: Score| {
-            let millimetres = [score.mre_mm, score.median_mm].map(|mm| format!("{mm:.2}"));
-            let rates = score.sdr_percent.map(|percent| format!("{percent:.1}"));
-            [number, score.name].into_iter().chain(millimetres).chain(rates).collect()
-        };
-        let landmarks = (1..).zip(self.per_landmark());
-        let mut rows = vec![header];
-        rows.extend(landmarks.map(|(number, score): (usize, _)| row(number.to_string(), score)));
-        rows.push(row(String::new(), self.overall()));
-        rows
-    }
 }
 
-/// A table with one row per landmark and a last row over all of them.
-impl fmt::Display for Evaluation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let table = self.table();
-        let width = |column: usize| table.iter().filter_map(|row| row.get(column)).map(String::len).max();
-        let widths: Vec<usize> = (0..).map_while(width).collect();
-        for row in &table {
-            let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| match column {
-                1 => format!("{cell:<width$}"),
-                _ => format!("{cell:>width$}"),
-            });
-            writeln!(f, "{}", cells.collect::<Vec<_>>().join("  "))?;
-        }
-        Ok(())
-    }
-}
-
-/// Everything a report needs: the errors themselves and their summaries.
+/// The errors and their summaries, as [`report`](crate::report) holds them.
 impl Serialize for Evaluation {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
@@ -312,6 +279,22 @@ impl Serialize for Evaluation {
             errors_mm: self.errors.rows().into_iter().map(|row| row.to_vec()).collect(),
         };
         report.serialize(serializer)
+    }
+}
+
+/// From the errors alone; the summaries follow from them.
+impl<'de> Deserialize<'de> for Evaluation {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Errors {
+            landmarks: Vec<String>,
+            films: Vec<String>,
+            errors_mm: Vec<Vec<f64>>,
+        }
+        let Errors { landmarks, films, errors_mm } = Errors::deserialize(deserializer)?;
+        let shape = (errors_mm.len(), errors_mm.first().map_or(0, Vec::len));
+        let errors = Array2::from_shape_vec(shape, errors_mm.concat()).map_err(serde::de::Error::custom)?;
+        Self::new(landmarks, films, errors).map_err(serde::de::Error::custom)
     }
 }
 

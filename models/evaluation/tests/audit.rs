@@ -6,7 +6,7 @@ use std::path::Path;
 
 use image::imageops::{self, FilterType};
 use image::{GrayImage, Luma};
-use onemark_evaluation::audit::{FAR, Finding, Kind, Report, SAME_FILM, Severity, check};
+use onemark_evaluation::audit::{Audit, FAR, Finding, Kind, SAME_FILM, Severity};
 use onemark_evaluation::dataset::Dataset;
 use onemark_film::geometry::Point;
 use rand::{Rng as _, SeedableRng as _};
@@ -84,14 +84,14 @@ impl Plain {
         folder
     }
 
-    fn check(&self) -> Report {
+    fn check(&self) -> Audit {
         report(self.write().path())
     }
 }
 
-fn report(root: &Path) -> Report {
+fn report(root: &Path) -> Audit {
     let (data, complaints) = Dataset::survey(root).unwrap();
-    check(&data, &complaints, 2, &|| ())
+    Audit::of(&data, &complaints, 2, &|| ())
 }
 
 /// A finding as (kind, films, landmarks).
@@ -101,7 +101,7 @@ fn what(finding: &Finding) -> (Kind, Vec<&str>, &[usize]) {
 
 /// The one finding, its severity checked.
 #[track_caller]
-fn only(report: &Report, severity: Severity) -> &Finding {
+fn only(report: &Audit, severity: Severity) -> &Finding {
     let [finding] = &report.findings[..] else { unreachable!("{:#?}", report.findings) };
     assert_eq!((finding.severity, finding.kind.severity()), (severity, severity));
     finding
@@ -111,7 +111,7 @@ fn only(report: &Report, severity: Severity) -> &Finding {
 fn nothing_is_wrong_with_a_clean_set() {
     let report = Plain::clean().check();
     assert_eq!(report.findings, []);
-    assert_eq!((report.films, report.annotated, report.doctors.len(), report.left_out.len()), (FILMS, FILMS, 0, 0));
+    assert_eq!((report.films, report.annotated, report.readers.len(), report.left_out.len()), (FILMS, FILMS, 0, 0));
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn spacings_that_are_missing_or_make_no_sense_are_named() {
     assert!(report.findings[4].message.contains("would make the film 16.0 x 20.0 mm"));
 }
 
-/// ISBI's layout with four films, 200 x 250 mm; the doctors agree but for film 003.
+/// ISBI's layout with four films, 200 x 250 mm; the readers agree but for film 003.
 fn isbi() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(4);
@@ -288,16 +288,16 @@ fn isbi() -> TempDir {
 }
 
 #[test]
-fn doctors_who_disagree_wildly_are_named() {
+fn readers_who_disagree_wildly_are_named() {
     let report = report(isbi().path());
     let finding = only(&report, Severity::Warning);
-    assert_eq!(what(finding), (Kind::DoctorsDisagree, vec!["003"], &[5][..]));
+    assert_eq!(what(finding), (Kind::ReadersDisagree, vec!["003"], &[5][..]));
     assert!(finding.message.contains("5 by 10.0 mm"), "{}", finding.message);
-    let fifth = &report.doctors[4];
-    assert_eq!((report.doctors.len(), fifth.landmark, fifth.median_mm, fifth.limit_mm), (19, 5, 0.5, 2.5));
+    let fifth = &report.readers[4];
+    assert_eq!((report.readers.len(), fifth.landmark, fifth.median_mm, fifth.limit_mm), (19, 5, 0.5, 2.5));
     assert_eq!(fifth.mean_mm, (3.0 * 0.5 + 10.0) / 4.0);
     assert_eq!((fifth.beyond[0].film.as_str(), fifth.beyond[0].mm, fifth.beyond.len()), ("003", 10.0, 1));
-    assert_eq!((report.doctors[0].limit_mm, report.doctors[0].beyond.len()), (2.0, 0));
+    assert_eq!((report.readers[0].limit_mm, report.readers[0].beyond.len()), (2.0, 0));
 }
 
 #[test]
@@ -306,8 +306,8 @@ fn one_bad_file_does_not_hide_the_next() {
     let annotations = root.path().join("AnnotationsByMD");
     fs::write(annotations.join("400_senior/001.txt"), "").unwrap();
     fs::remove_file(annotations.join("400_junior/002.txt")).unwrap();
-    for doctor in ["400_senior", "400_junior"] {
-        fs::remove_file(annotations.join(doctor).join("151.txt")).unwrap();
+    for reader in ["400_senior", "400_junior"] {
+        fs::remove_file(annotations.join(reader).join("151.txt")).unwrap();
     }
     let training = root.path().join("RawImage/TrainingData");
     fs::copy(training.join("003.png"), training.join("003.bmp")).unwrap();
@@ -330,5 +330,5 @@ fn one_bad_file_does_not_hide_the_next() {
 #[test]
 fn what_holds_no_films_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(Dataset::survey(folder.path()).unwrap_err().to_string().contains("is no dataset Onemark knows"));
+    assert!(Dataset::survey(folder.path()).unwrap_err().to_string().contains("is not a dataset that Onemark knows"));
 }

@@ -75,13 +75,13 @@ fn isbi_splits_by_folder_and_number() {
 }
 
 #[test]
-fn isbi_truth_is_the_truncated_mean_of_two_doctors() {
+fn isbi_truth_is_the_truncated_mean_of_two_readers() {
     let dataset = Dataset::open(isbi().path(), Split::All).unwrap();
     assert_eq!(dataset.case("001").unwrap().points, None);
     let case = dataset.case("002").unwrap();
     // 0.5 * (100 + 103) = 101.5
     assert_eq!(case.points.as_ref().unwrap()[0], Point::new(101.0, 200.0));
-    assert_eq!(case.doctors.as_ref().unwrap()[1][18], Point::new(121.0, 236.0));
+    assert_eq!(case.readers.as_ref().unwrap()[1][18], Point::new(121.0, 236.0));
     assert_eq!(case.spacing, Some([0.1, 0.1]));
 }
 
@@ -91,8 +91,8 @@ fn isbi_reads_27_lines_loose_spelling_and_repacked_folders() {
     let loose: String = points(0).lines().map(|line| format!("{line} \t\r\n")).collect();
     write(root.path(), "AnnotationsByMD/400_senior/002.txt", loose + &"2\n".repeat(8) + "\n");
     let published = Dataset::open(root.path(), Split::Train).unwrap();
-    for doctor in ["400_senior", "400_junior"] {
-        fs::rename(root.path().join("AnnotationsByMD").join(doctor), root.path().join(doctor)).unwrap();
+    for reader in ["400_senior", "400_junior"] {
+        fs::rename(root.path().join("AnnotationsByMD").join(reader), root.path().join(reader)).unwrap();
     }
     fs::remove_dir(root.path().join("AnnotationsByMD")).unwrap();
     let repacked = Dataset::open(root.path(), Split::Train).unwrap();
@@ -121,12 +121,12 @@ fn isbi_annotations_that_are_wrong_are_named() {
 }
 
 #[test]
-fn isbi_doctors_and_films_must_match() {
+fn isbi_readers_and_films_must_match() {
     let root = isbi();
     fs::remove_file(root.path().join("AnnotationsByMD/400_junior/002.txt")).unwrap();
     assert!(matches!(
         Dataset::open(root.path(), Split::Train),
-        Err(DatasetError::OneDoctor { missing, .. }) if missing.ends_with("400_junior/002.txt")
+        Err(DatasetError::OneReader { missing, .. }) if missing.ends_with("400_junior/002.txt")
     ));
     // A training film may lack annotations, a test film may not.
     let root = isbi();

@@ -13,7 +13,7 @@ use onemark_models::landmarks::LandmarkSet;
 /// The numbers below are given to three decimals.
 const DIGITS_MM: f64 = 0.0005;
 
-/// Mean distance between the doctors over films 001-300, per landmark, mm; computed with numpy straight from the text
+/// Mean distance between the readers over films 001-300, per landmark, mm; computed with numpy straight from the text
 /// files. (METHOD.md sec. 7 gives 2.15 mm over all landmarks, these average 2.358: its numbers are not of these films
 /// alone, and Test2Data is not at hand to see whether they are of all 400.)
 #[allow(clippy::approx_constant, reason = "3.141 mm is a measurement")]
@@ -52,19 +52,19 @@ fn isbi_counts_and_template() {
     let film = Film::open(&template.film).unwrap();
     assert_eq!((film.width(), film.height()), (1935, 2400));
     template.check_inside(film.width(), film.height()).unwrap();
-    // METHOD.md sec. 1e: (835, 996) is film 001's first point by the senior doctor.
-    let sella = train.case("1").unwrap().doctors.as_ref().unwrap()[0][0];
+    // METHOD.md sec. 1e: (835, 996) is film 001's first point by the senior reader.
+    let sella = train.case("1").unwrap().readers.as_ref().unwrap()[0][0];
     let map = GridMap::new((1935, 2400), GridSize::new(384, 384));
     assert_eq!((sella, map.to_cell(sella)), (Point::new(835.0, 996.0), (159, 165)));
 }
 
 #[test]
-fn isbi_doctors_disagree_as_measured_elsewhere() {
+fn isbi_readers_disagree_as_measured_elsewhere() {
     let Some(root) = data("isbi2015") else { return };
     let cases = Dataset::open(&root, Split::All).unwrap().cases;
     let mut sums = [0.0; 19];
     for case in &cases {
-        let [senior, junior] = case.doctors.as_ref().unwrap();
+        let [senior, junior] = case.readers.as_ref().unwrap();
         for (sum, (s, j)) in sums.iter_mut().zip(senior.iter().zip(junior)) {
             *sum += s.distance(*j, case.spacing.unwrap());
         }
@@ -107,15 +107,15 @@ fn repeated_films_and_slips_are_found() {
     let mut expected = [&REPEATED[..], &REPEATED_BESIDES].concat();
     expected.sort_unstable();
     assert_eq!(found(Kind::RepeatedFilm), expected);
-    // The junior doctor's menton and gnathion; on film 088, which is the same, they bear the right numbers.
+    // The junior reader's menton and gnathion; on film 088, which is the same, they bear the right numbers.
     assert_eq!(found(Kind::SwappedLandmarks), ["297"]);
     let all = [Kind::Refused, Kind::UnreadableFilm, Kind::OutsideFilm, Kind::SwappedAxes, Kind::NoSpacing];
     assert!(all.iter().all(|kind| found(*kind).is_empty()), "{:#?}", report.findings);
 }
 
-/// The means over films by the senior doctor lie where those of patients of an orthodontic clinic do.
+/// The means over films by the senior reader lie where those of patients of an orthodontic clinic do.
 #[test]
-fn doctors_means_are_plausible() {
+fn readers_means_are_plausible() {
     let Some(root) = std::env::var_os("ONEMARK_DATA").map(|root| PathBuf::from(root).join("isbi2015")) else {
         println!("skipped: ONEMARK_DATA not set");
         return;
@@ -124,7 +124,7 @@ fn doctors_means_are_plausible() {
     let films = Dataset::open(&root, Split::All).unwrap();
     let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for case in &films.cases {
-        let [senior, _] = case.doctors.as_ref().unwrap();
+        let [senior, _] = case.readers.as_ref().unwrap();
         let points: Vec<Option<Point>> = senior.iter().copied().map(Some).collect();
         for one in set.measure(&points, case.spacing, &[]) {
             values.entry(one.name).or_default().push(one.value.unwrap());

@@ -12,8 +12,7 @@ use fast_image_resize::pixels::F32;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::GrayImage;
 use ndarray::Array2;
-use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::geometry::GridSize;
 use crate::{DicomIdentity, dicom, raster};
@@ -117,7 +116,8 @@ pub struct Film {
 }
 
 /// How large a pixel is, and who says so.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Spacing {
     /// mm per px, x then y: both positive.
     pub mm_per_px: [f64; 2],

@@ -3,11 +3,11 @@
 //! A network sees a film resized to a grid (384x384 in the paper), each axis by its own factor. Everything that converts
 //! between the two lives here and nowhere else; pixels themselves are in [`crate::Film`].
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A position on a film in film pixels: `x` to the right, `y` down, from the film's top-left corner.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Point {
     /// Pixels from the left edge.
     pub x: f64,

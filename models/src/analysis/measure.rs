@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Analysis, Class, Definition, Formula, Norm, Unit};
 use crate::landmarks::LandmarkSet;
@@ -13,7 +12,8 @@ use onemark_film::geometry::Point;
 const STEP_MM: f64 = 1e-3;
 
 /// One measurement on one film.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Measurement {
     /// Short name: "ANB".
     pub name: String,

@@ -1,5 +1,6 @@
 //! What the commands share in talking to people: options, printing that never panics, files that are never half written.
 
+use std::error::Error;
 use std::fmt::{Arguments, Display};
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
@@ -11,9 +12,10 @@ use clap::builder::PossibleValue;
 use image::RgbImage;
 use onemark_models::bundle::Bundle;
 use onemark_models::checkpoint::write_whole;
-use onemark_results::overlay;
+use onemark_results::{ResultsError, overlay};
 use onemark_runtime::backend::BACKENDS;
 use onemark_runtime::{Decoding, Detector, Options};
+use onemark_viewer::ViewerError;
 
 /// How to run a bundle, the same for all commands that do.
 #[derive(Args)]
@@ -95,9 +97,23 @@ pub fn print(text: impl Display) -> anyhow::Result<()> {
     write!(out, "{text}").and_then(|()| out.flush()).context("standard output")
 }
 
-/// Says something beside the results. Where nobody listens, nothing is lost.
+/// Prints a note to standard error and ignores write errors.
 pub fn note(text: Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// An error and its causes in one line, and what to do about it where that takes an option.
+pub fn explain(error: &anyhow::Error) -> String {
+    format!("{error:#}{}", error.chain().find_map(remedy).unwrap_or_default())
+}
+
+/// What to do about an error of a library, which knows no options.
+fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(ResultsError::NoSpacing { .. }), _) => Some("; give --spacing"),
+        (_, Some(ViewerError::Listen { .. })) => Some("; choose another by --port"),
+        _ => None,
+    }
 }
 
 /// Whether an error only means that the reader of our output left.

@@ -12,7 +12,6 @@ mod sheet;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use onemark_runtime::Chain;
 
 /// Finds anatomical landmarks in radiographs, learnt from one annotated film.
 #[derive(Parser)]
@@ -65,7 +64,7 @@ fn main() -> ExitCode {
     result.unwrap_or_else(|error| {
         // Whoever reads our output may have seen enough (`onemark … | head`): no reason to complain.
         if !console::is_broken_pipe(&error) {
-            console::note(format_args!("error: {}", Chain(error.as_ref())));
+            console::note(format_args!("error: {}", console::explain(&error)));
         }
         ExitCode::FAILURE
     })

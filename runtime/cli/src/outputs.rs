@@ -37,16 +37,16 @@ pub struct Outputs {
 }
 
 /// Files for all films, checked before any film is read.
-pub struct Plan<'a> {
+pub struct OutputFiles<'a> {
     json: Option<&'a Path>,
     csv: Option<&'a Path>,
     /// For each kind of file, the files of all films in their order.
-    per_film: Vec<(Format, Vec<PathBuf>)>,
+    per_film: Vec<(&'static Format, Vec<PathBuf>)>,
 }
 
 impl Outputs {
     /// Decides which film's results go where. No two go to one place, and none where a film is.
-    pub fn plan(&self, films: &[PathBuf]) -> anyhow::Result<Plan<'_>> {
+    pub fn plan(&self, films: &[PathBuf]) -> anyhow::Result<OutputFiles<'_>> {
         let (json, csv) = (self.json.as_deref(), self.csv.as_deref());
         if let (Some(json), Some(csv)) = (json, csv)
             && json == csv
@@ -56,15 +56,15 @@ impl Outputs {
         let mut single: Vec<&Path> = json.into_iter().chain(csv).filter(|path| !is_stdout(path)).collect();
         let (mut folders, mut per_film) = (Vec::new(), Vec::new());
         let targets = [&self.overlay, &self.mrk_json, &self.dicom_sr, &self.report];
-        for (format, target) in FORMATS.into_iter().zip(targets) {
+        for (format, target) in FORMATS.iter().zip(targets) {
             let Some(target) = target else { continue };
-            if is_file(&format, target) {
+            if is_file(format, target) {
                 let [_] = films else { bail!("{} is one file, but there are {} films", target.display(), films.len()) };
                 single.push(target);
                 per_film.push((format, vec![target.clone()]));
             } else {
                 folders.push(target);
-                per_film.push((format, files(&format, target, films)?));
+                per_film.push((format, files(format, target, films)?));
             }
         }
         for output in single.iter().copied().chain(per_film.iter().flat_map(|(_, files)| files).map(PathBuf::as_path)) {
@@ -76,11 +76,11 @@ impl Outputs {
         for folder in folders {
             fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
         }
-        Ok(Plan { json, csv, per_film })
+        Ok(OutputFiles { json, csv, per_film })
     }
 }
 
-impl Plan<'_> {
+impl OutputFiles<'_> {
     /// Whether standard output is taken, so that nothing else may go there.
     pub fn takes_stdout(&self) -> bool {
         self.json.iter().chain(&self.csv).any(|path| is_stdout(path))
@@ -110,7 +110,7 @@ fn is_stdout(path: &Path) -> bool {
 }
 
 fn is_same_file(film: &Path, output: &Path) -> bool {
-    // What is not there yet is no film.
+    // A file that does not exist yet is not a film.
     film == output || matches!((film.canonicalize(), output.canonicalize()), (Ok(film), Ok(output)) if film == output)
 }
 
@@ -126,7 +126,7 @@ fn files(format: &Format, folder: &Path, films: &[PathBuf]) -> anyhow::Result<Ve
     for film in films {
         // A name that ends in a number, as DICOM's do, is all name.
         let name = if has_film_extension(film) { film.file_stem() } else { film.file_name() };
-        let name = name.with_context(|| format!("{} is no file", film.display()))?;
+        let name = name.with_context(|| format!("{} is not a file", film.display()))?;
         let file = folder.join(name).with_added_extension(format.extension);
         if let Some((_, other)) = files.iter().zip(films).find(|(taken, other)| **taken == file && *other != film) {
             let name = format.name;

@@ -8,29 +8,12 @@ use anyhow::{Context as _, bail};
 use onemark_film::geometry::Point;
 use onemark_models::landmarks::{Landmark, LandmarkSet};
 use onemark_models::yaml;
+use onemark_results::json;
 use onemark_runtime::Status;
 use serde::Deserialize;
 
 /// Far more than any film's points take.
 const LARGEST: u64 = 16 << 20;
-
-/// A file of `onemark detect --json`.
-#[derive(Deserialize)]
-struct Document {
-    films: Vec<Detected>,
-}
-
-#[derive(Deserialize)]
-struct Detected {
-    landmarks: Vec<Detection>,
-}
-
-#[derive(Deserialize)]
-struct Detection {
-    name: String,
-    position: Point,
-    status: Status,
-}
 
 /// A row of a table: the landmark by name or number, px from the film's left and top edge.
 #[derive(Deserialize)]
@@ -66,9 +49,9 @@ pub fn read(path: &Path, set: &LandmarkSet) -> anyhow::Result<Vec<Option<Point>>
 }
 
 fn from_json(text: &str) -> anyhow::Result<BTreeMap<String, Point>> {
-    let document: Document = serde_json::from_str(text)?;
-    let [film] = document.films.as_slice() else { bail!("it is about {} films", document.films.len()) };
-    let found = film.landmarks.iter().filter(|landmark| landmark.status != Status::NotFound);
+    let films = json::positions(text)?;
+    let [film] = films.as_slice() else { bail!("it is about {} films", films.len()) };
+    let found = film.iter().filter(|landmark| landmark.status != Status::NotFound);
     Ok(found.map(|landmark| (landmark.name.clone(), landmark.position)).collect())
 }
 

@@ -1,8 +1,8 @@
 //! A contact sheet: small pictures in rows, each with lines of text under it.
 
-use font8x8::{BASIC_FONTS, LATIN_FONTS, UnicodeFonts as _};
 use image::imageops;
 use image::{Rgb, RgbImage};
+use onemark_results::{LETTER, letters};
 
 /// Width of a picture in px.
 pub const WIDTH: u32 = 192;
@@ -11,14 +11,13 @@ pub const WIDTH: u32 = 192;
 const COLUMNS: usize = 8;
 /// Px between pictures, and between a picture and its text.
 const GAP: u32 = 6;
-/// Side of a letter and height of a line in px.
-const LETTER: u32 = 8;
+/// Height of a line in px.
 const LINE: u32 = 10;
 
 const PAPER: Rgb<u8> = Rgb([24, 24, 24]);
 const INK: Rgb<u8> = Rgb([235, 235, 235]);
 
-/// A picture of [`WIDTH`] px and what is written under it.
+/// A picture of [`WIDTH`] px and the lines under it, of which as much is drawn as fits under the picture.
 pub struct Tile {
     pub picture: RgbImage,
     pub lines: Vec<String>,
@@ -39,24 +38,13 @@ pub fn sheet(tiles: &[Tile]) -> RgbImage {
             let left = GAP + column * (WIDTH + GAP);
             imageops::replace(&mut sheet, &tile.picture, left.into(), top.into());
             for (line, text) in (0..).zip(&tile.lines) {
-                write(&mut sheet, text, left, bottom + GAP + line * LINE);
+                let text: String = text.chars().take((WIDTH / LETTER) as usize).collect();
+                letters(&mut sheet, &text, (left.into(), (bottom + GAP + line * LINE).into()), 1, 0, INK);
             }
         }
         top = bottom + text(row) + 2 * GAP;
     }
     sheet
-}
-
-/// Writes as much of a line as fits under a picture; letters that the font lacks become question marks.
-fn write(sheet: &mut RgbImage, text: &str, left: u32, top: u32) {
-    for (place, letter) in (0..WIDTH / LETTER).zip(text.chars()) {
-        let rows = BASIC_FONTS.get(letter).or_else(|| LATIN_FONTS.get(letter)).or_else(|| BASIC_FONTS.get('?'));
-        for (y, bits) in (0..).zip(rows.unwrap_or_default()) {
-            for x in (0..LETTER).filter(|x| bits >> x & 1 == 1) {
-                sheet.put_pixel(left + place * LETTER + x, top + y, INK);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -31,43 +31,52 @@ struct Row<'a> {
 
 /// The table of these films, as UTF-8.
 ///
+/// ```
+/// use onemark_results::{csv, json::Document};
+///
+/// let document = Document::read(&std::fs::read_to_string("tests/films.json")?)?;
+/// let table = String::from_utf8(csv::write(&document.films)?)?;
+/// assert!(table.starts_with("file,number,name,title,status,x_px,y_px,"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`ResultsError::Write`] if the writer fails, of which no cause is known.
 pub fn write(films: &[FilmReport]) -> Result<Vec<u8>, ResultsError> {
-    let error = |reason: String| ResultsError::Write { film: "the table".into(), format: "csv", reason };
+    let error = |source| ResultsError::Write { film: "the table".into(), format: "csv", source };
     let mut table = Writer::from_writer(Vec::new());
     for film in films {
         match film {
-            FilmReport::Failed { file, error: why } => {
-                table.serialize(Row { file, error: why, ..Row::default() }).map_err(|e| error(e.to_string()))?;
+            FilmReport::Failed { file, error: why, .. } => {
+                table.serialize(Row { file, error: why, ..Row::default() }).map_err(|cause| error(cause.into()))?;
             }
             FilmReport::Done { file, detections, .. } => {
-                for landmark in &detections.landmarks {
-                    table.serialize(row(file, landmark)).map_err(|e| error(e.to_string()))?;
+                for landmark in detections.landmarks() {
+                    table.serialize(row(file, landmark)).map_err(|cause| error(cause.into()))?;
                 }
             }
         }
     }
-    table.into_inner().map_err(|e| error(e.to_string()))
+    table.into_inner().map_err(|cause| error(cause.into()))
 }
 
 fn row<'a>(file: &'a str, landmark: &'a Detection) -> Row<'a> {
-    let here = (landmark.status != Status::NotFound).then_some(landmark);
+    let here = (landmark.status() != Status::NotFound).then_some(landmark);
     let [px, mm] = [|px: f64| format!("{px:.3}"), |mm: f64| format!("{mm:.4}")];
     Row {
         file,
-        number: Some(landmark.number),
-        name: &landmark.name,
-        title: &landmark.title,
-        status: Some(landmark.status),
-        x_px: here.map(|landmark| px(landmark.position.x)),
-        y_px: here.map(|landmark| px(landmark.position.y)),
-        x_mm: here.and_then(|landmark| landmark.mm).map(|place| mm(place.x)),
-        y_mm: here.and_then(|landmark| landmark.mm).map(|place| mm(place.y)),
-        score: Some(format!("{:.4}", landmark.score)),
-        confidence: landmark.confidence.map(|confidence| format!("{confidence:.4}")),
-        radius_mm: landmark.radius_mm.map(|radius| format!("{radius:.2}")),
-        surprise: landmark.surprise.map(|surprise| format!("{surprise:.2}")),
+        number: Some(landmark.number()),
+        name: landmark.name(),
+        title: landmark.title(),
+        status: Some(landmark.status()),
+        x_px: here.map(|landmark| px(landmark.position().x)),
+        y_px: here.map(|landmark| px(landmark.position().y)),
+        x_mm: here.and_then(Detection::mm).map(|place| mm(place.x)),
+        y_mm: here.and_then(Detection::mm).map(|place| mm(place.y)),
+        score: Some(format!("{:.4}", landmark.score())),
+        confidence: landmark.confidence().map(|confidence| format!("{confidence:.4}")),
+        radius_mm: landmark.radius_mm().map(|radius| format!("{radius:.2}")),
+        surprise: landmark.mahalanobis().map(|deviations| format!("{deviations:.2}")),
         error: "",
     }
 }

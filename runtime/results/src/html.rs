@@ -4,11 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use image::imageops::{self, FilterType};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use onemark_film::geometry::Point;
 use onemark_film::{Film, Spacing};
 
 use crate::cautions::{percent, remark};
 use crate::film_results::INTENDED_USE;
-use crate::{FilmResults, PROGRAM, ResultsError, picture};
+use crate::{FilmResults, PROGRAM, ResultsError, png};
 use onemark_runtime::{Detection, Status};
 
 /// The film on the page is at most so many px high: enough to see whether a point is where it belongs.
@@ -21,6 +22,18 @@ const LETTERS: f64 = 0.018;
 const STYLE: &str = include_str!("report.css");
 
 /// The page, as UTF-8 HTML.
+///
+/// ```
+/// # use onemark_film::Film;
+/// # use onemark_results::{FilmResults, html, json::{Document, FilmReport}};
+/// # let document = Document::read(&std::fs::read_to_string("tests/films.json")?)?;
+/// # let [FilmReport::Done { file, detections, .. }, ..] = document.films.as_slice() else { return Err("no film".into()) };
+/// # let film = Film::open("tests/film.png")?;
+/// let results = FilmResults { detections, film: &film, name: file, time: chrono::Local::now() };
+/// let page = String::from_utf8(html::write(&results)?)?;
+/// assert!(page.contains("Before you rely on this"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`ResultsError::Write`] if the film can't be encoded.
@@ -67,7 +80,7 @@ fn film(film: &Film) -> Result<String, image::ImageError> {
     let height = film.height().min(HEIGHT);
     let width = (u64::from(film.width()) * u64::from(height) / u64::from(film.height())).max(1) as u32;
     let small = imageops::resize(film.grey(), width, height, FilterType::Triangle);
-    Ok(format!("data:image/png;base64,{}", BASE64.encode(picture::png(small)?)))
+    Ok(format!("data:image/png;base64,{}", BASE64.encode(png::encode(small)?)))
 }
 
 /// First of all: why not to believe what follows.
@@ -88,30 +101,30 @@ fn figure(results: &FilmResults<'_>, film: &str) -> Markup {
     let (width, height) = (results.film.width(), results.film.height());
     let side = f64::from(width.max(height));
     let radius = |landmark: &Detection| {
-        let Spacing { mm_per_px: [x, y], .. } = results.detections.spacing.as_ref()?;
-        landmark.radius_mm.filter(|_| landmark.status == Status::Found).map(|mm| (mm / x, mm / y))
+        let Spacing { mm_per_px: [x, y], .. } = results.detections.spacing()?;
+        landmark.radius_mm().filter(|_| landmark.status() == Status::Found).map(|mm| (mm / x, mm / y))
     };
     html! {
         figure {
             svg viewBox={ "0 0 " (width) " " (height) } role="img" aria-label="The film with its landmarks" {
                 image href=(film) width=(width) height=(height) preserveAspectRatio="none" {}
-                @for landmark in &results.detections.landmarks {
-                    @let (x, y) = (landmark.position.x, landmark.position.y);
+                @for landmark in results.detections.landmarks() {
+                    @let Point { x, y } = landmark.position();
                     g class=(class(landmark)) stroke-width=(format!("{:.2}", side * DOT / 3.0)) {
-                        title { (landmark.number) " " (landmark.title) " " (remark(landmark)) }
+                        title { (landmark.number()) " " (landmark.title()) " " (remark(landmark)) }
                         @if let Some((rx, ry)) = radius(landmark) {
                             ellipse.radius cx=(px(x)) cy=(px(y)) rx=(px(rx)) ry=(px(ry)) {}
                         }
                         circle cx=(px(x)) cy=(px(y)) r=(px(side * DOT)) {}
                         text x=(px(x + 2.0 * side * DOT)) y=(px(y - side * DOT)) font-size=(px(side * LETTERS)) {
-                            (landmark.number)
+                            (landmark.number())
                         }
                     }
                 }
             }
             figcaption {
                 "Red: found. Yellow ring: not found, a guess. Blue: put there by hand."
-                @if results.detections.landmarks.iter().any(|landmark| radius(landmark).is_some()) {
+                @if results.detections.landmarks().iter().any(|landmark| radius(landmark).is_some()) {
                     " On 90 % of films the landmark lies within the circle."
                 }
             }
@@ -124,7 +137,7 @@ fn px(number: f64) -> String {
 }
 
 fn class(landmark: &Detection) -> &'static str {
-    match landmark.status {
+    match landmark.status() {
         Status::Found => "found",
         Status::NotFound => "not-found",
         Status::EditedByHand => "by-hand",
@@ -134,10 +147,10 @@ fn class(landmark: &Detection) -> &'static str {
 /// The measurements that have a value, then the names of those that have none.
 fn measurements(results: &FilmResults<'_>) -> Markup {
     let (measured, refused): (Vec<_>, Vec<_>) =
-        results.detections.measurements.iter().partition(|measurement| measurement.value.is_some());
+        results.detections.measurements().iter().partition(|measurement| measurement.value.is_some());
     let names: Vec<&str> = refused.iter().map(|measurement| measurement.name.as_str()).collect();
     html! {
-        @if !results.detections.measurements.is_empty() {
+        @if !results.detections.measurements().is_empty() {
             section {
                 h2 { "Measurements" }
                 table.measurements {
@@ -159,11 +172,11 @@ fn measurements(results: &FilmResults<'_>) -> Markup {
 }
 
 fn table(results: &FilmResults<'_>) -> Markup {
-    let landmarks = &results.detections.landmarks;
+    let landmarks = results.detections.landmarks();
     let any = |known: fn(&Detection) -> bool| landmarks.iter().any(known);
-    let mm = any(|one| one.mm.is_some());
-    let confidence = any(|one| one.confidence.is_some());
-    let radius = any(|one| one.radius_mm.is_some());
+    let mm = any(|one| one.mm().is_some());
+    let confidence = any(|one| one.confidence().is_some());
+    let radius = any(|one| one.radius_mm().is_some());
     html! {
         section {
             h2 { "Landmarks" }
@@ -183,21 +196,21 @@ fn table(results: &FilmResults<'_>) -> Markup {
                 }
                 tbody {
                     @for landmark in landmarks {
-                        @let here = (landmark.status != Status::NotFound).then_some(landmark);
-                        @let place = here.map(|one| one.position);
-                        @let millimetres = here.and_then(|one| one.mm);
+                        @let here = (landmark.status() != Status::NotFound).then_some(landmark);
+                        @let place = here.map(Detection::position);
+                        @let millimetres = here.and_then(Detection::mm);
                         tr class=(class(landmark)) {
-                            td { (landmark.number) }
-                            th scope="row" { (landmark.title) }
+                            td { (landmark.number()) }
+                            th scope="row" { (landmark.title()) }
                             td { (cell(place.map(|place| format!("{:.1}", place.x)))) }
                             td { (cell(place.map(|place| format!("{:.1}", place.y)))) }
                             @if mm {
                                 td { (cell(millimetres.map(|place| format!("{:.2}", place.x)))) }
                                 td { (cell(millimetres.map(|place| format!("{:.2}", place.y)))) }
                             }
-                            @if confidence { td { (cell(landmark.confidence.map(percent))) } }
-                            @if radius { td { (cell(landmark.radius_mm.map(|mm| format!("{mm:.1}")))) } }
-                            td { (format!("{:.3}", landmark.score)) }
+                            @if confidence { td { (cell(landmark.confidence().map(percent))) } }
+                            @if radius { td { (cell(landmark.radius_mm().map(|mm| format!("{mm:.1}")))) } }
+                            td { (format!("{:.3}", landmark.score())) }
                             td { (status(landmark)) }
                         }
                     }
@@ -214,7 +227,7 @@ fn cell(text: Option<String>) -> String {
 }
 
 fn status(landmark: &Detection) -> &'static str {
-    match landmark.status {
+    match landmark.status() {
         Status::Found => "found",
         Status::NotFound => "not found",
         Status::EditedByHand => "edited by hand",
@@ -229,22 +242,22 @@ fn origin(results: &FilmResults<'_>) -> Markup {
             h2 { "How it was made" }
             dl {
                 dt { "Film" }
-                dd { (file_name(results)) ", " (found.film.width) " × " (found.film.height) " px" }
+                dd { (file_name(results)) ", " (found.film().width) " × " (found.film().height) " px" }
                 dt { "Size of a pixel" }
                 dd {
-                    @match &found.spacing {
+                    @match found.spacing() {
                         Some(Spacing { mm_per_px: [x, y], source }) => { (x) " × " (y) " mm, by " (source) }
                         None => "not stated",
                     }
                 }
                 dt { "Bundle" }
-                dd { (found.bundle.name) }
+                dd { (found.bundle().name) }
                 dt { "Its SHA-256" }
-                dd.digest { (found.bundle.sha256) }
+                dd.digest { (found.bundle().sha256) }
                 dt { "Calibration" }
-                dd { (found.calibration.as_deref().unwrap_or("none")) }
+                dd { (found.calibration().unwrap_or("none")) }
                 dt { "Run by" }
-                dd { (PROGRAM) ", " (found.backend) }
+                dd { (PROGRAM) ", " (found.backend()) }
                 dt { "Date" }
                 dd { (date(results)) }
             }

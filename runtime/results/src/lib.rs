@@ -1,17 +1,50 @@
 //! What was found on a film, written for others: a table, a picture, a page, files for viewers and archives.
 //!
 //! Each format is a function from results to bytes that does not touch the disk; [`FORMATS`] lists those that make one file
-//! per film. [`json`] and [`csv`] hold all films in one. What is in each, with units and axes: `docs/OUTPUTS.md`.
+//! per film. [`json`] and `csv` hold all films in one file. What is in each, with units and axes: `docs/OUTPUTS.md`.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | none | [`json`], both ways; [`mrk_json`], 3D Slicer's markups |
+//! | `csv` | a table with a row for each landmark |
+//! | `overlay` | a picture of the film with its landmarks |
+//! | `html` | a page to read and print |
+//! | `dicom-sr` | a DICOM structured report |
+//! | `schema` | the JSON Schema of all documents |
+//!
+//! ```
+//! use onemark_results::json::{Document, FilmReport};
+//!
+//! // What `onemark detect --json` wrote, perhaps years ago.
+//! let document = Document::read(&std::fs::read_to_string("tests/films.json")?)?;
+//! for report in &document.films {
+//!     match report {
+//!         FilmReport::Done { file, detections, .. } => println!("{file}: {} landmarks", detections.landmarks().len()),
+//!         FilmReport::Failed { file, error, .. } => println!("{file}: {error}"),
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod cautions;
+#[cfg(feature = "csv")]
 pub mod csv;
+#[cfg(feature = "dicom-sr")]
 pub mod dicom_sr;
 mod film_results;
+#[cfg(feature = "html")]
 pub mod html;
 pub mod json;
 pub mod mrk_json;
+#[cfg(feature = "overlay")]
 pub mod overlay;
+#[cfg(feature = "overlay")]
 mod picture;
+#[cfg(any(feature = "html", feature = "overlay"))]
+mod png;
 
 pub use cautions::remark;
 pub use film_results::{FORMATS, FilmResults, Format, PROGRAM, ResultsError};
+#[cfg(feature = "overlay")]
+#[doc(hidden)]
+pub use picture::{LETTER, letters};

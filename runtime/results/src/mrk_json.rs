@@ -3,6 +3,7 @@
 //! Slicer places a film's first pixel, its centre, at the origin, the rows along L and the columns along P; so a point is
 //! `spacing x (px - 0.5)` in mm, L then P, and 0 along S. Schema: Slicer's markups-schema-v1.0.3.
 
+use onemark_film::geometry::Point;
 use serde::Serialize;
 
 use crate::{FilmResults, ResultsError, remark};
@@ -43,19 +44,32 @@ struct ControlPoint {
 
 /// The film's landmarks as a point list in mm.
 ///
+/// ```
+/// # use onemark_film::Film;
+/// # use onemark_results::{FilmResults, json::{Document, FilmReport}, mrk_json};
+/// # let document = Document::read(&std::fs::read_to_string("tests/films.json")?)?;
+/// # let [FilmReport::Done { file, detections, .. }, ..] = document.films.as_slice() else { return Err("no film".into()) };
+/// # let film = Film::open("tests/film.png")?;
+/// let results = FilmResults { detections, film: &film, name: file, time: chrono::Local::now() };
+/// let markups = String::from_utf8(mrk_json::write(&results)?)?;
+/// assert!(markups.contains(r#""coordinateUnits": "mm""#));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`ResultsError::NoSpacing`] where nobody stated how large a pixel is.
 pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
-    let Some(spacing) = &results.detections.spacing else {
+    let Some(spacing) = results.detections.spacing() else {
         return Err(ResultsError::NoSpacing { film: results.name.to_owned(), format: "mrk-json" });
     };
     let [x, y] = spacing.mm_per_px;
     let point = |landmark: &Detection| {
-        let found = landmark.status != Status::NotFound;
-        let position = [x * (landmark.position.x - 0.5), y * (landmark.position.y - 0.5), 0.0];
+        let found = landmark.status() != Status::NotFound;
+        let Point { x: right, y: down } = landmark.position();
+        let position = [x * (right - 0.5), y * (down - 0.5), 0.0];
         ControlPoint {
-            id: landmark.number.to_string(),
-            label: landmark.title.clone(),
+            id: landmark.number().to_string(),
+            label: landmark.title().to_owned(),
             description: remark(landmark),
             position: found.then_some(position),
             position_status: if found { "defined" } else { "undefined" },
@@ -63,12 +77,12 @@ pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
     };
     let points = PointList {
         r#type: "Fiducial",
-        name: format!("Landmarks of {}", results.detections.bundle.name),
+        name: format!("Landmarks of {}", results.detections.bundle().name),
         coordinate_system: "LPS",
         coordinate_units: "mm",
         locked: false,
         label_format: "%N-%d",
-        control_points: results.detections.landmarks.iter().map(point).collect(),
+        control_points: results.detections.landmarks().iter().map(point).collect(),
     };
     let mut text = serde_json::to_vec_pretty(&Document { schema: SCHEMA, markups: [points] })
         .map_err(|error| results.error("mrk-json", error))?;

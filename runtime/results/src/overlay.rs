@@ -28,6 +28,18 @@ const SMALL_RADIUS: f64 = 1.5;
 /// The film with its landmarks, as a PNG file: a red dot for one that was found, blue where a person put it, an empty yellow
 /// ring where it was not found; beside each its number, name and confidence.
 ///
+/// ```
+/// # use onemark_film::Film;
+/// # use onemark_results::{FilmResults, json::{Document, FilmReport}, overlay};
+/// # let document = Document::read(&std::fs::read_to_string("tests/films.json")?)?;
+/// # let [FilmReport::Done { file, detections, .. }, ..] = document.films.as_slice() else { return Err("no film".into()) };
+/// # let film = Film::open("tests/film.png")?;
+/// let results = FilmResults { detections, film: &film, name: file, time: chrono::Local::now() };
+/// let png = overlay::write(&results)?;
+/// assert!(png.starts_with(b"\x89PNG"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`ResultsError::Write`] if the picture can't be encoded.
 pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
@@ -39,7 +51,7 @@ pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
 /// # Errors
 /// Those of the encoder.
 pub fn png(picture: &RgbImage) -> Result<Vec<u8>, image::ImageError> {
-    picture::png(picture.clone())
+    crate::png::encode(picture.clone())
 }
 
 /// The picture that [`write()`] encodes.
@@ -47,9 +59,9 @@ pub fn named(results: &FilmResults<'_>) -> RgbImage {
     let (mut picture, scale) = resized(results.film, results.film.width().clamp(NAMED_WIDTHS[0], NAMED_WIDTHS[1]));
     let unit = f64::from(picture.width()) / f64::from(WIDTH);
     let radius = RADIUS * unit;
-    let landmarks: Vec<_> = results.detections.landmarks.iter().map(|one| (one, place(one.position, scale))).collect();
+    let landmarks: Vec<_> = results.detections.landmarks().iter().map(|one| (one, place(one.position(), scale))).collect();
     for (landmark, mark) in &landmarks {
-        match landmark.status {
+        match landmark.status() {
             Status::Found => stroke(&mut picture, *mark, *mark, radius, FOUND),
             Status::EditedByHand => stroke(&mut picture, *mark, *mark, radius, BY_HAND),
             Status::NotFound => ring(&mut picture, *mark, 1.5 * radius, 0.5 * radius, NOT_FOUND),
@@ -65,7 +77,7 @@ pub fn named(results: &FilmResults<'_>) -> RgbImage {
         // A line's outline needs room too.
         let size = [size * text.chars().count() as f64, size + f64::from(2 * letter)];
         let area = Area::beside(*mark, 2.0 * radius, size, &taken, &film);
-        let colour = if landmark.status == Status::NotFound { NOT_FOUND } else { INK };
+        let colour = if landmark.status() == Status::NotFound { NOT_FOUND } else { INK };
         picture::write(&mut picture, &text, (area.left as i64, area.top as i64 + i64::from(letter)), letter, colour);
         taken.push(area);
     }
@@ -74,8 +86,8 @@ pub fn named(results: &FilmResults<'_>) -> RgbImage {
 
 /// What stands beside a mark.
 fn label(landmark: &Detection) -> String {
-    let name = format!("{} {}", landmark.number, landmark.title);
-    match (landmark.status, landmark.confidence) {
+    let name = format!("{} {}", landmark.number(), landmark.title());
+    match (landmark.status(), landmark.confidence()) {
         (Status::NotFound, _) => format!("{name}: not found"),
         (Status::Found, Some(confidence)) => format!("{name} {}", percent(confidence)),
         _ => name,
@@ -129,6 +141,7 @@ impl Area {
 
 /// Draws `found`, and `truth` where it is known, both in film px in the same order; a line joins those that belong
 /// together.
+#[doc(hidden)]
 pub fn compare(film: &Film, found: &[Point], truth: &[Point]) -> RgbImage {
     let (mut picture, scale) = resized(film, WIDTH);
     for (found, truth) in found.iter().zip(truth) {
@@ -139,6 +152,7 @@ pub fn compare(film: &Film, found: &[Point], truth: &[Point]) -> RgbImage {
 }
 
 /// Draws a film `width` px wide with `flagged` points in red over `others` in green, both in film px.
+#[doc(hidden)]
 pub fn small(film: &Film, width: u32, flagged: &[Point], others: &[Point]) -> RgbImage {
     let (mut picture, scale) = resized(film, width);
     dots(&mut picture, scale, SMALL_RADIUS, [(others, TRUE), (flagged, FOUND)]);

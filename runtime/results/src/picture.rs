@@ -1,11 +1,10 @@
-//! Drawing on a film: marks and words that stand out from bone and from air alike, and the PNG of it.
+//! Drawing on a film: marks and words that stand out from bone and from air alike.
 
-use std::io::Cursor;
 use std::ops::Range;
 
 use font8x8::{BASIC_FONTS, LATIN_FONTS, UnicodeFonts as _};
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, ImageError, ImageFormat, Rgb, RgbImage};
+use image::{DynamicImage, Rgb, RgbImage};
 use onemark_film::Film;
 use onemark_film::geometry::Point;
 
@@ -27,13 +26,6 @@ pub fn resized(film: &Film, width: u32) -> (RgbImage, f64) {
     (DynamicImage::ImageLuma8(small).into_rgb8(), scale)
 }
 
-/// The picture as a PNG file.
-pub fn png(picture: impl Into<DynamicImage>) -> Result<Vec<u8>, ImageError> {
-    let mut bytes = Cursor::new(Vec::new());
-    picture.into().write_to(&mut bytes, ImageFormat::Png)?;
-    Ok(bytes.into_inner())
-}
-
 /// Paints all that is nearer than `radius` to the segment from `a` to `b`.
 pub fn stroke(picture: &mut RgbImage, a: Point, b: Point, radius: f64, colour: Colour) {
     paint(picture, [a, b], radius, |point| to_segment(point, a, b) - radius, colour);
@@ -45,18 +37,30 @@ pub fn ring(picture: &mut RgbImage, centre: Point, radius: f64, width: f64, colo
     paint(picture, [centre; 2], radius + width, distance, colour);
 }
 
-/// Writes a line, its letters `scale` times as large as the font has them; those that it lacks become question marks.
-pub fn write(picture: &mut RgbImage, text: &str, (left, top): (i64, i64), scale: u32, colour: Colour) {
-    let size = i64::from(scale);
-    for (grown, colour) in [(size, OUTLINE), (0, colour)] {
-        let colour = Rgb(colour.map(|channel| channel as u8));
-        for (place, letter) in (0..).zip(text.chars()) {
-            let rows = BASIC_FONTS.get(letter).or_else(|| LATIN_FONTS.get(letter)).or_else(|| BASIC_FONTS.get('?'));
-            for (y, bits) in (0..).zip(rows.unwrap_or_default()) {
-                for x in (0..i64::from(LETTER)).filter(|x| bits >> x & 1 == 1) {
-                    let dot = (left + size * (place * i64::from(LETTER) + x), top + size * y);
-                    fill(picture, dot.0 - grown..dot.0 + size + grown, dot.1 - grown..dot.1 + size + grown, colour);
-                }
+/// Writes a line with an outline, its letters `scale` times as large as the font has them.
+pub fn write(picture: &mut RgbImage, text: &str, at: (i64, i64), scale: u32, colour: Colour) {
+    for (grown, colour) in [(scale, OUTLINE), (0, colour)] {
+        letters(picture, text, at, scale, grown, Rgb(colour.map(|channel| channel as u8)));
+    }
+}
+
+/// Writes a line whose letters are `scale` times as large as the font has them; letters that it lacks become question marks.
+/// Each dot is `grown` px larger on all sides.
+pub fn letters(
+    picture: &mut RgbImage,
+    text: &str,
+    (left, top): (i64, i64),
+    scale: u32,
+    grown: u32,
+    colour: Rgb<u8>,
+) {
+    let (size, grown) = (i64::from(scale), i64::from(grown));
+    for (place, letter) in (0..).zip(text.chars()) {
+        let rows = BASIC_FONTS.get(letter).or_else(|| LATIN_FONTS.get(letter)).or_else(|| BASIC_FONTS.get('?'));
+        for (y, bits) in (0..).zip(rows.unwrap_or_default()) {
+            for x in (0..i64::from(LETTER)).filter(|x| bits >> x & 1 == 1) {
+                let dot = (left + size * (place * i64::from(LETTER) + x), top + size * y);
+                fill(picture, dot.0 - grown..dot.0 + size + grown, dot.1 - grown..dot.1 + size + grown, colour);
             }
         }
     }

@@ -7,6 +7,7 @@ use std::env;
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use etcetera::BaseStrategy as _;
 use ndarray::{Array4, ArrayView4};
 use ort::ep::{self, ExecutionProvider as _};
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
@@ -64,8 +65,7 @@ fn find() -> Result<PathBuf, String> {
         return path.canonicalize().map_err(|error| format!("ORT_DYLIB_PATH is {}: {error}", path.display()));
     }
     let beside = env::current_exe().ok().and_then(|executable| Some(executable.parent()?.to_owned()));
-    let cache = env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty()).map(PathBuf::from);
-    let cache = cache.or_else(|| Some(env::home_dir()?.join(".cache")));
+    let cache = etcetera::choose_base_strategy().ok().map(|folders| folders.cache_dir());
     let folders = [beside, cache.map(|cache| cache.join("onemark/onnxruntime"))];
     let file = format!("{}onnxruntime{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
     let places: Vec<PathBuf> = folders.into_iter().flatten().map(|folder| folder.join(&file)).collect();

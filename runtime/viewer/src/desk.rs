@@ -14,13 +14,13 @@ use crate::ViewerError;
 use onemark_results::json::{Document, FilmReport};
 use onemark_results::{FORMATS, FilmResults, csv};
 use onemark_runtime::adapt::{Example, adapt};
-use onemark_runtime::{Detections, Detector, Options, RuntimeError, Status};
+use onemark_runtime::{Detection, Detections, Detector, Options, RuntimeError, Status};
 
 /// Kinds of file that hold all films, here one: name and ending.
 const TABLES: [(&str, &str); 2] = [("json", "json"), ("csv", "csv")];
 
 /// Where a film comes from.
-pub enum Source {
+pub enum FilmSource {
     /// A file, read whenever it is needed: many would not fit into memory.
     File(PathBuf),
     /// The bytes of a file, where there are no files.
@@ -32,7 +32,7 @@ pub enum Source {
     },
 }
 
-impl Source {
+impl FilmSource {
     /// The file's name, as it was given.
     fn name(&self) -> String {
         match self {
@@ -51,10 +51,10 @@ impl Source {
 
 /// Films, and the engine that looks at them.
 pub struct Desk {
-    films: Vec<(Source, Option<Spacing>)>,
+    films: Vec<(FilmSource, Option<Spacing>)>,
     options: Options,
-    /// Where a bundle that learnt from corrected films is written.
-    learn_to: Option<PathBuf>,
+    /// Where a bundle that was adapted to corrected films is written.
+    adapt_to: Option<PathBuf>,
     engine: Mutex<Engine>,
     /// By film, those that were looked at.
     seen: Mutex<BTreeMap<usize, Seen>>,
@@ -74,6 +74,15 @@ struct Seen {
     corrected: Detections,
 }
 
+/// A film that was looked at: its results, and what a person should know before believing them.
+pub(super) struct LookedAt {
+    pub file: String,
+    pub seconds: f64,
+    pub warnings: Vec<String>,
+    pub detections: Detections,
+    pub cautions: Vec<String>,
+}
+
 /// A file made of a film's results.
 pub(super) struct Saved {
     /// What it should be called.
@@ -83,18 +92,19 @@ pub(super) struct Saved {
 }
 
 impl Desk {
-    /// An empty desk, and a bundle's engine. With `learn_to` it may learn from corrected films, and writes the new bundle there.
+    /// An empty desk, and a bundle's engine. With `adapt_to` it may be adapted to corrected films, and the new bundle is written
+    /// there.
     ///
     /// # Errors
     /// As [`Detector::new`].
-    pub fn new(bundle: Bundle, options: Options, learn_to: Option<PathBuf>) -> Result<Self, RuntimeError> {
+    pub fn new(bundle: Bundle, options: Options, adapt_to: Option<PathBuf>) -> Result<Self, RuntimeError> {
         let detector = Arc::new(Detector::new(&bundle, options.clone())?);
         let engine = Mutex::new(Engine { bundle, detector });
-        Ok(Self { films: Vec::new(), options, learn_to, engine, seen: Mutex::default() })
+        Ok(Self { films: Vec::new(), options, adapt_to, engine, seen: Mutex::default() })
     }
 
     /// Puts a film on the desk; it is not read yet. `spacing` is how large its pixels are, whatever its file says.
-    pub fn put(&mut self, film: Source, spacing: Option<Spacing>) {
+    pub fn put(&mut self, film: FilmSource, spacing: Option<Spacing>) {
         self.films.push((film, spacing));
     }
 
@@ -113,9 +123,9 @@ impl Desk {
         self.detector().landmark_set().clone()
     }
 
-    /// Whether it is allowed to learn.
-    pub(super) fn learns(&self) -> bool {
-        self.learn_to.is_some()
+    /// Whether the bundle may be adapted.
+    pub(super) fn can_adapt(&self) -> bool {
+        self.adapt_to.is_some()
     }
 
     /// What results can be saved as: name and ending of each kind.
@@ -133,14 +143,13 @@ impl Desk {
         })
     }
 
-    /// What is known of a film: found now, or before, or corrected. Gives the film's warnings and cautions too.
-    pub(super) fn report(&self, index: usize) -> Result<(FilmReport, Vec<String>), ViewerError> {
+    /// What is known of a film: found now, or before, or corrected.
+    pub(super) fn look_at(&self, index: usize) -> Result<LookedAt, ViewerError> {
         let film = self.film(index)?;
-        let seen = self.seen(index, &film)?;
+        let Seen { seconds, corrected: detections, .. } = self.seen(index, &film)?;
         let file = self.place(index)?.0.name();
-        let cautions = results(&film, &seen.corrected, &file).cautions();
-        let detections = Box::new(seen.corrected);
-        Ok((FilmReport::Done { file, seconds: seen.seconds, warnings: film.warnings().to_vec(), detections }, cautions))
+        let cautions = results(&film, &detections, &file).cautions();
+        Ok(LookedAt { file, seconds, warnings: film.warnings().to_vec(), detections, cautions })
     }
 
     /// Puts a landmark where a person says it is, or back where it was found.
@@ -153,13 +162,7 @@ impl Desk {
                 return Err(ViewerError::OutsideFilm { x: position.x, y: position.y });
             }
             Some(position) => seen.corrected.correct(number, position, &set)?,
-            None => {
-                let found = seen.found.landmarks.iter().find(|landmark| landmark.number == number);
-                let found = found.ok_or(ViewerError::NoLandmark { number })?.clone();
-                let place = seen.corrected.landmarks.iter_mut().find(|landmark| landmark.number == number);
-                place.ok_or(ViewerError::NoLandmark { number })?.clone_from(&found);
-                seen.corrected.measure(&set);
-            }
+            None => seen.corrected.restore(number, &seen.found, &set)?,
         }
         lock(&self.seen).insert(index, seen);
         Ok(())
@@ -167,43 +170,40 @@ impl Desk {
 
     /// A film's results in one of the formats.
     pub(super) fn save(&self, index: usize, format: &str) -> Result<Saved, ViewerError> {
-        let (report, _) = self.report(index)?;
-        let FilmReport::Done { file, detections, .. } = &report else { return Err(ViewerError::NoFilm { index }) };
+        let LookedAt { file, seconds, warnings, detections, .. } = self.look_at(index)?;
         let stem =
-            Path::new(file).file_stem().map_or_else(|| "film".into(), |stem| stem.to_string_lossy().into_owned());
+            Path::new(&file).file_stem().map_or_else(|| "film".into(), |stem| stem.to_string_lossy().into_owned());
         let extension = Self::formats().find(|(name, _)| *name == format).map(|(_, extension)| extension);
         let name = format!("{stem}.{}", extension.ok_or_else(|| ViewerError::NoFormat { name: format.to_owned() })?);
+        let report = |detections| vec![FilmReport::done(&file, seconds, warnings, detections)];
         let bytes = match FORMATS.iter().find(|one| one.name == format) {
-            Some(one) => (one.write)(&results(&self.film(index)?, detections, file))?,
-            None if format == "csv" => csv::write(&[report])?,
-            None => serde_json::to_vec_pretty(&Document::new(vec![report]))?,
+            Some(one) => (one.write)(&results(&self.film(index)?, &detections, &file))?,
+            None if format == "csv" => csv::write(&report(detections))?,
+            None => serde_json::to_vec_pretty(&Document::new(report(detections)))?,
         };
         Ok(Saved { name, bytes })
     }
 
-    /// Teaches the bundle by a film as it is corrected, writes it, and looks at all films anew with it. Points that a person has
+    /// Adapts the bundle to a film as it is corrected, writes it, and looks at all films again with it. Points that a person has
     /// put on films stay. Gives what became of it in a sentence.
-    pub(super) fn learn(&self, index: usize) -> Result<String, ViewerError> {
-        let target = self.learn_to.as_ref().ok_or(ViewerError::MayNotAdapt)?;
+    pub(super) fn adapt(&self, index: usize) -> Result<String, ViewerError> {
+        let target = self.adapt_to.as_ref().ok_or(ViewerError::MayNotAdapt)?;
         let film = self.film(index)?;
         let corrected = self.seen(index, &film)?.corrected;
-        let points: Vec<Option<Point>> = corrected
-            .landmarks
-            .iter()
-            .map(|landmark| (landmark.status != Status::NotFound).then_some(landmark.position))
-            .collect();
+        let known = |landmark: &Detection| (landmark.status() != Status::NotFound).then_some(landmark.position());
+        let points: Vec<Option<Point>> = corrected.landmarks().iter().map(known).collect();
         let bundle = lock(&self.engine).bundle.clone();
         let (bundle, _) = adapt(&bundle, &[Example { film: &film, points: &points }], None, self.options.clone())?;
         bundle.write(target, true)?;
         let films = bundle.manifest().adapted.as_ref().map_or(0, |adapted| adapted.films.len());
         let detector = Arc::new(Detector::new(&bundle, self.options.clone())?);
         *lock(&self.engine) = Engine { bundle, detector };
-        lock(&self.seen)
-            .retain(|_, seen| seen.corrected.landmarks.iter().any(|landmark| landmark.status == Status::EditedByHand));
+        let by_hand = |landmark: &Detection| landmark.status() == Status::EditedByHand;
+        lock(&self.seen).retain(|_, seen| seen.corrected.landmarks().iter().any(by_hand));
         Ok(format!("The bundle rests on its template and {films} more: {}", target.display()))
     }
 
-    fn place(&self, index: usize) -> Result<&(Source, Option<Spacing>), ViewerError> {
+    fn place(&self, index: usize) -> Result<&(FilmSource, Option<Spacing>), ViewerError> {
         self.films.get(index).ok_or(ViewerError::NoFilm { index })
     }
 

@@ -1,9 +1,12 @@
 //! What can go wrong between the page and the desk.
 
+use std::error::Error;
+
 use onemark_film::FilmError;
 use onemark_models::bundle::BundleError;
 use onemark_results::ResultsError;
 use onemark_runtime::RuntimeError;
+use onemark_runtime::adapt::AdaptError;
 
 /// Why a request of the page can't be answered, or the page not be served.
 #[derive(Debug, thiserror::Error)]
@@ -16,9 +19,12 @@ pub enum ViewerError {
     /// The bundle can't be written.
     #[error(transparent)]
     Bundle(#[from] BundleError),
-    /// Detection or adaptation failed.
+    /// Detection failed.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// Adaptation failed.
+    #[error(transparent)]
+    Adapt(#[from] AdaptError),
     /// The film's results can't be written in this format.
     #[error(transparent)]
     Results(#[from] ResultsError),
@@ -40,9 +46,6 @@ pub enum ViewerError {
     /// The desk has no such film.
     #[error("there is no film {index}")]
     NoFilm { index: usize },
-    /// The bundle has no such landmark.
-    #[error("there is no landmark {number}")]
-    NoLandmark { number: usize },
     /// There is no such kind of file.
     #[error("there is no format {name}")]
     NoFormat { name: String },
@@ -50,8 +53,8 @@ pub enum ViewerError {
     #[error("this viewer may not adapt its bundle: it was given no place for the new one")]
     MayNotAdapt,
     /// The port can't be listened on.
-    #[error("can't listen on port {port} of this machine: {why}; choose another port")]
-    Listen { port: u16, why: String },
+    #[error("can't listen on port {port} of this machine")]
+    Listen { port: u16, source: Box<dyn Error + Send + Sync> },
 }
 
 impl ViewerError {

@@ -7,7 +7,7 @@ mod routes;
 #[cfg(feature = "server")]
 mod server;
 
-pub use desk::{Desk, Source};
+pub use desk::{Desk, FilmSource};
 pub use error::ViewerError;
 pub use routes::Answer;
 #[cfg(feature = "server")]

@@ -1,14 +1,17 @@
-//! What the page asks, and how it is told: paths, JSON and files. What is true is the desk's to know.
+//! Routes of the viewer: a method, a path and a body to a response. State is in `desk`.
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder as _};
+use onemark_film::Spacing;
 use onemark_film::geometry::Point;
-use serde_json::{Value, json};
-
-use crate::{Desk, ViewerError};
-use onemark_results::json::FilmReport;
+use onemark_models::analysis::Measurement;
+use onemark_models::landmarks::Landmark;
 use onemark_results::remark;
-use onemark_runtime::Chain;
+use onemark_runtime::{BundleId, Chain, Detection, Detector, FilmSize};
+use serde::Serialize;
+
+use crate::desk::LookedAt;
+use crate::{Desk, ViewerError};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -31,8 +34,91 @@ impl Answer {
         Self { status, kind: TEXT, name: None, bytes: words.into().into_bytes() }
     }
 
-    fn document(value: &Value) -> Self {
-        Self { status: 200, kind: "application/json", name: None, bytes: value.to_string().into_bytes() }
+    fn document(value: &impl Serialize) -> Result<Self, ViewerError> {
+        Ok(Self { status: 200, kind: "application/json", name: None, bytes: serde_json::to_vec(value)? })
+    }
+}
+
+/// The body of `GET desk`.
+#[derive(Serialize)]
+struct DeskAnswer<'a> {
+    bundle: &'a BundleId,
+    backend: &'static str,
+    landmarks: &'a [Landmark],
+    films: Vec<String>,
+    formats: Vec<FormatAnswer>,
+    /// Whether the page may adapt the bundle.
+    learns: bool,
+}
+
+/// A kind of file that results can be saved as.
+#[derive(Serialize)]
+struct FormatAnswer {
+    name: &'static str,
+    /// What such files' names end with.
+    title: &'static str,
+}
+
+/// The body of `GET films/N`: our JSON of a film, with what people read.
+#[derive(Serialize)]
+struct FilmAnswer<'a> {
+    file: &'a str,
+    seconds: f64,
+    warnings: &'a [String],
+    bundle: &'a BundleId,
+    backend: &'a str,
+    film: FilmSize,
+    spacing: Option<&'a Spacing>,
+    calibration: Option<&'a str>,
+    unusual: Option<bool>,
+    landmarks: Vec<LandmarkAnswer<'a>>,
+    measurements: &'a [Measurement],
+    measured: Vec<Measured>,
+    cautions: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct LandmarkAnswer<'a> {
+    #[serde(flatten)]
+    landmark: &'a Detection,
+    remark: String,
+}
+
+/// A measurement as people read it.
+#[derive(Serialize)]
+struct Measured {
+    title: String,
+    value: Option<String>,
+    judgement: String,
+}
+
+/// The body of `POST films/N/learn`: what became of it, and the desk with the new bundle.
+#[derive(Serialize)]
+struct AdaptAnswer<'a> {
+    told: String,
+    desk: DeskAnswer<'a>,
+}
+
+impl<'a> DeskAnswer<'a> {
+    fn of(desk: &Desk, detector: &'a Detector) -> Self {
+        Self {
+            bundle: detector.bundle(),
+            backend: detector.backend().name(),
+            landmarks: &detector.landmark_set().landmarks,
+            films: desk.names().collect(),
+            formats: Desk::formats().map(|(name, title)| FormatAnswer { name, title }).collect(),
+            learns: desk.can_adapt(),
+        }
+    }
+}
+
+impl From<&Measurement> for Measured {
+    fn from(one: &Measurement) -> Self {
+        Self {
+            title: format!("{}: {}", one.name, one.title),
+            value: one.value.map(|_| one.text()),
+            judgement: one.judgement(),
+        }
     }
 }
 
@@ -46,7 +132,7 @@ impl Desk {
     fn try_answer(&self, method: &str, path: &str, body: &[u8]) -> Result<Answer, ViewerError> {
         let path: Vec<&str> = path.split('/').collect();
         Ok(match (method, path.as_slice()) {
-            ("GET", ["desk"]) => Answer::document(&self.about()),
+            ("GET", ["desk"]) => self.about()?,
             ("GET", ["films", film]) => self.shown(film)?,
             ("GET", ["films", film, "image"]) => self.image(film)?,
             ("GET", ["films", film, "results", format]) => {
@@ -67,44 +153,38 @@ impl Desk {
                 self.shown(film)?
             }
             ("POST", ["films", film, "learn"]) => {
-                let told = self.learn(number(film)?)?;
-                Answer::document(&json!({ "told": told, "desk": self.about() }))
+                let told = self.adapt(number(film)?)?;
+                Answer::document(&AdaptAnswer { told, desk: DeskAnswer::of(self, &self.detector()) })?
             }
             _ => Answer::words(404, "there is nothing here"),
         })
     }
 
-    /// What does not change from film to film.
-    fn about(&self) -> Value {
-        let detector = self.detector();
-        json!({
-            "bundle": detector.bundle(),
-            "backend": detector.backend().name(),
-            "landmarks": detector.landmark_set().landmarks,
-            "films": self.names().collect::<Vec<_>>(),
-            "formats": Self::formats().map(|(name, extension)| json!({ "name": name, "title": extension })).collect::<Vec<_>>(),
-            "learns": self.learns(),
-        })
+    /// What does not change from film to film, as `GET desk` gives it.
+    fn about(&self) -> Result<Answer, ViewerError> {
+        Answer::document(&DeskAnswer::of(self, &self.detector()))
     }
 
-    /// A film's results as in our JSON, and beside them what people read.
+    /// A film's results as in our JSON, and beside them what people read, as `GET films/N` gives it.
     fn shown(&self, film: &str) -> Result<Answer, ViewerError> {
-        let (report, cautions) = self.report(number(film)?)?;
-        let mut value = serde_json::to_value(&report)?;
-        if let FilmReport::Done { detections, .. } = &report {
-            for (landmark, value) in
-                detections.landmarks.iter().zip(value["landmarks"].as_array_mut().into_iter().flatten())
-            {
-                value["remark"] = remark(landmark).into();
-            }
-            let measured = detections.measurements.iter().map(|one| {
-                let value = one.value.map(|_| one.text());
-                json!({ "title": format!("{}: {}", one.name, one.title), "value": value, "judgement": one.judgement() })
-            });
-            value["measured"] = measured.collect();
-        }
-        value["cautions"] = cautions.into();
-        Ok(Answer::document(&value))
+        let LookedAt { file, seconds, warnings, detections, cautions } = self.look_at(number(film)?)?;
+        let landmarks = detections.landmarks().iter();
+        let landmarks = landmarks.map(|landmark| LandmarkAnswer { landmark, remark: remark(landmark) }).collect();
+        Answer::document(&FilmAnswer {
+            file: &file,
+            seconds,
+            warnings: &warnings,
+            bundle: detections.bundle(),
+            backend: detections.backend(),
+            film: detections.film(),
+            spacing: detections.spacing(),
+            calibration: detections.calibration(),
+            unusual: detections.out_of_distribution(),
+            landmarks,
+            measurements: detections.measurements(),
+            measured: detections.measurements().iter().map(Measured::from).collect(),
+            cautions,
+        })
     }
 
     /// A film's pixels, packed quickly: they do not go far.

@@ -39,7 +39,7 @@ impl Server {
     pub fn open(desk: Desk, port: u16) -> Result<Self, ViewerError> {
         let address = (Ipv4Addr::LOCALHOST, port);
         let http = tiny_http::Server::http(address);
-        let http = http.map_err(|error| ViewerError::Listen { port, why: error.to_string() })?;
+        let http = http.map_err(|error| ViewerError::Listen { port, source: error })?;
         let secret: String = rand::random::<[u8; 16]>().iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self { http, desk, secret })
     }
@@ -67,7 +67,7 @@ impl Server {
     fn answer(&self, request: &mut Request) -> Answer {
         let url = request.url().to_owned();
         let Some((_, path)) = url.trim_start_matches('/').split_once('/').filter(|(one, _)| *one == self.secret) else {
-            return Answer::words(404, "open the link that `onemark view` printed");
+            return Answer::words(404, "open the link that was printed when the viewer started");
         };
         if let (Method::Get, Some((_, kind, text))) = (request.method(), PAGE.iter().find(|(name, ..)| *name == path)) {
             return Answer { status: 200, kind, name: None, bytes: text.as_bytes().to_vec() };

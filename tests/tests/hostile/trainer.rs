@@ -93,7 +93,7 @@ pub const CASES: &[Case] = &[
         name: "no data",
         harm: NOTHING,
         line: "run --recipe recipe.yaml --data head.onemark --out run --device cpu",
-        says: &["head.onemark is no dataset", "RawImage/", "landmarks.csv"],
+        says: &["head.onemark is not a dataset", "RawImage/", "landmarks.csv"],
     },
     Case {
         name: "unknown key of a recipe",

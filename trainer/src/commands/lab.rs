@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
+use etcetera::BaseStrategy as _;
 use onemark_evaluation::dataset::Dataset;
 use onemark_models::checkpoint::Tensors;
 use onemark_models::init;
@@ -114,8 +115,7 @@ impl Lab {
 
 /// Where `cargo xtask setup --weights` keeps torchvision's file.
 fn cached_weights() -> Option<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))?;
+    let cache = etcetera::choose_base_strategy().ok()?.cache_dir();
     Some(cache.join("onemark").join("vgg19-dcbb9e9d.pth")).filter(|path| path.exists())
 }
 

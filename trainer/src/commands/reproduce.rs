@@ -4,7 +4,6 @@
 //! The folder holds `rows/NAME/` (the run, and in it `evaluation-SPLIT.json` and `cut.txt` where its schedule was cut),
 //! `rows/NAME.onemark`, `features/`, and the reports. What is there is not done again.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use onemark_evaluation::dataset::{Dataset, Split};
+use onemark_evaluation::report::Summary;
 use onemark_models::checkpoint::write_whole;
 use onemark_models::recipe::Recipe;
 use onemark_models::yaml;
@@ -103,7 +103,7 @@ struct PaperLandmarks {
 
 /// What came of a row.
 struct Outcome {
-    evaluation: report::Evaluation,
+    summary: Summary,
     /// What was cut from the schedule, if anything.
     cut: Option<String>,
     minutes: f64,
@@ -210,7 +210,7 @@ impl Reproduce {
     fn outcome(&self, recipe: &Recipe) -> Result<Outcome> {
         let folder = self.folder(recipe);
         Ok(Outcome {
-            evaluation: report::Evaluation::read(&self.evaluation(&folder))?,
+            summary: report::read(&self.evaluation(&folder))?,
             cut: fs::read_to_string(folder.join("cut.txt")).ok(),
             minutes: report::minutes(&folder.join("log.jsonl"))?,
         })
@@ -257,9 +257,7 @@ fn like(method: &Recipe, mut recipe: Recipe) -> Recipe {
 
 /// Runs a program that stands beside this one or on PATH.
 fn call(program: &str, arguments: impl FnOnce(&mut Command) -> &mut Command) -> Result<()> {
-    let file = format!("{program}{}", env::consts::EXE_SUFFIX);
-    let beside = env::current_exe()?.parent().map(|folder| folder.join(&file)).filter(|path| path.is_file());
-    let mut command = Command::new(beside.unwrap_or_else(|| Path::new(&file).to_owned()));
+    let mut command = Command::new(onemark_models::program::find(program));
     // What it has to say stands in its files.
     let status = arguments(&mut command).stdout(Stdio::null()).status();
     let status =

@@ -1,19 +1,19 @@
-//! Slips of the pen: landmarks that bear each other's numbers, x and y exchanged, points far from where the others expect
-//! them. All are judged by a prior over the shapes of all annotated films (see [`onemark_models::shape`]).
+//! Label errors: landmarks with exchanged numbers, x and y exchanged, points far from where the others expect them. All are
+//! judged by a prior over the shapes of all annotated films (see [`onemark_models::shape`]).
 
-use super::{Finding, Kind, Look, by};
+use super::{FilmFacts, Finding, Kind, by};
 use crate::dataset::Case;
 use onemark_film::geometry::{GridMap, GridSize, Point};
 use onemark_models::shape::{GridPoint, Joint, ShapePrior};
 
 /// A landmark farther than this from where the others expect it is far, in standard deviations. On ISBI 2015, 8 of the 11400
-/// points of the two doctors are.
+/// points of the two readers are.
 pub const FAR: f64 = 6.0;
 
-/// An exchange is a slip where it takes this much off the squared distance of the whole film from the mean: it makes the film
+/// An exchange is a label error where it takes this much off the squared distance of the whole film from the mean: it makes the film
 /// e^10 times as likely. On ISBI 2015 the most that an exchange of right points takes off is 12; exchanging two landmarks
 /// adds more than 20 for 99 of 100 pairs, fewer only for neighbours such as the two incisors.
-const SLIP: f64 = 20.0;
+const GAIN: f64 = 20.0;
 
 /// Films are dealt into so many groups, and each judged by the films of all other groups.
 const GROUPS: usize = 5;
@@ -57,32 +57,32 @@ impl Exchange {
 }
 
 /// What the annotated films expect of each other.
-struct Judge {
+struct Reference {
     prior: ShapePrior,
     joint: Joint,
 }
 
 /// What is wrong with one reading.
 #[derive(Debug, Default, PartialEq)]
-struct Slips {
+struct LabelErrors {
     exchanges: Vec<Exchange>,
-    /// What lies far off besides: landmarks (0-based) and by how many standard deviations.
+    /// What lies far off after the exchanges: landmarks (0-based) and by how many standard deviations.
     far: Vec<(usize, f64)>,
 }
 
-/// The findings of all readings, or why there can be none. Every film is judged by the films of other groups only: a film that
-/// has had a say in what is to be expected is never quite unexpected.
-pub(super) fn findings(films: &[(&Case, Look)]) -> Result<Vec<Finding>, String> {
+/// The findings of all readings, or why there can be none. Every film is judged by the films of other groups only: a film
+/// that the prior was fitted to is never quite unexpected.
+pub(super) fn findings(films: &[(&Case, FilmFacts)]) -> Result<Vec<Finding>, String> {
     let annotated: Vec<(&Case, (u32, u32), Vec<GridPoint>)> = films
         .iter()
-        .filter_map(|(case, look)| Some((*case, look.size, on_grid(case.points.as_ref()?, look.size))))
+        .filter_map(|(case, facts)| Some((*case, facts.size, on_grid(case.points.as_ref()?, facts.size))))
         .collect();
     let Some(landmarks) = annotated.first().map(|(.., shape)| shape.len()) else { return Ok(Vec::new()) };
     let mut of_film: Vec<Vec<Finding>> = vec![Vec::new(); annotated.len()];
     for group in 0..GROUPS {
         let others = annotated.iter().enumerate().filter(|(index, _)| index % GROUPS != group);
         let others: Vec<Vec<GridPoint>> = others.map(|(_, (.., shape))| shape.clone()).collect();
-        let judge = Judge::of(&others).ok_or_else(|| {
+        let reference = Reference::of(&others).ok_or_else(|| {
             let (needed, there) = ((ShapePrior::films_needed(landmarks) * GROUPS).div_ceil(GROUPS - 1), annotated.len());
             format!(
                 "swapped and far landmarks: it takes {needed} annotated films to know where {landmarks} landmarks belong, \
@@ -90,7 +90,7 @@ pub(super) fn findings(films: &[(&Case, Look)]) -> Result<Vec<Finding>, String> 
             )
         })?;
         for ((case, size, _), findings) in annotated.iter().zip(&mut of_film).skip(group).step_by(GROUPS) {
-            *findings = judge.findings(case, *size);
+            *findings = reference.findings(case, *size);
         }
     }
     Ok(of_film.concat())
@@ -102,8 +102,8 @@ fn on_grid(points: &[Point], size: (u32, u32)) -> Vec<GridPoint> {
     points.iter().map(|point| (point.y / y, point.x / x)).collect()
 }
 
-impl Judge {
-    /// Learns from shapes on the grid; `None` where there are too few.
+impl Reference {
+    /// What shapes on the grid expect of each other; `None` where there are too few.
     fn of(shapes: &[Vec<GridPoint>]) -> Option<Self> {
         let prior = ShapePrior::fit(shapes, SIDE)?;
         Some(Self { joint: prior.joint()?, prior })
@@ -113,7 +113,7 @@ impl Judge {
     fn findings(&self, case: &Case, size: (u32, u32)) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (reader, points) in case.readings() {
-            let Slips { exchanges, far } = self.slips(points, size);
+            let LabelErrors { exchanges, far } = self.label_errors(points, size);
             let mut find = |kind, landmarks: &[usize], what: &str| {
                 let numbers: Vec<usize> = landmarks.iter().map(|index| index + 1).collect();
                 findings.push(Finding::new(kind, &[&case.id], &numbers, format!("{}: {what}", by(reader))));
@@ -135,7 +135,7 @@ impl Judge {
 
     /// Puts `points` right, one exchange after the other, each the one that makes the film the most plausible; then tells
     /// what still is far off.
-    fn slips(&self, points: &[Point], size: (u32, u32)) -> Slips {
+    fn label_errors(&self, points: &[Point], size: (u32, u32)) -> LabelErrors {
         let surprise = |points: &[Point]| self.joint.surprise(&on_grid(points, size));
         let mut points = points.to_vec();
         let mut exchanges = Vec::new();
@@ -144,7 +144,7 @@ impl Judge {
             let gain = |exchange: &Exchange| now - surprise(&exchange.apply(&points));
             let best = Exchange::all(points.len()).map(|exchange| (gain(&exchange), exchange));
             let Some((gain, exchange)) = best.max_by(|(one, _), (other, _)| one.total_cmp(other)) else { break };
-            if gain < SLIP {
+            if gain < GAIN {
                 break;
             }
             let after = exchange.apply(&points);
@@ -161,7 +161,7 @@ impl Judge {
         let shape = on_grid(&points, size);
         let trusted = self.trusted(&shape);
         let distances = self.prior.distances(&shape, &trusted).into_iter().enumerate();
-        Slips { exchanges, far: distances.filter(|(index, _)| !trusted[*index]).collect() }
+        LabelErrors { exchanges, far: distances.filter(|(index, _)| !trusted[*index]).collect() }
     }
 
     /// Which points the others expect where they are. The worst is left out first, and then no longer asked.

@@ -1,4 +1,4 @@
-//! Doctors who disagree: how far apart two of them put each landmark, and where that is far more than usual.
+//! Inter-reader disagreement: how far apart two readers put each landmark, and where that is far more than usual.
 
 use serde::Serialize;
 
@@ -6,12 +6,12 @@ use super::{Finding, Kind};
 use crate::dataset::Case;
 use onemark_models::shape::median;
 
-/// Doctors disagree wildly where they are apart by more than this many times the landmark's median distance …
+/// Readers disagree wildly where they are apart by more than this many times the landmark's median distance …
 const TIMES_MEDIAN: f64 = 5.0;
 /// … and by more than this, in mm: what the clinic takes for right (METHOD.md sec. 1e: the first radius of SDR).
 const TOLERATED_MM: f64 = 2.0;
 
-/// How far apart two doctors put a landmark, in mm.
+/// How far apart two readers put a landmark, in mm.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Disagreement {
     /// The landmark's number, from 1.
@@ -26,7 +26,7 @@ pub struct Disagreement {
     pub beyond: Vec<Apart>,
 }
 
-/// The distance between two doctors' points on one film.
+/// The distance between two readers' points on one film.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Apart {
     /// The film's id.
@@ -35,12 +35,12 @@ pub struct Apart {
     pub mm: f64,
 }
 
-/// Per landmark, over the films that two doctors annotated and whose spacing is known.
+/// Per landmark, over the films that two readers annotated and whose spacing is known.
 pub(super) fn disagreements(cases: &[Case]) -> Vec<Disagreement> {
     let apart: Vec<(&str, Vec<f64>)> = cases
         .iter()
         .filter_map(|case| {
-            let ([senior, junior], unit) = (case.doctors.as_ref()?, case.spacing?);
+            let ([senior, junior], unit) = (case.readers.as_ref()?, case.spacing?);
             Some((case.id.as_str(), senior.iter().zip(junior).map(|(one, other)| one.distance(*other, unit)).collect()))
         })
         .collect();
@@ -72,7 +72,7 @@ pub(super) fn findings(cases: &[Case], disagreements: &[Disagreement]) -> Vec<Fi
         });
         let (landmarks, words): (Vec<usize>, Vec<String>) = beyond.unzip();
         let message = format!("far more than usual: {}", words.join(", "));
-        (!landmarks.is_empty()).then(|| Finding::new(Kind::DoctorsDisagree, &[&case.id], &landmarks, message))
+        (!landmarks.is_empty()).then(|| Finding::new(Kind::ReadersDisagree, &[&case.id], &landmarks, message))
     };
     cases.iter().filter_map(of).collect()
 }

@@ -1,4 +1,4 @@
-//! Films that are there twice, found from the pictures alone: annotated independently, or on both sides of a split, they make
+//! Films that occur twice, found from the pictures alone: annotated independently, or on both sides of a split, they make
 //! results look better than they are.
 
 use std::fs;
@@ -7,39 +7,39 @@ use image::{GrayImage, imageops};
 use ndarray::{Array1, Array2, s};
 use sha2::{Digest as _, Sha256};
 
-use super::{Finding, Kind, Look};
+use super::{FilmFacts, Finding, Kind};
 use crate::dataset::Case;
 use onemark_film::geometry::GridSize;
 use onemark_film::{Film, FilmError};
 
-/// Two films are the same where their prints correlate as well as this. Measured on ISBI 2015: the same film exposed to other
+/// Two films are the same where their fingerprints correlate as well as this. Measured on ISBI 2015: the same film exposed to other
 /// contrasts 0.96 and more, films of two patients in the same apparatus 0.73 and less; two hands 0.75.
 pub const SAME_FILM: f32 = 0.85;
 
-/// Side of a print in cells.
+/// Side of a fingerprint in cells.
 const SIDE: usize = 64;
 /// How far one film may be shifted against the other, in cells per axis: by a sixteenth of its sides.
 const SHIFT: usize = 4;
-/// The cells of a print that stay on the other one however it is shifted, per axis.
+/// The cells of a fingerprint that stay on the other one however it is shifted, per axis.
 const INNER: usize = SIDE - 2 * SHIFT;
 /// Standard deviation of the surroundings that a cell is compared with, in cells.
 const SURROUNDINGS: f32 = 2.0;
 /// The difference from its surroundings at which a cell counts half, in grey levels: so nothing on a film counts much more
 /// than the rest, however bright, as the letters that are on all films of a scanner would.
 const HALF: f32 = 8.0;
-/// Correlation needs some contrast. Below this norm a print is blank.
+/// Correlation needs some contrast. Below this norm a fingerprint is blank.
 const BLANK: f32 = 1e-3;
 
 /// What a film looks like, whatever its contrast.
-pub struct Print {
+pub struct Fingerprint {
     /// Each cell against its surroundings, -1 to 1, axes [row, column].
     cells: Array2<f32>,
     /// Of size and pixels.
     digest: [u8; 32],
 }
 
-impl Print {
-    /// The print of a film.
+impl Fingerprint {
+    /// The fingerprint of a film.
     ///
     /// # Errors
     /// The film can't be resized.
@@ -69,24 +69,24 @@ impl Print {
 }
 
 /// A finding per pair of films that are the same.
-pub(super) fn findings(films: &[(&Case, Look)]) -> Vec<Finding> {
-    let prints: Vec<&Print> = films.iter().map(|(_, look)| &look.print).collect();
+pub(super) fn findings(films: &[(&Case, FilmFacts)]) -> Vec<Finding> {
+    let fingerprints: Vec<&Fingerprint> = films.iter().map(|(_, facts)| &facts.fingerprint).collect();
     let finding = |(first, second, alike): (usize, usize, f32)| {
         let (one, other) = (films[first].0, films[second].0);
-        let what = match (prints[first].digest == prints[second].digest, same_bytes(one, other)) {
+        let what = match (fingerprints[first].digest == fingerprints[second].digest, same_bytes(one, other)) {
             (true, true) => "the same file, byte for byte".to_owned(),
             (true, false) => "the same pixels in different files".to_owned(),
             (false, _) => format!("the same picture with other pixels (correlation {alike:.2})"),
         };
         Finding::new(Kind::RepeatedFilm, &[&one.id, &other.id], &[], what)
     };
-    repeated(&prints).into_iter().map(finding).collect()
+    repeated(&fingerprints).into_iter().map(finding).collect()
 }
 
 /// For each film the index of the first one of the same patient, as far as pictures tell: films that are there twice.
-pub fn patients(prints: &[&Print]) -> Vec<usize> {
-    let mut patients: Vec<usize> = (0..prints.len()).collect();
-    for (first, second, _) in repeated(prints) {
+pub fn patients(fingerprints: &[&Fingerprint]) -> Vec<usize> {
+    let mut patients: Vec<usize> = (0..fingerprints.len()).collect();
+    for (first, second, _) in repeated(fingerprints) {
         let (kept, other) = (patients[first], patients[second]);
         patients.iter_mut().filter(|patient| **patient == other).for_each(|patient| *patient = kept);
     }
@@ -94,25 +94,25 @@ pub fn patients(prints: &[&Print]) -> Vec<usize> {
 }
 
 /// The pairs of films that are the same, with their correlation.
-fn repeated(prints: &[&Print]) -> Vec<(usize, usize, f32)> {
-    let likeness = likeness(prints);
-    let pairs = (0..prints.len()).flat_map(|first| (first + 1..prints.len()).map(move |second| (first, second)));
+fn repeated(fingerprints: &[&Fingerprint]) -> Vec<(usize, usize, f32)> {
+    let likeness = likeness(fingerprints);
+    let pairs = (0..fingerprints.len()).flat_map(|first| (first + 1..fingerprints.len()).map(move |second| (first, second)));
     let pairs = pairs.map(|(first, second)| (first, second, likeness[[first, second]].max(likeness[[second, first]])));
     let same = |&(first, second, alike): &(usize, usize, f32)| {
-        alike >= SAME_FILM || prints[first].digest == prints[second].digest
+        alike >= SAME_FILM || fingerprints[first].digest == fingerprints[second].digest
     };
     pairs.filter(same).collect()
 }
 
-/// How well the prints correlate, `[films, films]`: the middle of the one (row) with the best place on the other (column).
-fn likeness(prints: &[&Print]) -> Array2<f32> {
+/// How well the fingerprints correlate, `[films, films]`: the middle of the one (row) with the best place on the other (column).
+fn likeness(fingerprints: &[&Fingerprint]) -> Array2<f32> {
     let windows = |row: usize, column: usize| {
-        let mut all = Array2::zeros((prints.len(), INNER * INNER));
-        all.outer_iter_mut().zip(prints).for_each(|(mut line, print)| line.assign(&print.window(row, column)));
+        let mut all = Array2::zeros((fingerprints.len(), INNER * INNER));
+        all.outer_iter_mut().zip(fingerprints).for_each(|(mut line, fingerprint)| line.assign(&fingerprint.window(row, column)));
         all
     };
     let middle = windows(SHIFT, SHIFT);
-    let mut best = Array2::from_elem((prints.len(), prints.len()), f32::NEG_INFINITY);
+    let mut best = Array2::from_elem((fingerprints.len(), fingerprints.len()), f32::NEG_INFINITY);
     for row in 0..=2 * SHIFT {
         for column in 0..=2 * SHIFT {
             best.zip_mut_with(&middle.dot(&windows(row, column).t()), |best, alike| *best = best.max(*alike));

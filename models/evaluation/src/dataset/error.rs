@@ -9,7 +9,7 @@ use super::Split;
 #[non_exhaustive]
 pub enum DatasetError {
     /// The operating system would not give us a file or folder, or a text file is not UTF-8.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     Read {
         /// The file or folder.
         path: PathBuf,
@@ -18,7 +18,7 @@ pub enum DatasetError {
     },
     /// The folder has neither layout.
     #[error(
-        "{root} is no dataset Onemark knows: looked for RawImage/ (ISBI 2015, as published) and for images/ with \
+        "{root} is not a dataset that Onemark knows: looked for RawImage/ (ISBI 2015, as published) and for images/ with \
          landmarks.csv (plain folder); point to the folder that contains them"
     )]
     NoLayout {
@@ -77,12 +77,12 @@ pub enum DatasetError {
         /// The file or files that were looked for.
         wanted: String,
     },
-    /// Only one of the two doctors annotated a film.
+    /// Only one of the two readers annotated a film.
     #[error("annotation {there} has no counterpart {missing}; add it, or remove the other")]
-    OneDoctor {
-        /// The doctor's file that is there.
+    OneReader {
+        /// The reader's file that is there.
         there: PathBuf,
-        /// The other doctor's file.
+        /// The other reader's file.
         missing: PathBuf,
     },
     /// An annotation file has no content.

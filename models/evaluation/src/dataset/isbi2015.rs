@@ -1,4 +1,4 @@
-//! The ISBI 2015 cephalometric films as published (METHOD.md sec. 1e and 7): folders of films, two doctors' text files.
+//! The ISBI 2015 cephalometric films as published (METHOD.md sec. 1e and 7): folders of films, two readers' text files.
 
 use std::fs;
 use std::io;
@@ -38,14 +38,14 @@ pub(super) fn open(root: &Path, split: Split, complain: &mut Complain<'_>) -> Re
             if split != Split::All && split != belongs_to {
                 continue;
             }
-            let doctors = match annotations.read(&id) {
+            let readers = match annotations.read(&id) {
                 // Training needs one annotated film; a test film without truth could not be scored.
                 Ok(None) if belongs_to != Split::Train => {
                     let wanted = annotations.files(&id).map(|path| path.display().to_string()).join(" and ");
                     complain(Some(&id), DatasetError::NoAnnotation { film: film.clone(), wanted })?;
                     None
                 }
-                Ok(doctors) => doctors,
+                Ok(readers) => readers,
                 Err(error) => {
                     complain(Some(&id), error)?;
                     None
@@ -54,9 +54,9 @@ pub(super) fn open(root: &Path, split: Split, complain: &mut Complain<'_>) -> Re
             cases.push(Case {
                 id,
                 film,
-                points: doctors.as_ref().map(mean_of_doctors),
+                points: readers.as_ref().map(mean_of_readers),
                 spacing: Some(SPACING),
-                doctors,
+                readers,
             });
         }
     }
@@ -64,13 +64,13 @@ pub(super) fn open(root: &Path, split: Split, complain: &mut Complain<'_>) -> Re
 }
 
 /// The truth per coordinate: half of senior + junior, truncated (METHOD.md sec. 1e).
-fn mean_of_doctors([senior, junior]: &[Vec<Point>; 2]) -> Vec<Point> {
+fn mean_of_readers([senior, junior]: &[Vec<Point>; 2]) -> Vec<Point> {
     let mean = |a: f64, b: f64| (0.5 * (a + b)).trunc();
     let both = senior.iter().zip(junior);
     both.map(|(s, j)| Point::new(mean(s.x, j.x), mean(s.y, j.y))).collect()
 }
 
-/// The two doctors' folders, senior first.
+/// The two readers' folders, senior first.
 struct Annotations([PathBuf; 2]);
 
 impl Annotations {
@@ -78,14 +78,14 @@ impl Annotations {
     fn find(root: &Path) -> Self {
         let published = root.join("AnnotationsByMD");
         let parent = if published.is_dir() { published } else { root.to_owned() };
-        Self(["400_senior", "400_junior"].map(|doctor| parent.join(doctor)))
+        Self(["400_senior", "400_junior"].map(|reader| parent.join(reader)))
     }
 
     fn files(&self, id: &str) -> [PathBuf; 2] {
-        [0, 1].map(|doctor: usize| self.0[doctor].join(format!("{id}.txt")))
+        [0, 1].map(|reader: usize| self.0[reader].join(format!("{id}.txt")))
     }
 
-    /// Both doctors' points; `None` where neither annotated the film, an error where only one did.
+    /// Both readers' points; `None` where neither annotated the film, an error where only one did.
     fn read(&self, id: &str) -> Result<Option<[Vec<Point>; 2]>, DatasetError> {
         let [senior, junior] = self.files(id);
         match (read_points(&senior)?, read_points(&junior)?) {
@@ -93,13 +93,13 @@ impl Annotations {
             (None, None) => Ok(None),
             (found, _) => {
                 let (there, missing) = if found.is_some() { (senior, junior) } else { (junior, senior) };
-                Err(DatasetError::OneDoctor { there, missing })
+                Err(DatasetError::OneReader { there, missing })
             }
         }
     }
 }
 
-/// The points of one doctor's file, `None` where there is no such file.
+/// The points of one reader's file, `None` where there is no such file.
 fn read_points(path: &Path) -> Result<Option<Vec<Point>>, DatasetError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,

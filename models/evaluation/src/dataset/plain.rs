@@ -29,7 +29,7 @@ pub(super) fn open(root: &Path, split: Split, complain: &mut Complain<'_>) -> Re
     if matches!(split, Split::Test1 | Split::Test2) {
         return Err(DatasetError::NoSplits { root: root.to_owned(), split });
     }
-    let case = |(id, film)| Case { id, film, points: None, spacing: None, doctors: None };
+    let case = |(id, film)| Case { id, film, points: None, spacing: None, readers: None };
     let films = films_in(&root.join("images"))?;
     let mut cases: Vec<Case> = films.into_iter().map(case).collect();
     read_landmarks(&root.join("landmarks.csv"), &mut cases, complain)?;

@@ -181,7 +181,7 @@ unsafe fn detect(
         *detections = ptr::null_mut();
         // SAFETY: promised by the caller.
         let detector = unsafe { reference(detector, "detector") }?;
-        let found = OnemarkDetections::new(detector.detector.detect(&film()?)?)?;
+        let found = OnemarkDetections::new(&detector.detector.detect(&film()?)?)?;
         *detections = Box::into_raw(Box::new(found));
         Ok(())
     })

@@ -160,13 +160,13 @@ pub(crate) fn with_spacing(film: Film, x: f64, y: f64) -> Result<Film, CallError
 }
 
 impl OnemarkDetections {
-    pub(crate) fn new(detections: Detections) -> Result<Self, CallError> {
-        let json = serde_json::to_string(&detections).map_err(|error| CallError::Internal(error.to_string()))?;
-        let named = |landmark: Detection| {
-            let (name, title) = (c_string(&landmark.name), c_string(&landmark.title));
-            (landmark, name, title)
+    pub(crate) fn new(detections: &Detections) -> Result<Self, CallError> {
+        let json = serde_json::to_string(detections).map_err(|error| CallError::Internal(error.to_string()))?;
+        let named = |landmark: &Detection| {
+            let (name, title) = (c_string(landmark.name()), c_string(landmark.title()));
+            (landmark.clone(), name, title)
         };
-        Ok(Self { landmarks: detections.landmarks.into_iter().map(named).collect(), json: c_string(&json) })
+        Ok(Self { landmarks: detections.landmarks().iter().map(named).collect(), json: c_string(&json) })
     }
 
     /// The landmark at an index, from 0.
@@ -175,24 +175,24 @@ impl OnemarkDetections {
         let (landmark, name, title) = self.landmarks.get(index).ok_or_else(|| {
             CallError::Argument(format!("there is no landmark at index {index}: the first of {count} is at 0"))
         })?;
-        let mm = landmark.mm.map_or([f64::NAN; 2], |mm| [mm.x, mm.y]);
+        let mm = landmark.mm().map_or([f64::NAN; 2], |mm| [mm.x, mm.y]);
         Ok(OnemarkLandmark {
             size: size_of::<OnemarkLandmark>(),
-            number: u32::try_from(landmark.number).unwrap_or(u32::MAX),
-            found: match landmark.status {
+            number: u32::try_from(landmark.number()).unwrap_or(u32::MAX),
+            found: match landmark.status() {
                 Status::Found => OnemarkFound::Found,
                 Status::NotFound => OnemarkFound::NotFound,
                 Status::EditedByHand => OnemarkFound::EditedByHand,
             },
             name: name.as_ptr(),
             title: title.as_ptr(),
-            x_px: landmark.position.x,
-            y_px: landmark.position.y,
+            x_px: landmark.position().x,
+            y_px: landmark.position().y,
             x_mm: mm[0],
             y_mm: mm[1],
-            score: f64::from(landmark.score),
-            confidence: landmark.confidence.unwrap_or(f64::NAN),
-            radius_mm: landmark.radius_mm.unwrap_or(f64::NAN),
+            score: f64::from(landmark.score()),
+            confidence: landmark.confidence().unwrap_or(f64::NAN),
+            radius_mm: landmark.radius_mm().unwrap_or(f64::NAN),
         })
     }
 }

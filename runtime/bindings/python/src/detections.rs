@@ -16,26 +16,26 @@ impl Detections {
     /// Positions in the landmark set, from 1.
     #[getter]
     fn numbers(&self) -> Vec<usize> {
-        self.each(|landmark| landmark.number)
+        self.each(Detection::number)
     }
 
     /// Short names: "posterior-nasal-spine".
     #[getter]
     fn names(&self) -> Vec<&str> {
-        self.0.landmarks.iter().map(|landmark| landmark.name.as_str()).collect()
+        self.0.landmarks().iter().map(Detection::name).collect()
     }
 
     /// Names for people: "Posterior nasal spine".
     #[getter]
     fn titles(&self) -> Vec<&str> {
-        self.0.landmarks.iter().map(|landmark| landmark.title.as_str()).collect()
+        self.0.landmarks().iter().map(Detection::title).collect()
     }
 
     /// Whether each landmark was found at all: "found", "not-found" (the position is a guess that nothing may be built on)
     /// or "edited-by-hand".
     #[getter]
     fn status(&self) -> Vec<&'static str> {
-        self.each(|landmark| match landmark.status {
+        self.each(|landmark| match landmark.status() {
             Status::Found => "found",
             Status::NotFound => "not-found",
             Status::EditedByHand => "edited-by-hand",
@@ -46,33 +46,33 @@ impl Detections {
     /// of the first pixel is at (0.5, 0.5).
     #[getter]
     fn positions<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray2<f64>> {
-        points(py, &self.each(|landmark| [landmark.position.x, landmark.position.y]))
+        points(py, &self.each(|landmark| [landmark.position().x, landmark.position().y]))
     }
 
     /// The same in mm; None where the spacing is not known.
     #[getter]
     fn positions_mm<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyArray2<f64>>> {
-        let mm: Option<Vec<_>> = self.0.landmarks.iter().map(|landmark| landmark.mm.map(|mm| [mm.x, mm.y])).collect();
+        let mm: Option<Vec<_>> = self.each(|landmark| landmark.mm().map(|mm| [mm.x, mm.y])).into_iter().collect();
         mm.map(|mm| points(py, &mm))
     }
 
     /// The scores there, float32 [n] in [0, 1]. They rank films; they are no probabilities.
     #[getter]
     fn scores<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
-        self.each(|landmark| landmark.score).into_pyarray(py)
+        self.each(Detection::score).into_pyarray(py)
     }
 
     /// How probable it is that each landmark is less than 4 mm away, float64 [n] in [0, 1]; None where the bundle is not
     /// calibrated.
     #[getter]
     fn confidence<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyArray1<f64>>> {
-        self.known(py, |landmark| landmark.confidence)
+        self.known(py, Detection::confidence)
     }
 
     /// On 90 % of films each landmark is at most so far away, float64 [n] in mm; None where that is not known.
     #[getter]
     fn radius_mm<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyArray1<f64>>> {
-        self.known(py, |landmark| landmark.radius_mm)
+        self.known(py, Detection::radius_mm)
     }
 
     /// All that is known about the film, as `onemark detect --json` has it.
@@ -82,18 +82,18 @@ impl Detections {
     }
 
     fn __len__(&self) -> usize {
-        self.0.landmarks.len()
+        self.0.landmarks().len()
     }
 
     fn __repr__(&self) -> String {
-        let film = self.0.film;
-        format!("<onemark.Detections: {} landmarks on {}x{} px>", self.0.landmarks.len(), film.width, film.height)
+        let film = self.0.film();
+        format!("<onemark.Detections: {} landmarks on {}x{} px>", self.0.landmarks().len(), film.width, film.height)
     }
 }
 
 impl Detections {
     fn each<T>(&self, of: impl Fn(&Detection) -> T) -> Vec<T> {
-        self.0.landmarks.iter().map(of).collect()
+        self.0.landmarks().iter().map(of).collect()
     }
 
     /// NaN where a landmark has no such number, `None` where none has.

@@ -8,7 +8,7 @@ use onemark_film::{Film, Spacing};
 use onemark_models::bundle::Bundle;
 use onemark_results::json::{Document, FilmReport};
 use onemark_runtime::{Options, RuntimeError};
-use onemark_viewer::{Desk, Source};
+use onemark_viewer::{Desk, FilmSource};
 use wasm_bindgen::prelude::*;
 
 /// An opened bundle.
@@ -31,10 +31,9 @@ impl Detector {
             film = film.with_spacing(spacing);
         }
         let start = chrono::Utc::now();
-        let detections = Box::new(self.0.detect(&film)?);
+        let detections = self.0.detect(&film)?;
         let seconds = (chrono::Utc::now() - start).as_seconds_f64().max(0.0);
-        let warnings = film.warnings().to_vec();
-        let report = FilmReport::Done { file: name.to_owned(), seconds, warnings, detections };
+        let report = FilmReport::done(name, seconds, film.warnings().to_vec(), detections);
         Ok(serde_json::to_string(&Document::new(vec![report]))?)
     }
 }
@@ -53,7 +52,7 @@ impl Viewer {
 
     /// Puts a film's file on the desk, its pixels as large as `spacing` says (see [`Detector::detect`]).
     pub fn put(&mut self, name: String, bytes: Vec<u8>, spacing: &str) -> Result<(), JsError> {
-        self.0.put(Source::Bytes { name, bytes }, read_spacing(spacing)?);
+        self.0.put(FilmSource::Bytes { name, bytes }, read_spacing(spacing)?);
         Ok(())
     }
 

@@ -45,7 +45,7 @@ impl Adapt {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         self.target.check()?;
         let bundle = Bundle::open(&self.bundle)?;
-        let new = if self.undo { bundle.without_adaptation()? } else { self.learn(&bundle)? };
+        let new = if self.undo { bundle.without_adaptation()? } else { self.adapt(&bundle)? };
         self.target.write(&new)?;
         if bundle.manifest().calibration.is_some() && new.manifest().calibration.is_none() {
             console::note(format_args!("it is not calibrated any more: `onemark calibrate` it anew"));
@@ -53,7 +53,7 @@ impl Adapt {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn learn(&self, bundle: &Bundle) -> anyhow::Result<Bundle> {
+    fn adapt(&self, bundle: &Bundle) -> anyhow::Result<Bundle> {
         if self.films.is_empty() || self.films.len() != self.points.len() {
             let (films, points) = (self.films.len(), self.points.len());
             bail!("{films} films and {points} files of points: give --points for every --film, in the same order");

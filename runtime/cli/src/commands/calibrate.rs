@@ -7,13 +7,15 @@ use std::process::ExitCode;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use ndarray::Array2;
-use onemark_evaluation::audit::{Print, patients};
+use onemark_evaluation::audit::{Fingerprint, patients};
 use onemark_evaluation::dataset::{Dataset, Split};
 use onemark_film::Spacing;
 use onemark_models::bundle::Bundle;
 use onemark_models::confidence::{COVERAGE, Calibration, Reliability, WRONG_MM};
+use onemark_runtime::Detection;
 
-use super::{films, measure};
+use super::evaluate::errors;
+use super::films;
 use crate::console::{self, RunOptions, Target};
 
 /// Learns from annotated films how far a bundle's points can be trusted
@@ -51,19 +53,19 @@ impl Calibrate {
         data.check_set(set)?;
         films::keep_annotated(&mut data, self.films.as_deref(), None)?;
         let detector = self.options.open(&bundle, None)?;
-        let mut prints = Vec::with_capacity(data.cases.len());
-        let measured = measure::all(&detector, &data, self.spacing.as_ref(), |film, _| {
-            prints.push(Print::of(film)?);
+        let mut fingerprints = Vec::with_capacity(data.cases.len());
+        let films = errors::of_films(&detector, &data, self.spacing.as_ref(), |film, _| {
+            fingerprints.push(Fingerprint::of(film)?);
             Ok(())
         })?;
 
-        let shape = (measured.len(), set.len());
-        let scores = measured.iter().flat_map(|film| film.detections.landmarks.iter().map(|landmark| landmark.score));
+        let shape = (films.len(), set.len());
+        let scores = films.iter().flat_map(|film| film.detections.landmarks().iter().map(Detection::score));
         let scores = Array2::from_shape_vec(shape, scores.collect())?;
-        let errors = measured.iter().flat_map(|film| film.film_errors_mm.clone());
+        let errors = films.iter().flat_map(|film| film.film_errors_mm.clone());
         let errors = Array2::from_shape_vec(shape, errors.collect())?;
-        let films = format!("{} annotated films", measured.len());
-        let patients = patients(&prints.iter().collect::<Vec<_>>());
+        let films = format!("{} annotated films", films.len());
+        let patients = patients(&fingerprints.iter().collect::<Vec<_>>());
         let calibration = Calibration::fit(films, scores.view(), errors.view(), &patients)?;
 
         let header = ["#", "landmark", "mean mm", "within 2 mm %", "radius mm", "wrong %"].map(str::to_owned).to_vec();

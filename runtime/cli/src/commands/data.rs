@@ -1,4 +1,4 @@
-//! `onemark data check`: what is wrong with a dataset. What is looked for, and how, is in [`onemark_models::check`].
+//! `onemark data check`: what is wrong with a dataset. What is looked for, and how, is in [`onemark_evaluation::audit`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -10,7 +10,7 @@ use std::time::Instant;
 use clap::{Args, Subcommand};
 use image::{Rgb, RgbImage};
 use indicatif::ProgressBar;
-use onemark_evaluation::audit::{Finding, Kind, Report, Severity, check};
+use onemark_evaluation::audit::{Audit, Finding, Kind, Severity};
 use onemark_evaluation::dataset::{Case, Dataset};
 use onemark_film::Film;
 use onemark_models::parallel::in_parallel;
@@ -42,7 +42,7 @@ impl Data {
 }
 
 /// Says what is wrong with a dataset before anyone trains or evaluates on it: films that can't be read or are there twice,
-/// landmarks outside the film, exchanged or far off, doctors who disagree wildly, spacings that are missing or make no sense
+/// landmarks outside the film, exchanged or far off, readers who disagree wildly, spacings that are missing or make no sense
 #[derive(Args)]
 #[command(
     after_help = "Exit status: 0 where it finds nothing, or only warnings; 1 where it finds an error (refused, unreadable \
@@ -72,17 +72,17 @@ impl Check {
         let threads = self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         let (data, complaints) = Dataset::survey(&self.data)?;
         let bar = ProgressBar::new(data.cases.len() as u64);
-        let report = check(&data, &complaints, threads, &|| bar.inc(1));
+        let audit = Audit::of(&data, &complaints, threads, &|| bar.inc(1));
         bar.finish_and_clear();
 
         if self.json.as_deref() != Some(Path::new("-")) {
-            console::print(text(&data, &report))?;
+            console::print(text(&data, &audit))?;
         }
         if let Some(path) = &self.json {
-            console::write_json(path, &report)?;
+            console::write_json(path, &audit)?;
         }
         if let Some(path) = &self.sheet {
-            let tiles = tiles(&data, &report.findings, threads);
+            let tiles = tiles(&data, &audit.findings, threads);
             if tiles.is_empty() {
                 console::note(format_args!("no film was found fault with, so there is no {}", path.display()));
             } else {
@@ -90,36 +90,36 @@ impl Check {
             }
         }
         console::note(format_args!("{} films in {:.1} s", data.cases.len(), start.elapsed().as_secs_f64()));
-        Ok(if report.count(Severity::Error) > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        Ok(if audit.count(Severity::Error) > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
 
-fn text(data: &Dataset, report: &Report) -> String {
+fn text(data: &Dataset, audit: &Audit) -> String {
     let mut folders: BTreeMap<String, usize> = BTreeMap::new();
     for folder in data.cases.iter().filter_map(|case| case.film.parent()?.file_name()) {
         *folders.entry(folder.to_string_lossy().into_owned()).or_default() += 1;
     }
     let folders: Vec<String> = folders.iter().map(|(name, count)| format!("{count} in {name}")).collect();
-    let Report { films, annotated, .. } = report;
+    let Audit { films, annotated, .. } = audit;
     let mut text = format!("{films} films, {annotated} annotated: {}\n", folders.join(", "));
-    if !report.findings.is_empty() {
-        text += &format!("\n{}", findings(report));
+    if !audit.findings.is_empty() {
+        text += &format!("\n{}", findings(audit));
     }
-    if !report.doctors.is_empty() {
-        text += &format!("\nhow far the two doctors are apart, mm\n{}", doctors(report));
+    if !audit.readers.is_empty() {
+        text += &format!("\nhow far the two readers are apart, mm\n{}", readers(audit));
     }
-    for what in &report.left_out {
+    for what in &audit.left_out {
         text += &format!("\nnot checked: {what}\n");
     }
-    let (errors, warnings) = (report.count(Severity::Error), report.count(Severity::Warning));
+    let (errors, warnings) = (audit.count(Severity::Error), audit.count(Severity::Warning));
     text + &format!("\nerrors: {errors}, warnings: {warnings}\n")
 }
 
-/// A row per finding; doctors who disagree have a table of their own.
-fn findings(report: &Report) -> String {
+/// A row per finding; readers who disagree have a table of their own.
+fn findings(audit: &Audit) -> String {
     let mut rows = vec![["", "finding", "films", "landmarks", ""].map(str::to_owned).to_vec()];
     let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
-    for finding in report.findings.iter().filter(|finding| finding.kind != Kind::DoctorsDisagree) {
+    for finding in audit.findings.iter().filter(|finding| finding.kind != Kind::ReadersDisagree) {
         let count = counts.entry(finding.kind).or_default();
         *count += 1;
         if *count <= MOST_ROWS {
@@ -141,9 +141,9 @@ fn findings(report: &Report) -> String {
 }
 
 /// A row per landmark.
-fn doctors(report: &Report) -> String {
+fn readers(audit: &Audit) -> String {
     let mut rows = vec![["landmark", "mean", "median", "limit", "films beyond the limit"].map(str::to_owned).to_vec()];
-    rows.extend(report.doctors.iter().map(|landmark| {
+    rows.extend(audit.readers.iter().map(|landmark| {
         let numbers = [landmark.mean_mm, landmark.median_mm, landmark.limit_mm].map(|mm| format!("{mm:.2}"));
         let beyond: Vec<String> =
             landmark.beyond.iter().map(|apart| format!("{} ({:.1})", apart.film, apart.mm)).collect();

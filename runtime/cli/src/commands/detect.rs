@@ -14,7 +14,7 @@ use onemark_models::landmarks::LandmarkSet;
 use onemark_models::yaml;
 use onemark_results::FilmResults;
 use onemark_results::json::FilmReport;
-use onemark_runtime::Detections;
+use onemark_runtime::{Detections, FilmSize};
 
 use super::{films, tables};
 use crate::console::{self, RunOptions};
@@ -50,11 +50,11 @@ fn tell(report: &FilmReport, tables: bool) -> anyhow::Result<()> {
     match report {
         FilmReport::Failed { error, .. } => console::note(format_args!("error: {error}")),
         FilmReport::Done { file, seconds, detections, .. } if tables => {
-            let (found, measured) = (table(detections), tables::measured(&detections.measurements));
+            let (found, measured) = (table(detections), tables::measured(detections.measurements()));
             console::print(format_args!("{}{found}{measured}\n", Heading(file, detections)))?;
-            console::note(format_args!("{seconds:.2} s on {}", detections.backend));
+            console::note(format_args!("{seconds:.2} s on {}", detections.backend()));
         }
-        FilmReport::Done { .. } => {}
+        _ => {}
     }
     Ok(())
 }
@@ -91,12 +91,8 @@ impl Detect {
                 let seconds = start.elapsed().as_secs_f64();
                 start = Instant::now();
                 let report = match result {
-                    Ok((detections, warnings)) => {
-                        FilmReport::Done { file, seconds, warnings, detections: Box::new(detections) }
-                    }
-                    Err(error) => {
-                        FilmReport::Failed { file, error: onemark_runtime::Chain(error.as_ref()).to_string() }
-                    }
+                    Ok((detections, warnings)) => FilmReport::done(file, seconds, warnings, detections),
+                    Err(error) => FilmReport::failed(file, console::explain(&error)),
                 };
                 bar.suspend(|| tell(&report, !plan.takes_stdout()))?;
                 reports.push(report);
@@ -137,9 +133,10 @@ struct Heading<'a>(&'a str, &'a Detections);
 
 impl std::fmt::Display for Heading<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self(file, Detections { film, spacing, .. }) = self;
-        write!(f, "{file}: {}x{} px, ", film.width, film.height)?;
-        match spacing {
+        let Self(file, detections) = self;
+        let FilmSize { width, height } = detections.film();
+        write!(f, "{file}: {width}x{height} px, ")?;
+        match detections.spacing() {
             Some(Spacing { mm_per_px: [x, y], source }) => writeln!(f, "{x} x {y} mm per px by {source}"),
             None => writeln!(f, "in pixels only: no spacing is stated (--spacing)"),
         }
@@ -148,20 +145,20 @@ impl std::fmt::Display for Heading<'_> {
 
 fn table(detections: &Detections) -> String {
     let mut header = vec!["#", "landmark", "x px", "y px"];
-    if detections.spacing.is_some() {
+    if detections.spacing().is_some() {
         header.extend(["x mm", "y mm"]);
     }
     header.push("score");
-    if detections.landmarks.iter().any(|landmark| landmark.surprise.is_some()) {
+    if detections.landmarks().iter().any(|landmark| landmark.mahalanobis().is_some()) {
         header.push("surprise");
     }
     let mut rows: Vec<Vec<String>> = vec![header.into_iter().map(str::to_owned).collect()];
-    rows.extend(detections.landmarks.iter().map(|landmark| {
-        let places = [landmark.position.x, landmark.position.y].map(|px| format!("{px:.1}"));
-        let mm = landmark.mm.iter().flat_map(|mm| [mm.x, mm.y]).map(|mm| format!("{mm:.2}"));
-        let start = [landmark.number.to_string(), landmark.title.clone()];
-        let surprise = landmark.surprise.map(|deviations| format!("{deviations:.1}"));
-        start.into_iter().chain(places).chain(mm).chain([format!("{:.3}", landmark.score)]).chain(surprise).collect()
+    rows.extend(detections.landmarks().iter().map(|landmark| {
+        let places = [landmark.position().x, landmark.position().y].map(|px| format!("{px:.1}"));
+        let mm = landmark.mm().into_iter().flat_map(|mm| [mm.x, mm.y]).map(|mm| format!("{mm:.2}"));
+        let start = [landmark.number().to_string(), landmark.title().to_owned()];
+        let surprise = landmark.mahalanobis().map(|deviations| format!("{deviations:.1}"));
+        start.into_iter().chain(places).chain(mm).chain([format!("{:.3}", landmark.score())]).chain(surprise).collect()
     }));
     console::table(&rows, &[1])
 }

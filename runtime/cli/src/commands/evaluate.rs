@@ -1,6 +1,8 @@
 //! `onemark evaluate`: how good a bundle is on the annotated films of a dataset. What is measured is in
 //! [`onemark_evaluation::metrics`]; which films are taken is in [`super::films`].
 
+pub mod errors;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,17 +11,15 @@ use std::time::Instant;
 use anyhow::Context as _;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use ndarray::Array2;
 use onemark_evaluation::dataset::{Dataset, Split};
-use onemark_evaluation::metrics::{Bootstrap, Evaluation, Protocol};
+use onemark_evaluation::metrics::Protocol;
+use onemark_evaluation::report::{self, BundleName, FilmErrors, Report, Summary};
 use onemark_film::Spacing;
 use onemark_film::geometry::Point;
 use onemark_models::bundle::Bundle;
 use onemark_results::overlay;
-use onemark_runtime::{BundleId, Decoding};
-use serde::Serialize;
+use onemark_runtime::{BundleId, Detection, Detections};
 
-use super::measure::{self, Measured};
 use super::{films, tables};
 use crate::console::{self, RunOptions};
 
@@ -57,30 +57,6 @@ pub struct Evaluate {
     report: Option<PathBuf>,
 }
 
-/// What `--report` holds.
-#[derive(Serialize)]
-struct Report<'a> {
-    bundle: &'a BundleId,
-    backend: &'static str,
-    decoding: Decoding,
-    data: &'a PathBuf,
-    split: &'a str,
-    seconds: f64,
-    protocols: Vec<Summary>,
-    films: Vec<Measured>,
-}
-
-/// One protocol's numbers on one selection of films.
-#[derive(Serialize)]
-struct Summary {
-    protocol: Protocol,
-    /// The films left out of this summary.
-    without: Vec<String>,
-    bootstrap: Bootstrap,
-    #[serde(flatten)]
-    evaluation: Evaluation,
-}
-
 impl Evaluate {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let bundle = Bundle::open(&self.bundle)?;
@@ -97,13 +73,12 @@ impl Evaluate {
         let detector = self.options.open(&bundle, None)?;
 
         let start = Instant::now();
-        let films = measure::all(&detector, &data, self.spacing.as_ref(), |film, measured| match &self.overlays {
+        let films = errors::of_films(&detector, &data, self.spacing.as_ref(), |film, errors| match &self.overlays {
             None => Ok(()),
             Some(folder) => {
-                let found: Vec<Point> =
-                    measured.detections.landmarks.iter().map(|landmark| landmark.position).collect();
-                let picture = overlay::compare(film, &found, &measured.truth);
-                console::write_png(&folder.join(format!("{}.png", measured.id)), &picture)
+                let found: Vec<Point> = errors.detections.landmarks().iter().map(Detection::position).collect();
+                let picture = overlay::compare(film, &found, &errors.truth);
+                console::write_png(&folder.join(format!("{}.png", errors.id)), &picture)
             }
         })?;
         let seconds = start.elapsed().as_secs_f64();
@@ -117,28 +92,34 @@ impl Evaluate {
         let each = seconds / count as f64;
         console::note(format_args!("{count} films in {seconds:.1} s on {backend}, {each:.2} s each"));
         if let Some(path) = &self.report {
-            let (bundle, decoding) = (detector.bundle(), detector.decoding());
-            let (data, split) = (&self.data, self.split.as_str());
-            console::write_json(path, &Report { bundle, backend, decoding, data, split, seconds, protocols, films })?;
+            let BundleId { name, sha256 } = detector.bundle().clone();
+            let report = Report {
+                bundle: BundleName { name, sha256 },
+                backend: backend.to_owned(),
+                decoding: detector.decoding().to_string(),
+                data: self.data.clone(),
+                split: self.split.clone(),
+                seconds,
+                protocols,
+                films,
+            };
+            console::write_json(path, &report)?;
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
 /// Both protocols on all films, then both again without those left out.
-fn summaries(films: &[Measured], landmarks: &[String], without: Option<&[String]>) -> anyhow::Result<Vec<Summary>> {
+fn summaries(
+    films: &[FilmErrors<Detections>],
+    landmarks: &[String],
+    without: Option<&[String]>,
+) -> anyhow::Result<Vec<Summary>> {
     let selections = [Some(&[][..]), without];
     let mut summaries = Vec::new();
     for without in selections.into_iter().flatten() {
         for protocol in [Protocol::Grid, Protocol::Film] {
-            let errors = |film: &Measured| match protocol {
-                Protocol::Grid => film.grid_errors_mm.clone(),
-                Protocol::Film => film.film_errors_mm.clone(),
-            };
-            let errors =
-                Array2::from_shape_vec((films.len(), landmarks.len()), films.iter().flat_map(errors).collect())?;
-            let ids = films.iter().map(|film| film.id.clone()).collect();
-            let evaluation = Evaluation::new(landmarks.to_vec(), ids, errors)?.without(without)?;
+            let evaluation = report::evaluation(films, landmarks, protocol)?.without(without)?;
             let bootstrap = tables::bootstrap(&evaluation);
             summaries.push(Summary { protocol, without: without.to_vec(), bootstrap, evaluation });
         }

@@ -102,7 +102,7 @@ mod tests {
             film: PathBuf::new(),
             points: Some(Vec::new()),
             spacing: None,
-            doctors: None,
+            readers: None,
         };
         Dataset { root: PathBuf::new(), split: Split::Test1, cases: ids.iter().map(case).collect() }
     }

@@ -10,7 +10,6 @@ pub mod evaluate;
 pub mod external;
 mod films;
 pub mod inspect;
-mod measure;
 pub mod shell;
 mod tables;
 pub mod verify;

@@ -1,6 +1,6 @@
 //! Errors and measurements as people read them.
 
-use onemark_evaluation::metrics::{Bootstrap, Evaluation, SDR_RADII_MM};
+use onemark_evaluation::metrics::{Bootstrap, Evaluation, SDR_RADII_MM, Score};
 use onemark_models::analysis::{Analysis, Measurement};
 
 use crate::console;
@@ -23,14 +23,31 @@ pub fn errors(evaluation: &Evaluation, bootstrap: &Bootstrap) -> String {
         format!("; SDR {radius} mm {percent:.1} % ({:.1} to {:.1})", interval.low, interval.high)
     });
     format!(
-        "{evaluation}MRE {:.2} mm ({:.2} to {:.2}){}\n\
+        "{}MRE {:.2} mm ({:.2} to {:.2}){}\n\
          in brackets 95 % intervals, by drawing films {} times\n",
+        scores(evaluation),
         overall.mre_mm,
         mre.low,
         mre.high,
         rates.collect::<String>(),
         bootstrap.resamples,
     )
+}
+
+/// A line per landmark, and one over all of them.
+fn scores(evaluation: &Evaluation) -> String {
+    let mut header: Vec<String> = ["#", "landmark", "MRE mm", "median mm"].map(str::to_owned).into();
+    header.extend(SDR_RADII_MM.map(|radius| format!("SDR {radius} mm %")));
+    let row = |number: String, score: Score| {
+        let millimetres = [score.mre_mm, score.median_mm].map(|mm| format!("{mm:.2}"));
+        let rates = score.sdr_percent.map(|percent| format!("{percent:.1}"));
+        [number, score.name].into_iter().chain(millimetres).chain(rates).collect()
+    };
+    let landmarks = (1..).zip(evaluation.per_landmark());
+    let mut rows = vec![header];
+    rows.extend(landmarks.map(|(number, score): (usize, _)| row(number.to_string(), score)));
+    rows.push(row(String::new(), evaluation.overall()));
+    console::table(&rows, &[1])
 }
 
 /// A line per measurement that has a value, after an empty one; then which have none, by reason, and what all take for granted.
@@ -77,4 +94,24 @@ pub fn defined(analysis: &Analysis) -> String {
         vec![definition.name.clone(), definition.title.clone(), unit, definition.source.clone(), norm]
     }));
     format!("\n{}", console::table(&rows, &[0, 1, 2, 3, 4]))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn scores_have_a_row_per_landmark_and_the_mean() {
+        let names = |names: [&str; 2]| names.map(str::to_owned).to_vec();
+        let errors = array![[1.0, 2.25], [2.0, 3.25]];
+        let evaluation = Evaluation::new(names(["l1", "l2"]), names(["f1", "f2"]), errors).unwrap();
+        let expected = "#  landmark  MRE mm  median mm  SDR 2 mm %  SDR 2.5 mm %  SDR 3 mm %  SDR 4 mm %\n\
+                        1  l1          1.50       1.50        50.0         100.0       100.0       100.0\n\
+                        2  l2          2.75       2.75         0.0          50.0        50.0       100.0\n   \
+                           mean        2.12       2.12        25.0          75.0        75.0       100.0\n";
+        assert_eq!(scores(&evaluation), expected);
+    }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use onemark_film::Spacing;
 use onemark_models::bundle::Bundle;
-use onemark_viewer::{Desk, Server, Source};
+use onemark_viewer::{Desk, FilmSource, Server};
 
 use crate::console::{self, RunOptions};
 use crate::inputs;
@@ -30,21 +30,21 @@ pub struct View {
     /// The port to listen on [default: one that is free]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     port: u16,
-    /// Let the page teach the bundle by corrected films, and write it there
-    #[arg(long, value_name = "NEW")]
-    learn_to: Option<PathBuf>,
+    /// Let the page adapt the bundle to corrected films, and write it there
+    #[arg(long = "learn-to", value_name = "NEW")]
+    adapt_to: Option<PathBuf>,
 }
 
 impl View {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        if let Some(target) = &self.learn_to {
+        if let Some(target) = &self.adapt_to {
             Bundle::check_target(target, false)?;
         }
         let films = inputs::find(&self.films, None)?;
         let bundle = Bundle::open(&self.bundle)?;
-        let mut desk = Desk::new(bundle, self.options.for_library(), self.learn_to)?;
+        let mut desk = Desk::new(bundle, self.options.for_library(), self.adapt_to)?;
         for film in films {
-            desk.put(Source::File(film), self.spacing.clone());
+            desk.put(FilmSource::File(film), self.spacing.clone());
         }
         let server = Server::open(desk, self.port)?;
         console::print(format_args!("{}\n", server.link()))?;

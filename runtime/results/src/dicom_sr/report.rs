@@ -41,7 +41,7 @@ const fn ours<'a>(value: &'a str, meaning: &'a str) -> Code<'a> {
 pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
     let image = image(results)?;
     let found = serde_json::to_string(results.detections).map_err(|error| results.error("dicom-sr", error))?;
-    let sha256 = &results.detections.bundle.sha256;
+    let sha256 = &results.detections.bundle().sha256;
     let instance = uid(&["report", sha256, &image.sop_instance_uid, &found]);
     let series = uid(&["series", sha256, &image.sop_instance_uid]);
 
@@ -132,9 +132,9 @@ fn document(results: &FilmResults<'_>, image: &DicomIdentity, instance: &str, se
 
 /// The tree of TID 1500.
 fn content(results: &FilmResults<'_>, image: &DicomIdentity) -> Vec<InMemElement> {
-    let (bundle, landmarks) = (&results.detections.bundle, &results.detections.landmarks);
+    let (bundle, landmarks) = (results.detections.bundle(), results.detections.landmarks());
     let [found, lost]: [Vec<&Detection>; 2] =
-        [false, true].map(|lost| landmarks.iter().filter(|one| (one.status == Status::NotFound) == lost).collect());
+        [false, true].map(|lost| landmarks.iter().filter(|one| (one.status() == Status::NotFound) == lost).collect());
 
     let source = Item::image(&image.sop_class_uid, &image.sop_instance_uid);
     let library = Item::container(dcm("126200", "Image Library Group")).with(vec![(Contains, source)]);
@@ -165,28 +165,28 @@ fn content(results: &FilmResults<'_>, image: &DicomIdentity) -> Vec<InMemElement
 
 /// One landmark: what it is, who found it how, and where.
 fn group(results: &FilmResults<'_>, image: &DicomIdentity, landmark: &Detection) -> Item {
-    let tracking = uid(&["landmark", &results.detections.bundle.sha256, &image.sop_instance_uid, &landmark.name]);
+    let tracking = uid(&["landmark", &results.detections.bundle().sha256, &image.sop_instance_uid, landmark.name()]);
     let remark = remark(landmark);
-    let label = if remark.is_empty() { landmark.title.clone() } else { format!("{}: {remark}", landmark.title) };
+    let label = if remark.is_empty() { landmark.title().to_owned() } else { format!("{}: {remark}", landmark.title()) };
 
     let certainty = landmark
-        .confidence
+        .confidence()
         .map(|share| (HasProperties, Item::number(dcm("111012", "Certainty of Finding"), 100.0 * share, PERCENT)));
-    let radius = landmark.radius_mm.map(|radius| {
+    let radius = landmark.radius_mm().map(|radius| {
         let concept = ours("radius-90", "Radius that holds the landmark on 90 % of films");
         (HasProperties, Item::number(concept, radius, MM))
     });
     let finding = Item::code(dcm("121071", "Finding"), landmark_code(landmark));
     let source = Item::image(&image.sop_class_uid, &image.sop_instance_uid);
-    let place = Item::point(landmark.position.x, landmark.position.y).with(vec![(SelectedFrom, source)]);
-    let score = Item::number(ours("score", "Score"), f64::from(landmark.score), NO_UNIT);
+    let place = Item::point(landmark.position().x, landmark.position().y).with(vec![(SelectedFrom, source)]);
+    let score = Item::number(ours("score", "Score"), f64::from(landmark.score()), NO_UNIT);
 
     let mut children = vec![
         (HasObsContext, Item::text(dcm("112039", "Tracking Identifier"), TRACKING_IDENTIFIER)),
         (HasObsContext, Item::uid(dcm("112040", "Tracking Unique Identifier"), &tracking)),
     ];
     // Where a person put the point, it is not the algorithm's.
-    if landmark.status == Status::Found {
+    if landmark.status() == Status::Found {
         children.extend(algorithm(results));
     }
     children.extend([
@@ -200,11 +200,11 @@ fn group(results: &FilmResults<'_>, image: &DicomIdentity, landmark: &Detection)
 
 /// TID 4019: what found it.
 fn algorithm(results: &FilmResults<'_>) -> Vec<(Relation, Item)> {
-    let bundle = &results.detections.bundle;
+    let bundle = results.detections.bundle();
     let parameters = [
         format!("bundle: {}", bundle.name),
         format!("bundle sha256: {}", bundle.sha256),
-        format!("backend: {}", results.detections.backend),
+        format!("backend: {}", results.detections.backend()),
     ];
     let name = Item::text(dcm("111001", "Algorithm Name"), "Onemark");
     let version = Item::text(dcm("111003", "Algorithm Version"), env!("CARGO_PKG_VERSION"));
@@ -213,7 +213,7 @@ fn algorithm(results: &FilmResults<'_>) -> Vec<(Relation, Item)> {
 }
 
 fn landmark_code(landmark: &Detection) -> Code<'_> {
-    ours(&landmark.name, &landmark.title)
+    ours(landmark.name(), landmark.title())
 }
 
 /// A UID that the same parts always make: a UUID in the form of PS3.5 B.2, from their digest (RFC 9562, version 8).

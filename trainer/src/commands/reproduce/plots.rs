@@ -28,7 +28,7 @@ pub fn sdr(done: &[(&Row, &Outcome)]) -> Result<String> {
             .map_err(failed)?;
         for (index, (row, outcome)) in done.iter().enumerate() {
             let colour = colour(index);
-            let mut errors: Vec<f64> = outcome.evaluation.errors_mm.iter().flatten().copied().collect();
+            let mut errors: Vec<f64> = outcome.summary.evaluation.errors().iter().copied().collect();
             errors.sort_by(f64::total_cmp);
             let share =
                 |radius: f64| 100.0 * errors.partition_point(|error| *error <= radius) as f64 / errors.len() as f64;
@@ -56,9 +56,9 @@ pub fn landmarks(done: &[(&Row, &Outcome)]) -> Result<String> {
     let mut svg = String::new();
     {
         let names: Vec<String> = done.first().map_or_else(Vec::new, |(_, outcome)| {
-            outcome.evaluation.per_landmark.iter().map(|errors| errors.name.clone()).collect()
+            outcome.summary.evaluation.landmarks().to_vec()
         });
-        let all = done.iter().flat_map(|(_, outcome)| &outcome.evaluation.per_landmark);
+        let all = done.iter().flat_map(|(_, outcome)| outcome.summary.evaluation.per_landmark());
         let highest = all.map(|errors| errors.mre_mm).fold(1.0, f64::max);
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         area.fill(&WHITE).map_err(failed)?;
@@ -74,7 +74,7 @@ pub fn landmarks(done: &[(&Row, &Outcome)]) -> Result<String> {
         let width = 0.8 / done.len().max(1) as f64;
         for (index, (row, outcome)) in done.iter().enumerate() {
             let colour = colour(index);
-            let bars = outcome.evaluation.per_landmark.iter().enumerate().map(|(landmark, errors)| {
+            let bars = outcome.summary.evaluation.per_landmark().into_iter().enumerate().map(|(landmark, errors)| {
                 let left = landmark as f64 + 0.6 + index as f64 * width;
                 Rectangle::new([(left, 0.0), (left + width, errors.mre_mm)], colour.filled())
             });

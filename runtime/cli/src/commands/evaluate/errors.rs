@@ -1,4 +1,4 @@
-//! Runs a detector on the annotated films of a dataset, with a progress bar. What is made of the errors is the commands' matter.
+//! Errors on annotated films: runs a detector on the films of a dataset, with a progress bar. Commands summarise the errors.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -7,61 +7,47 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use onemark_evaluation::dataset::{Case, Dataset};
 use onemark_evaluation::metrics::{self, Protocol};
+use onemark_evaluation::report::FilmErrors;
 use onemark_film::geometry::{GridMap, Point};
 use onemark_film::{Film, Spacing};
 use onemark_runtime::{Detections, Detector};
-use serde::Serialize;
 
-use super::films;
+use crate::commands::films;
 
-/// One film and how far off its landmarks were.
-#[derive(Serialize)]
-pub struct Measured {
-    pub id: String,
-    pub seconds: f64,
-    pub detections: Detections,
-    /// In film px, in the landmarks' order.
-    pub truth: Vec<Point>,
-    /// Row and column of the grid.
-    pub truth_cells: Vec<(usize, usize)>,
-    pub grid_errors_mm: Vec<f64>,
-    pub film_errors_mm: Vec<f64>,
-}
-
-/// Measures all films of `data`; `spacing` is for those of which neither the dataset nor the file says it. `seen` gets every film.
-/// A film that fails ends it: a mean over what was easy to read would be no answer.
-pub fn all(
+/// The errors on all films of `data`; `spacing` is for films of which neither the dataset nor the file states it. `seen` gets
+/// every film. A film that fails ends it: a mean over films that were easy to read would mislead.
+pub fn of_films(
     detector: &Detector,
     data: &Dataset,
     spacing: Option<&Spacing>,
-    mut seen: impl FnMut(&Film, &Measured) -> anyhow::Result<()>,
-) -> anyhow::Result<Vec<Measured>> {
+    mut seen: impl FnMut(&Film, &FilmErrors<Detections>) -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<FilmErrors<Detections>>> {
     let bar = ProgressBar::new(data.cases.len() as u64);
     bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} films, {eta} left, at {msg}")?);
     let files: Vec<PathBuf> = data.cases.iter().map(|case| case.film.clone()).collect();
     let films = films::read_ahead(&files, |films| {
-        let measured = data.cases.iter().zip(films).map(|(case, (_, film))| {
+        let errors = data.cases.iter().zip(films).map(|(case, (_, film))| {
             bar.set_message(case.id.clone());
-            let measured = film.map_err(anyhow::Error::from).and_then(|film| {
-                let (film, measured) = one(detector, case, film, spacing)?;
-                seen(&film, &measured)?;
-                Ok(measured)
+            let errors = film.map_err(anyhow::Error::from).and_then(|film| {
+                let (film, errors) = one(detector, case, film, spacing)?;
+                seen(&film, &errors)?;
+                Ok(errors)
             });
             bar.inc(1);
-            measured.with_context(|| format!("film {}", case.id))
+            errors.with_context(|| format!("film {}", case.id))
         });
-        measured.collect::<anyhow::Result<Vec<Measured>>>()
+        errors.collect::<anyhow::Result<Vec<FilmErrors<Detections>>>>()
     })?;
     bar.finish_and_clear();
     Ok(films)
 }
 
-fn one(detector: &Detector, case: &Case, film: Film, spacing: Option<&Spacing>) -> anyhow::Result<(Film, Measured)> {
+fn one(detector: &Detector, case: &Case, film: Film, spacing: Option<&Spacing>) -> anyhow::Result<(Film, FilmErrors<Detections>)> {
     let start = Instant::now();
     case.check_inside(film.width(), film.height())?;
     let stated = case.spacing.map(|mm_per_px| Spacing { mm_per_px, source: "the dataset".into() });
     let spacing = stated.or_else(|| spacing.or(film.spacing()).cloned());
-    let spacing = spacing.context("nobody says how large its pixels are; give --spacing, or a spacing.csv")?;
+    let spacing = spacing.context("no pixel spacing is stated; give --spacing, or a spacing.csv")?;
     let unit = spacing.mm_per_px;
     let film = film.with_spacing(spacing);
     let detections = detector.detect(&film)?;
@@ -70,20 +56,20 @@ fn one(detector: &Detector, case: &Case, film: Film, spacing: Option<&Spacing>) 
     let truth = case.points.clone().unwrap_or_default();
     let map = GridMap::new((film.width(), film.height()), detector.grid());
     let truth_cells: Vec<_> = truth.iter().map(|point| map.to_cell(*point)).collect();
-    let found = &detections.landmarks;
-    let measured = Measured {
+    let found = detections.landmarks();
+    let errors = FilmErrors {
         id: case.id.clone(),
         seconds,
         // The cell itself, not the refined position's: that may lie on the border to the next.
         grid_errors_mm: (truth_cells.iter().zip(found))
-            .map(|(truth, found)| metrics::radial_error_cells(&map, unit, *truth, found.cell))
+            .map(|(truth, found)| metrics::radial_error_cells(&map, unit, *truth, found.cell()))
             .collect(),
         film_errors_mm: (truth.iter().zip(found))
-            .map(|(truth, found)| Protocol::Film.radial_error(&map, unit, *truth, found.position))
+            .map(|(truth, found)| Protocol::Film.radial_error(&map, unit, *truth, found.position()))
             .collect(),
         detections,
         truth,
         truth_cells,
     };
-    Ok((film, measured))
+    Ok((film, errors))
 }

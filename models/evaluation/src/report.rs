@@ -1,0 +1,125 @@
+//! What `onemark evaluate --report` writes, both ways: films, positions, errors and their summaries.
+
+use std::path::PathBuf;
+
+use ndarray::Array2;
+use onemark_film::geometry::Point;
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::{Bootstrap, Evaluation, MetricsError, Protocol};
+
+/// The evaluation of a bundle on films of a dataset.
+///
+/// `D` is what was detected on a film; a reader that needs errors only takes [`serde::de::IgnoredAny`]:
+///
+/// ```
+/// use onemark_evaluation::{metrics::Protocol, report::Report};
+/// use serde::de::IgnoredAny;
+///
+/// let text = std::fs::read_to_string("tests/report.json")?;
+/// let report: Report<IgnoredAny> = serde_json::from_str(&text)?;
+/// let summary = report.summary(Protocol::Grid).ok_or("the grid protocol was not evaluated")?;
+/// println!("{} films: MRE {:.2} mm", summary.evaluation.films().len(), summary.evaluation.mre());
+/// # assert_eq!(summary.evaluation.films().len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report<D> {
+    /// The bundle that was run.
+    pub bundle: BundleName,
+    /// The backend that ran it.
+    pub backend: String,
+    /// How score maps became points.
+    pub decoding: String,
+    /// The dataset's folder.
+    pub data: PathBuf,
+    /// The split that was asked for.
+    pub split: String,
+    /// How long all films took.
+    pub seconds: f64,
+    /// Each protocol on all films, then on those that are left when some are left out.
+    pub protocols: Vec<Summary>,
+    /// The films, in the dataset's order.
+    pub films: Vec<FilmErrors<D>>,
+}
+
+/// Which bundle it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleName {
+    /// What the bundle calls itself.
+    pub name: String,
+    /// SHA-256 of its manifest.
+    pub sha256: String,
+}
+
+/// One protocol's errors on one selection of films.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// How predictions were compared with the truth.
+    pub protocol: Protocol,
+    /// The ids of the films left out.
+    pub without: Vec<String>,
+    /// What other films of the same kind might have given.
+    pub bootstrap: Bootstrap,
+    /// The errors.
+    #[serde(flatten)]
+    pub evaluation: Evaluation,
+}
+
+/// One film and the errors of its landmarks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FilmErrors<D> {
+    /// The film's id in its dataset.
+    pub id: String,
+    /// How long it took to read the film and to find the landmarks.
+    pub seconds: f64,
+    /// What was found.
+    pub detections: D,
+    /// The true positions in film px, in the landmarks' order.
+    pub truth: Vec<Point>,
+    /// The cells of the true positions on the network's grid: row, then column.
+    pub truth_cells: Vec<(usize, usize)>,
+    /// Radial errors in mm by [`Protocol::Grid`].
+    pub grid_errors_mm: Vec<f64>,
+    /// Radial errors in mm by [`Protocol::Film`].
+    pub film_errors_mm: Vec<f64>,
+}
+
+impl<D> Report<D> {
+    /// The summary of a protocol over all films.
+    pub fn summary(&self, protocol: Protocol) -> Option<&Summary> {
+        self.protocols.iter().find(|summary| summary.protocol == protocol && summary.without.is_empty())
+    }
+}
+
+impl<D> FilmErrors<D> {
+    /// Radial errors in mm by a protocol.
+    pub fn errors_mm(&self, protocol: Protocol) -> &[f64] {
+        match protocol {
+            Protocol::Grid => &self.grid_errors_mm,
+            Protocol::Film => &self.film_errors_mm,
+        }
+    }
+}
+
+/// The errors of these films by a protocol, their landmarks called `landmarks`.
+///
+/// # Errors
+/// There is no film or landmark, a film has another number of errors, or an error is not a distance.
+pub fn evaluation<D>(
+    films: &[FilmErrors<D>],
+    landmarks: &[String],
+    protocol: Protocol,
+) -> Result<Evaluation, MetricsError> {
+    let ids: Vec<String> = films.iter().map(|film| film.id.clone()).collect();
+    let errors: Vec<f64> = films.iter().flat_map(|film| film.errors_mm(protocol)).copied().collect();
+    let count = errors.len();
+    let errors = Array2::from_shape_vec((films.len(), landmarks.len()), errors);
+    let errors = errors.map_err(|_| MetricsError::Shape {
+        rows: films.len(),
+        columns: count / films.len().max(1),
+        films: films.len(),
+        landmarks: landmarks.len(),
+    })?;
+    Evaluation::new(landmarks.to_vec(), ids, errors)
+}

@@ -1,0 +1,17 @@
+//! Finds another program: beside this one, else on PATH.
+
+use std::env;
+use std::path::PathBuf;
+
+/// The file of the program called `name` in the folder of the running program; where there is none, its bare file name, which
+/// [`std::process::Command`] looks for on PATH.
+///
+/// ```
+/// let cargo = onemark_models::program::find("cargo");
+/// assert!(cargo.ends_with(format!("cargo{}", std::env::consts::EXE_SUFFIX)));
+/// ```
+pub fn find(name: &str) -> PathBuf {
+    let file = format!("{name}{}", env::consts::EXE_SUFFIX);
+    let beside = env::current_exe().ok().and_then(|program| Some(program.parent()?.join(&file)));
+    beside.filter(|path| path.is_file()).unwrap_or_else(|| file.into())
+}
