@@ -116,7 +116,10 @@ fn a_landmark_is_corrected_and_restored() {
     let position = found.landmarks()[1].position();
     corrected.correct(2, Point::new(position.x - 10.0, position.y), set).unwrap();
     let second = corrected.landmark(2).unwrap();
-    assert_eq!((second.status(), second.radius_mm(), second.cell()), (Status::EditedByHand, None, found.landmarks()[1].cell()));
+    assert_eq!(
+        (second.status(), second.radius_mm(), second.cell()),
+        (Status::EditedByHand, None, found.landmarks()[1].cell())
+    );
     assert!((second.mm().unwrap().x - (position.x - 10.0) * 0.1).abs() < ROUNDING_PX);
     assert!((gap(&corrected) - gap(&found) - 1.0).abs() < ROUNDING_PX);
     assert_eq!(corrected.landmark(1), found.landmark(1));

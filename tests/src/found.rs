@@ -48,7 +48,9 @@ pub fn found() -> Detections {
 /// The text is not that of detections.
 pub fn found_on(film: &Film) -> Detections {
     let spacing = film.spacing();
-    let mm = |x: f64, y: f64| spacing.map(|Spacing { mm_per_px: [across, down], .. }| json!({"x": x * across, "y": y * down}));
+    let mm = |x: f64, y: f64| {
+        spacing.map(|Spacing { mm_per_px: [across, down], .. }| json!({"x": x * across, "y": y * down}))
+    };
     let landmark = |number: u32, name: &str, title: &str, status: Status, (x, y): (f64, f64), confidence: f64| {
         json!({
             "number": number,

@@ -40,7 +40,7 @@ fn dcmtk_shows_every_point() {
         let numbers = line.split("POINT,").nth(1).unwrap().split(['/', '>', ')']);
         let numbers: Vec<f64> = numbers.filter_map(|number| number.trim().parse().ok()).collect();
         near(numbers[..2].try_into().unwrap(), &landmark);
-        assert!(said.contains(&format!("\"{}\"", landmark.title)), "{said}");
+        assert!(said.contains(&format!("\"{}\"", landmark.title())), "{said}");
     }
 }
 
@@ -62,8 +62,8 @@ fn cornerstone_reads_the_points_back() {
     assert_eq!(points.len(), expected().len(), "{said}{complaints}");
     for (point, landmark) in points.iter().zip(expected()) {
         near(["x", "y"].map(|axis| point[axis].as_f64().unwrap()), &landmark);
-        assert_eq!((&point["tool"], &point["finding"]), (&"Probe".into(), &landmark.title.as_str().into()));
-        assert!(point["label"].as_str().unwrap().starts_with(&landmark.title), "{point}");
+        assert_eq!((&point["tool"], &point["finding"]), (&"Probe".into(), &landmark.title().into()));
+        assert!(point["label"].as_str().unwrap().starts_with(landmark.title()), "{point}");
     }
 }
 

@@ -13,7 +13,7 @@ use onemark_film::Film;
 use onemark_film::geometry::{GridMap, Point};
 use onemark_models::bundle::{Bundle, WEIGHTS};
 use onemark_runtime::adapt::{AdaptError, Example, adapt};
-use onemark_runtime::{Detector, Options};
+use onemark_runtime::{Detection, Detector, Options};
 use onemark_tests::{Outcome, Program, backends, tiny_bundle};
 use serde_json::Value;
 

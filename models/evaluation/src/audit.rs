@@ -129,6 +129,20 @@ pub struct Audit {
     pub left_out: Vec<String>,
 }
 
+/// What is kept of a film that could be read.
+struct FilmFacts {
+    /// Width and height, px.
+    size: (u32, u32),
+    fingerprint: Fingerprint,
+}
+
+impl FilmFacts {
+    fn of(case: &Case) -> Result<Self, FilmError> {
+        let film = Film::open(&case.film)?;
+        Ok(Self { size: (film.width(), film.height()), fingerprint: Fingerprint::of(&film)? })
+    }
+}
+
 impl Audit {
     /// Looks a dataset over, with what was complained about when it was [surveyed](Dataset::survey). Reads all films on
     /// `threads` threads, and calls `seen` after each; what is wrong with one does not end it.
@@ -234,8 +248,8 @@ fn odd_spacing(case: &Case, (width, height): (u32, u32)) -> Option<Finding> {
 }
 
 /// An error and its causes, joined by ": ".
-fn chain(error: &dyn Error) -> String {
-    iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+fn chain(error: &(dyn Error + 'static)) -> String {
+    iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Whose points a message is about.

@@ -78,7 +78,9 @@ pub enum MetricsError {
         landmarks: usize,
     },
     /// An error is not a number, infinite or negative.
-    #[error("film {film}, landmark {landmark}: {value} mm is not a valid radial error; check the spacing and the prediction")]
+    #[error(
+        "film {film}, landmark {landmark}: {value} mm is not a valid radial error; check the spacing and the prediction"
+    )]
     NotADistance {
         /// The film's id.
         film: String,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use onemark_evaluation::audit::{Kind, check};
+use onemark_evaluation::audit::{Audit, Kind};
 use onemark_evaluation::dataset::{Dataset, REPEATED_TEST1_FILMS, Split};
 use onemark_film::Film;
 use onemark_film::geometry::{GridMap, GridSize, Point};
@@ -100,7 +100,7 @@ fn hand_films_are_complete_and_inside() {
 fn repeated_films_and_slips_are_found() {
     let Some(root) = data("isbi2015") else { return };
     let (films, complaints) = Dataset::survey(root).unwrap();
-    let report = check(&films, &complaints, 2, &|| ());
+    let report = Audit::of(&films, &complaints, 2, &|| ());
     let found = |kind: Kind| -> Vec<String> {
         report.findings.iter().filter(|found| found.kind == kind).map(|found| found.films.join("-")).collect()
     };

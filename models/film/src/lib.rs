@@ -10,3 +10,5 @@ mod raster;
 pub use dicom::{DicomIdentity, directory_films, holds_dicom};
 pub use film::{FILM_EXTENSIONS, Film, FilmError, MAX_FILM_PIXELS, Spacing};
 pub use pixels::{Pixels, Window};
+
+pub(crate) use film::MAX_FILM_BYTES;

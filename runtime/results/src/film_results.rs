@@ -6,11 +6,11 @@ use chrono::{DateTime, Local};
 use onemark_film::Film;
 use onemark_runtime::Detections;
 
-use crate::mrk_json;
 #[cfg(feature = "dicom-sr")]
 use crate::dicom_sr;
 #[cfg(feature = "html")]
 use crate::html;
+use crate::mrk_json;
 #[cfg(feature = "overlay")]
 use crate::overlay;
 
@@ -123,11 +123,7 @@ pub enum ResultsError {
 }
 
 impl FilmResults<'_> {
-    pub(crate) fn error(
-        &self,
-        format: &'static str,
-        source: impl Into<Box<dyn Error + Send + Sync>>,
-    ) -> ResultsError {
+    pub(crate) fn error(&self, format: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> ResultsError {
         ResultsError::Write { film: self.name.to_owned(), format, source: source.into() }
     }
 }

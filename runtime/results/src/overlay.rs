@@ -59,7 +59,8 @@ pub fn named(results: &FilmResults<'_>) -> RgbImage {
     let (mut picture, scale) = resized(results.film, results.film.width().clamp(NAMED_WIDTHS[0], NAMED_WIDTHS[1]));
     let unit = f64::from(picture.width()) / f64::from(WIDTH);
     let radius = RADIUS * unit;
-    let landmarks: Vec<_> = results.detections.landmarks().iter().map(|one| (one, place(one.position(), scale))).collect();
+    let landmarks: Vec<_> =
+        results.detections.landmarks().iter().map(|one| (one, place(one.position(), scale))).collect();
     for (landmark, mark) in &landmarks {
         match landmark.status() {
             Status::Found => stroke(&mut picture, *mark, *mark, radius, FOUND),

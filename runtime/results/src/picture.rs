@@ -46,14 +46,7 @@ pub fn write(picture: &mut RgbImage, text: &str, at: (i64, i64), scale: u32, col
 
 /// Writes a line whose letters are `scale` times as large as the font has them; letters that it lacks become question marks.
 /// Each dot is `grown` px larger on all sides.
-pub fn letters(
-    picture: &mut RgbImage,
-    text: &str,
-    (left, top): (i64, i64),
-    scale: u32,
-    grown: u32,
-    colour: Rgb<u8>,
-) {
+pub fn letters(picture: &mut RgbImage, text: &str, (left, top): (i64, i64), scale: u32, grown: u32, colour: Rgb<u8>) {
     let (size, grown) = (i64::from(scale), i64::from(grown));
     for (place, letter) in (0..).zip(text.chars()) {
         let rows = BASIC_FONTS.get(letter).or_else(|| LATIN_FONTS.get(letter)).or_else(|| BASIC_FONTS.get('?'));

@@ -96,7 +96,8 @@ pub fn patients(fingerprints: &[&Fingerprint]) -> Vec<usize> {
 /// The pairs of films that are the same, with their correlation.
 fn repeated(fingerprints: &[&Fingerprint]) -> Vec<(usize, usize, f32)> {
     let likeness = likeness(fingerprints);
-    let pairs = (0..fingerprints.len()).flat_map(|first| (first + 1..fingerprints.len()).map(move |second| (first, second)));
+    let pairs =
+        (0..fingerprints.len()).flat_map(|first| (first + 1..fingerprints.len()).map(move |second| (first, second)));
     let pairs = pairs.map(|(first, second)| (first, second, likeness[[first, second]].max(likeness[[second, first]])));
     let same = |&(first, second, alike): &(usize, usize, f32)| {
         alike >= SAME_FILM || fingerprints[first].digest == fingerprints[second].digest
@@ -108,7 +109,9 @@ fn repeated(fingerprints: &[&Fingerprint]) -> Vec<(usize, usize, f32)> {
 fn likeness(fingerprints: &[&Fingerprint]) -> Array2<f32> {
     let windows = |row: usize, column: usize| {
         let mut all = Array2::zeros((fingerprints.len(), INNER * INNER));
-        all.outer_iter_mut().zip(fingerprints).for_each(|(mut line, fingerprint)| line.assign(&fingerprint.window(row, column)));
+        all.outer_iter_mut()
+            .zip(fingerprints)
+            .for_each(|(mut line, fingerprint)| line.assign(&fingerprint.window(row, column)));
         all
     };
     let middle = windows(SHIFT, SHIFT);

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use ndarray::{Array2, s};
+use ndarray::{Array2, ArrayView2, Axis, s};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -78,7 +78,7 @@ fn one_patients_films_stay_together() {
     let rows: Vec<usize> = (0..60).map(twice).collect();
     let (scores, errors) = (scores.select(Axis(0), &rows), errors.select(Axis(0), &rows));
     let fitted = |patients: &[usize]| fit("made".into(), scores.view(), errors.view(), patients).unwrap().reliability;
-    let (together, apart) = (fit(&rows), fit(&(0..60).collect::<Vec<_>>()));
+    let (together, apart) = (fitted(&rows), fitted(&(0..60).collect::<Vec<_>>()));
     assert!(together.unusual > apart.unusual, "{together:?} {apart:?}");
 }
 
@@ -88,11 +88,11 @@ fn what_can_not_be_calibrated_says_why() {
     let fitted = |scores: ArrayView2<'_, f32>, errors: ArrayView2<'_, f64>| {
         fit("made".into(), scores, errors, &(0..scores.nrows()).collect::<Vec<_>>()).unwrap_err().to_string()
     };
-    let few = fit(scores.slice(s![..5, ..]), errors.slice(s![..5, ..]));
+    let few = fitted(scores.slice(s![..5, ..]), errors.slice(s![..5, ..]));
     assert!(few.contains("5 annotated films are too few"), "{few}");
-    let shapes = fit(scores.view(), errors.slice(s![.., ..3]));
+    let shapes = fitted(scores.view(), errors.slice(s![.., ..3]));
     assert!(shapes.contains("[30, 5]") && shapes.contains("[30, 3]"), "{shapes}");
     let mut errors = errors;
     errors[[3, 2]] = f64::NAN;
-    assert!(fit(scores.view(), errors.view()).contains("no finite number"));
+    assert!(fitted(scores.view(), errors.view()).contains("no finite number"));
 }

@@ -8,10 +8,11 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use ndarray::Array2;
 use onemark_evaluation::audit::{Fingerprint, patients};
+use onemark_evaluation::calibrate::fit;
 use onemark_evaluation::dataset::{Dataset, Split};
 use onemark_film::Spacing;
 use onemark_models::bundle::Bundle;
-use onemark_models::confidence::{COVERAGE, Calibration, Reliability, WRONG_MM};
+use onemark_models::confidence::{COVERAGE, Reliability, WRONG_MM};
 use onemark_runtime::Detection;
 
 use super::evaluate::errors;
@@ -66,7 +67,7 @@ impl Calibrate {
         let errors = Array2::from_shape_vec(shape, errors.collect())?;
         let films = format!("{} annotated films", films.len());
         let patients = patients(&fingerprints.iter().collect::<Vec<_>>());
-        let calibration = Calibration::fit(films, scores.view(), errors.view(), &patients)?;
+        let calibration = fit(films, scores.view(), errors.view(), &patients)?;
 
         let header = ["#", "landmark", "mean mm", "within 2 mm %", "radius mm", "wrong %"].map(str::to_owned).to_vec();
         let rows =

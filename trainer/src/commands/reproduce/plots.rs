@@ -55,9 +55,8 @@ pub fn sdr(done: &[(&Row, &Outcome)]) -> Result<String> {
 pub fn landmarks(done: &[(&Row, &Outcome)]) -> Result<String> {
     let mut svg = String::new();
     {
-        let names: Vec<String> = done.first().map_or_else(Vec::new, |(_, outcome)| {
-            outcome.summary.evaluation.landmarks().to_vec()
-        });
+        let names: Vec<String> =
+            done.first().map_or_else(Vec::new, |(_, outcome)| outcome.summary.evaluation.landmarks().to_vec());
         let all = done.iter().flat_map(|(_, outcome)| outcome.summary.evaluation.per_landmark());
         let highest = all.map(|errors| errors.mre_mm).fold(1.0, f64::max);
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();

@@ -13,8 +13,8 @@ use super::{Outcome, Row, Table};
 
 /// What `onemark evaluate --report` found by the grid protocol, the paper's.
 pub fn read(path: &Path) -> Result<Summary> {
-    let report: Report<IgnoredAny> = serde_json::from_str(&fs::read_to_string(path)?)
-        .with_context(|| format!("reading {}", path.display()))?;
+    let report: Report<IgnoredAny> =
+        serde_json::from_str(&fs::read_to_string(path)?).with_context(|| format!("reading {}", path.display()))?;
     let grid = report.summary(Protocol::Grid).cloned();
     grid.with_context(|| format!("{} holds no evaluation by the grid protocol", path.display()))
 }

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use onemark_evaluation::dataset::{Case, Dataset};
 use onemark_evaluation::metrics::{self, Protocol};
 use onemark_evaluation::report::FilmErrors;
-use onemark_film::geometry::{GridMap, Point};
+use onemark_film::geometry::GridMap;
 use onemark_film::{Film, Spacing};
 use onemark_runtime::{Detections, Detector};
 
@@ -42,7 +42,12 @@ pub fn of_films(
     Ok(films)
 }
 
-fn one(detector: &Detector, case: &Case, film: Film, spacing: Option<&Spacing>) -> anyhow::Result<(Film, FilmErrors<Detections>)> {
+fn one(
+    detector: &Detector,
+    case: &Case,
+    film: Film,
+    spacing: Option<&Spacing>,
+) -> anyhow::Result<(Film, FilmErrors<Detections>)> {
     let start = Instant::now();
     case.check_inside(film.width(), film.height())?;
     let stated = case.spacing.map(|mm_per_px| Spacing { mm_per_px, source: "the dataset".into() });
