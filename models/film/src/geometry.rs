@@ -110,9 +110,20 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// The cell's centre, at whole numbers.
+    /// The cell at this row and column.
+    pub const fn new(row: usize, column: usize) -> Self {
+        Self { row, column }
+    }
+
+    /// The cell's centre.
+    ///
+    /// ```
+    /// use onemark_film::geometry::{Cell, GridPoint};
+    ///
+    /// assert_eq!(Cell::new(0, 7).centre(), GridPoint::new(0.5, 7.5));
+    /// ```
     pub const fn centre(self) -> GridPoint {
-        GridPoint { row: self.row as f64, column: self.column as f64 }
+        GridPoint { row: self.row as f64 + 0.5, column: self.column as f64 + 0.5 }
     }
 
     /// The index into an array with axes [row, column].
@@ -133,7 +144,7 @@ impl From<Cell> for [usize; 2] {
     }
 }
 
-/// A position on a grid, in cells.
+/// A position on a grid, in cells from the film's top-left corner: the centre of the first cell is at 0.5, as for pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(from = "[f64; 2]", into = "[f64; 2]")]
 pub struct GridPoint {
@@ -172,7 +183,7 @@ impl From<GridPoint> for [f64; 2] {
 ///
 /// let map = GridMap::new(Size { width: 1935, height: 2400 }, GridSize::new(384, 384));
 /// let cell = map.to_cell(Point::new(835.0, 996.0));
-/// assert_eq!(cell, Cell { row: 159, column: 165 });
+/// assert_eq!(cell, Cell::new(159, 165));
 /// assert!(map.to_film(cell).distance_px(Point::new(835.0, 996.0)) < 4.1);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,9 +215,14 @@ impl GridMap {
         self.to_film_at(cell.centre())
     }
 
-    /// The film position of a sub-cell position, where the whole number `q` is the centre of cell `q`.
+    /// The position in film px of a position on the grid.
     pub fn to_film_at(&self, at: GridPoint) -> Point {
-        Point::new((at.column + 0.5) * self.scale_x(), (at.row + 0.5) * self.scale_y())
+        Point::new(at.column * self.scale_x(), at.row * self.scale_y())
+    }
+
+    /// The position on the grid of a position in film px.
+    pub fn to_grid(&self, point: Point) -> GridPoint {
+        GridPoint { row: point.y / self.scale_y(), column: point.x / self.scale_x() }
     }
 
     /// The cell that contains `point`; a point beyond the film goes to the nearest border cell.
@@ -241,20 +257,20 @@ mod tests {
     #[test]
     fn method_example() {
         // METHOD.md sec. 1e: (x, y) = (835, 996) on a 1935x2400 film is cell (y, x) = (159, 165) of 384x384.
-        assert_eq!(map(1935, 2400, 384, 384).to_cell(Point::new(835.0, 996.0)), Cell { row: 159, column: 165 });
+        assert_eq!(map(1935, 2400, 384, 384).to_cell(Point::new(835.0, 996.0)), Cell::new(159, 165));
     }
 
     #[test]
     fn points_beyond_the_film_are_clamped() {
         let map = map(100, 50, 5, 10);
-        assert_eq!(map.to_cell(Point::new(-3.0, 1e9)), Cell { row: 4, column: 0 });
-        assert_eq!(map.to_cell(Point::new(100.0, 50.0)), Cell { row: 4, column: 9 });
-        assert_eq!(map.to_cell(Point::new(f64::NAN, f64::INFINITY)), Cell { row: 4, column: 0 });
+        assert_eq!(map.to_cell(Point::new(-3.0, 1e9)), Cell::new(4, 0));
+        assert_eq!(map.to_cell(Point::new(100.0, 50.0)), Cell::new(4, 9));
+        assert_eq!(map.to_cell(Point::new(f64::NAN, f64::INFINITY)), Cell::new(4, 0));
     }
 
     #[test]
     fn cells_and_grid_points_are_pairs_in_json() -> serde_json::Result<()> {
-        let (cell, point) = (Cell { row: 1, column: 2 }, GridPoint::new(0.5, 1.25));
+        let (cell, point) = (Cell::new(1, 2), GridPoint::new(0.5, 1.25));
         assert_eq!(serde_json::to_string(&(cell, point))?, "[[1,2],[0.5,1.25]]");
         assert_eq!(serde_json::from_str::<(Cell, GridPoint)>("[[1,2],[0.5,1.25]]")?, (cell, point));
         Ok(())
@@ -284,6 +300,8 @@ mod tests {
                 column: (fx * map.grid.width as f64) as usize,
             };
             prop_assert_eq!(map.to_cell(map.to_film(cell)), cell);
+            let back = map.to_grid(map.to_film(cell));
+            prop_assert!((back.row - cell.centre().row).abs() + (back.column - cell.centre().column).abs() < ROUNDING_PX);
         }
 
         #[test]
