@@ -180,7 +180,7 @@ impl Detector {
     /// # Errors
     /// The backend fails, or gives scores that are no numbers: then there is no position, and none is made up.
     pub fn detect(&self, film: &Film) -> Result<Detections, RuntimeError> {
-        let map = GridMap::new((film.width(), film.height()), self.grid);
+        let map = GridMap::new(film.size(), self.grid);
         let shared = &self.shared(film.to_grid(self.grid)?)?;
         let whole = |index: usize| self.score(&self.heads[index].1, self.head(index, shared)?);
         let found = match &self.windows {
@@ -200,7 +200,7 @@ impl Detector {
             title: landmark.title.clone(),
             status: Status::Found,
             cell: peak.cell,
-            position: map.to_film_at(peak.at.0, peak.at.1),
+            position: map.to_film_at(peak.at),
             mm: None,
             score: peak.score.clamp(0.0, 1.0),
             confidence: None,

@@ -44,7 +44,8 @@ impl Sample {
         let size = (film.height() as usize, film.width() as usize);
         let affine = Affine::random(&copies.affine, size, &mut rng);
         let warp = Warp::new(affine, copies.elastic.map(|range| Bend::random(&range, size, &mut rng)));
-        let mut grey = Film::from_grey(warp_film(film.grey(), &warp, copies.border))?.to_grid(grid)?;
+        let copy = Film::from_grey(film.size(), warp_film(film, &warp, copies.border))?;
+        let mut grey = copy.to_grid(grid)?;
         if copies.jitter {
             jitter(&mut grey, &recipe.jitter, &mut rng);
         }
@@ -218,7 +219,7 @@ fn find_template<'a>(recipe: &Recipe, cases: &'a [Case]) -> Result<(usize, Film,
         cases.iter().enumerate().find(|(_, case)| case.id == recipe.template).ok_or_else(no_template)?;
     let points = case.points.as_deref().ok_or_else(no_template)?;
     let film = Film::open(&case.film)?;
-    case.check_inside(film.width(), film.height())?;
+    case.check_inside(film.size())?;
     Ok((index, film, points))
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Points are (row, column) in cells of the film at hand, the centre of its first cell being (0, 0). Nothing here rounds a point.
 
-use image::{GrayImage, Luma};
 use ndarray::{Array1, Array2};
+use onemark_film::Film;
 use onemark_models::recipe::{AffineRange, Border, Elastic};
 use rand::Rng;
 
@@ -163,17 +163,15 @@ pub fn warp(film: &Array2<f32>, warp: &Warp, border: Border) -> Array2<f32> {
     copy
 }
 
-/// As [`warp()`], for a film at its full resolution; grey values are rounded. `warp` is in pixels.
+/// As [`warp()`], for a film at its full resolution: 8-bit grey, row after row, rounded. `warp` is in pixels.
 #[must_use]
-pub fn warp_film(film: &GrayImage, warp: &Warp, border: Border) -> GrayImage {
+pub fn warp_film(film: &Film, warp: &Warp, border: Border) -> Vec<u8> {
     let size = (film.height() as usize, film.width() as usize);
-    let grey = |[row, column]: [usize; 2]| f32::from(film.as_raw()[row * size.1 + column]);
-    let mut copy = GrayImage::new(film.width(), film.height());
-    for (i, pixels) in copy.rows_mut().enumerate() {
+    let grey = |[row, column]: [usize; 2]| f32::from(film.grey()[row * size.1 + column]);
+    let mut copy = Vec::with_capacity(film.grey().len());
+    for i in 0..size.0 {
         let source = warp.row(i);
-        pixels
-            .enumerate()
-            .for_each(|(j, pixel)| *pixel = Luma([(bilinear(grey, size, source(j), border) + 0.5) as u8]));
+        copy.extend((0..size.1).map(|j| (bilinear(grey, size, source(j), border) + 0.5) as u8));
     }
     copy
 }
