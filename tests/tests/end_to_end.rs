@@ -33,7 +33,7 @@ fn from_one_annotated_film_to_landmarks() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     fs::write(here.join("recipe.yaml"), phantom_recipe().to_yaml().unwrap()).unwrap();
-    Program::Train.succeed(here, "phantom --out films --count 9 --seed 5");
+    onemark_phantom::write_films(&here.join("films"), 9, 5, |_| ()).unwrap();
     Program::Train.succeed(here, "run --recipe recipe.yaml --data films --out run --device cpu --threads 1");
     Program::Export.succeed(here, "run/checkpoint.safetensors --out phantom.onemark");
 

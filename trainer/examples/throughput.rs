@@ -18,16 +18,16 @@ use onemark_models::dataset::{Dataset, Split};
 use onemark_models::init;
 use onemark_models::network::Architecture;
 use onemark_models::recipe::{Network, Phase, Recipe, TrunkWeights};
-use onemark_trainer::adam::Adam;
-use onemark_trainer::features::{Features, Trunk};
-use onemark_trainer::films::Films;
-use onemark_trainer::interpreter::Mode;
-use onemark_trainer::labels::Heads;
-use onemark_trainer::params::Params;
-use onemark_trainer::profile::Profile;
-use onemark_trainer::steps::{Place, Sampler, Step};
-use onemark_trainer::update::{Batch, Settings, update};
-use onemark_trainer::{phantom, precision};
+use onemark_trainer::data::features::{Features, Trunk};
+use onemark_trainer::data::samples::Films;
+use onemark_trainer::net::interpreter::Mode;
+use onemark_trainer::net::params::Params;
+use onemark_trainer::net::precision;
+use onemark_trainer::pseudo_labels::Heads;
+use onemark_trainer::report::profile::Profile;
+use onemark_trainer::step::adam::Adam;
+use onemark_trainer::step::sampler::{Place, Sampler, Step};
+use onemark_trainer::step::update::{Batch, Settings, update};
 use safetensors::tensor::{Dtype, TensorView};
 use tch::Device;
 
@@ -47,7 +47,7 @@ fn main() -> Result<()> {
 
     let folder = tempfile::tempdir()?;
     let films = folder.path().join("films");
-    phantom::write_films(&films, FILMS, SEED, |_| ())?;
+    onemark_phantom::write_films(&films, FILMS, SEED, |_| ())?;
     let cases = Dataset::open(&films, Split::Train)?.cases;
     let network = Network {
         adapter_channels: if phase.adapters { recipe.network.adapter_channels } else { 0 },

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tch::{Cuda, Device, Kind};
 
 use crate::TrainError;
-use crate::log::RunLog;
-use crate::precision;
+use crate::net::precision;
+use crate::report::log::RunLog;
 
 /// The file's name in a run's folder.
 const FILE: &str = "environment.json";

@@ -10,26 +10,13 @@ use onemark_models::graph::GraphError;
 use onemark_models::landmarks::LandmarkError;
 use onemark_models::recipe::RecipeError;
 
-pub mod adam;
-pub mod augment;
-pub mod average;
+pub mod data;
 pub mod environment;
-pub mod features;
-pub mod films;
-pub mod interpreter;
-pub mod labels;
-pub mod log;
-pub mod loss;
-pub mod params;
-pub mod phantom;
-pub mod precision;
-pub mod profile;
-pub mod progress;
+pub mod net;
+pub mod pseudo_labels;
+pub mod report;
 pub mod run;
-pub mod steps;
-pub mod update;
-pub mod vgg;
-pub mod warp;
+pub mod step;
 
 /// Why training can't start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -137,5 +124,5 @@ pub enum TrainError {
     Landmarks(#[from] LandmarkError),
     /// The log can't be written.
     #[error(transparent)]
-    Log(#[from] log::LogError),
+    Log(#[from] report::log::LogError),
 }

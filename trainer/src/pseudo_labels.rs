@@ -10,12 +10,12 @@ use onemark_models::shape::{
 use tch::{Device, Kind, Tensor};
 
 use crate::TrainError;
-use crate::features::Trunk;
-use crate::films::Films;
-use crate::interpreter::{self, Common, Mode};
-use crate::loss::Cell;
-use crate::params::Params;
-use crate::steps::{Labels, cell, crop, patch_origin};
+use crate::data::features::Trunk;
+use crate::data::samples::Films;
+use crate::net::interpreter::{self, Common, Mode};
+use crate::net::params::Params;
+use crate::step::loss::Cell;
+use crate::step::sampler::{Labels, cell, crop, patch_origin};
 
 /// Films per pass of Infer-PL.
 const BATCH: usize = 4;

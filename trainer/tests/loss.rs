@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use onemark_models::recipe::Loss;
-use onemark_trainer::loss::{Cell, Match, level_loss};
+use onemark_trainer::step::loss::{Cell, Match, level_loss};
 use tch::{Kind, Tensor};
 
 /// The goldens are given to seven digits; the loss computes in f32 and adds 1e-3 to the product of norms.

@@ -11,11 +11,11 @@ use onemark_models::geometry::Point;
 use onemark_models::init;
 use onemark_models::network::{Architecture, LABEL_WEIGHTS};
 use onemark_models::recipe::{PatchPairs, Recipe, Stage};
-use onemark_trainer::features::Features;
-use onemark_trainer::films::Films;
-use onemark_trainer::loss::{Cell, Match};
-use onemark_trainer::params::Params;
-use onemark_trainer::steps::{Labels, Place, Sampler, renews};
+use onemark_trainer::data::features::Features;
+use onemark_trainer::data::samples::Films;
+use onemark_trainer::net::params::Params;
+use onemark_trainer::step::loss::{Cell, Match};
+use onemark_trainer::step::sampler::{Labels, Place, Sampler, renews};
 use tch::Device;
 
 /// A blob's brightest cell may be off by what rotation, resizing and rounding shift it.

@@ -12,12 +12,12 @@ use onemark_models::network::{
 };
 use onemark_models::recipe::{AdapterVariant, Network, Recipe};
 use onemark_models::reference;
-use onemark_trainer::adam::Adam;
-use onemark_trainer::interpreter::{self, Common, Mode};
-use onemark_trainer::loss::Match;
-use onemark_trainer::params::{Params, from_torch, to_torch, widen};
-use onemark_trainer::profile::Profile;
-use onemark_trainer::update::{Batch, Settings, Taps, Update, update};
+use onemark_trainer::net::interpreter::{self, Common, Mode};
+use onemark_trainer::net::params::{Params, from_torch, to_torch, widen};
+use onemark_trainer::report::profile::Profile;
+use onemark_trainer::step::adam::Adam;
+use onemark_trainer::step::loss::Match;
+use onemark_trainer::step::update::{Batch, Settings, Taps, Update, update};
 use tch::{Device, Kind, Tensor};
 
 /// Largest difference of two f32 evaluations of one network that add in different orders, relative to the largest value.

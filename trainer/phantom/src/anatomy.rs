@@ -1,9 +1,9 @@
 //! The anatomy of the phantom's head as data: where the parts lie and what they are made of.
 //!
 //! Positions are px of 0.1 mm on a film of 1935 x 2400 px, the face to the right, before any deformation.
-//! How heads vary is the business of [`super::head`], how parts are drawn that of [`super::render`].
+//! How heads vary is the business of [`crate::head`], how parts are drawn that of [`crate::render`].
 
-use super::render::{Material, Shape};
+use crate::render::{Material, Shape};
 
 /// A position of the undeformed head, x and y in px.
 pub type At = [f64; 2];

@@ -1,15 +1,15 @@
 //! Puts one film together: draws the head, makes its tissue uneven, blurs, exposes, adds grain and enlarges.
 
+use crate::Point;
 use image::imageops::{self, FilterType};
 use image::{GrayImage, Luma};
 use imageproc::filter::gaussian_blur_f32;
 use imageproc::geometric_transformations::{Interpolation, Projection, warp_into};
-use onemark_models::geometry::Point;
 
-use super::FILM;
-use super::anatomy::{self, At, Group};
-use super::head::{Dice, Head, Motion};
-use super::render::{self, Field, Material, Shape};
+use crate::FILM;
+use crate::anatomy::{self, At, Group};
+use crate::head::{Dice, Head, Motion};
+use crate::render::{self, Field, Material, Shape};
 
 /// Films are drawn with pixels this many film px wide and then enlarged: film is not sharper than that.
 const STEP: u32 = 3;

@@ -2,12 +2,12 @@
 //!
 //! All motion happens here and to points only, so outlines and landmarks cannot part.
 
-use onemark_models::geometry::Point;
+use crate::Point;
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::FILM;
-use super::anatomy::{At, Group};
+use crate::FILM;
+use crate::anatomy::{At, Group};
 
 /// How many small bumps at random places keep outlines from being smooth.
 const WRINKLES: usize = 80;

@@ -4,8 +4,8 @@
 //! outline of a body of radius `R` travels `2 sqrt(t (2R - t))` inside it. That single formula gives the dark rim of soft
 //! tissue, the bright edge of cortical bone and the two lines of the vault. What the parts are is not known here.
 
+use crate::Point;
 use image::{GrayImage, ImageBuffer, Luma};
-use onemark_models::geometry::Point;
 
 /// A picture of real numbers.
 pub type Field = ImageBuffer<Luma<f32>, Vec<f32>>;

@@ -11,8 +11,8 @@ use onemark_models::dataset::Dataset;
 use onemark_models::init;
 use onemark_models::network::Architecture;
 use onemark_models::recipe::{Recipe, TrunkWeights};
+use onemark_trainer::net::vgg;
 use onemark_trainer::run::Run;
-use onemark_trainer::vgg;
 use tch::{Device, Kind};
 
 #[derive(Args)]

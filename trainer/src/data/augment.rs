@@ -1,5 +1,5 @@
 //! Random changes of films, and where a point goes with them: grey values and the rotation of patches (METHOD.md sec. 1b). How
-//! much of each is the recipe's; when, the caller's. Changed copies of whole films are [`crate::warp`]'s.
+//! much of each is the recipe's; when, the caller's. Changed copies of whole films are [`crate::data::warp`]'s.
 //!
 //! Films are `[row, column]`, grey values in [0, 1]. Points are (row, column) in cells of the film at hand, the centre of its
 //! first cell being (0, 0). Nothing here rounds a point.

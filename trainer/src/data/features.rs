@@ -13,8 +13,8 @@ use sha2::{Digest as _, Sha256};
 use tch::{Device, Kind, Tensor};
 
 use crate::TrainError;
-use crate::interpreter::{self, Mode, channels_last};
-use crate::params::{Params, to_torch};
+use crate::net::interpreter::{self, Mode, channels_last};
+use crate::net::params::{Params, to_torch};
 
 /// The frozen part of the network.
 pub struct Trunk {

@@ -17,9 +17,9 @@ use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor};
 
 use crate::TrainError;
-use crate::augment::jitter;
-use crate::features::Features;
-use crate::warp::{Affine, Bend, Warp, warp_film};
+use crate::data::augment::jitter;
+use crate::data::features::Features;
+use crate::data::warp::{Affine, Bend, Warp, warp_film};
 
 /// A film or an augmented copy of one.
 pub struct Sample {

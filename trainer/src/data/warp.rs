@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2};
 use onemark_models::recipe::{AffineRange, Border, Elastic};
 use rand::Rng;
 
-use crate::augment::{spline_taps, symmetric};
+use crate::data::augment::{spline_taps, symmetric};
 
 /// An affine map from points of a changed film to points of its source: `source = matrix * point + offset`.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -11,8 +11,8 @@ use onemark_models::network::is_own;
 use tch::{Kind, Tensor};
 
 use crate::TrainError;
-use crate::params::Params;
-use crate::precision::gradients_like_channels_last;
+use crate::net::params::Params;
+use crate::net::precision::gradients_like_channels_last;
 
 /// How batch normalisation behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -149,7 +149,7 @@ mod tests {
 
     /// Made by tests/goldens/vgg.py.
     const FILES: [&[u8]; 2] =
-        [include_bytes!("../tests/goldens/tiny-zip.pth"), include_bytes!("../tests/goldens/tiny-legacy.pth")];
+        [include_bytes!("../../tests/goldens/tiny-zip.pth"), include_bytes!("../../tests/goldens/tiny-legacy.pth")];
 
     /// Bytes from cut to cut, a prime so as to hit every part of a record.
     const CUT_STEP: usize = 7;

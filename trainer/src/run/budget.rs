@@ -8,11 +8,11 @@ use onemark_models::recipe::{Decay, Phase, Recipe};
 
 use super::{Films, Heads, Place, Run, Sampler, State};
 use crate::TrainError;
-use crate::features::{Features, Trunk};
-use crate::interpreter::Mode;
-use crate::profile::Profile;
-use crate::progress::Progress;
-use crate::update::{Batch, Settings, update};
+use crate::data::features::{Features, Trunk};
+use crate::net::interpreter::Mode;
+use crate::report::profile::Profile;
+use crate::report::progress::Progress;
+use crate::step::update::{Batch, Settings, update};
 
 /// Steps of a phase that are taken before the clock starts, and then with it.
 const STEPS: (usize, usize) = (2, 4);

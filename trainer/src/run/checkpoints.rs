@@ -10,8 +10,8 @@ use tch::Tensor;
 
 use super::{CHECKPOINT, KIND, Place, Run, State};
 use crate::TrainError;
-use crate::params::from_torch;
-use crate::precision;
+use crate::net::params::from_torch;
+use crate::net::precision;
 
 impl Run<'_> {
     /// What the run goes on from.

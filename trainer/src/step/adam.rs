@@ -9,7 +9,7 @@ use onemark_models::recipe::Optimiser;
 use tch::{Device, Tensor};
 
 use crate::TrainError;
-use crate::params::{from_torch, to_torch};
+use crate::net::params::{from_torch, to_torch};
 
 /// The optimiser and what it remembers of each parameter.
 pub struct Adam {

@@ -9,7 +9,7 @@ use onemark_models::graph::Graph;
 use tch::{Device, Tensor};
 
 use crate::TrainError;
-use crate::params::{Params, from_torch, to_torch};
+use crate::net::params::{Params, from_torch, to_torch};
 
 /// An exponential moving average of parameters and running statistics, each counted by the steps that it took part in.
 pub struct Average {

@@ -15,9 +15,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, Normal};
 
 use crate::TrainError;
-use crate::augment::{jitter, rotate_patch, rotate_point};
-use crate::films::Samples;
-use crate::loss::{Cell, Match};
+use crate::data::augment::{jitter, rotate_patch, rotate_point};
+use crate::data::samples::Samples;
+use crate::step::loss::{Cell, Match};
 
 /// Pseudo-labels.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,14 +7,14 @@ use onemark_models::recipe::Loss;
 use tch::{Kind, Tensor};
 
 use crate::TrainError;
-use crate::adam::Adam;
-use crate::features::Trunk;
-use crate::films::Films;
-use crate::interpreter::{self, Mode};
-use crate::loss::{Match, matching_loss};
-use crate::params::Params;
-use crate::profile::Profile;
-use crate::steps::Step;
+use crate::data::features::Trunk;
+use crate::data::samples::Films;
+use crate::net::interpreter::{self, Mode};
+use crate::net::params::Params;
+use crate::report::profile::Profile;
+use crate::step::adam::Adam;
+use crate::step::loss::{Match, matching_loss};
+use crate::step::sampler::Step;
 
 /// The trunk's taps of a batch, by name. Their kind, f32 or bf16, is what the network computes in.
 pub type Taps = BTreeMap<String, Tensor>;

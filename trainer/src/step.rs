@@ -1,0 +1,7 @@
+//! One training step: what it sees, its loss, and how it changes the parameters.
+
+pub mod adam;
+pub mod average;
+pub mod loss;
+pub mod sampler;
+pub mod update;
