@@ -1,78 +1,115 @@
-//! Where the network, as it stands, sees the landmarks: the template's vectors and the Infer-PL stage (METHOD.md sec. 1c).
+//! Infer-PL: where the network, as it stands, finds the landmarks on the training films (METHOD.md sec. 1c).
 
 use ndarray::{Array1, Array2};
-use onemark_models::graph::{COSINE_EPSILON, Graph};
-use onemark_models::network::{Architecture, LEVELS};
-use onemark_models::recipe::{Network, Recipe, TemplateSource};
+use onemark_models::checkpoint::Tensors;
+use onemark_models::graph::COSINE_EPSILON;
+use onemark_models::network::{LABEL_WEIGHTS, LABELS, LEVELS};
+use onemark_models::recipe::{Recipe, TemplateSource};
 use onemark_models::shape::{
-    ASKING_ROUNDS, Expected, GridPoint, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, Shapes, TRUST, median,
+    self, ASKING_ROUNDS, Expected, GridPoint, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, Shapes, TRUST, median,
 };
 use tch::{Device, Kind, Tensor};
 
 use crate::TrainError;
 use crate::data::features::Trunk;
 use crate::data::samples::Films;
+use crate::net::heads::Heads;
 use crate::net::interpreter::{self, Common, Mode};
 use crate::net::params::Params;
-use crate::step::loss::Cell;
-use crate::step::sampler::{Labels, cell, crop, patch_origin};
+use crate::step::pairs::{Cell, cell, crop, patch_origin};
 
 /// Films per pass of Infer-PL.
 const BATCH: usize = 4;
 
-/// The embedding graphs: one per landmark, or one for all while nothing in them depends on the landmark.
-pub struct Heads {
-    graphs: Vec<Graph>,
-    landmarks: usize,
+/// Pseudo-labels: landmark positions inferred on the training films.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PseudoLabels {
+    /// Position of each landmark: `points[film][landmark]`.
+    pub points: Shapes,
+    /// Weight of each, 0 to 1: `[film, landmark]`.
+    pub weights: Array2<f32>,
 }
 
-impl Heads {
-    /// The graphs of the recipe's network, with or without its adapters.
-    ///
-    /// # Errors
-    /// The recipe describes no possible network.
-    pub fn new(recipe: &Recipe, landmarks: usize, adapters: bool) -> Result<Self, TrainError> {
-        let without = Network { adapter_channels: 0, ..recipe.network.clone() };
-        let network = if adapters { &recipe.network } else { &without };
-        let architecture = Architecture { trunk: &recipe.trunk, network };
-        let owners: Vec<Option<usize>> = match architecture.owner(1) {
-            Some(_) => (1..=landmarks).map(Some).collect(),
-            None => vec![None],
-        };
-        let graphs = owners.into_iter().map(|owner| Ok(architecture.embedding_graph(owner)?));
-        Ok(Self { graphs: graphs.collect::<Result<_, TrainError>>()?, landmarks })
+impl From<Shapes> for PseudoLabels {
+    /// Pseudo-labels of weight 1.
+    fn from(points: Shapes) -> Self {
+        let weights = Array2::ones((points.len(), points.first().map_or(0, Vec::len)));
+        Self { points, weights }
+    }
+}
+
+impl PseudoLabels {
+    /// As tensors of a checkpoint.
+    pub fn to_tensors(&self) -> Tensors {
+        let (points, weights) = (shape::to_tensor(&self.points), self.weights.clone().into_dyn());
+        [(LABELS.to_owned(), points), (LABEL_WEIGHTS.to_owned(), weights)].into()
     }
 
-    /// How many graphs there are.
-    pub fn count(&self) -> usize {
-        self.graphs.len()
+    /// Takes the tensors of [`PseudoLabels::to_tensors`] out of `tensors`; `None` if they have another shape or are not points.
+    /// Checkpoints without weights, written before there were any, give each pseudo-label the weight 1.
+    pub fn resume(tensors: &mut Tensors) -> Option<Self> {
+        let mut labels = Self::from(shape::from_tensor(&tensors.remove(LABELS)?)?);
+        if let Some(weights) = tensors.remove(LABEL_WEIGHTS) {
+            let weights = weights.into_dimensionality().ok()?;
+            labels.weights = (weights.dim() == labels.weights.dim()).then_some(weights)?;
+        }
+        Some(labels)
     }
+}
 
-    /// The graph of a landmark (0-based); for `None`, the one for all.
-    pub fn graph(&self, landmark: Option<usize>) -> &Graph {
-        &self.graphs[landmark.unwrap_or(0) % self.graphs.len()]
-    }
+/// The network as it stands, and the films on which it looks for landmarks.
+pub struct Scene<'a> {
+    /// The experiment.
+    pub recipe: &'a Recipe,
+    /// The embedding graphs.
+    pub heads: &'a Heads,
+    /// Their parameters.
+    pub params: &'a Params,
+    /// The films.
+    pub films: &'a Films,
+    /// The template vectors `[landmarks, embedding]` per level, level 5 first.
+    pub vectors: Vec<Tensor>,
+}
 
-    /// Each graph with the landmarks (0-based) that it serves.
-    fn served(&self) -> impl Iterator<Item = (&Graph, Vec<usize>)> {
-        let each = self.landmarks / self.graphs.len();
-        let range = move |index: usize| (index * each..(index + 1) * each).collect();
-        self.graphs.iter().enumerate().map(move |(index, graph)| (graph, range(index)))
-    }
+/// Which pseudo-labels are inferred, and how.
+pub struct Renewal<'a, F> {
+    /// The pseudo-labels so far; without any, all films get new ones.
+    pub before: Option<&'a PseudoLabels>,
+    /// Whether a film (by index) gets new ones; the others keep theirs.
+    pub renews: F,
+    /// Whether a shape prior, fitted to the best cells, takes part in the choice.
+    pub prior: bool,
+}
 
-    /// The template vectors `[landmarks, embedding]` per level, level 5 first (METHOD.md sec. 4, items 10 and 11): of the
-    /// template itself, or the mean of unit vectors over the template and some of its copies.
+/// Landmarks on the training films.
+pub struct Inferred {
+    /// The pseudo-labels.
+    pub labels: PseudoLabels,
+    /// The best cells by score alone: the pseudo-labels themselves unless a prior took part. On films that keep their
+    /// pseudo-labels, these.
+    pub seen: Shapes,
+}
+
+impl<'a> Scene<'a> {
+    /// Reads the template vectors (METHOD.md sec. 4, items 10 and 11): of the template itself, or the mean of unit vectors over
+    /// the template and some of its copies.
     ///
     /// # Errors
     /// Torch fails.
-    pub fn template_vectors(&self, recipe: &Recipe, params: &Params, films: &Films) -> Result<Vec<Tensor>, TrainError> {
+    pub fn new(recipe: &'a Recipe, heads: &'a Heads, params: &'a Params, films: &'a Films) -> Result<Self, TrainError> {
+        let mut scene = Self { recipe, heads, params, films, vectors: Vec::new() };
+        scene.vectors = scene.template_vectors()?;
+        Ok(scene)
+    }
+
+    fn template_vectors(&self) -> Result<Vec<Tensor>, TrainError> {
         let _guard = tch::no_grad_guard();
-        let copies = films.template_copies().take(recipe.template_vectors.copies);
+        let count = self.recipe.template_vectors.copies;
+        let samples = &self.films.samples;
         let mut sums: [Option<Tensor>; 5] = Default::default();
-        for sample in std::iter::once(films.template()).chain(copies) {
-            let vectors = self.read_vectors(recipe, params, films, sample)?;
-            for (sum, vectors) in sums.iter_mut().zip(vectors) {
-                let unit = match recipe.template_vectors.copies {
+        for sample in std::iter::once(samples.template()).chain(samples.template_copies().take(count)) {
+            for (sum, vectors) in sums.iter_mut().zip(self.vectors_on(sample)?) {
+                let unit = match count {
                     0 => vectors,
                     _ => vectors.f_div(&norm(&vectors, 1)?)?,
                 };
@@ -82,85 +119,83 @@ impl Heads {
                 });
             }
         }
-        let count = 1.0 + recipe.template_vectors.copies as f64;
-        sums.iter().flatten().map(|sum| Ok(sum.f_div_scalar(count)?)).collect()
+        sums.iter().flatten().map(|sum| Ok(sum.f_div_scalar(1.0 + count as f64)?)).collect()
     }
 
-    /// The embeddings at the landmarks of one template sample, seen on the whole film or each on a patch about it:
-    /// `[landmarks, embedding]` per level.
-    fn read_vectors(
-        &self,
-        recipe: &Recipe,
-        params: &Params,
-        films: &Films,
-        sample: usize,
-    ) -> Result<Vec<Tensor>, TrainError> {
+    /// The embeddings at the landmarks of one template sample, computed on the whole film, or for each landmark on a patch about
+    /// it: `[landmarks, embedding]` per level, level 5 first.
+    fn vectors_on(&self, sample: usize) -> Result<Vec<Tensor>, TrainError> {
+        let samples = &self.films.samples;
         let cells: Vec<Cell> =
-            films.template_points().iter().map(|point| cell(films.from_film(sample, *point))).collect();
-        let patch = recipe.pairs.patch.as_ref().filter(|_| recipe.template_vectors.source == TemplateSource::Patch);
-        let mut rows: [Vec<Tensor>; 5] = Default::default();
-        let mut keep =
-            |vectors: Vec<Tensor>| rows.iter_mut().zip(vectors).for_each(|(rows, vectors)| rows.push(vectors));
-        match patch {
-            None => {
-                let taps = films.taps(&[sample], params.device(), Kind::Float)?;
-                let mut common = Common::default();
-                for (graph, landmarks) in self.served() {
-                    let at: Vec<(i64, Cell)> = landmarks.iter().map(|landmark| (0, cells[*landmark])).collect();
-                    keep(at_cells(&interpreter::run_in_turn(graph, params, &taps, &mut common)?, &at)?);
-                }
-            }
-            Some(patch) => {
-                let trunk = Trunk::new(recipe)?;
-                let origin = |at| patch_origin(at, patch.size, recipe.network.size);
-                for (graph, landmarks) in self.served() {
-                    let cells = landmarks.iter().map(|landmark| cells[*landmark]);
-                    let cut = |(row, column)| crop(films.grey(sample), (origin(row), origin(column)), patch.size);
-                    let patches: Vec<Array2<f32>> = cells.clone().map(cut).collect();
-                    let within = |(row, column)| (row - origin(row), column - origin(column));
-                    let at: Vec<(i64, Cell)> = (0..).zip(cells.map(within)).collect();
-                    let taps = trunk.taps(params, &patches, Kind::Float)?;
-                    keep(at_cells(&interpreter::run(graph, params, &taps, Mode::Evaluate)?, &at)?);
-                }
-            }
-        }
-        rows.iter().map(|rows| Ok(Tensor::f_cat(rows, 0)?)).collect()
+            samples.template_points().iter().map(|point| cell(samples.from_film(sample, *point))).collect();
+        let on_patches = self.recipe.template_vectors.source == TemplateSource::Patch;
+        let by_graph = match self.recipe.pairs.patch.as_ref().filter(|_| on_patches) {
+            None => self.vectors_on_film(sample, &cells)?,
+            Some(patch) => self.vectors_on_patches(sample, &cells, patch.size)?,
+        };
+        let join = |level: usize| {
+            let rows: Vec<&Tensor> = by_graph.iter().map(|vectors| &vectors[level]).collect();
+            Ok(Tensor::f_cat(&rows, 0)?)
+        };
+        (0..LEVELS.len()).map(join).collect()
     }
 
-    /// Infer-PL: the best place of the fused similarity, per film and landmark. Only of the films to `renew`; the others keep what
-    /// they had `before`. With `prior`, a prior over all landmarks, fitted to what is seen, has a say. `progress` is told of
-    /// each film and graph done.
+    /// The embeddings at cells of a sample, one cell per landmark: graph by graph, then per level.
+    fn vectors_on_film(&self, sample: usize, cells: &[Cell]) -> Result<Vec<Vec<Tensor>>, TrainError> {
+        let taps = self.films.taps(&[sample], self.params.device(), Kind::Float)?;
+        let mut common = Common::default();
+        let vectors = self.heads.served().map(|(graph, landmarks)| {
+            let at: Vec<(i64, Cell)> = landmarks.iter().map(|landmark| (0, cells[*landmark])).collect();
+            at_cells(&interpreter::run_in_turn(graph, self.params, &taps, &mut common)?, &at)
+        });
+        vectors.collect()
+    }
+
+    /// The same on patches of side `side` about the cells.
+    fn vectors_on_patches(&self, sample: usize, cells: &[Cell], side: usize) -> Result<Vec<Vec<Tensor>>, TrainError> {
+        let trunk = Trunk::new(self.recipe)?;
+        let film = self.films.samples.grey(sample);
+        let origin = |at| patch_origin(at, side, self.recipe.network.size);
+        let vectors = self.heads.served().map(|(graph, landmarks)| {
+            let cells = landmarks.iter().map(|landmark| cells[*landmark]);
+            let cut = |(row, column)| crop(film, (origin(row), origin(column)), side);
+            let patches: Vec<Array2<f32>> = cells.clone().map(cut).collect();
+            let within = |(row, column)| (row - origin(row), column - origin(column));
+            let at: Vec<(i64, Cell)> = (0..).zip(cells.map(within)).collect();
+            let taps = trunk.taps(self.params, &patches, Kind::Float)?;
+            at_cells(&interpreter::run(graph, self.params, &taps, Mode::Evaluate)?, &at)
+        });
+        vectors.collect()
+    }
+
+    /// Infer-PL: the best cell of the fused similarity, per film and landmark. Calls `progress` with the number of films done,
+    /// counted per graph, and of all.
     ///
     /// # Errors
     /// Torch fails.
-    #[allow(clippy::too_many_arguments)]
     pub fn infer(
         &self,
-        recipe: &Recipe,
-        params: &Params,
-        films: &Films,
-        vectors: &[Tensor],
-        before: Option<&Labels>,
-        prior: bool,
-        renew: impl Fn(usize) -> bool,
+        renewal: &Renewal<impl Fn(usize) -> bool>,
         progress: impl FnMut(usize, usize),
     ) -> Result<Inferred, TrainError> {
-        let samples: Vec<usize> = (0..films.count()).filter(|film| before.is_none() || renew(*film)).collect();
+        let (recipe, films) = (self.recipe, self.films.samples.count());
+        let renews = |film: &usize| renewal.before.is_none() || (renewal.renews)(*film);
+        let samples: Vec<usize> = (0..films).filter(renews).collect();
         let weighted = recipe.pairs.film.as_ref().is_some_and(|pairs| pairs.confidence_weighted);
-        // Score maps wait, as f16, until all films' are known: then a prior can be fitted, and scores compared.
+        // Score maps are kept, as f16, until those of all films are known: then a prior can be fitted, and scores compared.
         let mut maps: Vec<Vec<Tensor>> = samples.iter().map(|_| Vec::new()).collect();
         let keep = |index: usize, score: &Tensor| {
-            if prior || weighted {
+            if renewal.prior || weighted {
                 maps[index].push(score.f_to_kind(Kind::Half)?);
             }
             Ok(())
         };
-        let found = self.look(recipe, params, films, vectors, &samples, keep, progress)?;
-        let unknown = || Labels::from(vec![vec![(0.0, 0.0); self.landmarks]; films.count()]);
-        let mut labels = before.cloned().unwrap_or_else(unknown);
+        let found = self.best_cells(&samples, keep, progress)?;
+        let unknown = || PseudoLabels::from(vec![vec![(0.0, 0.0); self.heads.landmarks()]; films]);
+        let mut labels = renewal.before.cloned().unwrap_or_else(unknown);
         samples.iter().zip(found).for_each(|(film, points)| labels.points[*film] = points);
         let seen = labels.points.clone();
-        if let Some(prior) = prior.then(|| ShapePrior::fit(&seen, recipe.network.size)).flatten() {
+        if let Some(prior) = renewal.prior.then(|| ShapePrior::fit(&seen, recipe.network.size)).flatten() {
             for (film, maps) in samples.iter().zip(&maps) {
                 let maps = Tensor::f_cat(maps, 0)?.f_to_kind(Kind::Float)?;
                 labels.points[*film] = plausible(&maps, &prior, &seen[*film])?;
@@ -177,51 +212,41 @@ impl Heads {
         Ok(Inferred { labels, seen })
     }
 
-    /// The mean distance, in cells, of the landmarks found on the held-out copies of the template from where they are.
+    /// The mean distance, in cells, between the landmarks found on the held-out copies of the template and their true positions.
     ///
     /// # Errors
     /// Torch fails.
-    pub fn held_out_error(
-        &self,
-        recipe: &Recipe,
-        params: &Params,
-        films: &Films,
-        vectors: &[Tensor],
-    ) -> Result<f64, TrainError> {
+    pub fn held_out_error(&self) -> Result<f64, TrainError> {
+        let films = &self.films.samples;
         let samples: Vec<usize> = films.held_out().collect();
-        let found = self.look(recipe, params, films, vectors, &samples, |_, _| Ok(()), |_, _| ())?;
+        let found = self.best_cells(&samples, |_, _| Ok(()), |_, _| ())?;
         let errors = samples.iter().zip(&found).flat_map(|(sample, found)| {
             let truth = films.template_points().iter().map(|point| films.from_film(*sample, *point));
             truth.zip(found).map(|(truth, found)| (truth.0 - found.0).hypot(truth.1 - found.1))
         });
-        Ok(errors.sum::<f64>() / (samples.len() * self.landmarks) as f64)
+        Ok(errors.sum::<f64>() / (samples.len() * self.heads.landmarks()) as f64)
     }
 
-    /// The best place of the fused similarity, per sample and landmark. `keep` is given each sample's index and maps
+    /// The centre of the best cell of the fused similarity, per sample and landmark. `keep` gets each sample's index and maps
     /// `[landmarks, rows, columns]`, graph by graph.
-    #[allow(clippy::too_many_arguments)]
-    fn look(
+    fn best_cells(
         &self,
-        recipe: &Recipe,
-        params: &Params,
-        films: &Films,
-        vectors: &[Tensor],
         samples: &[usize],
         mut keep: impl FnMut(usize, &Tensor) -> Result<(), TrainError>,
         mut progress: impl FnMut(usize, usize),
     ) -> Result<Shapes, TrainError> {
         let _guard = tch::no_grad_guard();
-        let mut found = vec![vec![(0.0, 0.0); self.landmarks]; samples.len()];
-        let (mut done, total) = (0, samples.len() * self.graphs.len());
+        let mut found = vec![vec![(0.0, 0.0); self.heads.landmarks()]; samples.len()];
+        let (mut done, total) = (0, samples.len() * self.heads.count());
         for (first_row, batch) in samples.chunks(BATCH).enumerate().map(|(index, batch)| (index * BATCH, batch)) {
-            let taps = films.taps(batch, params.device(), Kind::Float)?;
+            let taps = self.films.taps(batch, self.params.device(), Kind::Float)?;
             let mut common = Common::default();
-            for (graph, landmarks) in self.served() {
-                let embeddings = interpreter::run_in_turn(graph, params, &taps, &mut common)?;
+            for (graph, landmarks) in self.heads.served() {
+                let embeddings = interpreter::run_in_turn(graph, self.params, &taps, &mut common)?;
                 let (first, count) = (landmarks[0], landmarks.len());
-                let own: Result<Vec<Tensor>, TrainError> =
-                    vectors.iter().map(|rows| Ok(rows.f_narrow(0, first as i64, count as i64)?)).collect();
-                let scores = scores(&embeddings, &own?, recipe.network.size as i64)?;
+                let vectors: Result<Vec<Tensor>, TrainError> =
+                    self.vectors.iter().map(|rows| Ok(rows.f_narrow(0, first as i64, count as i64)?)).collect();
+                let scores = scores(&embeddings, &vectors?, self.recipe.network.size as i64)?;
                 for row in 0..batch.len() {
                     let score = scores.f_select(0, row as i64)?;
                     found[first_row + row][first..first + count].copy_from_slice(&best(&score)?);
@@ -233,14 +258,6 @@ impl Heads {
         }
         Ok(found)
     }
-}
-
-/// Landmarks on the training films.
-pub struct Inferred {
-    /// The pseudo-labels.
-    pub labels: Labels,
-    /// The best places by score alone: the labels' own unless a prior chose them. Of films that were not renewed, the labels'.
-    pub seen: Shapes,
 }
 
 /// Embeddings at cells of images of a batch: `[cells, embedding]` per level.
@@ -258,6 +275,9 @@ fn at_cells(embeddings: &[Tensor], at: &[(i64, Cell)]) -> Result<Vec<Tensor>, Tr
 
 /// Fused similarities `[films, landmarks, size, size]` (METHOD.md sec. 1c). `vectors` are `[landmarks, embedding]`, level 5
 /// first.
+///
+/// This repeats [`onemark_models::network::score_graph`], which computes one landmark, for all landmarks that share embeddings:
+/// one convolution per level reads the embeddings once, and their norms are computed once. A test compares the two.
 fn scores(embeddings: &[Tensor], vectors: &[Tensor], size: i64) -> Result<Tensor, TrainError> {
     let mut score = Tensor::from(1.0f32).f_to_device(embeddings[0].device())?;
     for (embedding, vectors) in embeddings.iter().zip(vectors) {
@@ -270,7 +290,7 @@ fn scores(embeddings: &[Tensor], vectors: &[Tensor], size: i64) -> Result<Tensor
     Ok(score)
 }
 
-/// The centre of the best cell of each of one film's maps, `[landmarks, rows, columns]`.
+/// The centre of the best cell in each map of one film, `[landmarks, rows, columns]`.
 fn best(maps: &Tensor) -> Result<Vec<GridPoint>, TrainError> {
     let columns = maps.size()[2];
     let best = maps.f_flatten(1, 2)?.f_argmax(1, false)?.f_to_kind(Kind::Int64)?.f_to_device(Device::Cpu)?;
@@ -278,7 +298,7 @@ fn best(maps: &Tensor) -> Result<Vec<GridPoint>, TrainError> {
     Ok(Vec::<i64>::try_from(best)?.into_iter().map(centre).collect())
 }
 
-/// The scores of one film's landmarks where they were found, in maps `[landmarks, rows, columns]`.
+/// The scores at the points found for one film's landmarks, in maps `[landmarks, rows, columns]`.
 fn scores_at(maps: &Tensor, points: &[GridPoint]) -> Result<Vec<f32>, TrainError> {
     let score = |(landmark, point): (usize, &GridPoint)| {
         let (row, column) = cell(*point);
@@ -287,17 +307,17 @@ fn scores_at(maps: &Tensor, points: &[GridPoint]) -> Result<Vec<f32>, TrainError
     points.iter().enumerate().map(score).collect()
 }
 
-/// Each film's scores, compared with the middle one of their landmark's, at most 1.
+/// Each film's scores, divided by the median score of their landmark, at most 1.
 fn confidence(scores: &[Vec<f32>]) -> impl Iterator<Item = Array1<f32>> {
     let landmarks = scores.first().map_or(0, Vec::len);
-    let middle = |landmark: usize| median(scores.iter().map(|film| f64::from(film[landmark]))) as f32;
-    let middles: Array1<f32> = (0..landmarks).map(middle).collect();
+    let median = |landmark: usize| median(scores.iter().map(|film| f64::from(film[landmark]))) as f32;
+    let medians: Array1<f32> = (0..landmarks).map(median).collect();
     let compared =
-        move |film: &Vec<f32>| film.iter().zip(&middles).map(|(score, middle)| (score / middle).min(1.0)).collect();
+        move |film: &Vec<f32>| film.iter().zip(&medians).map(|(score, median)| (score / median).min(1.0)).collect();
     scores.iter().map(compared)
 }
 
-/// The centre of the cell of each of one film's maps that is best by its score and by where the other landmarks expect this one.
+/// The centre of the best cell in each map of one film, by its score and by the position that the other landmarks predict.
 /// `found` are the best by score alone.
 fn plausible(maps: &Tensor, prior: &ShapePrior, found: &[GridPoint]) -> Result<Vec<GridPoint>, TrainError> {
     let device = maps.device();
@@ -338,10 +358,51 @@ fn norm(x: &Tensor, axis: i64) -> Result<Tensor, TrainError> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::collections::BTreeMap;
+
+    use onemark_models::network::{SCORE, embedding_name, score_graph, template_vector_name};
+
     use super::*;
+    use crate::net::params::from_torch;
+
+    /// Largest difference of two f32 evaluations that add in different orders; scores are at most 1.
+    const FLOAT: f64 = 2e-5;
+
+    /// Two films, three landmarks, a network of 8 channels.
+    #[test]
+    fn scores_of_all_landmarks_are_those_of_the_score_graph() {
+        let (films, landmarks, channels, size) = (2, 3, 8, 32);
+        let waves = |shape: &[i64], phase: f64| {
+            let count = shape.iter().product::<i64>();
+            let turns = Tensor::arange(count, (Kind::Float, Device::Cpu)) * 1.7 + phase;
+            turns.sin().reshape(shape) + 0.6
+        };
+        let side = |level: usize| (size >> level) as i64;
+        let embeddings = LEVELS.map(|level| waves(&[films, channels, side(level), side(level)], level as f64));
+        let vectors = LEVELS.map(|level| waves(&[landmarks, channels], 0.3 * level as f64));
+        let found = scores(&embeddings, &vectors, size as i64).unwrap();
+        assert_eq!(found.size(), [films, landmarks, size as i64, size as i64]);
+        assert!(f64::try_from(found.max()).unwrap() > 0.1);
+
+        let inputs: BTreeMap<String, Tensor> =
+            LEVELS.into_iter().map(embedding_name).zip(embeddings.map(|embedding| embedding.shallow_clone())).collect();
+        for landmark in 1..=landmarks as usize {
+            let graph = score_graph(size, channels as usize, landmark).unwrap();
+            let vector = |vectors: &Tensor| from_torch(&vectors.select(0, landmark as i64 - 1)).unwrap();
+            let names = LEVELS.map(|level| template_vector_name(landmark, level));
+            let tensors: Tensors = names.into_iter().zip(vectors.iter().map(vector)).collect();
+            let params = Params::new(&tensors, Device::Cpu).unwrap();
+            let outputs = interpreter::run(&graph, &params, &inputs, Mode::Evaluate).unwrap();
+            let score = graph.outputs().iter().position(|(name, _)| name == SCORE).unwrap();
+            let expected = outputs[score].select(1, 0);
+            let difference = (found.select(1, landmark as i64 - 1) - expected).abs().max();
+            assert!(f64::try_from(difference).unwrap() < FLOAT, "landmark {landmark}");
+        }
+    }
 
     #[test]
-    fn labels_weigh_what_their_scores_do_beside_the_middle_one() {
+    fn weights_are_scores_divided_by_their_median() {
         let maps = Tensor::from_slice(&[0.1f32, 0.9, 0.4, 0.2]).view([2, 1, 2]);
         assert_eq!(scores_at(&maps, &[(0.5, 1.5), (0.5, 0.5)]).unwrap(), [0.9, 0.4]);
         let scores = [vec![0.2, 0.3], vec![0.4, 0.6], vec![0.8, 0.9]];
@@ -352,7 +413,7 @@ mod tests {
     /// Films of three landmarks that move as one, and one more on which the third has two peaks: the higher is where no film has
     /// had it.
     #[test]
-    fn a_place_that_no_film_has_is_no_label() {
+    fn a_place_that_no_film_has_is_not_a_label() {
         let shape = |film: usize| {
             let (down, right) = ((film % 10) as f64, (film / 10) as f64);
             vec![(10.5 + down, 10.5 + right), (10.5 + down, 30.5 + right), (30.5 + down, 20.5 + right)]

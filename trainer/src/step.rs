@@ -3,5 +3,7 @@
 pub mod adam;
 pub mod average;
 pub mod loss;
+mod memory;
+pub mod pairs;
 pub mod sampler;
 pub mod update;

@@ -14,7 +14,7 @@ use onemark_trainer::net::interpreter::{self, Mode};
 use onemark_trainer::net::params::{Params, from_torch, to_torch};
 use onemark_trainer::report::profile::Profile;
 use onemark_trainer::step::adam::Adam;
-use onemark_trainer::step::loss::Match;
+use onemark_trainer::step::pairs::Match;
 use onemark_trainer::step::update::{Batch, Settings, Taps, update};
 use serde::de::DeserializeOwned;
 use tch::Device;

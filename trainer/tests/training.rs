@@ -16,7 +16,7 @@ use onemark_trainer::net::interpreter::{self, Common, Mode};
 use onemark_trainer::net::params::{Params, from_torch, to_torch, widen};
 use onemark_trainer::report::profile::Profile;
 use onemark_trainer::step::adam::Adam;
-use onemark_trainer::step::loss::Match;
+use onemark_trainer::step::pairs::Match;
 use onemark_trainer::step::update::{Batch, Settings, Taps, Update, update};
 use tch::{Device, Kind, Tensor};
 

@@ -50,7 +50,7 @@ pub enum PhantomError {
         /// How many were asked for.
         count: usize,
     },
-    /// The output folder holds something already.
+    /// The output folder is not empty.
     #[error("{} is not empty: name a new folder, or remove this one first", path.display())]
     NotEmpty {
         /// The output folder.
@@ -68,7 +68,7 @@ pub enum PhantomError {
 
 /// Draws `count` films into the folder `out` in the layout of ISBI 2015: the first two thirds (rounded up) as
 /// `RawImage/TrainingData/001.png` onwards, the others as `RawImage/Test1Data/151.png` onwards, each with its 19 lines
-/// `x,y` (film px, rounded) in `AnnotationsByMD/400_senior` and `400_junior`; phantom doctors agree. Calls `progress` with
+/// `x,y` (film px, rounded) in `AnnotationsByMD/400_senior` and `400_junior`; the annotations of both readers are equal. Calls `progress` with
 /// the number of films done. The folder appears only once it is complete.
 ///
 /// # Errors
@@ -95,7 +95,7 @@ pub fn write_films(out: &Path, count: usize, seed: u64, progress: impl FnMut(usi
         fs::rename(&partial, out).map_err(failed(out))
     });
     if written.is_err() {
-        // What went wrong is worth telling, not that its remains could not be removed.
+        // The first error is reported; a failure to remove the rest is not.
         let _ = fs::remove_dir_all(&partial);
     }
     written
