@@ -14,7 +14,7 @@ use crate::TrainError;
 use crate::data::features::Trunk;
 use crate::data::samples::Films;
 use crate::net::heads::Heads;
-use crate::net::interpreter::{self, Common, Mode};
+use crate::net::interpreter::{self, Mode, SharedValues};
 use crate::net::params::Params;
 use crate::step::pairs::{Cell, cell, crop, patch_origin};
 
@@ -143,10 +143,10 @@ impl<'a> Scene<'a> {
     /// The embeddings at cells of a sample, one cell per landmark: graph by graph, then per level.
     fn vectors_on_film(&self, sample: usize, cells: &[Cell]) -> Result<Vec<Vec<Tensor>>, TrainError> {
         let taps = self.films.taps(&[sample], self.params.device(), Kind::Float)?;
-        let mut common = Common::default();
+        let mut shared = SharedValues::default();
         let vectors = self.heads.served().map(|(graph, landmarks)| {
             let at: Vec<(i64, Cell)> = landmarks.iter().map(|landmark| (0, cells[*landmark])).collect();
-            at_cells(&interpreter::run_in_turn(graph, self.params, &taps, &mut common)?, &at)
+            at_cells(&interpreter::run_in_turn(graph, self.params, &taps, &mut shared)?, &at)
         });
         vectors.collect()
     }
@@ -240,9 +240,9 @@ impl<'a> Scene<'a> {
         let (mut done, total) = (0, samples.len() * self.heads.count());
         for (first_row, batch) in samples.chunks(BATCH).enumerate().map(|(index, batch)| (index * BATCH, batch)) {
             let taps = self.films.taps(batch, self.params.device(), Kind::Float)?;
-            let mut common = Common::default();
+            let mut shared = SharedValues::default();
             for (graph, landmarks) in self.heads.served() {
-                let embeddings = interpreter::run_in_turn(graph, self.params, &taps, &mut common)?;
+                let embeddings = interpreter::run_in_turn(graph, self.params, &taps, &mut shared)?;
                 let (first, count) = (landmarks[0], landmarks.len());
                 let vectors: Result<Vec<Tensor>, TrainError> =
                     self.vectors.iter().map(|rows| Ok(rows.f_narrow(0, first as i64, count as i64)?)).collect();

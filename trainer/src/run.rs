@@ -162,10 +162,9 @@ impl Run<'_> {
         self.observer.observe(Event::Features { samples, seconds });
         log.event(&json!({"event": "features", "seconds": seconds}))?;
 
-        let (films_there, needed) =
-            (films.samples.count(), ShapePrior::films_needed(films.samples.template_points().len()));
-        if self.recipe.prior_rounds > 0 && films_there < needed {
-            self.observer.observe(Event::NoShapePrior { films: films_there, needed });
+        let needed = ShapePrior::films_needed(films.samples.template_points().len());
+        if self.recipe.prior_rounds > 0 && films.samples.count() < needed {
+            self.observer.observe(Event::NoShapePrior { films: films.samples.count(), needed });
         }
         Ok(films)
     }

@@ -30,3 +30,35 @@ impl Drop for Progress<'_> {
         self.observer.observe(Event::Ended { task: &self.task });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Seen(RefCell<Vec<String>>);
+
+    impl Observer for Seen {
+        fn observe(&self, event: Event) {
+            let event = match event {
+                Event::Progress { task, done, total, loss } => format!("{task}: {done} of {total}, loss {loss:?}"),
+                Event::Ended { task } => format!("{task}: ended"),
+                _ => "another event".to_owned(),
+            };
+            self.0.borrow_mut().push(event);
+        }
+    }
+
+    #[test]
+    fn progress_ends_when_it_is_dropped() {
+        let seen = Seen::default();
+        let progress = Progress::new(&seen, "features");
+        progress.report(1, 2);
+        progress.report_loss(2, 2, 0.5);
+        drop(progress);
+        let expected = ["features: 1 of 2, loss None", "features: 2 of 2, loss Some(0.5)", "features: ended"];
+        assert_eq!(seen.0.take(), expected);
+    }
+}
