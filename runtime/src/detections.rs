@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use onemark_film::geometry::{GridMap, Point};
+use onemark_film::geometry::{Cell, GridMap, Point};
 use onemark_film::{Film, Spacing};
 use onemark_models::analysis::Measurement;
 use onemark_models::confidence::Calibration;
@@ -89,7 +89,8 @@ pub struct Detection {
     /// Whether it was found at all.
     status: Status,
     /// The best cell of the network's grid: row, then column.
-    cell: (usize, usize),
+    #[cfg_attr(feature = "schema", schemars(with = "(usize, usize)"))]
+    cell: Cell,
     /// Where it is, in film px from the film's top-left corner.
     position: Point,
     /// The same in mm, where the spacing is known.
@@ -283,14 +284,14 @@ impl Detections {
         let found: Vec<Option<&Detection>> = set.landmarks.iter().map(|landmark| found(landmark.number)).collect();
         let points: Vec<Option<Point>> = found.iter().map(|one| one.map(|one| one.position)).collect();
         let errors: Vec<Option<f64>> = found.iter().map(|one| Some(one.as_ref()?.radius_mm? / RADIUS_90)).collect();
-        self.measurements = set.measure(&points, self.spacing.as_ref().map(|spacing| spacing.mm_per_px), &errors);
+        self.measurements = set.measure(&points, self.spacing.as_ref(), &errors);
     }
 }
 
 impl Detection {
     fn new(finder: &Finder<'_>, spacing: Option<&Spacing>, Found { landmark, peak, windows }: &Found<'_>) -> Self {
         let (index, score) = (landmark.number - 1, peak.score.clamp(0.0, 1.0));
-        let position = finder.map.to_film_at(peak.at.0, peak.at.1);
+        let position = finder.map.to_film_at(peak.at);
         let calibration = finder.calibration;
         let is_found = calibration.is_none_or(|calibration| calibration.is_found(index, score));
         let radius_mm = calibration.map(|calibration| calibration.landmarks[index].radius_mm);
@@ -330,8 +331,8 @@ impl Detection {
         self.status
     }
 
-    /// The best cell of the network's grid: row, then column.
-    pub fn cell(&self) -> (usize, usize) {
+    /// The best cell of the network's grid.
+    pub fn cell(&self) -> Cell {
         self.cell
     }
 
@@ -374,6 +375,5 @@ impl Detection {
 }
 
 fn millimetres(position: Point, spacing: &Spacing) -> Millimetres {
-    let [x, y] = spacing.mm_per_px;
-    Millimetres { x: position.x * x, y: position.y * y }
+    Millimetres { x: position.x * spacing.x(), y: position.y * spacing.y() }
 }

@@ -202,7 +202,7 @@ impl Detector {
             backend: self.backend.name(),
             set: &self.landmark_set,
             calibration: self.calibration.as_ref(),
-            map: GridMap::new((film.width(), film.height()), self.grid),
+            map: GridMap::new(film.size(), self.grid),
         };
         Ok(Detections::new(&finder, film, &found))
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use ndarray::{Array2, Array4, Axis, s};
+use onemark_film::geometry::Cell;
 use onemark_models::bundle::{Bundle, GraphEntry, Plan, Span, WEIGHTS};
 use onemark_models::network::placeholder;
 use onemark_models::tiling::{Tiling, columns_name, inside_name, rows_name};
@@ -155,11 +156,11 @@ impl Scores for Field<'_> {
         &self.upper
     }
 
-    fn is_known(&self, cell: (usize, usize)) -> bool {
-        self.known[cell]
+    fn is_known(&self, cell: Cell) -> bool {
+        self.known[cell.index()]
     }
 
-    fn look(&mut self, (row, column): (usize, usize)) -> Result<(), RuntimeError> {
+    fn look(&mut self, Cell { row, column }: Cell) -> Result<(), RuntimeError> {
         if self.opened >= self.windows.plan.most {
             self.upper = (self.whole)()?;
             self.known.fill(true);

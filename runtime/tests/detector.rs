@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::thread;
 
-use image::{GrayImage, Luma};
-use onemark_film::geometry::Point;
-use onemark_film::{Film, Spacing};
+use onemark_film::geometry::{Cell, Point};
+use onemark_film::{Film, Size, Spacing};
 use onemark_models::analysis::Analysis;
 use onemark_models::bundle::{
     Bundle, Decoding as Rule, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Precision, Span, TensorEntry, WEIGHTS,
@@ -27,7 +26,7 @@ use tract_onnx::pb::{
 };
 
 const SIZE: usize = 24;
-const FILM: (u32, u32) = (96, 60);
+const FILM: Size = Size { width: 96, height: 60 };
 /// Film px per cell of the grid.
 const SCALE: (f64, f64) = (4.0, 2.5);
 const SPOT: Point = Point::new(33.0, 41.5);
@@ -48,9 +47,10 @@ fn backends() -> impl Iterator<Item = &'static str> {
 fn film() -> Film {
     let bright = |x: u32, y: u32| {
         let (dx, dy) = (f64::from(x) + 0.5 - SPOT.x, f64::from(y) + 0.5 - SPOT.y);
-        Luma([(250.0 * (-(dx * dx + dy * dy) / 200.0).exp()).round() as u8])
+        (250.0 * (-(dx * dx + dy * dy) / 200.0).exp()).round() as u8
     };
-    Film::from_grey(GrayImage::from_fn(FILM.0, FILM.1, bright)).unwrap()
+    let rows = (0..FILM.height).flat_map(|y| (0..FILM.width).map(move |x| bright(x, y)));
+    Film::from_grey(FILM, rows.collect()).unwrap()
 }
 
 fn detector(bundle: &Bundle, backend: &str, threads: usize, decoding: Decoding) -> Detector {
@@ -64,13 +64,13 @@ fn landmarks_are_found_where_they_are() {
     for backend in backends() {
         let found = detector(&bundle(1.0), backend, 2, Decoding::Subpixel).detect(&film()).unwrap();
         let [first, second] = [&found.landmarks()[0], &found.landmarks()[1]];
-        assert_eq!((first.number(), first.name(), first.cell()), (1, "spot", (16, 8)), "{backend}");
-        assert!(first.position().distance(SPOT, [1.0, 1.0]) < REFINED_PX, "{backend}: {:?}", first.position());
+        assert_eq!((first.number(), first.name(), first.cell()), (1, "spot", Cell::new(16, 8)), "{backend}");
+        assert!(first.position().distance_px(SPOT) < REFINED_PX, "{backend}: {:?}", first.position());
         let expected = Point::new(first.position().x - SCALE.0, first.position().y);
-        assert!(second.position().distance(expected, [1.0, 1.0]) < ROUNDING_PX, "{backend}: {:?}", second.position());
+        assert!(second.position().distance_px(expected) < ROUNDING_PX, "{backend}: {:?}", second.position());
         assert!((0.9..=1.0).contains(&first.score()) && first.mm().is_none(), "{backend}: {first:?}");
 
-        let spacing: Spacing = "0.1,0.2".parse().unwrap();
+        let spacing = Spacing::new(0.1, 0.2, "a test").unwrap();
         let spaced =
             detector(&bundle(1.0), backend, 2, Decoding::Subpixel).detect(&film().with_spacing(spacing)).unwrap();
         let mm = spaced.landmarks()[0].mm().unwrap();
@@ -88,7 +88,7 @@ fn measurements_follow_the_landmarks() {
     let plain = detector.detect(&film()).unwrap();
     assert_eq!(gap(&plain).refused.as_deref(), Some("no spacing is stated"));
 
-    let mut found = detector.detect(&film().with_spacing("0.1,0.2".parse().unwrap())).unwrap();
+    let mut found = detector.detect(&film().with_spacing(Spacing::new(0.1, 0.2, "a test").unwrap())).unwrap();
     assert!((gap(&found).value.unwrap() - SCALE.0 * 0.1).abs() < ROUNDING_PX && gap(&found).sd.is_none());
     // A radius of 90 % is 2.146 standard deviations; both ends err by themselves.
     let mut json = serde_json::to_value(&found).unwrap();
@@ -110,7 +110,8 @@ fn measurements_follow_the_landmarks() {
 fn a_landmark_is_corrected_and_restored() {
     let detector = detector(&bundle(1.0), "tract", 1, Decoding::Subpixel);
     let set = detector.landmark_set();
-    let found = detector.detect(&film().with_spacing("0.1,0.2".parse().unwrap())).unwrap();
+    let spacing = Spacing::new(0.1, 0.2, "a test").unwrap();
+    let found = detector.detect(&film().with_spacing(spacing)).unwrap();
     let gap = |found: &Detections| found.measurements()[0].value.unwrap();
     let mut corrected = found.clone();
     let position = found.landmarks()[1].position();

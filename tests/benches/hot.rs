@@ -10,13 +10,12 @@ use ndarray::Array4;
 use onemark_exporter::module::Module;
 use onemark_exporter::untrained::untrained;
 use onemark_exporter::{Labels, pack, passes};
-use onemark_film::Film;
 use onemark_film::geometry::GridSize;
 use onemark_models::bundle::{Bundle, GraphEntry, WEIGHTS};
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::recipe::Recipe;
 use onemark_runtime::backend::{self, GraphBytes};
-use onemark_tests::backends;
+use onemark_tests::{backends, film_of};
 
 fn main() {
     divan::main();
@@ -35,7 +34,7 @@ static BUNDLE: LazyLock<Bundle> = LazyLock::new(|| {
 /// A film of ISBI 2015's size.
 #[divan::bench]
 fn film_to_grid(bencher: Bencher<'_, '_>) {
-    let film = Film::from_grey(GrayImage::from_fn(1935, 2400, |x, y| Luma([(x ^ y) as u8]))).unwrap();
+    let film = film_of(GrayImage::from_fn(1935, 2400, |x, y| Luma([(x ^ y) as u8])));
     bencher.bench(|| film.to_grid(GridSize::new(384, 384)).unwrap());
 }
 

@@ -1,37 +1,53 @@
 //! Results on a film that nobody owns: what a detector could have said, with every kind of landmark in it.
 
-use image::{GrayImage, Luma};
+use std::collections::BTreeMap;
+
 use onemark_film::geometry::Point;
-use onemark_film::{DicomIdentity, Film, Spacing};
+use onemark_film::{Film, Size, Spacing};
 use onemark_models::landmarks::LandmarkSet;
 use onemark_runtime::{Detections, Status};
 use serde_json::json;
 
-/// Width and height of the film, px.
-const FILM: (u32, u32) = (970, 1200);
+use crate::data_set;
+
+/// The size of the film.
+const FILM: Size = Size { width: 970, height: 1200 };
 
 /// A film that is a DICOM image, its pixels 0.1 x 0.2 mm.
 ///
 /// # Panics
-/// It can't be made.
+/// It can't be read.
 pub fn dicom_film() -> Film {
-    let grey = |x: u32, y: u32| Luma([((x * x + y * y) / 9000) as u8]);
-    let film = Film::from_grey(GrayImage::from_fn(FILM.0, FILM.1, grey)).unwrap();
-    film.with_spacing("0.1,0.2".parse().unwrap()).with_dicom(DicomIdentity {
-        patient_name: "Müller^Jörg".into(),
-        patient_id: "4711".into(),
-        patient_birth_date: "19700101".into(),
-        patient_sex: "O".into(),
-        study_instance_uid: "1.2.826.0.1.3680043.8.498.1".into(),
-        study_date: "20240229".into(),
-        study_time: "120000".into(),
-        study_id: "1".into(),
-        accession_number: "A1".into(),
-        referring_physician_name: String::new(),
-        series_instance_uid: "1.2.826.0.1.3680043.8.498.2".into(),
-        sop_class_uid: "1.2.840.10008.5.1.4.1.1.1.1".into(),
-        sop_instance_uid: "1.2.826.0.1.3680043.8.498.3".into(),
-    })
+    let rows = (0..FILM.height).flat_map(|y| (0..FILM.width).map(move |x| ((x * x + y * y) / 9000) as u8));
+    let pixels: Vec<u8> = rows.collect();
+    let [one, eight, rows, columns] = [1, 8, FILM.height, FILM.width].map(|number| (number as u16).to_le_bytes());
+    let attributes: BTreeMap<u32, &[u8]> = [
+        (0x0008_0005, &b"ISO_IR 192"[..]),
+        (0x0008_0016, b"1.2.840.10008.5.1.4.1.1.1.1\0"),
+        (0x0008_0018, b"1.2.826.0.1.3680043.8.498.3\0"),
+        (0x0008_0020, b"20240229"),
+        (0x0008_0030, b"120000"),
+        (0x0008_0050, b"A1"),
+        (0x0010_0010, "Müller^Jörg ".as_bytes()),
+        (0x0010_0020, b"4711"),
+        (0x0010_0030, b"19700101"),
+        (0x0010_0040, b"O "),
+        (0x0020_000D, b"1.2.826.0.1.3680043.8.498.1\0"),
+        (0x0020_000E, b"1.2.826.0.1.3680043.8.498.2\0"),
+        (0x0020_0010, b"1 "),
+        (0x0028_0002, &one),
+        (0x0028_0004, b"MONOCHROME2 "),
+        (0x0028_0010, &rows),
+        (0x0028_0011, &columns),
+        (0x0028_0100, &eight),
+        // The window that leaves 8 bits as they are.
+        (0x0028_1050, b"128 "),
+        (0x0028_1051, b"256 "),
+        (0x7FE0_0010, &pixels),
+    ]
+    .into();
+    let film = Film::from_bytes(&data_set(&attributes), "found.dcm").unwrap();
+    film.with_spacing(Spacing::parse("0.1,0.2", "--spacing").unwrap())
 }
 
 /// Four landmarks on [`dicom_film`]: two found, one not found, one put there by hand.
@@ -49,7 +65,7 @@ pub fn found() -> Detections {
 pub fn found_on(film: &Film) -> Detections {
     let spacing = film.spacing();
     let mm = |x: f64, y: f64| {
-        spacing.map(|Spacing { mm_per_px: [across, down], .. }| json!({"x": x * across, "y": y * down}))
+        spacing.map(|spacing| json!({"x": x * spacing.x(), "y": y * spacing.y()}))
     };
     let landmark = |number: u32, name: &str, title: &str, status: Status, (x, y): (f64, f64), confidence: f64| {
         json!({
@@ -70,7 +86,7 @@ pub fn found_on(film: &Film) -> Detections {
     let found = json!({
         "bundle": {"name": "head <19>", "sha256": "ab".repeat(32)},
         "backend": "onnxruntime",
-        "film": {"width": FILM.0, "height": FILM.1},
+        "film": {"width": FILM.width, "height": FILM.height},
         "spacing": spacing,
         "calibration": "40 films",
         "unusual": true,

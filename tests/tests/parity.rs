@@ -14,7 +14,7 @@ use onemark_exporter::module::Module;
 use onemark_exporter::untrained::untrained;
 use onemark_exporter::{Labels, pack, passes};
 use onemark_film::Film;
-use onemark_film::geometry::GridSize;
+use onemark_film::geometry::{Cell, GridSize};
 use onemark_models::bundle::{Bundle, WEIGHTS};
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::graph::{Graph, is_statistic};
@@ -27,7 +27,7 @@ use onemark_models::recipe::{AdapterVariant, Recipe};
 use onemark_models::reference;
 use onemark_runtime::backend::{self, Backend, GraphBytes, Tensor};
 use onemark_runtime::{Decoding, Detector, Options};
-use onemark_tests::{Tolerance, assert_close, backends, tiny_bundle, tiny_recipe};
+use onemark_tests::{Tolerance, assert_close, backends, film_of, tiny_bundle, tiny_recipe};
 
 const SEED: u64 = 11;
 /// METHOD.md sec. 5c.
@@ -66,7 +66,7 @@ fn phantom() {
 #[test]
 fn neither_threads_nor_repeats_change_a_bit() {
     let bundle = tiny_bundle();
-    let film = Film::from_grey(grey(200)).unwrap();
+    let film = film_of(grey(200));
     for backend in backends() {
         let detector = |threads: usize| {
             let options =
@@ -100,7 +100,7 @@ fn paper_size() {
 
     // The template is the film itself, so that there is a peak to find; and what its vectors are read from is, with them,
     // all that a score is made of: the judge need not run the network a second time.
-    let film = Film::from_grey(grey(size)).unwrap();
+    let film = film_of(grey(size));
     let mut expected = reference::run(&architecture.trunk_graph().unwrap(), &tensors, &input(&film, size)).unwrap();
     expected = reference::run(&architecture.embedding_graph(Some(landmark)).unwrap(), &tensors, &expected).unwrap();
     let point = (size / 3, size / 2);
@@ -122,11 +122,11 @@ fn paper_size() {
 fn all_ways_agree(case: &str, recipe: Recipe, landmarks: &[usize]) {
     let checkpoint = untrained(recipe, SEED).unwrap();
     let size = checkpoint.recipe.network.size;
-    let template = Film::from_grey(grey(size)).unwrap();
+    let template = film_of(grey(size));
     // Another film of another size and shape: nothing is where the template has it.
     let waves = grey(200);
     let other = GrayImage::from_fn(131, 170, |x, y| *waves.get_pixel((x + 60) % 200, (y + 90) % 200));
-    let other = Film::from_grey(other).unwrap();
+    let other = film_of(other);
     for (name, film) in [("template", template), ("other", other)] {
         let film_maps = input(&film, size);
         let judge = |landmark: &usize| {
@@ -217,11 +217,11 @@ fn input(film: &Film, size: usize) -> Maps {
 }
 
 /// The first maximum in row-major order.
-fn peak(score: &Array4<f32>) -> ((usize, usize), f32) {
-    let mut best = ((0, 0), f32::NEG_INFINITY);
+fn peak(score: &Array4<f32>) -> (Cell, f32) {
+    let mut best = (Cell::new(0, 0), f32::NEG_INFINITY);
     for ((_, _, row, column), score) in score.indexed_iter() {
         if *score > best.1 {
-            best = ((row, column), *score);
+            best = (Cell { row, column }, *score);
         }
     }
     best

@@ -123,7 +123,7 @@ fn slicer_gets_mm_from_the_first_pixels_centre() {
             assert!(off.abs() < SAME_MM, "{point}");
         }
     }
-    let film = Film::from_grey(film.grey().clone()).unwrap();
+    let film = Film::from_grey(film.size(), film.grey().to_vec()).unwrap();
     let error = mrk_json::write(&results(&found_on(&film), &film)).unwrap_err();
     assert!(matches!(error, ResultsError::NoSpacing { .. }) && error.to_string().contains("no spacing"), "{error}");
 }
@@ -203,7 +203,8 @@ fn a_structured_report_is_the_same_again_and_another_when_a_point_moves() {
 #[test]
 fn a_report_about_no_image_is_refused() {
     let detections = found();
-    let plain = Film::from_grey(dicom_film().grey().clone()).unwrap();
+    let film = dicom_film();
+    let plain = Film::from_grey(film.size(), film.grey().to_vec()).unwrap();
     let error = dicom_sr::write(&results(&detections, &plain)).unwrap_err();
     assert!(matches!(error, ResultsError::NoDicom { .. }) && error.to_string().contains("is no DICOM"), "{error}");
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Child;
 
 use image::{GrayImage, Luma};
+use onemark_film::Spacing;
 use onemark_models::bundle::Bundle;
 use onemark_runtime::Options;
 use onemark_tests::{Outcome, Program, tiny_bundle};
@@ -173,7 +174,7 @@ fn films_in_memory_are_answered_for_too() {
     let here = desk_folder();
     for name in ["a.png", "b.png"] {
         let bytes = std::fs::read(here.path().join(name)).unwrap();
-        desk.put(FilmSource::Bytes { name: name.into(), bytes }, Some("0.5".parse().unwrap()));
+        desk.put(FilmSource::Bytes { name: name.into(), bytes }, Spacing::parse("0.5", "a test").ok());
     }
     let json = |method, path, body: &str| -> Value {
         let answer = desk.answer(method, path, body.as_bytes());

@@ -13,7 +13,7 @@ use std::iter;
 use serde::Serialize;
 
 use crate::dataset::{Case, Complaint, Dataset};
-use onemark_film::{Film, FilmError};
+use onemark_film::{Film, FilmError, Size};
 use onemark_models::parallel::in_parallel;
 
 pub use label_errors::FAR;
@@ -131,15 +131,14 @@ pub struct Audit {
 
 /// What is kept of a film that could be read.
 struct FilmFacts {
-    /// Width and height, px.
-    size: (u32, u32),
+    size: Size,
     fingerprint: Fingerprint,
 }
 
 impl FilmFacts {
     fn of(case: &Case) -> Result<Self, FilmError> {
         let film = Film::open(&case.film)?;
-        Ok(Self { size: (film.width(), film.height()), fingerprint: Fingerprint::of(&film)? })
+        Ok(Self { size: film.size(), fingerprint: Fingerprint::of(&film)? })
     }
 }
 
@@ -223,21 +222,22 @@ fn refused(complaint: &Complaint) -> Finding {
     Finding::new(Kind::Refused, &films, &[], chain(&complaint.error))
 }
 
-/// A finding per reading with landmarks outside a film of `width` x `height` px.
-fn outside(case: &Case, (width, height): (u32, u32)) -> impl Iterator<Item = Finding> {
+/// A finding per reading with landmarks outside a film of this size.
+fn outside(case: &Case, size: Size) -> impl Iterator<Item = Finding> {
     case.readings().into_iter().filter_map(move |(reader, points)| {
-        let out = (1..).zip(points).filter(|(_, point)| !point.is_inside(width, height));
+        let out = (1..).zip(points).filter(|(_, point)| !point.is_inside(size));
         let (landmarks, places): (Vec<usize>, Vec<String>) =
             out.map(|(number, point)| (number, format!("{number} at x {}, y {}", point.x, point.y))).unzip();
-        let message = format!("{} of {width}x{height} px: {}", by(reader), places.join("; "));
+        let message = format!("{} of {size} px: {}", by(reader), places.join("; "));
         (!landmarks.is_empty()).then(|| Finding::new(Kind::OutsideFilm, &[&case.id], &landmarks, message))
     })
 }
 
-/// A finding where the spacing gives a film of that width and height in px a side outside of [`FILM_MM`].
-fn odd_spacing(case: &Case, (width, height): (u32, u32)) -> Option<Finding> {
-    let [x, y] = case.spacing?;
-    let sides = [f64::from(width) * x, f64::from(height) * y];
+/// A finding where the spacing gives a film of this size a side outside of [`FILM_MM`].
+fn odd_spacing(case: &Case, size: Size) -> Option<Finding> {
+    let spacing = case.spacing.as_ref()?;
+    let (x, y) = (spacing.x(), spacing.y());
+    let sides = [f64::from(size.width) * x, f64::from(size.height) * y];
     let [least, most] = FILM_MM;
     let odd = sides.iter().any(|mm| !(least..=most).contains(mm));
     let [wide, high] = sides;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ndarray::Array2;
-use onemark_film::geometry::Point;
+use onemark_film::geometry::{Cell, Point};
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{Bootstrap, Evaluation, MetricsError, Protocol};
@@ -77,8 +77,8 @@ pub struct FilmErrors<D> {
     pub detections: D,
     /// The true positions in film px, in the landmarks' order.
     pub truth: Vec<Point>,
-    /// The cells of the true positions on the network's grid: row, then column.
-    pub truth_cells: Vec<(usize, usize)>,
+    /// The cells of the true positions on the network's grid.
+    pub truth_cells: Vec<Cell>,
     /// Radial errors in mm by [`Protocol::Grid`].
     pub grid_errors_mm: Vec<f64>,
     /// Radial errors in mm by [`Protocol::Film`].

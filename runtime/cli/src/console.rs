@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use clap::builder::PossibleValue;
 use image::RgbImage;
+use onemark_film::{FilmError, Spacing};
 use onemark_models::bundle::Bundle;
 use onemark_models::checkpoint::write_whole;
 use onemark_results::{ResultsError, overlay};
@@ -89,6 +90,11 @@ impl Target {
 /// The values of `--backend`: the table's names with its descriptions.
 pub fn backend_names() -> Vec<PossibleValue> {
     BACKENDS.iter().map(|choice| PossibleValue::new(choice.name).help(choice.about)).collect()
+}
+
+/// Reads the value of `--spacing`.
+pub fn spacing(text: &str) -> Result<Spacing, FilmError> {
+    Spacing::parse(text, "--spacing")
 }
 
 /// Writes to standard output; a closed pipe is an error, not a panic.

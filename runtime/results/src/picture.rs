@@ -8,6 +8,8 @@ use image::{DynamicImage, Rgb, RgbImage};
 use onemark_film::Film;
 use onemark_film::geometry::Point;
 
+use crate::png;
+
 pub type Colour = [f64; 3];
 
 /// Between marks and film.
@@ -22,7 +24,7 @@ pub const LETTER: u32 = 8;
 pub fn resized(film: &Film, width: u32) -> (RgbImage, f64) {
     let scale = f64::from(width) / f64::from(film.width());
     let height = (f64::from(film.height()) * scale).round().clamp(1.0, f64::from(16 * width)) as u32;
-    let small = imageops::resize(film.grey(), width, height, FilterType::Triangle);
+    let small = imageops::resize(&png::grey(film), width, height, FilterType::Triangle);
     (DynamicImage::ImageLuma8(small).into_rgb8(), scale)
 }
 

@@ -149,7 +149,8 @@ impl Desk {
         let Seen { seconds, corrected: detections, .. } = self.seen(index, &film)?;
         let file = self.place(index)?.0.name();
         let cautions = results(&film, &detections, &file).cautions();
-        Ok(LookedAt { file, seconds, warnings: film.warnings().to_vec(), detections, cautions })
+        let warnings = film.warnings().iter().map(ToString::to_string).collect();
+        Ok(LookedAt { file, seconds, warnings, detections, cautions })
     }
 
     /// Puts a landmark where a person says it is, or back where it was found.
@@ -158,7 +159,7 @@ impl Desk {
         let mut seen = self.seen(index, &film)?;
         let set = self.landmark_set();
         match position {
-            Some(position) if !position.is_inside(film.width(), film.height()) => {
+            Some(position) if !position.is_inside(film.size()) => {
                 return Err(ViewerError::OutsideFilm { x: position.x, y: position.y });
             }
             Some(position) => seen.corrected.correct(number, position, &set)?,
