@@ -5,8 +5,8 @@
 use ndarray::Array2;
 use onemark_film::{Film, Size};
 use onemark_models::recipe::{AffineRange, Border, Jitter};
-use onemark_trainer::augment::{adjust, jitter, rotate_patch, rotate_point};
-use onemark_trainer::warp::{Affine, warp, warp_film};
+use onemark_trainer::data::augment::{adjust, jitter, rotate_patch, rotate_point};
+use onemark_trainer::data::warp::{Affine, warp, warp_film};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;

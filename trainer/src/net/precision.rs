@@ -1,10 +1,9 @@
-//! What the convolutions of a training step compute in: f32, or bf16 where the device has instructions for it; and in which
-//! order their numbers lie. Whatever adds up or is kept is f32 in either case: parameters, statistics, losses, gradients once
-//! they reach a parameter, the optimiser.
+//! The kind of number in which the convolutions of a training step compute, f32 or bf16, and their order in memory. Everything
+//! that is summed or kept is f32 in either case: parameters, statistics, losses, gradients of parameters, the optimiser's moments.
 
 use tch::{Device, Kind};
 
-/// bf16 on CUDA and on processors that multiply in it, about twice as fast there as f32; else f32.
+/// bf16 on CUDA and on processors with bf16 multiplication, where it is about twice as fast as f32; else f32.
 pub fn suits(device: Device) -> Kind {
     if device.is_cuda() || cpu_has_bf16() { Kind::BFloat16 } else { Kind::Float }
 }
@@ -19,9 +18,9 @@ fn cpu_has_bf16() -> bool {
     false
 }
 
-/// Whether convolutions and their gradients together are faster with channels last in memory: so they are on CUDA, and by
-/// oneDNN with AVX-512 (level 1 of the laptop recipe, f32: 0.6 of the time), but not with AVX2 (1.2 times), where only the way
-/// forward is.
+/// Whether convolutions and their gradients together are faster with channels last in memory. They are on CUDA, and in oneDNN
+/// with AVX-512 (level 1 of the laptop recipe, f32: 0.6 of the time), but not with AVX2 (1.2 times), where only the forward pass
+/// is faster.
 pub fn gradients_like_channels_last(device: Device) -> bool {
     #[cfg(target_arch = "x86_64")]
     let cpu = std::arch::is_x86_feature_detected!("avx512f");
@@ -35,7 +34,7 @@ pub fn name(kind: Kind) -> &'static str {
     if kind == Kind::BFloat16 { "bf16" } else { "f32" }
 }
 
-/// What [`name`] names.
+/// The kind with this name, the inverse of [`name`].
 pub fn named(name: &str) -> Option<Kind> {
     [Kind::Float, Kind::BFloat16].into_iter().find(|kind| self::name(*kind) == name)
 }

@@ -1,26 +1,27 @@
-//! Draws what an X-ray beam loses along its way: outlines in, attenuation per pixel out.
+//! Draws the attenuation of an X-ray beam per pixel, from outlines.
 //!
-//! Every part of the head is taken as a rounded body of nested layers, so a beam that passes at depth `t` below the
-//! outline of a body of radius `R` travels `2 sqrt(t (2R - t))` inside it. That single formula gives the dark rim of soft
-//! tissue, the bright edge of cortical bone and the two lines of the vault. What the parts are is not known here.
+//! Every part of the head is a rounded body of nested layers, so a beam that passes at depth `t` below the outline of a body
+//! of radius `R` travels `2 sqrt(t (2R - t))` inside it. This formula alone gives the dark rim of soft tissue, the bright edge
+//! of cortical bone and the two lines of the vault.
 
+use crate::Point;
 use image::{GrayImage, ImageBuffer, Luma};
-use onemark_film::geometry::Point;
 
 /// A picture of real numbers.
 pub type Field = ImageBuffer<Luma<f32>, Vec<f32>>;
 
-/// What a part is made of.
+/// The material of a part.
 #[derive(Debug)]
 pub struct Material {
-    /// Depth in px below which a beam's way gets no longer.
+    /// Depth in px from which on a beam's path no longer grows.
     pub radius: f64,
-    /// From which depth (px) on how much attenuation is added, in thousandths per px of way. Negative: a cavity.
+    /// Pairs of a depth (px) and the attenuation that is added from there on, in thousandths per px of path. Negative: a
+    /// cavity.
     pub layers: &'static [(f64, f64)],
 }
 
 impl Material {
-    /// What a beam loses that passes `depth` px below the outline.
+    /// The attenuation of a beam that passes `depth` px below the outline.
     fn attenuation(&self, depth: f64) -> f64 {
         let layer = |&(start, density): &(f64, f64)| {
             let (t, radius) = (depth - start, self.radius - start);
@@ -31,7 +32,7 @@ impl Material {
     }
 }
 
-/// How the outline of a part is meant.
+/// What the outline of a part stands for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Shape {
     /// The border of a body.
@@ -168,7 +169,7 @@ pub fn curve(knots: &[Point], closed: bool) -> Vec<Point> {
     points
 }
 
-/// The film's answer to the beam: more attenuation leaves it lighter, along an S-shaped curve.
+/// The exposed film: lighter with more attenuation, along an S-shaped curve.
 pub fn expose(field: &Field, speed: f32, contrast: f32) -> GrayImage {
     let mut film = GrayImage::new(field.width(), field.height());
     for (grey, attenuation) in film.iter_mut().zip(field.iter()) {

@@ -1,4 +1,4 @@
-//! Changed copies of whole films: affine maps (METHOD.md sec. 2c) and, on top of them, smooth bends.
+//! Changed copies of whole films: affine maps (METHOD.md sec. 2c), optionally combined with smooth bends.
 //!
 //! Points are (row, column) in cells of the film at hand, the centre of its first cell being (0, 0). Nothing here rounds a point.
 
@@ -7,7 +7,7 @@ use onemark_film::Film;
 use onemark_models::recipe::{AffineRange, Border, Elastic};
 use rand::Rng;
 
-use crate::augment::{spline_taps, symmetric};
+use crate::data::augment::{spline_taps, symmetric};
 
 /// An affine map from points of a changed film to points of its source: `source = matrix * point + offset`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,7 +20,7 @@ pub struct Affine {
 
 impl Affine {
     /// A random map for films of `size` = (rows, columns): rotation about the centre, then scale, then shift, each uniform
-    /// within `range` (METHOD.md sec. 2c). Positive angles turn what the film shows counter-clockwise.
+    /// within `range` (METHOD.md sec. 2c). Positive angles turn the image counter-clockwise.
     pub fn random(range: &AffineRange, size: (usize, usize), rng: &mut impl Rng) -> Self {
         let angle = symmetric(range.degrees, rng).to_radians();
         let scale = 1.0 + symmetric(range.scale, rng);
@@ -79,7 +79,7 @@ impl Bend {
         Self { lattice, spacing: (spacing(size.0), spacing(size.1)) }
     }
 
-    /// The displacement at a point; beyond the film, that of its edge.
+    /// The displacement at a point; outside the film, the displacement at its edge.
     fn at(&self, (row, column): (f64, f64)) -> (f64, f64) {
         self.across(&self.along(row), column)
     }
@@ -129,7 +129,7 @@ impl Warp {
     pub fn from_source(&self, point: (f64, f64)) -> (f64, f64) {
         let straight = self.affine.inverse().apply(point);
         let Some(bend) = &self.bend else { return straight };
-        // A bend changes slowly, far less than a cell per cell: what is left of an error shrinks with each round.
+        // A bend changes by far less than a cell per cell, so each round shrinks the remaining error.
         (0..INVERSE_ROUNDS).fold(straight, |at, _| minus(straight, bend.at(at)))
     }
 
@@ -151,7 +151,7 @@ fn minus(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
     (a.0 - b.0, a.1 - b.1)
 }
 
-/// The changed film: each cell is the source's value where `warp` sees it, bilinear.
+/// The changed film: each cell has the bilinear value of the source at the point that `warp` maps to it.
 #[must_use]
 pub fn warp(film: &Array2<f32>, warp: &Warp, border: Border) -> Array2<f32> {
     let size = film.dim();
@@ -176,7 +176,7 @@ pub fn warp_film(film: &Film, warp: &Warp, border: Border) -> Vec<u8> {
     copy
 }
 
-/// Bilinear interpolation; neighbours beyond the border are what `border` says, so that black blends in over one cell.
+/// Bilinear interpolation. `border` gives the neighbours outside the film, so black blends in over one cell.
 fn bilinear(at: impl Fn([usize; 2]) -> f32, size: (usize, usize), (row, column): (f64, f64), border: Border) -> f32 {
     let (last_row, last_column) = (size.0 as isize - 1, size.1 as isize - 1);
     let value = |i: isize, j: isize| {
@@ -202,7 +202,7 @@ mod tests {
     fn points_go_through_bends_and_back() {
         let (size, mut rng) = ((90, 120), ChaCha8Rng::seed_from_u64(3));
         let range = AffineRange { degrees: 20.0, shift: 0.05, scale: 0.1, anisotropic: true };
-        // As much as a recipe may bend.
+        // The largest bend that a recipe may have.
         let elastic = Elastic { shift: 0.033, lattice: 6 };
         let mut farthest: f64 = 0.0;
         for _ in 0..20 {

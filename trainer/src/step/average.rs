@@ -1,15 +1,15 @@
-//! The running mean of a network's weights: it sees landmarks steadier than the weights of any one step do, so pseudo-labels and
-//! bundles are made with it (a mean teacher; Tarvainen and Valpola, 2017).
+//! The running mean of a network's weights (a mean teacher; Tarvainen and Valpola, 2017). It finds landmarks more steadily than
+//! the weights after any one step, so pseudo-labels and bundles are made with it.
 
 use std::collections::BTreeMap;
 
-use ndarray::{ArrayD, IxDyn};
 use onemark_models::checkpoint::Tensors;
 use onemark_models::graph::Graph;
 use tch::{Device, Tensor};
 
 use crate::TrainError;
-use crate::params::{Params, from_torch, to_torch};
+use crate::net::params::{Params, from_torch};
+use crate::step::memory::{self, Part};
 
 /// An exponential moving average of parameters and running statistics, each counted by the steps that it took part in.
 pub struct Average {
@@ -23,12 +23,12 @@ struct Memory {
 }
 
 impl Average {
-    /// An average that has seen nothing. Each step's weights count `1 - decay`, those of early steps more.
+    /// An average over no steps yet. The weights after each step count `1 - decay`, after early steps more.
     pub fn new(decay: f64) -> Self {
         Self { decay, memory: BTreeMap::new() }
     }
 
-    /// Takes in what a step on `graph` has made of `params`.
+    /// Adds the parameters of `graph` after a step.
     ///
     /// # Errors
     /// A parameter is missing, or torch fails.
@@ -39,7 +39,7 @@ impl Average {
             match self.memory.get_mut(name) {
                 Some(memory) => {
                     memory.steps += 1;
-                    // Early on it looks back on a tenth of the steps there were: the first weights are random.
+                    // At first it covers about a tenth of the steps so far, because the initial weights are random.
                     let weight = (1.0 - self.decay).max(9.0 / (9.0 + f64::from(memory.steps)));
                     memory.mean = memory.mean.f_lerp(&now, weight)?;
                 }
@@ -51,12 +51,12 @@ impl Average {
         Ok(())
     }
 
-    /// `params` with the average of all that it has seen.
+    /// `params`, with the average in place of every parameter that took part in a step.
     pub fn of(&self, params: &Params) -> Params {
         params.with(self.memory.iter().map(|(name, memory)| (name.clone(), memory.mean.shallow_clone())))
     }
 
-    /// What is remembered, as tensors to be saved.
+    /// The means and step counts of all parameters, as tensors of a checkpoint.
     ///
     /// # Errors
     /// A tensor can't be brought back from its device.
@@ -64,24 +64,20 @@ impl Average {
         let mut tensors = Tensors::new();
         for (name, memory) in &self.memory {
             tensors.insert(format!("{MEAN}{name}"), from_torch(&memory.mean)?);
-            tensors.insert(format!("{STEPS}{name}"), ArrayD::from_elem(IxDyn(&[1]), memory.steps as f32));
+            tensors.insert(format!("{STEPS}{name}"), memory::count(memory.steps));
         }
         Ok(tensors)
     }
 
-    /// Takes what [`Average::to_tensors`] gave out of `tensors`.
+    /// Takes the tensors of [`Average::to_tensors`] out of `tensors`.
     ///
     /// # Errors
     /// Parts are missing.
     pub fn resume(decay: f64, tensors: &mut Tensors, device: Device) -> Result<Self, TrainError> {
+        let mean = Part::take(tensors, MEAN);
         let mut average = Self::new(decay);
-        let steps: Tensors = tensors.extract_if(.., |name, _| name.starts_with(STEPS)).collect();
-        for (key, steps) in steps {
-            let name = key.trim_start_matches(STEPS).to_owned();
-            let key = format!("{MEAN}{name}");
-            let mean = tensors.remove(&key).ok_or(TrainError::NoParameter { name: key })?;
-            let memory =
-                Memory { steps: steps.iter().sum::<f32>() as i32, mean: to_torch(&mean)?.f_to_device(device)? };
+        for (name, steps) in memory::take_counts(tensors, STEPS) {
+            let memory = Memory { steps, mean: mean.of(&name, device)? };
             average.memory.insert(name, memory);
         }
         Ok(average)

@@ -1,9 +1,9 @@
-//! The log of a training run: JSON lines for programs, TensorBoard scalars for people. Progress bars are not its business.
+//! The log of a training run: JSON lines for programs, TensorBoard scalars for people.
 //!
-//! `log.jsonl` holds one object per line, each with `wall_time` (seconds since 1970) and `event`; scalars are the events
-//! `{"event":"scalar","tag":…,"step":…,"value":…}`, their value null where it is not finite. Both logs are only ever appended
-//! to. A run that is resumed at some step says so, and one that is started anew; what was logged at that step or later before then
-//! is superseded.
+//! `log.jsonl` holds one object per line, each with `wall_time` (seconds since 1970) and `event`. Scalars are the events
+//! `{"event":"scalar","tag":…,"step":…,"value":…}`; the value is null if it is not finite. Both logs are only appended to. An event
+//! marks where a run is started, and where it is resumed and at which step: it supersedes earlier lines about that step and later
+//! ones.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -13,32 +13,12 @@ use std::time::{Duration, SystemTime};
 use prost::Message as _;
 use serde::Serialize;
 
+use crate::TrainError;
+
 /// The JSON lines, in the run's folder.
 const LINES: &str = "log.jsonl";
 
-/// Why something can't be logged.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LogError {
-    /// The folder or the file can't be written to.
-    #[error("{path}: {source}")]
-    Io {
-        /// The folder or file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The event is no JSON object.
-    #[error("an event for {path} can't be written as JSON: {source}")]
-    Json {
-        /// The log.
-        path: PathBuf,
-        /// What the serialiser said.
-        source: serde_json::Error,
-    },
-}
-
-/// A log that is open. Every call writes through to the file: a run that is killed loses nothing it logged.
+/// An open log. Every call writes to the file at once: a run that is killed loses nothing that it logged.
 #[derive(Debug)]
 pub struct RunLog {
     lines: Appender,
@@ -46,14 +26,14 @@ pub struct RunLog {
 }
 
 impl RunLog {
-    /// Opens the log in the folder `dir`, which is made if needed, for a new run or for one `resumed` at a step.
+    /// Opens the log in the folder `dir`, which is created if needed, for a new run or for one `resumed` at a step.
     ///
-    /// A log that is there is gone on with: a new run may find that of one that was killed before its first checkpoint.
+    /// An existing log is continued: a new run may find the log of one that was killed before its first checkpoint.
     ///
     /// # Errors
     /// The folder can't be written to.
-    pub fn open(dir: &Path, resumed: Option<u64>) -> Result<Self, LogError> {
-        fs::create_dir_all(dir).map_err(|source| LogError::Io { path: dir.to_owned(), source })?;
+    pub fn open(dir: &Path, resumed: Option<u64>) -> Result<Self, TrainError> {
+        fs::create_dir_all(dir).map_err(|source| TrainError::Write { path: dir.to_owned(), source })?;
         let mut lines = Appender::open(dir.join(LINES))?;
         lines.end_line()?;
         // One file per session, which TensorBoard reads in the order of their names.
@@ -73,7 +53,7 @@ impl RunLog {
     ///
     /// # Errors
     /// The disk is full.
-    pub fn scalar(&mut self, tag: &str, step: u64, value: f64) -> Result<(), LogError> {
+    pub fn scalar(&mut self, tag: &str, step: u64, value: f64) -> Result<(), TrainError> {
         self.event(&Event::Scalar { tag, step, value })?;
         let value = tensorboard::Value { tag: tag.to_owned(), simple_value: Some(value as f32) };
         self.record(step, tensorboard::What::Summary(tensorboard::Summary { value: vec![value] }))
@@ -82,8 +62,8 @@ impl RunLog {
     /// Logs `event`, a struct or map, as a line; its own key `event` says what it is (`#[serde(tag = "event")]` on an enum).
     ///
     /// # Errors
-    /// It is no JSON object, or the disk is full.
-    pub fn event(&mut self, event: &impl Serialize) -> Result<(), LogError> {
+    /// It is not a JSON object, or the disk is full.
+    pub fn event(&mut self, event: &impl Serialize) -> Result<(), TrainError> {
         #[derive(Serialize)]
         struct Line<'a, T> {
             wall_time: f64,
@@ -91,13 +71,13 @@ impl RunLog {
             event: &'a T,
         }
         let line = Line { wall_time: now().as_secs_f64(), event };
-        let json = |source| LogError::Json { path: self.lines.path.clone(), source };
+        let json = |source| TrainError::LogEvent { path: self.lines.path.clone(), source };
         let mut line = serde_json::to_vec(&line).map_err(json)?;
         line.push(b'\n');
         self.lines.append(&line)
     }
 
-    fn record(&mut self, step: u64, what: tensorboard::What) -> Result<(), LogError> {
+    fn record(&mut self, step: u64, what: tensorboard::What) -> Result<(), TrainError> {
         let event = tensorboard::Event { wall_time: now().as_secs_f64(), step: step as i64, what: Some(what) };
         self.tensorboard.append(&tensorboard::frame(&event.encode_to_vec()))
     }
@@ -123,25 +103,25 @@ struct Appender {
 }
 
 impl Appender {
-    fn open(path: PathBuf) -> Result<Self, LogError> {
+    fn open(path: PathBuf) -> Result<Self, TrainError> {
         match OpenOptions::new().read(true).append(true).create(true).open(&path) {
             Ok(file) => Ok(Self { path, file }),
-            Err(source) => Err(LogError::Io { path, source }),
+            Err(source) => Err(TrainError::Write { path, source }),
         }
     }
 
     /// One write per record, so that a crash leaves at most the last one cut short.
-    fn append(&mut self, bytes: &[u8]) -> Result<(), LogError> {
-        self.file.write_all(bytes).map_err(|source| LogError::Io { path: self.path.clone(), source })
+    fn append(&mut self, bytes: &[u8]) -> Result<(), TrainError> {
+        self.file.write_all(bytes).map_err(|source| TrainError::Write { path: self.path.clone(), source })
     }
 
     /// Ends a line that a crash cut short.
-    fn end_line(&mut self) -> Result<(), LogError> {
+    fn end_line(&mut self) -> Result<(), TrainError> {
         let mut last = [b'\n'];
         let read = self.file.seek(SeekFrom::End(-1)).and_then(|_| self.file.read_exact(&mut last));
         match read {
             Err(error) if error.kind() != io::ErrorKind::InvalidInput => {
-                Err(LogError::Io { path: self.path.clone(), source: error })
+                Err(TrainError::Write { path: self.path.clone(), source: error })
             }
             _ if last != *b"\n" => self.append(b"\n"),
             _ => Ok(()), // A whole line, or an empty file, where there is nothing before the end to seek to.
@@ -149,7 +129,7 @@ impl Appender {
     }
 }
 
-/// As much of TensorBoard's `event.proto` and of the TFRecord format as scalars need.
+/// The part of TensorBoard's `event.proto` and of the TFRecord format that scalars need.
 mod tensorboard {
     pub const SESSION_START: i32 = 1;
 
@@ -187,7 +167,7 @@ mod tensorboard {
         pub simple_value: Option<f32>,
     }
 
-    /// A session that starts at a step makes TensorBoard drop what it read for that step and later.
+    /// A session that starts at a step makes TensorBoard drop what it has read for that step and later ones.
     #[derive(prost::Message)]
     pub struct SessionLog {
         #[prost(int32, tag = "1")]
@@ -253,14 +233,14 @@ mod tests {
     }
 
     #[test]
-    fn events_that_are_no_objects_are_refused() {
+    fn events_that_are_not_objects_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let mut log = RunLog::open(folder.path(), None).unwrap();
-        assert!(matches!(log.event(&5), Err(LogError::Json { .. })));
+        assert!(matches!(log.event(&5), Err(TrainError::LogEvent { .. })));
         assert_eq!(lines(folder.path()).len(), 1);
     }
 
-    /// The bytes are what TensorBoard's own writer makes of it: tests/goldens/tensorboard_record.py.
+    /// The golden bytes come from TensorBoard's own writer: tests/goldens/tensorboard_record.py.
     #[test]
     fn records_are_tensorboards() {
         let golden = "1a00000000000000129bd82d09000000000000f83f10072a0d0a0b0a046c6f737315000000001916a994";

@@ -1,21 +1,21 @@
-//! How one head differs from the next: the chance behind a film, the deformation of the anatomy and the pose.
+//! How heads differ: the random numbers of a film, the deformation of the anatomy and the pose.
 //!
-//! All motion happens here and to points only, so outlines and landmarks cannot part.
+//! Only this module moves anything, and it moves points, so landmarks stay on outlines.
 
-use onemark_film::geometry::Point;
+use crate::Point;
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::FILM;
-use super::anatomy::{At, Group};
+use crate::FILM;
+use crate::anatomy::{At, Group};
 
-/// How many small bumps at random places keep outlines from being smooth.
+/// Number of small bumps at random places that make outlines uneven.
 const WRINKLES: usize = 80;
 
-/// A place that varies from head to head: everything near it moves with it, the less the farther away.
+/// A place that varies from head to head. Points near it move with it, less with growing distance.
 struct Region {
     centre: At,
-    /// Distance in px at which 61 % of the motion is left.
+    /// Distance in px at which points move 61 % as far.
     radius: f64,
     /// Standard deviation of the shift, x and y in px.
     shift: At,
@@ -60,7 +60,7 @@ const REGIONS: &[Region] = &[
     region([640.0, 1950.0], 420.0, [18.0, 12.0], 0.02), // neck
 ];
 
-/// The only source of chance in a film.
+/// The only source of random numbers in a film.
 pub struct Dice(ChaCha8Rng);
 
 impl Dice {
@@ -76,7 +76,7 @@ impl Dice {
         self.0.random()
     }
 
-    /// Mean 0, standard deviation 1, never beyond 3.5: the sum of four bytes, so that no film is absurd.
+    /// Mean 0, standard deviation 1, at most 3.5 in size: the sum of four bytes, so that no film is impossible.
     pub fn normal(&mut self) -> f64 {
         let sum: u32 = self.0.next_u32().to_le_bytes().into_iter().map(u32::from).sum();
         (f64::from(sum) - 510.0) / 147.8
@@ -116,7 +116,7 @@ struct Bump {
     growth: [At; 2],
 }
 
-/// One head in one pose: the way from the anatomy's table to the film.
+/// One head in one pose: the map from the anatomy's table to the film.
 pub struct Head {
     far_side: Motion,
     jaw: Motion,
@@ -154,7 +154,7 @@ impl Head {
         }
     }
 
-    /// Where a position of the anatomy's table comes to lie on the film.
+    /// The position on the film of a position in the anatomy's table.
     pub fn place(&self, group: Group, at: At) -> Point {
         let posed = |at| self.pose.apply(self.deform(at));
         let [x, y] = match group {

@@ -5,20 +5,7 @@ use onemark_models::recipe::Loss;
 use tch::{Kind, Tensor};
 
 use crate::TrainError;
-
-/// A cell (row, column) of the network's grid, before any level's stride.
-pub type Cell = (i64, i64);
-
-/// A point on a source image and the same point on a target image; images are numbered within their batch.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Match {
-    /// Image of the source batch and cell there: gives the template vector.
-    pub source: (usize, Cell),
-    /// Image of the target batch and cell there: the positive of the similarity map.
-    pub target: (usize, Cell),
-    /// Weight in the sum. The weights of a pair's points usually add up to the pair's.
-    pub weight: f32,
-}
+use crate::step::pairs::{Cell, Match};
 
 /// The weighted sum of the matches' losses, per level, level 5 first.
 ///
@@ -35,13 +22,14 @@ pub fn matching_loss(
     let levels = LEVELS.into_iter().zip(source.iter().zip(target));
     levels
         .map(|(level, (source, target))| {
-            let window = (level < 5).then_some(loss.window as i64);
-            level_loss(loss, source, target, matches, level, window)
+            let radius = (level < 5).then_some(loss.window as i64);
+            level_loss(loss, source, target, matches, level, radius)
         })
         .collect()
 }
 
-/// The loss of one level, whose stride is `2^level`. `window` is the half side, `None` for the whole grid.
+/// The loss of one level, whose stride is `2^level`. The cells that compete lie within `radius` cells of the match, rows and
+/// columns; `None` for the whole grid.
 ///
 /// # Errors
 /// Torch fails.
@@ -51,12 +39,12 @@ pub fn level_loss(
     target: &Tensor,
     matches: &[Match],
     level: usize,
-    window: Option<i64>,
+    radius: Option<i64>,
 ) -> Result<Tensor, TrainError> {
     let grid = Grid::of(target);
     let source_grid = Grid::of(source);
     let points = matches.len() as i64;
-    let candidates = Candidates::new(loss, grid, matches, level, window);
+    let candidates = Candidates::new(loss, grid, matches, level, radius);
     let device = target.device();
 
     let vectors: Vec<i64> = matches
@@ -86,7 +74,7 @@ fn norm(x: &Tensor) -> Result<Tensor, TrainError> {
     Ok(x.f_norm_scalaropt_dim(2, -1, false)?)
 }
 
-/// The cells that compete for each match: as rows of the batch's embeddings, with their bias.
+/// The cells that compete for each match, as rows of the batch's embeddings, with their bias.
 struct Candidates {
     each: i64,
     index: Vec<i64>,
@@ -95,8 +83,8 @@ struct Candidates {
 }
 
 impl Candidates {
-    fn new(loss: &Loss, grid: Grid, matches: &[Match], level: usize, window: Option<i64>) -> Self {
-        let each = window.map_or(grid.rows * grid.columns, |half| 4 * half * half);
+    fn new(loss: &Loss, grid: Grid, matches: &[Match], level: usize, radius: Option<i64>) -> Self {
+        let each = radius.map_or(grid.rows * grid.columns, |radius| 4 * radius * radius);
         let count = matches.len() * each as usize;
         let mut all = Self {
             each,
@@ -106,9 +94,9 @@ impl Candidates {
         };
         for point in matches {
             let (image, (row, column)) = (point.target.0, grid.cell(point.target.1, level));
-            // Windows are half open, from -half to half-1 (METHOD.md sec. 1b).
-            let (rows, columns) = match window {
-                Some(half) => (row - half..row + half, column - half..column + half),
+            // Half open, from -radius to radius - 1 (METHOD.md sec. 1b).
+            let (rows, columns) = match radius {
+                Some(radius) => (row - radius..row + radius, column - radius..column + radius),
                 None => (0..grid.rows, 0..grid.columns),
             };
             for i in rows {

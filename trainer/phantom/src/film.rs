@@ -1,17 +1,17 @@
-//! Puts one film together: draws the head, makes its tissue uneven, blurs, exposes, adds grain and enlarges.
+//! Makes one film: draws the head, makes its tissue uneven, blurs, exposes, adds grain and enlarges.
 
+use crate::Point;
 use image::imageops::{self, FilterType};
 use image::{GrayImage, Luma};
 use imageproc::filter::gaussian_blur_f32;
 use imageproc::geometric_transformations::{Interpolation, Projection, warp_into};
-use onemark_film::geometry::Point;
 
-use super::FILM;
-use super::anatomy::{self, At, Group};
-use super::head::{Dice, Head, Motion};
-use super::render::{self, Field, Material, Shape};
+use crate::FILM;
+use crate::anatomy::{self, At, Group};
+use crate::head::{Dice, Head, Motion};
+use crate::render::{self, Field, Material, Shape};
 
-/// Films are drawn with pixels this many film px wide and then enlarged: film is not sharper than that.
+/// Films are drawn with pixels this many film px wide and then enlarged, because real film is not sharper.
 const STEP: u32 = 3;
 
 /// The film of `head`, [`FILM`] px.
@@ -25,7 +25,7 @@ pub fn make(head: Head, dice: &mut Dice) -> GrayImage {
     add_vertebrae(&mut beam, dice);
     add_cells(&mut beam, dice);
     for stroke in anatomy::LABEL {
-        // Every knot twice: letters have corners.
+        // Every knot twice, because letters have corners.
         let knots = stroke.iter().flat_map(|&[x, y]| [[70.0 + 9.0 * x, 120.0 + 9.0 * y]; 2]);
         beam.add(Group::Film, Shape::Band(5.0), &anatomy::LEAD, 1.0, &knots.collect::<Vec<_>>());
     }
@@ -48,7 +48,7 @@ impl Beam {
     }
 }
 
-/// Front teeth lie in the middle plane; of the others both sides show, never quite on one another.
+/// Front teeth lie in the middle plane; other teeth show on both sides, never exactly above each other.
 fn add_teeth(beam: &mut Beam, dice: &mut Dice) {
     for &(group, tip, apex, half, outline) in anatomy::TEETH {
         let sway = dice.shift([10.0, 10.0]);

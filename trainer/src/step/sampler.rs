@@ -1,74 +1,37 @@
-//! What each training step looks at: which films, which points, which landmark's adapter. Every draw comes from the recipe's
-//! seed and the step's place in the schedule alone, so a resumed run draws what an unbroken one would have.
+//! Draws what each training step sees: which films, which points, which landmark's adapter. A draw depends only on the recipe's
+//! seed and the step's position in the schedule, so a resumed run draws the same steps as an uninterrupted one.
 
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use ndarray::{Array2, s};
-use onemark_models::checkpoint::Tensors;
-use onemark_models::network::{LABEL_WEIGHTS, LABELS};
+use ndarray::Array2;
 use onemark_models::recipe::{FilmPairs, PatchPairs, Recipe, Stage};
-use onemark_models::shape::{self, GridPoint, Shapes};
+use onemark_models::shape::GridPoint;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, Normal};
 
 use crate::TrainError;
-use crate::augment::{jitter, rotate_patch, rotate_point};
-use crate::films::Samples;
-use crate::loss::{Cell, Match};
+use crate::data::augment::{jitter, rotate_patch, rotate_point};
+use crate::data::samples::Samples;
+use crate::pseudo_labels::PseudoLabels;
+use crate::step::pairs::{Match, cell, clamp, crop, patch_origin};
 
-/// Pseudo-labels.
+/// A step before its points are drawn.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Labels {
-    /// Where each landmark lies: `points[film][landmark]`.
-    pub points: Shapes,
-    /// What each weighs, 0 to 1: `[film, landmark]`.
-    pub weights: Array2<f32>,
-}
-
-impl From<Shapes> for Labels {
-    /// Labels that weigh 1 each.
-    fn from(points: Shapes) -> Self {
-        let weights = Array2::ones((points.len(), points.first().map_or(0, Vec::len)));
-        Self { points, weights }
-    }
-}
-
-impl Labels {
-    /// As tensors of a checkpoint.
-    pub fn to_tensors(&self) -> Tensors {
-        let (points, weights) = (shape::to_tensor(&self.points), self.weights.clone().into_dyn());
-        [(LABELS.to_owned(), points), (LABEL_WEIGHTS.to_owned(), weights)].into()
-    }
-
-    /// Takes what [`Labels::to_tensors`] gave out of `tensors`; `None` where that is of another shape, or no points. Checkpoints from
-    /// before labels had weights have none: then each weighs 1.
-    pub fn resume(tensors: &mut Tensors) -> Option<Self> {
-        let mut labels = Self::from(shape::from_tensor(&tensors.remove(LABELS)?)?);
-        if let Some(weights) = tensors.remove(LABEL_WEIGHTS) {
-            let weights = weights.into_dimensionality().ok()?;
-            labels.weights = (weights.dim() == labels.weights.dim()).then_some(weights)?;
-        }
-        Some(labels)
-    }
-}
-
-/// A step before anything is drawn.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Plan {
-    /// Its stage; nothing where one step is of all stages, as with whole-film pairs.
+pub struct PlannedStep {
+    /// Its stage; `None` if each step belongs to all stages, as with whole-film pairs.
     pub stage: Option<Stage>,
     /// The landmark (0-based) that it trains, `None` for all.
     pub landmark: Option<usize>,
-    /// The samples that it shows, where the plan chooses them.
+    /// The samples that it uses, if they are chosen before it is drawn.
     samples: Vec<usize>,
 }
 
-/// A step ready to be run.
+/// A step that can be taken.
 pub struct Step {
-    /// Samples whose taps make the target batch, and the source batch too where there are no patches.
+    /// Samples whose taps make the target batch, and the source batch too if there are no patches.
     pub samples: Vec<usize>,
     /// Patches that make the source batch.
     pub patches: Vec<Array2<f32>>,
@@ -76,9 +39,9 @@ pub struct Step {
     pub matches: Vec<Match>,
 }
 
-/// A place in the schedule.
+/// A position in the schedule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct SchedulePosition {
     /// Index of the phase.
     pub phase: usize,
     /// Epoch in the phase.
@@ -87,7 +50,7 @@ pub struct Place {
     pub step: usize,
 }
 
-/// Steps that are drawn before they are asked for.
+/// Number of steps that are drawn in advance.
 const AHEAD: usize = 2;
 
 /// Draws steps.
@@ -102,89 +65,103 @@ impl<'a> Sampler<'a> {
         Self { recipe, films }
     }
 
-    /// The steps of the epoch that `place` lies in: Train-Template, then Train-PL, or both at once.
-    pub fn epoch(&self, place: Place) -> Vec<Plan> {
-        let mut rng = self.rng(Place { step: usize::MAX, ..place });
+    /// The steps of the epoch at `position`: Train-Template, then Train-PL, or both at once.
+    pub fn epoch(&self, position: SchedulePosition) -> Vec<PlannedStep> {
+        let mut rng = self.rng(SchedulePosition { step: usize::MAX, ..position });
         let landmarks = self.films.template_points().len();
-        let phase = &self.recipe.phases[place.phase];
+        let phase = &self.recipe.phases[position.phase];
         match (&self.recipe.pairs.patch, phase.steps) {
             (Some(pairs), _) => {
                 let films: Vec<usize> = (0..pairs.repeats).flat_map(|_| 0..self.films.count()).collect();
-                let mut plans_of = |stage: &Stage| {
+                let mut steps_of = |stage: &Stage| {
                     let (samples, landmarks) = match stage {
                         Stage::Template => (self.films.template_copies().collect(), (0..landmarks).map(Some).collect()),
                         Stage::PseudoLabels => (films.clone(), (0..landmarks).map(Some).collect()),
                         Stage::RandomPoints => (films.clone(), vec![None]),
                     };
-                    let (mut samples, mut plans): (Vec<usize>, Vec<Plan>) = (samples, Vec::new());
+                    let (mut samples, mut planned): (Vec<usize>, Vec<PlannedStep>) = (samples, Vec::new());
                     for landmark in landmarks {
                         samples.shuffle(&mut rng);
                         let batches = samples.chunks(pairs.batch).map(<[usize]>::to_vec);
-                        plans.extend(batches.map(|samples| Plan { stage: Some(*stage), landmark, samples }));
+                        planned.extend(batches.map(|samples| PlannedStep { stage: Some(*stage), landmark, samples }));
                     }
-                    plans.shuffle(&mut rng);
-                    plans
+                    planned.shuffle(&mut rng);
+                    planned
                 };
-                self.recipe.stages.iter().flat_map(&mut plans_of).collect()
+                self.recipe.stages.iter().flat_map(&mut steps_of).collect()
             }
             (None, steps) => {
                 let per_landmark = phase.adapters || self.recipe.network.separate;
                 let landmark = |step: usize| per_landmark.then_some(step % landmarks);
-                let plan = |step| Plan { stage: None, landmark: landmark(step), samples: Vec::new() };
-                let mut plans: Vec<Plan> = (0..steps.unwrap_or(0)).map(plan).collect();
-                plans.shuffle(&mut rng);
-                plans
+                let step = |step| PlannedStep { stage: None, landmark: landmark(step), samples: Vec::new() };
+                let mut planned: Vec<PlannedStep> = (0..steps.unwrap_or(0)).map(step).collect();
+                planned.shuffle(&mut rng);
+                planned
             }
         }
     }
 
-    /// Draws the steps of `plans` from `place` on, on a thread of its own and a little ahead of `work`, which takes them.
+    /// Draws the planned steps from `position` on, on a thread of its own and a little ahead of `work`, which takes them.
     pub fn ahead<T>(
         &self,
-        place: Place,
-        plans: &[Plan],
-        labels: Option<&Labels>,
+        position: SchedulePosition,
+        planned: &[PlannedStep],
+        labels: Option<&PseudoLabels>,
         work: impl FnOnce(&mut dyn Iterator<Item = Result<Step, TrainError>>) -> T,
     ) -> T {
         thread::scope(|scope| {
             let (sender, steps) = sync_channel(AHEAD);
             scope.spawn(move || {
-                let rest = plans.iter().enumerate().skip(place.step);
-                let mut drawn = rest.map(|(step, plan)| self.draw(Place { step, ..place }, plan, labels));
-                // Until there are no more, or nobody takes them.
+                let rest = planned.iter().enumerate().skip(position.step);
+                let mut drawn =
+                    rest.map(|(step, planned)| self.draw(SchedulePosition { step, ..position }, planned, labels));
+                // Ends after the last step, or when `work` has returned.
                 drawn.try_for_each(|step| sender.send(step))
             });
             work(&mut steps.into_iter())
         })
     }
 
-    /// Draws the step at `place`.
+    /// Draws the step at `position`.
     ///
     /// # Errors
-    /// The recipe's spreads are no numbers.
-    pub fn draw(&self, place: Place, plan: &Plan, labels: Option<&Labels>) -> Result<Step, TrainError> {
-        let mut rng = self.rng(place);
+    /// A spread of the recipe is not a standard deviation.
+    pub fn draw(
+        &self,
+        position: SchedulePosition,
+        planned: &PlannedStep,
+        labels: Option<&PseudoLabels>,
+    ) -> Result<Step, TrainError> {
+        let mut rng = self.rng(position);
         match (&self.recipe.pairs.patch, &self.recipe.pairs.film) {
-            (Some(pairs), _) => Ok(self.draw_patches(pairs, plan, labels, &mut rng)),
-            (None, Some(pairs)) => self.draw_films(pairs, plan, place.epoch, labels, &mut rng),
+            (Some(pairs), _) => Ok(self.draw_patches(pairs, planned, labels, &mut rng)),
+            (None, Some(pairs)) => self.draw_films(pairs, planned, position.epoch, labels, &mut rng),
             (None, None) => Ok(Step { samples: vec![], patches: vec![], matches: vec![] }),
         }
     }
 
-    fn rng(&self, place: Place) -> ChaCha8Rng {
+    fn rng(&self, position: SchedulePosition) -> ChaCha8Rng {
         let mut rng = ChaCha8Rng::seed_from_u64(self.recipe.seed);
         // Streams below 2^32 belong to the films' copies.
-        rng.set_stream((place.phase as u64 + 1) << 56 | (place.epoch as u64) << 32 | (place.step as u64 & 0xffff_ffff));
+        rng.set_stream(
+            (position.phase as u64 + 1) << 56 | (position.epoch as u64) << 32 | (position.step as u64 & 0xffff_ffff),
+        );
         rng
     }
 
     /// METHOD.md sec. 1b with the crop centred at the landmark (paper sec. 2.1; METHOD.md sec. 4, items 11-14).
-    fn draw_patches(&self, pairs: &PatchPairs, plan: &Plan, labels: Option<&Labels>, rng: &mut ChaCha8Rng) -> Step {
+    fn draw_patches(
+        &self,
+        pairs: &PatchPairs,
+        planned: &PlannedStep,
+        labels: Option<&PseudoLabels>,
+        rng: &mut ChaCha8Rng,
+    ) -> Step {
         let size = self.recipe.network.size;
-        let weight = 1.0 / plan.samples.len() as f32;
-        let mut step = Step { samples: plan.samples.clone(), patches: Vec::new(), matches: Vec::new() };
-        for (image, sample) in plan.samples.iter().enumerate() {
-            let point = match (plan.stage, plan.landmark, labels) {
+        let weight = 1.0 / planned.samples.len() as f32;
+        let mut step = Step { samples: planned.samples.clone(), patches: Vec::new(), matches: Vec::new() };
+        for (image, sample) in planned.samples.iter().enumerate() {
+            let point = match (planned.stage, planned.landmark, labels) {
                 (Some(Stage::Template), Some(landmark), _) => {
                     self.films.from_film(*sample, self.films.template_points()[landmark])
                 }
@@ -210,14 +187,14 @@ impl<'a> Sampler<'a> {
         step
     }
 
-    /// Two copies of the template, one against the other, and a film against its copy; once there are pseudo-labels, also the
-    /// template against the film. Where the template is not trained on, a second film takes its place.
+    /// Pairs two copies of the template, and a film with its copy; once there are pseudo-labels, also the template with the film.
+    /// If no step trains on the template, a second film and its copy replace it.
     fn draw_films(
         &self,
         pairs: &FilmPairs,
-        plan: &Plan,
+        planned: &PlannedStep,
         epoch: usize,
-        labels: Option<&Labels>,
+        labels: Option<&PseudoLabels>,
         rng: &mut ChaCha8Rng,
     ) -> Result<Step, TrainError> {
         let labels = labels.filter(|_| self.recipe.stages.contains(&Stage::PseudoLabels));
@@ -232,7 +209,7 @@ impl<'a> Sampler<'a> {
             (film, copies[rng.random_range(0..copies.len())])
         };
         let chosen = |points: &[GridPoint]| -> Vec<GridPoint> {
-            plan.landmark.map_or_else(|| points.to_vec(), |landmark| vec![points[landmark]])
+            planned.landmark.map_or_else(|| points.to_vec(), |landmark| vec![points[landmark]])
         };
 
         let on_film = |film: usize, rng: &mut ChaCha8Rng| -> Result<Vec<GridPoint>, TrainError> {
@@ -262,7 +239,7 @@ impl<'a> Sampler<'a> {
         matches.extend(self.matches((3, 2), &samples, &on_film(film, rng)?, 1.0));
         if let Some(labels) = labels {
             let each = pairs.template_to_film as f32 / truth.len() as f32;
-            for landmark in plan.landmark.map_or(0..truth.len(), |landmark| landmark..landmark + 1) {
+            for landmark in planned.landmark.map_or(0..truth.len(), |landmark| landmark..landmark + 1) {
                 let on_copy = self.films.from_film(samples[0], self.films.template_points()[landmark]);
                 let label = (2, labels.points[film][landmark]);
                 matches.extend(self.pair((0, on_copy), label, each * labels.weights[[film, landmark]]));
@@ -271,7 +248,7 @@ impl<'a> Sampler<'a> {
         Ok(Step { samples, patches: Vec::new(), matches })
     }
 
-    /// Points of a film on two of its samples (given by their index in `samples`); those that leave either are dropped.
+    /// Points of a film on two of its samples (given by their index in `samples`); points outside either are dropped.
     fn matches(&self, images: (usize, usize), samples: &[usize], points: &[GridPoint], weight: f32) -> Vec<Match> {
         let on = |image: usize, point| (image, self.films.from_film(samples[image], point));
         let pair = |point: &GridPoint| self.pair(on(images.0, *point), on(images.1, *point), 1.0);
@@ -288,7 +265,8 @@ impl<'a> Sampler<'a> {
         both.then(|| Match { source: (source.0, cell(source.1)), target: (target.0, cell(target.1)), weight })
     }
 
-    /// Uniform over the film less a margin of 5 %. For a landmark, the same on a film at every call (METHOD.md sec. 4, item 14).
+    /// A point drawn uniformly from the film without a margin of 5 %. For a landmark, the same point of a film in every call
+    /// (METHOD.md sec. 4, item 14).
     fn random_point(&self, landmark: Option<usize>, film: usize, rng: &mut ChaCha8Rng) -> GridPoint {
         let side = self.recipe.network.size as f64;
         let draw = |rng: &mut ChaCha8Rng| (rng.random_range(0.05..0.95) * side, rng.random_range(0.05..0.95) * side);
@@ -303,57 +281,36 @@ impl<'a> Sampler<'a> {
     }
 }
 
-/// Whether an epoch trains on a film whose pseudo-label is known: all of them, unless the recipe fits crosswise.
+/// Whether an epoch trains on a film whose pseudo-label is known: always, unless the recipe cross-fits.
 pub fn trains_on(recipe: &Recipe, epoch: usize, film: usize) -> bool {
-    !crosswise(recipe) || (epoch + film).is_multiple_of(2)
+    !cross_fits(recipe) || (epoch + film).is_multiple_of(2)
 }
 
 /// Whether the pseudo-label of a film is renewed after an epoch.
 pub fn renews(recipe: &Recipe, epoch: usize, film: usize) -> bool {
-    !crosswise(recipe) || !trains_on(recipe, epoch, film)
+    !cross_fits(recipe) || !trains_on(recipe, epoch, film)
 }
 
-fn crosswise(recipe: &Recipe) -> bool {
+fn cross_fits(recipe: &Recipe) -> bool {
     recipe.pairs.film.as_ref().is_some_and(|pairs| pairs.cross_fit)
 }
 
-/// `count` points shared out among `centres`, normal about each; with `own`, each centre itself comes first.
+/// At least `count` points, distributed evenly among `centres` and drawn from a normal distribution about each; with
+/// `centres_first`, the centres themselves come first.
 fn spread(
     centres: &[GridPoint],
     count: usize,
     deviation: f64,
-    own: bool,
+    centres_first: bool,
     rng: &mut ChaCha8Rng,
 ) -> Result<Vec<GridPoint>, TrainError> {
     let normal = Normal::new(0.0, deviation).map_err(|source| TrainError::Spread { deviation, source })?;
     let mut point = |index: usize| {
         let centre = centres[index % centres.len()];
-        match own && index < centres.len() {
+        match centres_first && index < centres.len() {
             true => centre,
             false => (centre.0 + normal.sample(rng), centre.1 + normal.sample(rng)),
         }
     };
     Ok((0..count.max(centres.len())).map(&mut point).collect())
-}
-
-/// Where a crop of side `patch` about the cell `at` starts on a film of side `size` (METHOD.md sec. 4, item 11).
-pub fn patch_origin(at: i64, patch: usize, size: usize) -> i64 {
-    (at - patch as i64 / 2).clamp(0, (size - patch) as i64)
-}
-
-/// The crop of side `side` that starts at `origin` (row, column), inside the film.
-pub fn crop(film: ndarray::ArrayView2<f32>, origin: (i64, i64), side: usize) -> Array2<f32> {
-    let (top, left) = (origin.0 as usize, origin.1 as usize);
-    film.slice(s![top..top + side, left..left + side]).to_owned()
-}
-
-/// The cell that holds a point.
-pub fn cell(point: GridPoint) -> Cell {
-    (point.0.floor() as i64, point.1.floor() as i64)
-}
-
-/// The nearest point whose cell lies on a grid of side `side`.
-fn clamp(point: GridPoint, side: usize) -> GridPoint {
-    let last = side as f64 - 0.5;
-    (point.0.clamp(0.0, last), point.1.clamp(0.0, last))
 }

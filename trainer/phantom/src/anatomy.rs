@@ -1,19 +1,19 @@
 //! The anatomy of the phantom's head as data: where the parts lie and what they are made of.
 //!
 //! Positions are px of 0.1 mm on a film of 1935 x 2400 px, the face to the right, before any deformation.
-//! How heads vary is the business of [`super::head`], how parts are drawn that of [`super::render`].
+//! `head` varies heads, `render` draws parts.
 
-use super::render::{Material, Shape};
+use crate::render::{Material, Shape};
 
 /// A position of the undeformed head, x and y in px.
 pub type At = [f64; 2];
 
-/// What moves together.
+/// A group of parts that move together.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Group {
     /// Skull, face and upper teeth.
     Skull,
-    /// Paired bones of the side farther from the film, which never fall quite on those of the nearer side.
+    /// Paired bones of the side farther from the film, never exactly above those of the nearer side.
     FarSide,
     /// Mandible and lower teeth, hinged at the condyle.
     Jaw,
@@ -23,9 +23,9 @@ pub enum Group {
     Skin,
     /// The ear rods that hold the head.
     EarRod,
-    /// What stands beside the head and shares neither its shape nor its pose.
+    /// Objects beside the head, independent of its shape and pose.
     Stand,
-    /// What belongs to the film itself.
+    /// Marks on the film itself.
     Film,
 }
 
@@ -102,7 +102,7 @@ pub const ENAMEL: Material = material(26.0, &[(0.0, 17.0)]);
 pub const FILLING: Material = material(20.0, &[(0.0, 60.0)]);
 pub const CELL: Material = material(40.0, &[(0.0, 7.0), (8.0, -12.0)]);
 
-/// The head from back to front of the beam's way; order does not matter, since attenuations add.
+/// The parts of the head. Their order does not matter, since attenuations add.
 #[rustfmt::skip]
 pub const PARTS: &[Part] = &[
     // Soft tissue: the profile from the forehead over nose, lips and chin to the neck, closed behind the head.
@@ -339,7 +339,7 @@ pub const PROCESS: &[At] = &[
 #[rustfmt::skip]
 pub const CELL_OUTLINE: [At; 6] =
     [[1.0, 0.1], [0.4, 0.9], [-0.6, 0.8], [-1.0, -0.1], [-0.4, -0.9], [0.6, -0.8]];
-/// Where small air cells crowd: centre, spread in px, how many, and from and to which radius.
+/// Clusters of small air cells: centre, spread in px, number, and smallest and largest radius in px.
 #[rustfmt::skip]
 pub const CELLS: [(At, At, usize, [f64; 2]); 3] = [
     ([500.0, 1270.0], [55.0, 60.0], 45, [9.0, 26.0]),

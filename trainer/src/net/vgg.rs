@@ -1,81 +1,32 @@
 //! Loads the trunk's weights: VGG19's convolutions as torchvision names them, from a safetensors file or from torchvision's
-//! own `.pth`, whose pickle is interpreted and never executed. Which parameters the trunk has is the graph's to say.
+//! own `.pth`, whose pickle is interpreted and never executed. The trunk's graph states which parameters there are.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use half::{bf16, f16};
 use ndarray::ArrayD;
-use onemark_models::checkpoint::{self, CheckpointError, Tensors};
-use pytorch_reader::{DType, PytorchError, PytorchReader, Tensor};
+use onemark_models::checkpoint::{self, Tensors};
+use pytorch_reader::{DType, PytorchReader, Tensor};
+
+use crate::TrainError;
 
 /// What the graph puts before torchvision's names.
 const PREFIX: &str = "trunk.";
 
-/// Why weights can't be loaded.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum VggError {
-    /// There is no such file.
-    #[error("no VGG19 weights at {path}: `cargo xtask setup --weights` fetches torchvision's")]
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file can't be read.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file looks like safetensors, but is not whole or holds other types.
-    #[error(transparent)]
-    Safetensors(#[from] CheckpointError),
-    /// The file is neither safetensors nor what `torch.save` writes, or is not whole.
-    #[error("{path} holds no whole set of weights (safetensors or PyTorch's .pth): {source}")]
-    Pth {
-        /// The file.
-        path: PathBuf,
-        /// What the reader said.
-        source: PytorchError,
-    },
-    /// A tensor is missing, or is not what VGG19 has there.
-    #[error("{path} is not VGG19: tensor {tensor} should be {expected:?}, found {found}")]
-    Tensor {
-        /// The file.
-        path: PathBuf,
-        /// The tensor's name in the file.
-        tensor: String,
-        /// The shape that the trunk needs.
-        expected: Vec<usize>,
-        /// The shape or type that is there, or `nothing`.
-        found: String,
-    },
-    /// A weight is infinite or not a number.
-    #[error("{path}: tensor {tensor} holds values that are not finite; the file is damaged")]
-    NotFinite {
-        /// The file.
-        path: PathBuf,
-        /// The tensor's name in the file.
-        tensor: String,
-    },
-}
-
 /// Reads the tensors that `expected` names, with their shapes (`trunk.features.0.weight`, OIHW), as f32; f32, f16 and bf16
-/// files are read. Whatever else the file holds (torchvision's `classifier.*`) is left alone.
+/// files are read. Other tensors in the file (torchvision's `classifier.*`) are ignored.
 ///
 /// # Errors
 /// No such file, not a weights file, cut short; a tensor missing, of another shape or type, or with values not finite.
-pub fn load(path: &Path, expected: &[(String, Vec<usize>)]) -> Result<Tensors, VggError> {
+pub fn load(path: &Path, expected: &[(String, Vec<usize>)]) -> Result<Tensors, TrainError> {
     let mut file = open(path)?;
     let mut trunk = Tensors::new();
     for (name, shape) in expected {
         let tensor = name.strip_prefix(PREFIX).unwrap_or(name);
-        let wrong = |found: String| VggError::Tensor {
+        let wrong = |found: String| TrainError::NotVgg19 {
             path: path.to_owned(),
             tensor: tensor.to_owned(),
             expected: shape.clone(),
@@ -96,7 +47,7 @@ pub fn load(path: &Path, expected: &[(String, Vec<usize>)]) -> Result<Tensors, V
             return Err(wrong(format!("{:?}", array.shape())));
         }
         if !array.iter().all(|value| value.is_finite()) {
-            return Err(VggError::NotFinite { path: path.to_owned(), tensor: tensor.to_owned() });
+            return Err(TrainError::NotFinite { path: path.to_owned(), tensor: tensor.to_owned() });
         }
         trunk.insert(name.clone(), array);
     }
@@ -105,27 +56,27 @@ pub fn load(path: &Path, expected: &[(String, Vec<usize>)]) -> Result<Tensors, V
 
 enum Weights {
     Safetensors(Tensors),
-    /// By name; bytes are read one tensor at a time, for torchvision's file is mostly classifier.
+    /// By name; bytes are read one tensor at a time, because most of torchvision's file is the classifier.
     Pth(BTreeMap<String, Tensor>),
 }
 
 /// Decides by content: a safetensors file starts with the length of its header, eight bytes, and the header's brace.
-fn open(path: &Path) -> Result<Weights, VggError> {
+fn open(path: &Path) -> Result<Weights, TrainError> {
     let mut start = Vec::new();
     match File::open(path).and_then(|file| file.take(9).read_to_end(&mut start)) {
         Ok(_) if start.get(8) == Some(&b'{') => Ok(Weights::Safetensors(checkpoint::read_safetensors(path)?.0)),
         Ok(_) => match PytorchReader::new(path) {
             Ok(reader) => Ok(Weights::Pth(reader.into_tensors().into_iter().collect())),
-            Err(source) => Err(VggError::Pth { path: path.to_owned(), source }),
+            Err(source) => Err(TrainError::NotWeights { path: path.to_owned(), source }),
         },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(VggError::Missing { path: path.to_owned() }),
-        Err(source) => Err(VggError::Io { path: path.to_owned(), source }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(TrainError::NoWeights { path: path.to_owned() }),
+        Err(source) => Err(TrainError::Read { path: path.to_owned(), source }),
     }
 }
 
-/// The tensor's values, or `None` where they are of a type that weights don't have.
-fn read_pth(path: &Path, tensor: &Tensor) -> Result<Option<ArrayD<f32>>, VggError> {
-    let io = |source| VggError::Io { path: path.to_owned(), source };
+/// The tensor's values, or `None` if weights never have their type.
+fn read_pth(path: &Path, tensor: &Tensor) -> Result<Option<ArrayD<f32>>, TrainError> {
+    let io = |source| TrainError::Read { path: path.to_owned(), source };
     let bytes = tensor.read().map_err(io)?;
     let values: Vec<f32> = match tensor.dtype() {
         DType::F32 => bytes.as_chunks().0.iter().map(|bytes| f32::from_ne_bytes(*bytes)).collect(),
@@ -149,7 +100,7 @@ mod tests {
 
     /// Made by tests/goldens/vgg.py.
     const FILES: [&[u8]; 2] =
-        [include_bytes!("../tests/goldens/tiny-zip.pth"), include_bytes!("../tests/goldens/tiny-legacy.pth")];
+        [include_bytes!("../../tests/goldens/tiny-zip.pth"), include_bytes!("../../tests/goldens/tiny-legacy.pth")];
 
     /// Bytes from cut to cut, a prime so as to hit every part of a record.
     const CUT_STEP: usize = 7;
@@ -158,7 +109,7 @@ mod tests {
         vec![(format!("trunk.{tensor}"), shape.to_vec())]
     }
 
-    fn load_bytes(bytes: &[u8], expected: &[(String, Vec<usize>)]) -> Result<Tensors, VggError> {
+    fn load_bytes(bytes: &[u8], expected: &[(String, Vec<usize>)]) -> Result<Tensors, TrainError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("weights");
         fs::write(&path, bytes).unwrap();
@@ -192,9 +143,9 @@ mod tests {
     }
 
     #[test]
-    fn no_file_says_how_to_get_one() {
+    fn a_missing_file_is_named() {
         let error = load(Path::new("no/such.pth"), &[]).unwrap_err();
-        assert!(matches!(error, VggError::Missing { .. }) && error.to_string().contains("setup --weights"), "{error}");
+        assert!(matches!(error, TrainError::NoWeights { .. }) && error.to_string().contains("no/such.pth"), "{error}");
     }
 
     #[test]
@@ -210,7 +161,7 @@ mod tests {
             let dtype = load_bytes(file, &expect("classifier.0.weight", &[2, 4])).unwrap_err().to_string();
             assert!(dtype.contains("I64"), "{dtype}");
             let error = load_bytes(file, &expect("features.2.weight", &[2])).unwrap_err();
-            assert!(matches!(error, VggError::NotFinite { .. }), "{error}");
+            assert!(matches!(error, TrainError::NotFinite { .. }), "{error}");
         }
     }
 

@@ -1,9 +1,9 @@
-//! Phantom films: drawn lateral head films with exact landmarks, so that demo and tests need no patient.
+//! Phantom films: drawn lateral head films with exact landmarks, so that the demonstration and the tests need no patient.
 //!
 //! A film is the anatomy of `anatomy` (data), deformed and posed at random by `head`, drawn as attenuation of the beam
 //! by `render`, and put together, exposed and grained by `film`. Landmarks are knots of the drawn outlines and move as
 //! they do, so they are exact.
-//! What is not here: reading a data set (that is `onemark_evaluation::dataset`) and anything that learns from it.
+//! This crate does not read datasets and does not train: it needs no libtorch.
 
 mod anatomy;
 mod film;
@@ -16,14 +16,14 @@ use std::path::{Path, PathBuf};
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{GrayImage, ImageError};
-use onemark_film::geometry::Point;
+pub use onemark_film::geometry::Point;
 
 use anatomy::LANDMARKS;
 use head::{Dice, Head};
 
 /// Width and height of a film in px, as in ISBI 2015; a px is 0.1 mm wide.
 pub const FILM: (u32, u32) = (1935, 2400);
-/// The most films of one folder: more, and training films would take the numbers of test films.
+/// The largest number of films in one folder. With more, training films would take the numbers of test films.
 const MOST_FILMS: usize = 225;
 /// The number of the first training film.
 const FIRST_TRAINING: usize = 1;
@@ -32,6 +32,7 @@ const FIRST_TEST: usize = 151;
 
 /// A drawn film and its truth.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Phantom {
     /// The film, [`FILM`] px.
     pub film: GrayImage,
@@ -49,14 +50,14 @@ pub enum PhantomError {
         /// How many were asked for.
         count: usize,
     },
-    /// The output folder holds something already.
+    /// The output folder is not empty.
     #[error("{} is not empty: name a new folder, or remove this one first", path.display())]
     NotEmpty {
         /// The output folder.
         path: PathBuf,
     },
     /// A file or folder could not be written.
-    #[error("cannot write {}: {source}; check that the folder is writable and the disk not full", path.display())]
+    #[error("cannot write {}; check that the folder is writable and that the disk is not full", path.display())]
     Write {
         /// The file or folder.
         path: PathBuf,
@@ -67,7 +68,7 @@ pub enum PhantomError {
 
 /// Draws `count` films into the folder `out` in the layout of ISBI 2015: the first two thirds (rounded up) as
 /// `RawImage/TrainingData/001.png` onwards, the others as `RawImage/Test1Data/151.png` onwards, each with its 19 lines
-/// `x,y` (film px, rounded) in `AnnotationsByMD/400_senior` and `400_junior`; phantom doctors agree. Calls `progress` with
+/// `x,y` (film px, rounded) in `AnnotationsByMD/400_senior` and `400_junior`; the annotations of both readers are equal. Calls `progress` with
 /// the number of films done. The folder appears only once it is complete.
 ///
 /// # Errors
@@ -94,7 +95,7 @@ pub fn write_films(out: &Path, count: usize, seed: u64, progress: impl FnMut(usi
         fs::rename(&partial, out).map_err(failed(out))
     });
     if written.is_err() {
-        // What went wrong is worth telling, not that its remains could not be removed.
+        // The first error is reported; a failure to remove the rest is not.
         let _ = fs::remove_dir_all(&partial);
     }
     written

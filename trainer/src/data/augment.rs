@@ -1,5 +1,5 @@
-//! Random changes of films, and where a point goes with them: grey values and the rotation of patches (METHOD.md sec. 1b). How
-//! much of each is the recipe's; when, the caller's. Changed copies of whole films are [`crate::warp`]'s.
+//! Random changes of grey values and random rotations of patches, with their maps of points (METHOD.md sec. 1b). The recipe gives
+//! the ranges. [`crate::data::warp`] makes changed copies of whole films.
 //!
 //! Films are `[row, column]`, grey values in [0, 1]. Points are (row, column) in cells of the film at hand, the centre of its
 //! first cell being (0, 0). Nothing here rounds a point.
@@ -21,8 +21,8 @@ pub fn jitter(film: &mut Array2<f32>, range: &Jitter, rng: &mut impl Rng) {
     adjust(film, brightness as f32, contrast as f32, rng.random());
 }
 
-/// What [`jitter`] does once its factors are drawn. Every step leaves whole 8-bit values, cut off rather than rounded, as
-/// Pillow's `Image.blend` does.
+/// Applies the factors that [`jitter`] draws. Every step leaves whole 8-bit values, truncated and not rounded, as in Pillow's
+/// `Image.blend`.
 pub fn adjust(film: &mut Array2<f32>, brightness: f32, contrast: f32, contrast_first: bool) {
     film.mapv_inplace(|grey| quantise(255.0 * grey));
     for change_contrast in [contrast_first, !contrast_first] {
@@ -43,7 +43,7 @@ fn rounded_mean(film: &Array2<f32>) -> f32 {
 
 /// Rotates a square patch about its centre by `angle` radians as batchgenerators does (METHOD.md sec. 1b): cubic B-spline
 /// interpolation, 0 where the source lies outside, clipped to [0, 1]. The contents also move by half a cell to the top left.
-/// [`rotate_point`] says where a point ends up.
+/// [`rotate_point`] maps points in the same way.
 #[must_use]
 pub fn rotate_patch(patch: &Array2<f32>, angle: f64) -> Array2<f32> {
     let (rows, columns) = patch.dim();
@@ -51,14 +51,15 @@ pub fn rotate_patch(patch: &Array2<f32>, angle: f64) -> Array2<f32> {
     let (sin, cos) = angle.sin_cos();
     let coefficients = spline_coefficients(patch);
     Array2::from_shape_fn((rows, columns), |(i, j)| {
-        // The centre is removed with (n-1)/2 but added back as n/2: so the original.
+        // The centre is subtracted as (n-1)/2 but added as n/2, as in the original.
         let (y, x) = (i as f64 - (half_rows - 0.5), j as f64 - (half_columns - 0.5));
         let source = (y * cos + x * sin + half_rows, x * cos - y * sin + half_columns);
         spline_value(&coefficients, source).clamp(0.0, 1.0) as f32
     })
 }
 
-/// Where [`rotate_patch`] takes `point` of a patch of side `n`: the exact inverse of its map. May lie outside the patch.
+/// The point to which [`rotate_patch`] moves `point` of a patch of side `n`: the exact inverse of its map. It may lie outside the
+/// patch.
 #[must_use]
 pub fn rotate_point(point: (f64, f64), n: usize, angle: f64) -> (f64, f64) {
     let half = n as f64 / 2.0;
@@ -76,7 +77,7 @@ fn spline_coefficients(film: &Array2<f32>) -> Array2<f64> {
     coefficients
 }
 
-/// One recursion forth and one back along a line; see Unser, "Splines: a perfect fit", 1999.
+/// One recursion forward and one backward along a line; see Unser, "Splines: a perfect fit", 1999.
 fn filter_lane(mut line: ArrayViewMut1<f64>) {
     let n = line.len();
     if n < 2 {

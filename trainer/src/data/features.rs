@@ -1,5 +1,5 @@
-//! The frozen trunk's features of the films that training looks at. They never change, so each film's are computed once and
-//! kept as f16: on the device, or in a folder, from which they are mapped into memory and which other runs can share.
+//! The frozen trunk's features of the films and copies. They never change, so they are computed once per film and kept as f16: on
+//! the device, or in a folder that several runs can share, from which they are mapped into memory.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use sha2::{Digest as _, Sha256};
 use tch::{Device, Kind, Tensor};
 
 use crate::TrainError;
-use crate::interpreter::{self, Mode, channels_last};
-use crate::params::{Params, to_torch};
+use crate::net::interpreter::{self, Mode, channels_last};
+use crate::net::params::{Params, to_torch};
 
 /// The frozen part of the network.
 pub struct Trunk {
@@ -59,7 +59,7 @@ pub struct Features<'a> {
 
 struct Folder<'a> {
     path: &'a Path,
-    /// Digest of the trunk's weights: other weights give other features.
+    /// Digest of the trunk's weights, which determine the features.
     weights: Sha256,
 }
 
@@ -110,7 +110,7 @@ impl<'a> Features<'a> {
     }
 
     fn compute(&self, film: &Array2<f32>) -> Result<Vec<Tensor>, TrainError> {
-        // In f32 whatever steps compute in: once per film, and runs of any kind can share them.
+        // In f32, also if steps compute in bf16: it is done once per film, and all runs can share the result.
         let taps = self.trunk.taps(self.params, std::slice::from_ref(film), Kind::Float)?;
         taps.into_values().map(|tap| channels_last(&tap.f_to_kind(Kind::Half)?)).collect()
     }
@@ -122,7 +122,7 @@ impl<'a> Features<'a> {
 }
 
 impl Folder<'_> {
-    /// Named after all that its contents follow from, and the order of its numbers.
+    /// The name holds a digest of everything that determines the contents, and the order of the numbers.
     fn file(&self, film: &Array2<f32>) -> PathBuf {
         let mut digest = self.weights.clone();
         film.iter().for_each(|grey| digest.update(grey.to_le_bytes()));
@@ -130,7 +130,7 @@ impl Folder<'_> {
     }
 }
 
-/// A tensor's numbers as they lie in memory.
+/// A tensor's numbers in the order of its axes.
 fn bytes(tensor: &Tensor) -> Result<Vec<u8>, TrainError> {
     let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?;
     let mut bytes = vec![0; tensor.numel() * tensor.f_kind()?.elt_size_in_bytes()];

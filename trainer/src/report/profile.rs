@@ -1,29 +1,29 @@
-//! Where a run's time goes (`--profile`).
+//! Where the time of a run goes.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use tch::{Cuda, Device};
 
-/// Adds up the time of named parts of a computation. On a GPU it waits for each part to end, which itself takes time: so only
-/// where it is asked for.
+/// Adds up the time of named parts of a computation. On a GPU it waits for each part to end, which itself takes time, so it is
+/// optional.
 pub struct Profile {
     device: Option<Device>,
     parts: Vec<(&'static str, u64, Duration)>,
 }
 
 impl Profile {
-    /// A profile of what is computed on `device`.
+    /// A profile of a computation on `device`.
     pub fn of(device: Device) -> Self {
         Self { device: Some(device), parts: Vec::new() }
     }
 
-    /// One that measures nothing.
+    /// A profile that measures nothing.
     pub fn off() -> Self {
         Self { device: None, parts: Vec::new() }
     }
 
-    /// Does some work that counts as `part`.
+    /// Does `work` and adds its time to `part`.
     pub fn time<T>(&mut self, part: &'static str, work: impl FnOnce() -> T) -> T {
         let Some(device) = self.device else { return work() };
         let began = Instant::now();
@@ -39,7 +39,7 @@ impl Profile {
         result
     }
 
-    /// Whether there is anything to print.
+    /// Whether nothing was measured.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }

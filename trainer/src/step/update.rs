@@ -1,4 +1,5 @@
-//! One step of the optimiser on given batches: losses, gradients, new parameters. tests/peers/training.py is its judge.
+//! One step of the optimiser on given batches: losses, gradients, new parameters. It is verified against
+//! tests/peers/training.py.
 
 use std::collections::BTreeMap;
 
@@ -7,30 +8,31 @@ use onemark_models::recipe::Loss;
 use tch::{Kind, Tensor};
 
 use crate::TrainError;
-use crate::adam::Adam;
-use crate::features::Trunk;
-use crate::films::Films;
-use crate::interpreter::{self, Mode};
-use crate::loss::{Match, matching_loss};
-use crate::params::Params;
-use crate::profile::Profile;
-use crate::steps::Step;
+use crate::data::features::Trunk;
+use crate::data::samples::Films;
+use crate::net::interpreter::{self, Mode};
+use crate::net::params::Params;
+use crate::report::profile::Profile;
+use crate::step::adam::Adam;
+use crate::step::loss::matching_loss;
+use crate::step::pairs::Match;
+use crate::step::sampler::Step;
 
 /// The trunk's taps of a batch, by name. Their kind, f32 or bf16, is what the network computes in.
 pub type Taps = BTreeMap<String, Tensor>;
 
-/// What a step looks at.
+/// The input of a step.
 pub struct Batch<'a> {
     /// Taps of the target images.
     pub target: Taps,
-    /// Taps of the source images, where those are others.
+    /// Taps of the source images, if they differ from the target images.
     pub source: Option<Taps>,
     /// The points.
     pub matches: &'a [Match],
 }
 
 impl<'a> Batch<'a> {
-    /// What `step` shows, in `kind`: the kept features of its films, and those of its patches, computed now.
+    /// The input of `step`, in `kind`: the kept features of its films, and those of its patches, computed now.
     ///
     /// # Errors
     /// Torch fails.
@@ -51,20 +53,20 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// How a step is taken.
+/// The settings of a step.
 pub struct Settings<'a> {
     /// The loss.
     pub loss: &'a Loss,
     /// How batch normalisation behaves.
     pub mode: Mode,
-    /// Adam's.
+    /// The learning rate of Adam.
     pub learning_rate: f64,
 }
 
-/// What a step found.
+/// The result of a step.
 pub struct Update {
-    /// The loss of each level, level 5 first, `[5]`, on the device: reading it waits for the device. Where one is no number,
-    /// the parameters are none either from now on.
+    /// The loss of each level, level 5 first, `[5]`, on the device: reading it waits for the device. If one is NaN or
+    /// infinite, so are parameters from then on.
     pub losses: Tensor,
     /// The gradients of [`Params::trained`], in its order.
     pub gradients: Vec<Tensor>,

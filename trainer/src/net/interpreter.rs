@@ -11,8 +11,8 @@ use onemark_models::network::is_own;
 use tch::{Kind, Tensor};
 
 use crate::TrainError;
-use crate::params::Params;
-use crate::precision::gradients_like_channels_last;
+use crate::net::params::Params;
+use crate::net::precision::gradients_like_channels_last;
 
 /// How batch normalisation behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ const MOMENTUM: f64 = 0.1;
 /// What the networks of several landmarks have in common on the same inputs, in evaluation mode: the convolutions, and the parts of
 /// convolutions, that no landmark's own parameter has touched. By node, and first channel of the part.
 #[derive(Default)]
-pub struct Common(BTreeMap<(String, i64), Tensor>);
+pub struct SharedValues(BTreeMap<(String, i64), Tensor>);
 
 /// A value, or some of its channels.
 struct Part {
@@ -61,7 +61,7 @@ pub fn run_in_turn(
     graph: &Graph,
     params: &Params,
     inputs: &BTreeMap<String, Tensor>,
-    common: &mut Common,
+    common: &mut SharedValues,
 ) -> Result<Vec<Tensor>, TrainError> {
     compute(graph, params, inputs, Mode::Evaluate, Some(common))
 }
@@ -71,7 +71,7 @@ fn compute(
     params: &Params,
     inputs: &BTreeMap<String, Tensor>,
     mode: Mode,
-    mut common: Option<&mut Common>,
+    mut common: Option<&mut SharedValues>,
 ) -> Result<Vec<Tensor>, TrainError> {
     // A concatenation stays in parts, for the convolution that reads it.
     let mut values: BTreeMap<Value, Vec<Part>> = BTreeMap::new();
@@ -151,7 +151,7 @@ fn conv(
     weight: &Tensor,
     bias: Option<&Tensor>,
     (dilation, padded): (i64, bool),
-    mut common: Option<(&mut Common, &str)>,
+    mut common: Option<(&mut SharedValues, &str)>,
 ) -> Result<Tensor, TrainError> {
     let kernel = weight.size();
     let padding = [kernel[2], kernel[3]].map(|side| if padded { side / 2 * dilation } else { 0 });

@@ -1,17 +1,17 @@
-//! Adam with L2 weight decay (METHOD.md sec. 1b) that touches only what it is given: a parameter that takes no part in a step
+//! Adam with L2 weight decay (METHOD.md sec. 1b) that changes only what it is given: a parameter that takes no part in a step
 //! keeps its value, its moments and its step count (METHOD.md sec. 4, item 19).
 
 use std::collections::BTreeMap;
 
-use ndarray::{ArrayD, IxDyn};
 use onemark_models::checkpoint::Tensors;
 use onemark_models::recipe::Optimiser;
 use tch::{Device, Tensor};
 
 use crate::TrainError;
-use crate::params::{from_torch, to_torch};
+use crate::net::params::from_torch;
+use crate::step::memory::{self, Part};
 
-/// The optimiser and what it remembers of each parameter.
+/// The optimiser, with the moments of each parameter.
 pub struct Adam {
     options: Optimiser,
     memory: BTreeMap<String, Memory>,
@@ -24,7 +24,7 @@ struct Memory {
 }
 
 impl Adam {
-    /// An optimiser that remembers nothing.
+    /// An optimiser before its first step.
     pub fn new(options: Optimiser) -> Self {
         Self { options, memory: BTreeMap::new() }
     }
@@ -62,48 +62,35 @@ impl Adam {
         Ok(())
     }
 
-    /// What is remembered, as tensors to be saved: for each parameter `first`, `second` and the step count.
+    /// The moments and step counts of all parameters, as tensors of a checkpoint.
     ///
     /// # Errors
     /// A tensor can't be brought back from its device.
     pub fn to_tensors(&self) -> Result<Tensors, TrainError> {
         let mut tensors = Tensors::new();
         for (name, memory) in &self.memory {
-            tensors.insert(format!("{PREFIX}first.{name}"), from_torch(&memory.first)?);
-            tensors.insert(format!("{PREFIX}second.{name}"), from_torch(&memory.second)?);
-            tensors.insert(format!("{PREFIX}steps.{name}"), ArrayD::from_elem(IxDyn(&[1]), memory.steps as f32));
+            tensors.insert(format!("{FIRST}{name}"), from_torch(&memory.first)?);
+            tensors.insert(format!("{SECOND}{name}"), from_torch(&memory.second)?);
+            tensors.insert(format!("{STEPS}{name}"), memory::count(memory.steps));
         }
         Ok(tensors)
     }
 
-    /// Takes what [`Adam::to_tensors`] gave out of `tensors`.
+    /// Takes the tensors of [`Adam::to_tensors`] out of `tensors`.
     ///
     /// # Errors
     /// Parts are missing.
     pub fn resume(options: Optimiser, tensors: &mut Tensors, device: Device) -> Result<Self, TrainError> {
+        let [first, second] = [FIRST, SECOND].map(|prefix| Part::take(tensors, prefix));
         let mut adam = Self::new(options);
-        let all: Tensors = tensors.extract_if(PREFIX.to_owned()..optimiser_end(), |_, _| true).collect();
-        let part = |part: &str, name: &str| {
-            let name = format!("{PREFIX}{part}.{name}");
-            all.get(&name).ok_or(TrainError::NoParameter { name })
-        };
-        for key in all.keys() {
-            if let Some(name) = key.strip_prefix(&format!("{PREFIX}steps.")) {
-                let memory = Memory {
-                    steps: part("steps", name)?.iter().sum::<f32>() as i32,
-                    first: to_torch(part("first", name)?)?.f_to_device(device)?,
-                    second: to_torch(part("second", name)?)?.f_to_device(device)?,
-                };
-                adam.memory.insert(name.to_owned(), memory);
-            }
+        for (name, steps) in memory::take_counts(tensors, STEPS) {
+            let memory = Memory { steps, first: first.of(&name, device)?, second: second.of(&name, device)? };
+            adam.memory.insert(name, memory);
         }
         Ok(adam)
     }
 }
 
-const PREFIX: &str = "optimiser.";
-
-/// The first name after all that start with [`PREFIX`].
-fn optimiser_end() -> String {
-    "optimiser/".to_owned()
-}
+const FIRST: &str = "optimiser.first.";
+const SECOND: &str = "optimiser.second.";
+const STEPS: &str = "optimiser.steps.";

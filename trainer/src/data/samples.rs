@@ -1,9 +1,9 @@
-//! The films that training looks at: every film of the data, augmented copies of them, augmented copies of the template.
+//! The images that training uses: every film of the dataset, augmented copies of the films, augmented copies of the template.
 //!
 //! Points are continuous (row, column) on the network's grid; the cell that holds a point is its whole part.
 
 use std::collections::BTreeMap;
-use std::ops::{Deref, Range};
+use std::ops::Range;
 
 use ndarray::{Array2, ArrayView2};
 use onemark_evaluation::dataset::Case;
@@ -17,15 +17,15 @@ use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor};
 
 use crate::TrainError;
-use crate::augment::jitter;
-use crate::features::Features;
-use crate::warp::{Affine, Bend, Warp, warp_film};
+use crate::data::augment::jitter;
+use crate::data::features::Features;
+use crate::data::warp::{Affine, Bend, Warp, warp_film};
 
 /// A film or an augmented copy of one.
 pub struct Sample {
     /// Grey values on the grid, in [0, 1].
     pub grey: Array2<f32>,
-    /// How a copy, in pixels, shows its film; nothing for the film itself.
+    /// The map, in pixels, that made a copy of its film; `None` for the film itself.
     warp: Option<Warp>,
     /// Cells per pixel, rows then columns.
     scale: (f64, f64),
@@ -52,7 +52,7 @@ impl Sample {
         Ok(Self { grey, warp: Some(warp), scale })
     }
 
-    /// Where this sample shows a grid point of its film. Pixels' centres are whole numbers, the grid's 0 is the film's edge.
+    /// Where this sample shows a grid point of its film. Centres of pixels are whole numbers; the grid's 0 is the film's edge.
     fn shows(&self, point: GridPoint) -> GridPoint {
         let Some(warp) = &self.warp else { return point };
         let (row, column) = warp.from_source((point.0 / self.scale.0 - 0.5, point.1 / self.scale.1 - 0.5));
@@ -63,23 +63,16 @@ impl Sample {
 /// Copies of the template that no step trains on.
 const HELD_OUT: usize = 8;
 
-/// All samples and their features.
+/// All samples and the trunk's features of them.
 pub struct Films {
-    samples: Samples,
-    /// f16, tap 1 first.
+    /// The samples.
+    pub samples: Samples,
+    /// Of each sample, f16, tap 1 first.
     taps: Vec<Vec<Tensor>>,
 }
 
-impl Deref for Films {
-    type Target = Samples;
-
-    fn deref(&self) -> &Samples {
-        &self.samples
-    }
-}
-
-/// All samples: first the films, then their copies, then the template's copies, those held out last. They hold no tensors, so
-/// steps can be drawn from them on any thread.
+/// All samples: first the films, then their copies, then the template's copies, the held-out ones last. They hold no tensors,
+/// so steps can be drawn from them on any thread.
 pub struct Samples {
     all: Vec<Sample>,
     films: usize,
@@ -89,11 +82,11 @@ pub struct Samples {
 }
 
 impl Films {
-    /// Reads every film once, so that what is wrong with one is known before anything is computed or written.
+    /// Reads every film once, so that an unusable film is reported before anything is computed or written.
     ///
     /// # Errors
-    /// As [`Films::prepare`].
-    pub fn check(recipe: &Recipe, cases: &[Case]) -> Result<(), TrainError> {
+    /// As [`Films::prepare`]; and there are too few films for the recipe's shape prior.
+    pub fn validate(recipe: &Recipe, cases: &[Case]) -> Result<(), TrainError> {
         let (_, _, points) = find_template(recipe, cases)?;
         let needed = ShapePrior::films_needed(points.len());
         if recipe.decoding == Decoding::ShapePrior && cases.len() < needed {
@@ -102,8 +95,8 @@ impl Films {
         cases.iter().try_for_each(|case| Film::open(&case.film).map(drop)).map_err(TrainError::from)
     }
 
-    /// Reads `cases`, makes the recipe's copies and gets the features of them all. `progress` is told how many of how many are
-    /// done.
+    /// Reads `cases`, makes the recipe's copies and gets the features of them all. Calls `progress` with the number of samples
+    /// done and of all samples.
     ///
     /// # Errors
     /// A film can't be read, the template is not among the cases, not annotated or annotated outside the film.
@@ -128,7 +121,7 @@ impl Films {
         };
         let mut films = Self { samples, taps: Vec::with_capacity(total) };
         let mut add = |films: &mut Self, film: &Film, copies: Option<&Copies>| -> Result<(), TrainError> {
-            let number = films.len();
+            let number = films.samples.len();
             let sample = Sample::new(recipe, film, copies, number as u64)?;
             films.taps.push(features.of(&sample.grey)?);
             films.samples.all.push(sample);
@@ -185,7 +178,7 @@ impl Samples {
         self.films * (1 + self.copies_per_film)..self.held_out().start
     }
 
-    /// The samples that are copies of the template and validate the network: nothing trains on them.
+    /// The samples that are copies of the template and validate the network: no step trains on them.
     pub fn held_out(&self) -> Range<usize> {
         self.len() - HELD_OUT..self.len()
     }
@@ -212,7 +205,7 @@ impl Samples {
     }
 }
 
-/// The recipe's template: its place among the cases, its film and its landmarks.
+/// The recipe's template: its index among the cases, its film and its landmarks.
 fn find_template<'a>(recipe: &Recipe, cases: &'a [Case]) -> Result<(usize, Film, &'a [Point]), TrainError> {
     let no_template = || TrainError::NoTemplate { id: recipe.template.clone() };
     let (index, case) =
