@@ -26,6 +26,9 @@
 //! # Ok::<(), onemark_runtime::RuntimeError>(())
 //! ```
 //!
+//! Features, all on unless switched off: `onnxruntime` (ONNX Runtime, loaded when first needed; not in a browser), `cuda` (the
+//! same on an NVIDIA GPU) and `tract` (pure Rust, built in).
+//!
 //! For C and Python see `runtime/bindings`.
 
 pub mod adapt;
@@ -40,6 +43,7 @@ pub mod results;
 pub mod viewer;
 mod windows;
 
+pub use backend::BackendKind;
 pub use cycle::Cycle;
 pub use decode::Decoding;
 pub use detections::{BundleId, Detection, Detections, FilmSize, Millimetres, Status};
