@@ -25,6 +25,9 @@
 //! # Ok::<(), onemark_runtime::RuntimeError>(())
 //! ```
 //!
+//! Features, all on unless switched off: `onnxruntime` (ONNX Runtime, loaded when first needed; not in a browser), `cuda` (the
+//! same on an NVIDIA GPU) and `tract` (pure Rust, built in).
+//!
 //! For C and Python see `runtime/bindings`.
 
 pub mod adapt;
@@ -39,6 +42,7 @@ mod error;
 mod windows;
 
 pub use chain::Chain;
+pub use backend::BackendKind;
 pub use cycle::Cycle;
 pub use decode::Decoding;
 pub use detections::{BundleId, Detection, Detections, FilmSize, Millimetres, Status};

@@ -33,8 +33,9 @@ impl Detector {
         threads: Option<NonZeroUsize>,
         decoding: &str,
     ) -> PyResult<Self> {
+        let backend = backend.parse().map_err(runtime_error)?;
         let decoding = decoding.parse().map_err(runtime_error)?;
-        let options = Options { backend: backend.into(), threads, decoding, ..Options::default() };
+        let options = Options { backend, threads, decoding, ..Options::default() };
         py.detach(|| onemark_runtime::Detector::open(path, options)).map(Self).map_err(runtime_error)
     }
 
