@@ -42,7 +42,11 @@ const HEAD: [(f64, f64); 19] = [
     (70.0, 50.0),
     (-15.0, 35.0),
 ];
-static MM: LazyLock<Spacing> = LazyLock::new(|| Spacing::new(1.0, 1.0, "a test").unwrap());
+static MM: LazyLock<Spacing> = LazyLock::new(|| spacing(1.0, 1.0));
+
+fn spacing(x: f64, y: f64) -> Spacing {
+    Spacing::new(x, y, "a test").unwrap()
+}
 
 fn isbi19() -> LandmarkSet {
     LandmarkSet::named("isbi19").unwrap()
@@ -108,7 +112,7 @@ const CORNERS: [Option<Point>; 4] = [
 
 #[test]
 fn every_formula_is_what_squared_paper_says() {
-    let all = paper(PAPER).unwrap().measure(&CORNERS, Some([0.1, 0.1]), &[]);
+    let all = paper(PAPER).unwrap().measure(&CORNERS, Some(&spacing(0.1, 0.1)), &[]);
     let slope = 10_f64.atan2(30.0).to_degrees();
     for (name, expected) in [
         ("angle", 90.0),
@@ -133,7 +137,7 @@ fn every_formula_is_what_squared_paper_says() {
 #[test]
 fn errors_are_what_the_geometry_says() {
     let set = paper(PAPER).unwrap();
-    let all = set.measure(&CORNERS, Some([0.1, 0.1]), &[Some(0.3), Some(0.4), None, Some(0.3)]);
+    let all = set.measure(&CORNERS, Some(&spacing(0.1, 0.1)), &[Some(0.3), Some(0.4), None, Some(0.3)]);
     // Two ends that err by themselves.
     assert!((named(&all, "distance").sd.unwrap() - 0.5).abs() < SD_ROUNDING);
     // `front` turns the line on which 1 mm is read: by 0.4 / 4 about `back`, 4 mm above `lower`.
@@ -177,14 +181,17 @@ fn the_side_that_a_patient_faces_does_not_matter() {
     assert_same(&set.measure(&head(|x, y| Point::new(500.0 - x, y)), Some(&*MM), &[]), &ours);
     // Nor how the film lies.
     let (sine, cosine) = 0.7_f64.sin_cos();
-    assert_same(&set.measure(&head(|x, y| Point::new(cosine * x - sine * y, sine * x + cosine * y)), Some(&*MM), &[]), &ours);
+    assert_same(
+        &set.measure(&head(|x, y| Point::new(cosine * x - sine * y, sine * x + cosine * y)), Some(&*MM), &[]),
+        &ours,
+    );
 }
 
 #[test]
 fn pixels_need_not_be_square() {
     let set = isbi19();
     let ours = set.measure(&head(Point::new), Some(&*MM), &[Some(1.0); 19]);
-    let others = set.measure(&head(|x, y| Point::new(x / 0.1, y / 0.25)), Some([0.1, 0.25]), &[Some(1.0); 19]);
+    let others = set.measure(&head(|x, y| Point::new(x / 0.1, y / 0.25)), Some(&spacing(0.1, 0.25)), &[Some(1.0); 19]);
     assert_same(&others, &ours);
     for (one, other) in ours.iter().zip(&others) {
         assert!((one.sd.unwrap() - other.sd.unwrap()).abs() < SD_ROUNDING, "{}", one.name);

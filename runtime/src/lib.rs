@@ -15,15 +15,19 @@
 //! let pixels = Pixels::grey16(&bytes, Size { width: 1935, height: 2400 })?.with_bits(12);
 //! let film = Film::from_pixels(pixels)?.with_spacing(Spacing::new(0.1, 0.1, "scanner manual")?);
 //!
-//! for landmark in detector.detect(&film)?.landmarks {
-//!     match (landmark.status, landmark.mm) {
-//!         (Status::NotFound, _) => println!("{} is not to be seen", landmark.title),
-//!         (_, Some(mm)) => println!("{} at {:.1}, {:.1} mm", landmark.title, mm.x, mm.y),
-//!         (_, None) => println!("{} at {:.0}, {:.0} px", landmark.title, landmark.position.x, landmark.position.y),
+//! for landmark in detector.detect(&film)?.landmarks() {
+//!     let (title, px) = (landmark.title(), landmark.position());
+//!     match (landmark.status(), landmark.mm()) {
+//!         (Status::NotFound, _) => println!("{title} was not found"),
+//!         (_, Some(mm)) => println!("{title} at {:.1}, {:.1} mm", mm.x, mm.y),
+//!         (_, None) => println!("{title} at {:.0}, {:.0} px", px.x, px.y),
 //!     }
 //! }
 //! # Ok::<(), onemark_runtime::RuntimeError>(())
 //! ```
+//!
+//! Features, all on unless switched off: `onnxruntime` (ONNX Runtime, loaded when first needed; not in a browser), `cuda` (the
+//! same on an NVIDIA GPU) and `tract` (pure Rust, built in).
 //!
 //! For C and Python see `runtime/bindings`.
 
@@ -38,6 +42,7 @@ mod embeddings;
 mod error;
 mod windows;
 
+pub use backend::BackendKind;
 pub use chain::Chain;
 pub use cycle::Cycle;
 pub use decode::Decoding;

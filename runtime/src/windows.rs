@@ -14,7 +14,7 @@ use onemark_models::network::placeholder;
 use onemark_models::tiling::{Tiling, columns_name, inside_name, rows_name};
 
 use crate::RuntimeError;
-use crate::backend::{Backend, GraphBytes, Outputs, Session, Tensor};
+use crate::backend::{self, Backend, Outputs, Session, Tensor};
 use crate::decode::Scores;
 
 /// What rounding may do to the bound and to the score that it bounds, each a product of a few numbers in [0, 1].
@@ -44,8 +44,8 @@ impl Windows {
     ) -> Result<Self, RuntimeError> {
         let weights = bundle.bytes(WEIGHTS)?;
         let pool = |entry: &GraphEntry| {
-            let graph = GraphBytes { file: &entry.file, onnx: bundle.bytes(&entry.file)?, weights };
-            let sessions = (0..threads).map(|_| backend.open(graph, 1));
+            let graph = backend::graph(bundle, &entry.file)?;
+            let sessions = (0..threads).map(|_| backend.open(&graph, 1));
             Ok::<Pool, RuntimeError>(Pool::new(sessions.collect::<Result<_, _>>()?))
         };
         let shapes: BTreeMap<&str, [usize; 4]> = [&plan.coarse, &plan.window]

@@ -64,9 +64,7 @@ pub fn found() -> Detections {
 /// The text is not that of detections.
 pub fn found_on(film: &Film) -> Detections {
     let spacing = film.spacing();
-    let mm = |x: f64, y: f64| {
-        spacing.map(|spacing| json!({"x": x * spacing.x(), "y": y * spacing.y()}))
-    };
+    let mm = |x: f64, y: f64| spacing.map(|spacing| json!({"x": x * spacing.x(), "y": y * spacing.y()}));
     let landmark = |number: u32, name: &str, title: &str, status: Status, (x, y): (f64, f64), confidence: f64| {
         json!({
             "number": number,

@@ -13,7 +13,7 @@ use onemark_film::Film;
 use onemark_film::geometry::{GridMap, Point};
 use onemark_models::bundle::{Bundle, WEIGHTS};
 use onemark_runtime::adapt::{AdaptError, Example, adapt};
-use onemark_runtime::{Detection, Detector, Options};
+use onemark_runtime::{BackendKind, Detection, Detector, Options};
 use onemark_tests::{Outcome, Program, backends, film_of, tiny_bundle};
 use serde_json::Value;
 
@@ -48,7 +48,7 @@ fn open(bundle: &Bundle) -> Detector {
 }
 
 fn options() -> Options {
-    Options { backend: "tract".into(), ..Options::default() }
+    Options { backend: BackendKind::Tract, ..Options::default() }
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_bundle_learns_what_landmarks_look_like_elsewhere() {
     // The vectors of every graph were replaced: whole heads and windows agree.
     for backend in backends() {
         let cells = |pruning: bool| -> Vec<_> {
-            let options = Options { backend: backend.into(), pruning, ..Options::default() };
+            let options = Options { backend: backend.parse().unwrap(), pruning, ..Options::default() };
             let found = Detector::new(&after, options).unwrap().detect(&film).unwrap();
             found.landmarks().iter().map(Detection::cell).collect()
         };

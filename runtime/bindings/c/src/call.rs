@@ -41,7 +41,7 @@ impl CallError {
             }
             Self::Film(_) | Self::Runtime(R::Film(_)) => OnemarkStatus::Film,
             Self::Runtime(R::Bundle(_) | R::Graph { .. }) => OnemarkStatus::Bundle,
-            Self::Runtime(R::Library { .. } | R::Cuda { .. }) => OnemarkStatus::Backend,
+            Self::Runtime(R::NotCompiled { .. } | R::Library { .. } | R::Cuda { .. }) => OnemarkStatus::Backend,
             Self::Runtime(_) => OnemarkStatus::Run,
             Self::Internal(_) => OnemarkStatus::Internal,
         }

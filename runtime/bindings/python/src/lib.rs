@@ -33,8 +33,9 @@ impl Detector {
         threads: Option<NonZeroUsize>,
         decoding: &str,
     ) -> PyResult<Self> {
+        let backend = backend.parse().map_err(runtime_error)?;
         let decoding = decoding.parse().map_err(runtime_error)?;
-        let options = Options { backend: backend.into(), threads, decoding, ..Options::default() };
+        let options = Options { backend, threads, decoding, ..Options::default() };
         py.detach(|| onemark_runtime::Detector::open(path, options)).map(Self).map_err(runtime_error)
     }
 
@@ -164,9 +165,12 @@ fn runtime_error(error: RuntimeError) -> PyErr {
     match error {
         R::UnknownBackend { .. }
         | R::UnknownDecoding { .. }
-        | R::Film(FilmError::Pixels { .. } | FilmError::Spacing { .. } | FilmError::ZeroSize { .. } | FilmError::TooLarge { .. }) => {
-            PyValueError::new_err(message)
-        }
+        | R::Film(
+            FilmError::Pixels { .. }
+            | FilmError::Spacing { .. }
+            | FilmError::ZeroSize { .. }
+            | FilmError::TooLarge { .. },
+        ) => PyValueError::new_err(message),
         _ => OnemarkError::new_err(message),
     }
 }
