@@ -135,7 +135,7 @@ fn a_host_brings_its_own_backend() {
     let own = Arc::new(Own(BackendKind::Tract.open().unwrap()));
     let options = Options { backend: BackendKind::OnnxRuntimeCuda, ..Options::default() };
     let found = Detector::with_backend(&bundle(1.0), own, options).unwrap().detect(&film()).unwrap();
-    assert_eq!((found.backend, found.landmarks[0].cell), ("own", (16, 8)));
+    assert_eq!((found.backend, found.landmarks[0].cell), ("own", Cell::new(16, 8)));
 }
 
 #[test]
