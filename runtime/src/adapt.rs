@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use ndarray::Array2;
-use onemark_models::bundle::{AdaptedFilm, Bundle, BundleError, sha256};
+use onemark_models::bundle::{AdaptedFilm, Bundle, BundleError};
+use onemark_models::files::sha256;
 use onemark_models::film::{Film, FilmError};
 use onemark_models::geometry::{GridMap, Point};
 use onemark_models::metrics::Protocol;

@@ -116,7 +116,7 @@ pub fn open(name: &str) -> Result<Box<dyn Backend>, RuntimeError> {
     let Some(choice) = BACKENDS.iter().find(|choice| choice.name == name) else {
         return Err(RuntimeError::UnknownBackend {
             name: name.to_owned(),
-            nearest: onemark_models::yaml::nearest(name, BACKENDS.iter().map(|choice| choice.name)),
+            nearest: onemark_models::spelling::nearest(name, BACKENDS.iter().map(|choice| choice.name)),
             known: BACKENDS.iter().map(|choice| choice.name).collect::<Vec<_>>().join(", "),
         });
     };

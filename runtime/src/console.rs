@@ -10,7 +10,7 @@ use clap::Args;
 use clap::builder::PossibleValue;
 use image::RgbImage;
 use onemark_models::bundle::Bundle;
-use onemark_models::checkpoint::write_whole;
+use onemark_models::files::write_whole;
 use onemark_runtime::backend::BACKENDS;
 use onemark_runtime::results::overlay;
 use onemark_runtime::{Decoding, Detector, Options};

@@ -1,10 +1,9 @@
 //! What a detector says about a film. How that is written down for others is in [`crate::results`].
 
-use onemark_models::analysis::Measurement;
-use onemark_models::calibration::Calibration;
+use onemark_models::confidence::Calibration;
 use onemark_models::film::Spacing;
 use onemark_models::geometry::Point;
-use onemark_models::landmarks::LandmarkSet;
+use onemark_models::landmarks::{LandmarkSet, Measurement};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -126,7 +125,7 @@ impl Detections {
             }
         }
         let scores = self.landmarks.iter().map(|landmark| (landmark.number - 1, landmark.score));
-        self.unusual = Some(calibration.is_unusual(scores));
+        self.unusual = Some(calibration.is_out_of_distribution(scores));
         self.calibration = Some(calibration.films.clone());
         self
     }

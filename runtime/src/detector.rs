@@ -10,14 +10,14 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use ndarray::{Array2, Axis, s};
-use onemark_models::bundle::{self, Bundle, GraphEntry, WEIGHTS};
-use onemark_models::calibration::Calibration;
+use onemark_models::bundle::{Bundle, GraphEntry, WEIGHTS};
+use onemark_models::confidence::Calibration;
 use onemark_models::film::Film;
 use onemark_models::geometry::{GridMap, GridSize};
 use onemark_models::landmarks::{Landmark, LandmarkSet};
 use onemark_models::network::{LEVELS, SCORE, embedding_name};
 use onemark_models::parallel::in_parallel;
-use onemark_models::shape::ShapePrior;
+use onemark_models::shape_prior::ShapePrior;
 
 use crate::backend::{self, Backend, GraphBytes, Outputs, Session, Tensor};
 use crate::decode::{self, DecodeError, Decoding, Peak, Scores};
@@ -128,10 +128,7 @@ impl Detector {
             let opened = in_parallel(threads, &heads, |(_, head)| head.session(backend.as_ref()).map(|_| ()));
             opened.into_iter().collect::<Result<(), RuntimeError>>()?;
         }
-        let prior = match &manifest.decoding {
-            bundle::Decoding::Argmax => None,
-            bundle::Decoding::ShapePrior(prior) => Some(prior.marginal(&wanted)),
-        };
+        let prior = manifest.shape_prior.as_ref().map(|prior| prior.marginal(&wanted));
         Ok(Self {
             bundle: BundleId { name: manifest.name.clone(), sha256: bundle.digest()? },
             landmark_set: manifest.landmark_set.clone().or_built_in_analysis(),

@@ -4,9 +4,10 @@ use ndarray::{Array1, Array2};
 use onemark_models::graph::{COSINE_EPSILON, Graph};
 use onemark_models::network::{Architecture, LEVELS};
 use onemark_models::recipe::{Network, Recipe, TemplateSource};
-use onemark_models::shape::{
-    ASKING_ROUNDS, Expected, GridPoint, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, Shapes, TRUST, median,
+use onemark_models::shape_prior::{
+    ASKING_ROUNDS, Expected, GridPoint, PointSets, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST,
 };
+use onemark_models::statistics::upper_median;
 use tch::{Device, Kind, Tensor};
 
 use crate::TrainError;
@@ -209,7 +210,7 @@ impl Heads {
         samples: &[usize],
         mut keep: impl FnMut(usize, &Tensor) -> Result<(), TrainError>,
         mut progress: impl FnMut(usize, usize),
-    ) -> Result<Shapes, TrainError> {
+    ) -> Result<PointSets, TrainError> {
         let _guard = tch::no_grad_guard();
         let mut found = vec![vec![(0.0, 0.0); self.landmarks]; samples.len()];
         let (mut done, total) = (0, samples.len() * self.graphs.len());
@@ -240,7 +241,7 @@ pub struct Inferred {
     /// The pseudo-labels.
     pub labels: Labels,
     /// The best places by score alone: the labels' own unless a prior chose them. Of films that were not renewed, the labels'.
-    pub seen: Shapes,
+    pub seen: PointSets,
 }
 
 /// Embeddings at cells of images of a batch: `[cells, embedding]` per level.
@@ -290,7 +291,7 @@ fn scores_at(maps: &Tensor, points: &[GridPoint]) -> Result<Vec<f32>, TrainError
 /// Each film's scores, compared with the middle one of their landmark's, at most 1.
 fn confidence(scores: &[Vec<f32>]) -> impl Iterator<Item = Array1<f32>> {
     let landmarks = scores.first().map_or(0, Vec::len);
-    let middle = |landmark: usize| median(scores.iter().map(|film| f64::from(film[landmark]))) as f32;
+    let middle = |landmark: usize| upper_median(scores.iter().map(|film| f64::from(film[landmark]))) as f32;
     let middles: Array1<f32> = (0..landmarks).map(middle).collect();
     let compared =
         move |film: &Vec<f32>| film.iter().zip(&middles).map(|(score, middle)| (score / middle).min(1.0)).collect();

@@ -7,6 +7,7 @@ use onemark_models::checkpoint::CheckpointError;
 use onemark_models::dataset::DatasetError;
 use onemark_models::film::FilmError;
 use onemark_models::graph::GraphError;
+use onemark_models::invalid::Invalid;
 use onemark_models::landmarks::LandmarkError;
 use onemark_models::recipe::RecipeError;
 
@@ -75,6 +76,9 @@ pub enum TrainError {
         /// As many as it takes.
         needed: usize,
     },
+    /// The time budget leaves a recipe that breaks a rule.
+    #[error("the time budget is too short for this recipe: {0}")]
+    Budget(Invalid),
     /// A spread in the recipe is no number that a normal distribution can have.
     #[error("a spread of {deviation} cells is impossible: {source}")]
     Spread {

@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use onemark_models::checkpoint::{Checkpoint, Tensors, check_tensors, write_whole};
+use onemark_models::checkpoint::{Checkpoint, Tensors, check_tensors, init};
 use onemark_models::dataset::Case;
-use onemark_models::init;
+use onemark_models::files::write_whole;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::network::{Architecture, LABELS, LEVELS};
 use onemark_models::recipe::{Decay, Phase, Recipe, RecipeError, Stage};
-use onemark_models::shape::{self, ShapePrior};
+use onemark_models::shape_prior::{self, ShapePrior};
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
@@ -345,7 +345,7 @@ impl Run<'_> {
                 before.points.iter().flatten().zip(seen.iter().flatten()).map(|(a, b)| (a.0 - b.0).hypot(a.1 - b.1));
             log.scalar("validation/moved_cells", number, moved.sum::<f64>() / seen.iter().flatten().count() as f64)?;
         }
-        if let Some(incoherence) = shape::incoherence(&seen, self.recipe.network.size) {
+        if let Some(incoherence) = shape_prior::incoherence(&seen, self.recipe.network.size) {
             let mean = incoherence.iter().sum::<f64>() / incoherence.len() as f64;
             log.scalar("validation/incoherence_cells", number, mean)?;
             for (index, value) in incoherence.iter().enumerate() {

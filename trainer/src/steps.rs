@@ -5,10 +5,10 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use ndarray::{Array2, s};
-use onemark_models::checkpoint::Tensors;
+use onemark_models::checkpoint::{Tensors, pseudo_labels};
 use onemark_models::network::{LABEL_WEIGHTS, LABELS};
 use onemark_models::recipe::{FilmPairs, PatchPairs, Recipe, Stage};
-use onemark_models::shape::{self, GridPoint, Shapes};
+use onemark_models::shape_prior::{GridPoint, PointSets};
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -23,14 +23,14 @@ use crate::loss::{Cell, Match};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Labels {
     /// Where each landmark lies: `points[film][landmark]`.
-    pub points: Shapes,
+    pub points: PointSets,
     /// What each weighs, 0 to 1: `[film, landmark]`.
     pub weights: Array2<f32>,
 }
 
-impl From<Shapes> for Labels {
+impl From<PointSets> for Labels {
     /// Labels that weigh 1 each.
-    fn from(points: Shapes) -> Self {
+    fn from(points: PointSets) -> Self {
         let weights = Array2::ones((points.len(), points.first().map_or(0, Vec::len)));
         Self { points, weights }
     }
@@ -39,14 +39,14 @@ impl From<Shapes> for Labels {
 impl Labels {
     /// As tensors of a checkpoint.
     pub fn to_tensors(&self) -> Tensors {
-        let (points, weights) = (shape::to_tensor(&self.points), self.weights.clone().into_dyn());
+        let (points, weights) = (pseudo_labels::to_tensor(&self.points), self.weights.clone().into_dyn());
         [(LABELS.to_owned(), points), (LABEL_WEIGHTS.to_owned(), weights)].into()
     }
 
     /// Takes what [`Labels::to_tensors`] gave out of `tensors`; `None` where that is of another shape, or no points. Checkpoints from
     /// before labels had weights have none: then each weighs 1.
     pub fn resume(tensors: &mut Tensors) -> Option<Self> {
-        let mut labels = Self::from(shape::from_tensor(&tensors.remove(LABELS)?)?);
+        let mut labels = Self::from(pseudo_labels::from_tensor(&tensors.remove(LABELS)?)?);
         if let Some(weights) = tensors.remove(LABEL_WEIGHTS) {
             let weights = weights.into_dimensionality().ok()?;
             labels.weights = (weights.dim() == labels.weights.dim()).then_some(weights)?;

@@ -4,9 +4,9 @@ use ndarray::{ArrayView2, Axis};
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
-use super::{Calibration, WRONG_MM};
+use super::fitted_to;
+use crate::confidence::{Calibration, Reliability, WRONG_MM};
 
 /// Random halves, and the seed they come from.
 const DRAWS: usize = 200;
@@ -14,84 +14,62 @@ const SEED: u64 = 1;
 /// Groups of points of about the same confidence, all of one size, among which confidence is compared with what came of it.
 const GROUPS: usize = 10;
 
-/// Means over random halves of the films; all films of a patient stay together.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Reliability {
-    /// How many halves were drawn.
-    pub draws: usize,
-    /// The share of truths within their landmark's radius.
-    pub coverage: f64,
-    /// How often a right point has more confidence than a wrong one (area under the receiver operating characteristic); 0.5
-    /// where there are no wrong ones.
-    pub auroc: f64,
-    /// How far confidence is from the share of right points, over ten groups of points of like confidence (expected
-    /// calibration error).
-    pub calibration_error: f64,
-    /// The share of right points that are called not found.
-    pub lost: f64,
-    /// The share of films that are called unusual.
-    pub unusual: f64,
-}
-
-impl Reliability {
-    /// Of scores and errors in mm, `[films, landmarks]`, all finite.
-    pub(super) fn measure(scores: ArrayView2<'_, f32>, errors_mm: ArrayView2<'_, f64>, patients: &[usize]) -> Self {
-        let mut random = ChaCha8Rng::seed_from_u64(SEED);
-        let mut order = patients.to_vec();
-        order.sort_unstable();
-        order.dedup();
-        let mut sum = Self::default();
-        for _ in 0..DRAWS {
-            order.shuffle(&mut random);
-            let half = &order[..order.len() / 2];
-            let (fitted, judged): (Vec<usize>, Vec<usize>) =
-                (0..patients.len()).partition(|film| half.contains(&patients[*film]));
-            let of = |films: &[usize]| (scores.select(Axis(0), films), errors_mm.select(Axis(0), films));
-            let ((scores, errors), (new_scores, new_errors)) = (of(&fitted), of(&judged));
-            let one = Calibration::of(scores.view(), errors.view()).judge(new_scores.view(), new_errors.view());
-            sum.coverage += one.coverage;
-            sum.auroc += one.auroc;
-            sum.calibration_error += one.calibration_error;
-            sum.lost += one.lost;
-            sum.unusual += one.unusual;
-        }
-        let mean = |sum: f64| sum / DRAWS as f64;
-        Self {
-            draws: DRAWS,
-            coverage: mean(sum.coverage),
-            auroc: mean(sum.auroc),
-            calibration_error: mean(sum.calibration_error),
-            lost: mean(sum.lost),
-            unusual: mean(sum.unusual),
-        }
+/// How well calibrations hold that are fitted to random halves of scores and errors in mm, `[films, landmarks]`, all finite.
+pub(super) fn estimate(scores: ArrayView2<'_, f32>, errors_mm: ArrayView2<'_, f64>, patients: &[usize]) -> Reliability {
+    let mut random = ChaCha8Rng::seed_from_u64(SEED);
+    let mut order = patients.to_vec();
+    order.sort_unstable();
+    order.dedup();
+    let mut sum = Reliability::default();
+    for _ in 0..DRAWS {
+        order.shuffle(&mut random);
+        let half = &order[..order.len() / 2];
+        let (fitted, judged): (Vec<usize>, Vec<usize>) =
+            (0..patients.len()).partition(|film| half.contains(&patients[*film]));
+        let of = |films: &[usize]| (scores.select(Axis(0), films), errors_mm.select(Axis(0), films));
+        let ((scores, errors), (new_scores, new_errors)) = (of(&fitted), of(&judged));
+        let one = judge(&fitted_to(scores.view(), errors.view()), new_scores.view(), new_errors.view());
+        sum.coverage += one.coverage;
+        sum.auroc += one.auroc;
+        sum.calibration_error += one.calibration_error;
+        sum.lost += one.lost;
+        sum.out_of_distribution += one.out_of_distribution;
+    }
+    let mean = |sum: f64| sum / DRAWS as f64;
+    Reliability {
+        draws: DRAWS,
+        coverage: mean(sum.coverage),
+        auroc: mean(sum.auroc),
+        calibration_error: mean(sum.calibration_error),
+        lost: mean(sum.lost),
+        out_of_distribution: mean(sum.out_of_distribution),
     }
 }
 
-impl Calibration {
-    /// How it does on other films.
-    fn judge(&self, scores: ArrayView2<'_, f32>, errors_mm: ArrayView2<'_, f64>) -> Reliability {
-        let (mut points, mut covered, mut lost) = (Vec::with_capacity(scores.len()), 0, 0);
-        for ((film, landmark), &score) in scores.indexed_iter() {
-            let error = errors_mm[[film, landmark]];
-            let right = error <= WRONG_MM;
-            covered += usize::from(error <= self.landmarks[landmark].radius_mm);
-            lost += usize::from(right && !self.is_found(landmark, score));
-            points.push((self.confidence(landmark, score), right));
-        }
-        points.sort_by(|one, other| one.0.total_cmp(&other.0));
-        let right = points.iter().filter(|(_, right)| *right).count();
-        let unusual =
-            scores.axis_iter(Axis(0)).filter(|film| self.is_unusual(film.iter().copied().enumerate())).count();
-        let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
-        Reliability {
-            draws: 1,
-            coverage: share(covered, points.len()),
-            auroc: auroc(&points),
-            calibration_error: calibration_error(&points),
-            lost: share(lost, right),
-            unusual: share(unusual, scores.nrows()),
-        }
+/// How a calibration does on other films.
+fn judge(calibration: &Calibration, scores: ArrayView2<'_, f32>, errors_mm: ArrayView2<'_, f64>) -> Reliability {
+    let (mut points, mut covered, mut lost) = (Vec::with_capacity(scores.len()), 0, 0);
+    for ((film, landmark), &score) in scores.indexed_iter() {
+        let error = errors_mm[[film, landmark]];
+        let right = error <= WRONG_MM;
+        covered += usize::from(error <= calibration.landmarks[landmark].radius_mm);
+        lost += usize::from(right && !calibration.is_found(landmark, score));
+        points.push((calibration.confidence(landmark, score), right));
+    }
+    points.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let right = points.iter().filter(|(_, right)| *right).count();
+    let out_of_distribution = scores
+        .axis_iter(Axis(0))
+        .filter(|film| calibration.is_out_of_distribution(film.iter().copied().enumerate()))
+        .count();
+    let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
+    Reliability {
+        draws: 1,
+        coverage: share(covered, points.len()),
+        auroc: auroc(&points),
+        calibration_error: calibration_error(&points),
+        lost: share(lost, right),
+        out_of_distribution: share(out_of_distribution, scores.nrows()),
     }
 }
 

@@ -1,20 +1,16 @@
-//! Checkpoints: one safetensors file with every tensor by its graph name, whose metadata holds the recipe and its history.
-//!
-//! The bundle that ships has its own format, in [`crate::bundle`].
+//! One safetensors file with every tensor by its graph name, whose metadata holds the recipe and its history.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use ndarray::ArrayD;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 
+use crate::files::write_whole;
 use crate::recipe::{Recipe, RecipeError};
-
-/// Tensors by name, in the graph's names and layouts.
-pub type Tensors = BTreeMap<String, ArrayD<f32>>;
+use crate::reference::Tensors;
 
 /// The version of the metadata that this code reads and writes.
 const FORMAT: &str = "onemark-checkpoint-1";
@@ -37,15 +33,15 @@ pub struct Checkpoint {
 #[non_exhaustive]
 pub enum CheckpointError {
     /// The file can't be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path} can't be read or written")]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },
-    /// The file is no safetensors file, or was cut short.
-    #[error("{path} is not a whole safetensors file: {source}")]
+    /// The file is not a safetensors file, or was cut short.
+    #[error("{path} is not a whole safetensors file")]
     Format {
         /// The file.
         path: PathBuf,
@@ -63,7 +59,7 @@ pub enum CheckpointError {
         dtype: Dtype,
     },
     /// The file's metadata are not a checkpoint's.
-    #[error("{path} is no Onemark checkpoint: {why}")]
+    #[error("{path} is not an Onemark checkpoint: {why}")]
     Metadata {
         /// The file.
         path: PathBuf,
@@ -183,50 +179,4 @@ fn write_safetensors(path: &Path, tensors: &Tensors, metadata: HashMap<String, S
     }
     let file = safetensors::serialize(views, Some(metadata)).map_err(format)?;
     write_whole(path, &file).map_err(|source| CheckpointError::Io { path: path.to_owned(), source })
-}
-
-/// Writes a file under a temporary name beside `path`, then renames it: `path` holds all of `bytes` or what it held before.
-/// A link stays a link to what it named; what is no file, a pipe or a device, is written to as it is.
-///
-/// # Errors
-/// The folder can't be written to, or the disk is full; the temporary file is removed.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
-        return fs::OpenOptions::new().write(true).open(path)?.write_all(bytes);
-    }
-    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".onemark-");
-    // Temporary files are private; this one gets the permissions of any new file, since it becomes `path`.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
-}
-
-#[cfg(all(test, unix))]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn links_and_devices_stay_what_they_are() {
-        let folder = tempfile::tempdir().unwrap();
-        let [file, link, device] = ["file", "link", "device"].map(|name| folder.path().join(name));
-        fs::write(&file, "before").unwrap();
-        std::os::unix::fs::symlink(&file, &link).unwrap();
-        std::os::unix::fs::symlink("/dev/null", &device).unwrap();
-        for path in [&link, &device] {
-            write_whole(path, b"after").unwrap();
-            assert!(path.is_symlink(), "{}", path.display());
-        }
-        assert_eq!(fs::read(&file).unwrap(), b"after");
-    }
 }

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Analysis, Class, Definition, Formula, Norm, Unit};
+use super::{Analysis, Class, Definition, Formula, LandmarkSet, Norm, Unit};
 use crate::geometry::Point;
-use crate::landmarks::LandmarkSet;
 
 /// How far landmarks are moved to see how measurements follow, in mm. Far above rounding, far below anatomy.
 const STEP_MM: f64 = 1e-3;

@@ -1,19 +1,19 @@
-//! Landmark sets: which landmarks a network finds, in which order, and what each of them is.
-//!
-//! The sets themselves are data, in `landmarks/*.yaml`. Where a landmark lies on a film is not known here
-//! (see [`crate::dataset`]), and what is measured between landmarks is [`crate::analysis`]'s.
+//! Which landmarks there are, in which order, and what each of them is.
 
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::{Analysis, Problem};
+use super::Analysis;
+use crate::invalid::Invalid;
+use crate::spelling::nearest;
+use crate::yaml::{self, YamlError};
 
 /// The built-in sets: id and YAML text.
 const BUILT_IN: [(&str, &str); 2] =
-    [("isbi19", include_str!("../landmarks/isbi19.yaml")), ("hand37", include_str!("../landmarks/hand37.yaml"))];
+    [("isbi19", include_str!("../../landmarks/isbi19.yaml")), ("hand37", include_str!("../../landmarks/hand37.yaml"))];
 
-/// The landmarks of one kind of film, in the order of its annotations.
+/// The landmarks of one kind of film, in the order of its annotations. Held against its rules wherever it is read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Unchecked")]
 pub struct LandmarkSet {
     /// Short name, as recipes and bundles give it: "isbi19".
     pub id: String,
@@ -26,6 +26,30 @@ pub struct LandmarkSet {
     /// What is measured between them. Left out where empty, so that older bundles are what they were.
     #[serde(default, skip_serializing_if = "Analysis::is_empty")]
     pub analysis: Analysis,
+}
+
+/// A set as a text gives it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unchecked {
+    id: String,
+    name: String,
+    source: String,
+    landmarks: Vec<Landmark>,
+    #[serde(default)]
+    analysis: Analysis,
+}
+
+impl TryFrom<Unchecked> for LandmarkSet {
+    type Error = Invalid;
+
+    fn try_from(Unchecked { id, name, source, landmarks, analysis }: Unchecked) -> Result<Self, Invalid> {
+        let set = Self { id, name, source, landmarks, analysis };
+        match set.validate() {
+            Ok(()) => Ok(set),
+            Err(Invalid { key, why }) => Err(Invalid::new(format!("landmark set \"{}\": {key}", set.id), why)),
+        }
+    }
 }
 
 /// One named point.
@@ -47,41 +71,22 @@ pub struct Landmark {
 #[non_exhaustive]
 pub enum LandmarkError {
     /// No built-in set has this id.
-    #[error("no landmark set is called \"{id}\"; did you mean \"{nearest}\"? (sets: {known})")]
+    #[error("no landmark set is called \"{id}\"{}; sets: {known}", hint(.nearest))]
     Unknown {
         /// The id asked for.
         id: String,
-        /// The closest spelling.
-        nearest: &'static str,
+        /// The nearest spelling.
+        nearest: Option<String>,
         /// All ids.
         known: String,
     },
-    /// The YAML is not a landmark set.
-    #[error("landmark set cannot be read: {source}")]
-    Yaml {
-        /// What the parser said, with the line.
-        source: serde_yaml::Error,
-    },
-    /// The YAML is a landmark set that contradicts itself.
-    #[error("landmark set \"{id}\", entry {entry}: {problem}")]
-    Invalid {
-        /// The set's id.
-        id: String,
-        /// The entry, from 1.
-        entry: usize,
-        /// What is wrong and what would be right.
-        problem: String,
-    },
-    /// What is to be measured contradicts itself or the landmarks.
-    #[error("landmark set \"{id}\", {place}: {problem}")]
-    Analysis {
-        /// The set's id.
-        id: String,
-        /// Which line or measurement.
-        place: String,
-        /// What is wrong and what would be right.
-        problem: String,
-    },
+    /// The text is not a landmark set, or one that contradicts itself.
+    #[error(transparent)]
+    Yaml(#[from] YamlError),
+}
+
+fn hint(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or(String::new(), |nearest| format!("; did you mean \"{nearest}\"?"))
 }
 
 impl LandmarkSet {
@@ -98,10 +103,9 @@ impl LandmarkSet {
         if let Some((_, yaml)) = BUILT_IN.iter().find(|(known, _)| *known == id) {
             return Self::from_yaml(yaml);
         }
-        let closeness = |known: &&str| (strsim::jaro_winkler(id, known) * 1e6) as u64;
         Err(LandmarkError::Unknown {
             id: id.to_owned(),
-            nearest: Self::ids().max_by_key(closeness).unwrap_or_default(),
+            nearest: nearest(id, Self::ids()),
             known: Self::ids().collect::<Vec<_>>().join(", "),
         })
     }
@@ -109,41 +113,34 @@ impl LandmarkSet {
     /// A set from YAML text in the form of `landmarks/isbi19.yaml`.
     ///
     /// # Errors
-    /// Numbers must run 1, 2, 3, ...; names must be unique and fit for file names.
+    /// Numbers must run 1, 2, 3, ...; names must be unique and fit for file names; the analysis must make sense.
     pub fn from_yaml(text: &str) -> Result<Self, LandmarkError> {
-        let set: Self = serde_yaml::from_str(text).map_err(|source| LandmarkError::Yaml { source })?;
-        set.check()?;
-        Ok(set)
+        Ok(yaml::read("landmark set", text)?)
     }
 
-    /// Whether numbers run 1, 2, 3, ..., names are unique and fit for file names, and the analysis makes sense.
+    /// Checks that numbers run 1, 2, 3, ..., that names are unique and fit for file names, and that the analysis makes sense.
     ///
     /// # Errors
-    /// [`LandmarkError::Invalid`] for the first entry that breaks this, [`LandmarkError::Analysis`] for the first line or
-    /// measurement.
-    pub fn check(&self) -> Result<(), LandmarkError> {
-        let invalid = |index: usize, problem: String| {
-            Err(LandmarkError::Invalid { id: self.id.clone(), entry: index + 1, problem })
-        };
+    /// The first rule that is broken.
+    pub fn validate(&self) -> Result<(), Invalid> {
         if self.landmarks.is_empty() {
-            return invalid(0, "there is no landmark; list at least one".to_owned());
+            return Err(Invalid::new("landmarks", "there is no landmark; list at least one"));
         }
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         for (index, Landmark { number, name, .. }) in self.landmarks.iter().enumerate() {
             let expected = index + 1;
+            let invalid = |why: String| Err(Invalid::new(format!("entry {expected}"), why));
             if *number != expected {
-                return invalid(index, format!("its number is {number}, it must be {expected}"));
+                return invalid(format!("its number is {number}, it must be {expected}"));
             }
             if name.is_empty() || !name.chars().all(fits) {
-                let rule = "must be lower-case letters, digits and hyphens";
-                return invalid(index, format!("name \"{name}\" {rule}"));
+                return invalid(format!("name \"{name}\" must be lower-case letters, digits and hyphens"));
             }
             if self.landmarks.iter().take(index).any(|other| other.name == *name) {
-                return invalid(index, format!("name \"{name}\" is taken; choose another"));
+                return invalid(format!("name \"{name}\" is taken; choose another"));
             }
         }
-        let named = |Problem { place, problem }| LandmarkError::Analysis { id: self.id.clone(), place, problem };
-        self.analysis.check(&self.landmarks).map_err(named)
+        self.analysis.validate(&self.landmarks)
     }
 
     /// The same set; one that measures nothing gets the analysis of the built-in set with the same id and landmarks. For bundles

@@ -8,8 +8,9 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use ndarray::Array2;
 use onemark_models::bundle::Bundle;
-use onemark_models::calibration::{COVERAGE, Calibration, Reliability, WRONG_MM};
+use onemark_models::calibration;
 use onemark_models::check::{Print, patients};
+use onemark_models::confidence::{COVERAGE, Reliability, WRONG_MM};
 use onemark_models::dataset::{Dataset, Split};
 use onemark_models::film::Spacing;
 
@@ -64,7 +65,7 @@ impl Calibrate {
         let errors = Array2::from_shape_vec(shape, errors.collect())?;
         let films = format!("{} annotated films", measured.len());
         let patients = patients(&prints.iter().collect::<Vec<_>>());
-        let calibration = Calibration::fit(films, scores.view(), errors.view(), &patients)?;
+        let calibration = calibration::fit(films, scores.view(), errors.view(), &patients)?;
 
         let header = ["#", "landmark", "mean mm", "within 2 mm %", "radius mm", "wrong %"].map(str::to_owned).to_vec();
         let rows =
@@ -103,6 +104,6 @@ pub fn reliability(of: &Reliability) -> String {
         of.auroc,
         percent(of.calibration_error),
         percent(of.lost),
-        percent(of.unusual),
+        percent(of.out_of_distribution),
     )
 }

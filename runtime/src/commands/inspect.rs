@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use onemark_models::bundle::{Adaptation, Bundle};
-use onemark_models::calibration::Calibration;
+use onemark_models::confidence::Calibration;
 
 use super::tables;
 use crate::console;

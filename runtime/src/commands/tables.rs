@@ -1,6 +1,6 @@
 //! Errors and measurements as people read them.
 
-use onemark_models::analysis::{Analysis, Measurement};
+use onemark_models::landmarks::{Analysis, Measurement};
 use onemark_models::metrics::{Bootstrap, Evaluation, SDR_RADII_MM};
 
 use crate::console;
