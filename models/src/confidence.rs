@@ -1,4 +1,4 @@
-//! How far a bundle's points can be trusted: a calibration as data, and its use.
+//! How far a bundle's points can be trusted: a calibration as data, and its use. `onemark-evaluation` fits it to annotated films.
 //!
 //! All of it rests on one number per point: its score, compared with what the landmark has on annotated films that training did
 //! not use. So it costs nothing at detection, and is the same however little of a head was run.
@@ -133,7 +133,7 @@ impl Calibration {
     }
 }
 
-/// What a score in [0, 1] says about its point.
+/// What a score in [0, 1] says of a landmark's presence: ln(score + 1e-6).
 pub fn evidence(score: f32) -> f64 {
     (f64::from(score) + SCORE_FLOOR).ln()
 }

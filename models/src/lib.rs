@@ -1,23 +1,16 @@
 //! What an Onemark network *is*: the typed [`graph`], the [`network`] written in it, [`recipe`]s, [`landmarks`] sets with what is
 //! measured between them, [`checkpoint`]s, the [`bundle`] format, the prior over a film's landmarks ([`shape_prior`]), how far
-//! points can be trusted ([`confidence`]), what is wrong with a [`dataset`] (see [`check`]), and how results are
-//! [evaluated](metrics). No code here trains or runs a network, but for the [`reference`] interpreter, which all others are
-//! compared with.
+//! points can be trusted ([`confidence`]). No code here trains or runs a network, but for the [`reference`] interpreter, which all
+//! others are compared with.
 
 pub mod bundle;
-pub mod calibration;
-pub mod check;
 #[cfg(feature = "checkpoint")]
 pub mod checkpoint;
 pub mod confidence;
-pub mod dataset;
 pub mod files;
-pub mod film;
-pub mod geometry;
 pub mod graph;
 pub mod invalid;
 pub mod landmarks;
-pub mod metrics;
 pub mod network;
 pub mod parallel;
 pub mod recipe;

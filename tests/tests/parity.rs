@@ -13,10 +13,10 @@ use onemark_exporter::check::synthetic_film;
 use onemark_exporter::module::Module;
 use onemark_exporter::untrained::untrained;
 use onemark_exporter::{Labels, pack, passes};
+use onemark_film::Film;
+use onemark_film::geometry::GridSize;
 use onemark_models::bundle::{Bundle, WEIGHTS};
 use onemark_models::checkpoint::{Checkpoint, init};
-use onemark_models::film::Film;
-use onemark_models::geometry::GridSize;
 use onemark_models::graph::{Graph, is_statistic};
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::network::{

@@ -14,8 +14,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use ndarray::ArrayView2;
+use onemark_evaluation::dataset::{Dataset, Split};
 use onemark_models::checkpoint::init;
-use onemark_models::dataset::{Dataset, Split};
 use onemark_models::network::Architecture;
 use onemark_models::recipe::{Network, Phase, Recipe, TrunkWeights};
 use onemark_trainer::adam::Adam;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, ValueEnum};
-use onemark_models::dataset::{Dataset, Split};
+use onemark_evaluation::dataset::{Dataset, Split};
 use onemark_models::files::write_whole;
 use onemark_models::recipe::Recipe;
 use onemark_models::yaml;
