@@ -162,7 +162,7 @@ pub enum PassError {
         second: String,
     },
     /// The trunk could not be run on a calibration film.
-    #[error("calibration: {source}")]
+    #[error("the trunk can't be run on a calibration film")]
     Calibration {
         /// What the reference interpreter said.
         source: ReferenceError,

@@ -303,13 +303,14 @@ pub struct Loss {
     pub slope: f64,
     /// c: largest bias, before the temperature.
     pub cap: f64,
-    /// Half side of the window on levels 4 to 1, cells.
-    pub window: usize,
+    /// On levels 4 to 1, candidates lie at most this far from the match along each axis, cells.
+    #[serde(rename = "window")]
+    pub radius: usize,
 }
 
 impl Default for Loss {
     fn default() -> Self {
-        Self { temperature: 10.0, slope: 0.07, cap: 0.8, window: 11 }
+        Self { temperature: 10.0, slope: 0.07, cap: 0.8, radius: 11 }
     }
 }
 

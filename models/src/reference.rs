@@ -112,7 +112,7 @@ pub fn run(
         };
         values.insert(value, result);
         for input in &node.inputs {
-            // Taps and score maps are large: let go of what nobody reads any more.
+            // Taps and score maps are large: drop values that no later node reads.
             if let Some(left) = uses.get_mut(input) {
                 *left -= 1;
                 if *left == 0 {

@@ -19,9 +19,9 @@ pub type PointSets = Vec<Vec<GridPoint>>;
 pub const SCORE_WEIGHT: f64 = 6.0;
 /// Added to scores before the logarithm: many are 0.
 pub const SCORE_FLOOR: f64 = 1e-6;
-/// A landmark farther than this from where the others expect it, in standard deviations, has no say in where they are.
+/// A landmark farther than this from where the others expect it, in standard deviations, is not used to predict them.
 pub const TRUST: f64 = 3.5;
-/// Rounds in which landmarks ask the others where they are expected.
+/// Rounds in which each landmark's expected place is computed from the landmarks that the last round trusts.
 pub const ASKING_ROUNDS: usize = 3;
 
 /// Standard deviation of a found point about the true one, as a share of the grid's side: about 1 mm on a head film.
@@ -319,7 +319,7 @@ mod tests {
         assert!(prior.distances(&moved, &TRUSTED).iter().all(|distance| *distance < 1.0));
         let expected = prior.expected(2, &moved, &TRUSTED);
         assert!(expected.distance((250.0, 160.0)) > 5.0);
-        // With nobody to ask, it may lie wherever it has been seen.
+        // Without other landmarks, it may lie wherever it has been seen.
         assert!(prior.expected(2, &moved, &[false; 6]).distance((250.0, 160.0)) < 3.0);
     }
 

@@ -1,7 +1,6 @@
 //! Measurements: by hand-made geometry, on a drawn head, and on what the doctors of ISBI 2015 annotated.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 

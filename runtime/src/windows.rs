@@ -82,7 +82,9 @@ impl Windows {
                     matrices.insert(rows_name(from, to), kept(rows)?);
                 }
             }
-            inside.insert(inside_name(to), tiles.clone().map(|tile| plan.tiling.inside(to, tile)).collect());
+            if asked(&inside_name(to)) {
+                inside.insert(inside_name(to), tiles.clone().map(|tile| plan.tiling.inside(to, tile)).collect());
+            }
         }
         Ok(Self {
             coarse: pool(&plan.coarse)?,

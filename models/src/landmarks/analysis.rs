@@ -44,7 +44,7 @@ pub struct Definition {
     /// What is usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub norm: Option<Norm>,
-    /// What a reader should know besides: conventions, customs departed from.
+    /// What else a reader should know: conventions, and where it departs from custom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }

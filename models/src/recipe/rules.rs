@@ -36,7 +36,7 @@ impl Spec {
             at_least(1, "pairs.film.points", &[film.points])?;
             fraction("pairs.film.random_share", film.random_share)?;
         }
-        at_least(1, "loss.window", &[loss.window])?;
+        at_least(1, "loss.window", &[loss.radius])?;
         for (index, phase) in self.phases.iter().enumerate() {
             at_least(1, &format!("phases[{index}].epochs"), &[phase.epochs])?;
         }

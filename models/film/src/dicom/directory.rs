@@ -8,7 +8,8 @@ use dicom_object::InMemDicomObject;
 
 use super::text::text;
 use super::{Fault, is_dicom, open};
-use crate::{FilmError, MAX_FILM_BYTES};
+use crate::FilmError;
+use crate::film::MAX_FILM_BYTES;
 
 /// The films that a DICOMDIR lists, in its order, in the folder that it lies in.
 ///
