@@ -9,7 +9,7 @@ fn paper(adapter_channels: usize, variant: AdapterVariant) -> Recipe {
     let changed = Recipe::load("c-adapter").unwrap().edit(|spec| {
         spec.network.adapter_channels = adapter_channels;
         spec.network.adapter_variant = variant;
-        spec.phases.retain(|phase| adapter_channels > 0 || !phase.adapters);
+        spec.phases.iter_mut().for_each(|phase| phase.adapters &= adapter_channels > 0);
     });
     changed.unwrap()
 }
