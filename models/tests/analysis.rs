@@ -1,15 +1,14 @@
 //! Measurements: by hand-made geometry, on a drawn head, and on what the doctors of ISBI 2015 annotated.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use onemark_film::Spacing;
 use onemark_film::geometry::Point;
-use onemark_models::analysis::{Analysis, Measurement};
-use onemark_models::landmarks::LandmarkSet;
+use onemark_models::landmarks::{Analysis, LandmarkSet, Measurement};
+use onemark_models::yaml;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, StandardNormal};
@@ -379,7 +378,7 @@ fn built_in_sets_measure_what_they_say() {
     let hand = LandmarkSet::named("hand37").unwrap();
     assert!(hand.analysis.measurements.len() >= 20);
     for set in [set, hand] {
-        let text = serde_yaml::to_string(&set).unwrap();
+        let text = yaml::write(&set).unwrap();
         assert_eq!(LandmarkSet::from_yaml(&text).unwrap(), set);
         assert!(set.analysis.sources.values().all(|source| source.contains("19") || source.contains("20")));
     }
@@ -388,7 +387,7 @@ fn built_in_sets_measure_what_they_say() {
 #[test]
 fn a_bundle_from_before_gets_the_analysis_of_its_landmarks() {
     let (set, before) = (isbi19(), LandmarkSet { analysis: Analysis::default(), ..isbi19() });
-    let text = serde_yaml::to_string(&before).unwrap();
+    let text = yaml::write(&before).unwrap();
     assert!(!text.contains("analysis:"), "{text}");
     assert_eq!(LandmarkSet::from_yaml(&text).unwrap().or_built_in_analysis(), set);
     let mut other = before.clone();

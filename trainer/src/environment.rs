@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use onemark_models::checkpoint::write_whole;
+use onemark_models::files::write_whole;
 use serde_json::{Value, json};
 use tch::{Cuda, Device, Kind};
 
