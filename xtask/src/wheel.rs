@@ -1,15 +1,18 @@
 //! The Python wheel: built by maturin from what the workspace has compiled, installed into a fresh environment, tested there.
 
+use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::test::BIN_DIR;
 use crate::{peers, setup, shell};
 
 const PACKAGE: &str = "runtime/bindings/python";
+
+/// The command line, for maturin.
+const SCRIPTS: &str = "runtime/bindings/python/onemark.data/scripts";
 
 /// Made afresh each time: what an earlier wheel left behind must not help this one.
 const FOLDER: &str = "target/wheel";
@@ -21,19 +24,28 @@ pub fn run() -> Result<()> {
     test()
 }
 
-/// Builds the wheel, and tests it against the binaries, which are there.
-pub fn test() -> Result<()> {
+/// Builds the wheel from the binaries, which are there, and says where it is.
+pub fn build() -> Result<PathBuf> {
     let maturin = peers::python("wheel", "requirements-wheel.txt")?;
     if Path::new(FOLDER).exists() {
         fs::remove_dir_all(FOLDER).with_context(|| format!("cannot remove {FOLDER}"))?;
     }
+    // maturin puts what is in this folder where Python has its programs.
+    shell::replace_folder(Path::new(SCRIPTS), |scripts| {
+        let program = format!("onemark{}", env::consts::EXE_SUFFIX);
+        shell::copy_stripped(&shell::bin_dir()?.join(&program), &scripts.join(&program))
+    })?;
     let mut build = Command::new(maturin);
     build.args(["-m", "maturin", "build", "--quiet", "--out", FOLDER, "--manifest-path"]);
     shell::run(build.arg(format!("{PACKAGE}/Cargo.toml")))?;
     let files = fs::read_dir(FOLDER).with_context(|| format!("cannot read {FOLDER}"))?;
     let wheel = files.filter_map(|file| Some(file.ok()?.path())).next();
-    let wheel = wheel.with_context(|| format!("maturin has left no wheel in {FOLDER}"))?;
+    wheel.with_context(|| format!("maturin has left no wheel in {FOLDER}"))
+}
 
+/// Builds the wheel, and tests it against the binaries, which are there.
+pub fn test() -> Result<()> {
+    let wheel = build()?;
     let environment = Path::new(FOLDER).join("python");
     shell::run(shell::python().args(["-m", "venv"]).arg(&environment))?;
     let python = environment.join("bin/python");
@@ -49,6 +61,6 @@ pub fn test() -> Result<()> {
         println!("onemark.archive can't be tested: {error:#}");
     }
     let mut pytest = Command::new(python);
-    pytest.args(["-m", "pytest", "-rs"]).arg(format!("{PACKAGE}/tests")).env(BIN_DIR, shell::bin_dir()?);
+    pytest.args(["-m", "pytest", "-rs"]).arg(format!("{PACKAGE}/tests")).env(shell::BIN_DIR, shell::bin_dir()?);
     shell::run(&mut pytest)
 }
