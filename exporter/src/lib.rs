@@ -13,10 +13,10 @@ pub mod untrained;
 use std::path::PathBuf;
 
 use ndarray::Array2;
+use onemark_film::geometry::GridSize;
+use onemark_film::{Film, FilmError};
 use onemark_models::bundle::{Bundle, BundleError, Precision};
 use onemark_models::checkpoint::{Checkpoint, CheckpointError};
-use onemark_models::film::{Film, FilmError};
-use onemark_models::geometry::GridSize;
 use onemark_models::graph::GraphError;
 use onemark_models::landmarks::{LandmarkError, LandmarkSet};
 use onemark_models::recipe::RecipeError;

@@ -1,20 +1,15 @@
 //! What an Onemark network *is*: the typed [`graph`], the [`network`] written in it, [`recipe`]s, [`landmarks`] sets and the
 //! [`analysis`] of what is measured between landmarks, [`checkpoint`]s, the [`bundle`] format, the prior over a film's [`shape`],
-//! the windows of a [`tiling`], what is wrong with a [`dataset`] (see [`check`]), and how results are [judged](metrics). No code
-//! here trains or runs a network, but for the [`reference`] interpreter, the judge of all that do.
+//! [`confidence`], and the windows of a [`tiling`]. No code here trains or runs a network, but for the [`reference`] interpreter,
+//! the judge of all that do.
 
 pub mod analysis;
 pub mod bundle;
-pub mod calibration;
-pub mod check;
 pub mod checkpoint;
-pub mod dataset;
-pub mod film;
-pub mod geometry;
+pub mod confidence;
 pub mod graph;
 pub mod init;
 pub mod landmarks;
-pub mod metrics;
 pub mod network;
 pub mod parallel;
 pub mod recipe;

@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-use onemark_models::film::Film;
+use onemark_film::Film;
 use onemark_runtime::{Decoding, Detector, Options};
 use serde_json::json;
 

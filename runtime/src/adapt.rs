@@ -5,10 +5,9 @@
 use std::collections::BTreeMap;
 
 use ndarray::Array2;
+use onemark_film::geometry::{GridMap, Point};
+use onemark_film::{Film, FilmError};
 use onemark_models::bundle::{AdaptedFilm, Bundle, BundleError, sha256};
-use onemark_models::film::{Film, FilmError};
-use onemark_models::geometry::{GridMap, Point};
-use onemark_models::metrics::Protocol;
 use onemark_models::network::{LEVELS, template_vector_name};
 use onemark_models::parallel::in_parallel;
 
@@ -226,7 +225,7 @@ fn compare(
         Ok::<Vec<Point>, RuntimeError>(peaks.iter().map(|peak| map.to_film_at(peak.at.0, peak.at.1)).collect())
     };
     let (before, after) = (found(before)?, found(others)?);
-    let error = |truth: Point, found: Point| Protocol::Film.radial_error(&map, unit, truth, found);
+    let error = |truth: Point, found: Point| truth.distance(found, unit);
     let all = (1..).zip(*points).zip(before.into_iter().zip(after));
     let changes = all.filter_map(|((landmark, truth), (before, after))| {
         truth.map(|truth| Change { landmark, before: error(truth, before), after: error(truth, after) })

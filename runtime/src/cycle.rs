@@ -3,7 +3,7 @@
 //! without annotations.
 
 use ndarray::Array2;
-use onemark_models::film::Film;
+use onemark_film::Film;
 use onemark_models::parallel::in_parallel;
 
 use crate::decode;

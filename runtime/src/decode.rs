@@ -1,6 +1,6 @@
 //! From score maps to points in them: the best cell, then the place within it.
 //!
-//! Positions here are in cells, whole numbers at centres. Film pixels are [`onemark_models::geometry::GridMap`]'s matter.
+//! Positions here are in cells, whole numbers at centres. Film pixels are [`onemark_film::geometry::GridMap`]'s matter.
 
 use std::str::FromStr;
 

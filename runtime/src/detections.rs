@@ -1,9 +1,9 @@
-//! What a detector says about a film. How that is written down for others is in [`crate::results`].
+//! What a detector says about a film. How that is written for others is in `onemark-results`.
 
+use onemark_film::Spacing;
+use onemark_film::geometry::Point;
 use onemark_models::analysis::Measurement;
-use onemark_models::calibration::Calibration;
-use onemark_models::film::Spacing;
-use onemark_models::geometry::Point;
+use onemark_models::confidence::Calibration;
 use onemark_models::landmarks::LandmarkSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

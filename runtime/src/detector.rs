@@ -10,10 +10,10 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use ndarray::{Array2, Axis, s};
+use onemark_film::Film;
+use onemark_film::geometry::{GridMap, GridSize};
 use onemark_models::bundle::{self, Bundle, GraphEntry, WEIGHTS};
-use onemark_models::calibration::Calibration;
-use onemark_models::film::Film;
-use onemark_models::geometry::{GridMap, GridSize};
+use onemark_models::confidence::Calibration;
 use onemark_models::landmarks::{Landmark, LandmarkSet};
 use onemark_models::network::{LEVELS, SCORE, embedding_name};
 use onemark_models::parallel::in_parallel;

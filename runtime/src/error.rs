@@ -1,7 +1,7 @@
 //! What can go wrong between a bundle and its landmarks.
 
+use onemark_film::FilmError;
 use onemark_models::bundle::BundleError;
-use onemark_models::film::FilmError;
 
 /// Why a bundle can't be opened or a film not be read by it.
 #[derive(Debug, thiserror::Error)]
@@ -91,13 +91,4 @@ pub enum RuntimeError {
         /// What came.
         found: String,
     },
-}
-
-/// An error and its causes in one line; many of our errors already say theirs, which is then not said twice.
-pub fn explain(error: &anyhow::Error) -> String {
-    error.chain().fold(String::new(), |said, cause| match cause.to_string() {
-        cause if said.contains(&cause) => said,
-        cause if said.is_empty() => cause,
-        cause => format!("{said}: {cause}"),
-    })
 }

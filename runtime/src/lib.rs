@@ -4,7 +4,7 @@
 //! `onemark-models`; nothing here trains or exports. The one piece of global state is ONNX Runtime's own environment.
 //!
 //! ```no_run
-//! use onemark_models::film::{Film, Pixels, Spacing};
+//! use onemark_film::{Film, Pixels, Spacing};
 //! use onemark_runtime::{Detector, Options, Status};
 //!
 //! // Once: opening a bundle takes a second or so. Any number of threads may share it.
@@ -30,18 +30,18 @@
 
 pub mod adapt;
 pub mod backend;
+mod chain;
 mod cycle;
 mod decode;
 mod detections;
 mod detector;
 mod embeddings;
 mod error;
-pub mod results;
-pub mod viewer;
 mod windows;
 
+pub use chain::Chain;
 pub use cycle::Cycle;
 pub use decode::Decoding;
 pub use detections::{BundleId, Detection, Detections, FilmSize, Millimetres, Status};
 pub use detector::{Detector, Options};
-pub use error::{RuntimeError, explain};
+pub use error::RuntimeError;

@@ -7,12 +7,12 @@ use std::num::NonZeroUsize;
 use std::thread;
 
 use image::{GrayImage, Luma};
+use onemark_film::geometry::Point;
+use onemark_film::{Film, Spacing};
 use onemark_models::analysis::Analysis;
 use onemark_models::bundle::{
     Bundle, Decoding as Rule, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Precision, Span, TensorEntry, WEIGHTS,
 };
-use onemark_models::film::{Film, Spacing};
-use onemark_models::geometry::Point;
 use onemark_models::landmarks::{Landmark, LandmarkSet};
 use onemark_models::network::{LEVELS, SCORE, template_vector_name};
 use onemark_models::yaml;

@@ -1,8 +1,8 @@
 //! Results on a film that nobody owns: what a detector could have said, with every kind of landmark in it.
 
 use image::{GrayImage, Luma};
-use onemark_models::film::{DicomIdentity, Film};
-use onemark_models::geometry::Point;
+use onemark_film::geometry::Point;
+use onemark_film::{DicomIdentity, Film};
 use onemark_models::landmarks::LandmarkSet;
 use onemark_runtime::{BundleId, Detection, Detections, FilmSize, Millimetres, Status};
 

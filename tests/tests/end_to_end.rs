@@ -8,9 +8,9 @@ use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::Duration;
 
+use onemark_evaluation::dataset::{Dataset, Split};
+use onemark_film::geometry::Point;
 use onemark_models::checkpoint::Checkpoint;
-use onemark_models::dataset::{Dataset, Split};
-use onemark_models::geometry::Point;
 use onemark_models::recipe::{AdapterVariant, Elastic, Recipe};
 use onemark_tests::{Outcome, Program, backends, small_films, tiny_recipe};
 use serde_json::Value;

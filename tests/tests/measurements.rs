@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use onemark_models::geometry::Point;
+use onemark_film::geometry::Point;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::recipe::AdapterVariant;
 use onemark_tests::{Program, backends, small_films, tiny_recipe};

@@ -7,11 +7,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use ndarray::{Axis, s};
+use onemark_evaluation::dataset::{Case, Dataset, Split};
 use onemark_exporter::{Labels, Options, export};
+use onemark_film::Film;
+use onemark_film::geometry::{GridMap, GridSize};
 use onemark_models::checkpoint::Checkpoint;
-use onemark_models::dataset::{Case, Dataset, Split};
-use onemark_models::film::Film;
-use onemark_models::geometry::{GridMap, GridSize};
 use onemark_models::init;
 use onemark_models::network::{Architecture, FILM, LEVELS, embedding_name, template_vector_name};
 use onemark_models::recipe::Recipe;

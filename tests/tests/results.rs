@@ -4,9 +4,9 @@
 use chrono::DateTime;
 use dicom_dictionary_std::tags;
 use dicom_object::{InMemDicomObject, from_reader};
-use onemark_models::film::Film;
-use onemark_runtime::results::json::{Document, FilmReport};
-use onemark_runtime::results::{FilmResults, ResultsError, csv, dicom_sr, html, mrk_json, overlay};
+use onemark_film::Film;
+use onemark_results::json::{Document, FilmReport};
+use onemark_results::{FilmResults, ResultsError, csv, dicom_sr, html, mrk_json, overlay};
 use onemark_runtime::{Detections, Status};
 use onemark_tests::{dicom_film, found};
 use serde_json::Value;

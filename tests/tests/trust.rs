@@ -9,9 +9,9 @@ use std::path::Path;
 
 use image::{GrayImage, Luma};
 use onemark_exporter::check::synthetic_film;
+use onemark_film::Film;
+use onemark_film::geometry::{GridMap, Point};
 use onemark_models::bundle::{Bundle, WEIGHTS};
-use onemark_models::film::Film;
-use onemark_models::geometry::{GridMap, Point};
 use onemark_runtime::adapt::{AdaptError, Example, adapt};
 use onemark_runtime::{Detector, Options};
 use onemark_tests::{Outcome, Program, backends, tiny_bundle};

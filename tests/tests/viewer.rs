@@ -9,8 +9,8 @@ use std::process::Child;
 use image::{GrayImage, Luma};
 use onemark_models::bundle::Bundle;
 use onemark_runtime::Options;
-use onemark_runtime::viewer::{Desk, Source};
 use onemark_tests::{Outcome, Program, tiny_bundle};
+use onemark_viewer::{Desk, Source};
 use serde_json::Value;
 
 /// A viewer that is ended with the test.
@@ -145,7 +145,7 @@ fn nothing_is_told_to_who_has_no_link() {
         ("PUT", "films/0/landmarks/2", "{", 400, "a position is"),
         ("PUT", "films/0/landmarks/2", r#"{"x": -1, "y": 3}"#, 400, "outside of the film"),
         ("PUT", "films/0/landmarks/99", r#"{"x": 1, "y": 3}"#, 400, "no landmark 99"),
-        ("POST", "films/0/learn", "", 400, "--learn-to"),
+        ("POST", "films/0/learn", "", 400, "may not adapt"),
     ] {
         let (found, body) = viewer.answer(method, path, body);
         let body = String::from_utf8(body).unwrap();

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use ndarray::ArrayView2;
-use onemark_models::dataset::{Dataset, Split};
+use onemark_evaluation::dataset::{Dataset, Split};
 use onemark_models::init;
 use onemark_models::network::Architecture;
 use onemark_models::recipe::{Network, Phase, Recipe, TrunkWeights};

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::ops::{Deref, Range};
 
 use ndarray::{Array2, ArrayView2};
-use onemark_models::dataset::Case;
-use onemark_models::film::Film;
-use onemark_models::geometry::{GridSize, Point};
+use onemark_evaluation::dataset::Case;
+use onemark_film::Film;
+use onemark_film::geometry::{GridSize, Point};
 use onemark_models::network::tap_name;
 use onemark_models::recipe::{Copies, Decoding, Recipe};
 use onemark_models::shape::{GridPoint, ShapePrior};

@@ -3,9 +3,9 @@
 
 use std::path::PathBuf;
 
+use onemark_evaluation::dataset::DatasetError;
+use onemark_film::FilmError;
 use onemark_models::checkpoint::CheckpointError;
-use onemark_models::dataset::DatasetError;
-use onemark_models::film::FilmError;
 use onemark_models::graph::GraphError;
 use onemark_models::landmarks::LandmarkError;
 use onemark_models::recipe::RecipeError;

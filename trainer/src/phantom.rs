@@ -3,7 +3,7 @@
 //! A film is the anatomy of `anatomy` (data), deformed and posed at random by `head`, drawn as attenuation of the beam
 //! by `render`, and put together, exposed and grained by `film`. Landmarks are knots of the drawn outlines and move as
 //! they do, so they are exact.
-//! What is not here: reading a data set (that is `onemark_models::dataset`) and anything that learns from it.
+//! What is not here: reading a data set (that is `onemark_evaluation::dataset`) and anything that learns from it.
 
 mod anatomy;
 mod film;
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{GrayImage, ImageError};
-use onemark_models::geometry::Point;
+use onemark_film::geometry::Point;
 
 use anatomy::LANDMARKS;
 use head::{Dice, Head};

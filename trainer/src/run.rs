@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use onemark_evaluation::dataset::Case;
 use onemark_models::checkpoint::{Checkpoint, Tensors, check_tensors, write_whole};
-use onemark_models::dataset::Case;
 use onemark_models::init;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::network::{Architecture, LABELS, LEVELS};

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use image::{GrayImage, Luma};
 use ndarray::{Array2, ArrayView2};
-use onemark_models::dataset::Case;
-use onemark_models::geometry::Point;
+use onemark_evaluation::dataset::Case;
+use onemark_film::geometry::Point;
 use onemark_models::init;
 use onemark_models::network::{Architecture, LABEL_WEIGHTS};
 use onemark_models::recipe::{PatchPairs, Recipe, Stage};

@@ -1,4 +1,4 @@
-//! The Python wheel: built by maturin from what the workspace has compiled, installed into a fresh environment, tested there.
+//! The Python wheel: built by maturin from what the workspace has compiled, with the whole command line as its script `onemark`; installed into a fresh environment, tested there.
 
 use std::env;
 use std::fs;
@@ -10,9 +10,6 @@ use anyhow::{Context, Result};
 use crate::{peers, setup, shell};
 
 const PACKAGE: &str = "runtime/bindings/python";
-
-/// The command line, for maturin.
-const SCRIPTS: &str = "runtime/bindings/python/onemark.data/scripts";
 
 /// Made afresh each time: what an earlier wheel left behind must not help this one.
 const FOLDER: &str = "target/wheel";
@@ -26,21 +23,37 @@ pub fn run() -> Result<()> {
 
 /// Builds the wheel from the binaries, which are there, and says where it is.
 pub fn build() -> Result<PathBuf> {
-    let maturin = peers::python("wheel", "requirements-wheel.txt")?;
+    let python = peers::python("wheel", "requirements-wheel.txt")?;
     if Path::new(FOLDER).exists() {
         fs::remove_dir_all(FOLDER).with_context(|| format!("cannot remove {FOLDER}"))?;
     }
-    // maturin puts what is in this folder where Python has its programs.
-    shell::replace_folder(Path::new(SCRIPTS), |scripts| {
-        let program = format!("onemark{}", env::consts::EXE_SUFFIX);
-        shell::copy_stripped(&shell::bin_dir()?.join(&program), &scripts.join(&program))
-    })?;
-    let mut build = Command::new(maturin);
-    build.args(["-m", "maturin", "build", "--quiet", "--out", FOLDER, "--manifest-path"]);
-    shell::run(build.arg(format!("{PACKAGE}/Cargo.toml")))?;
-    let files = fs::read_dir(FOLDER).with_context(|| format!("cannot read {FOLDER}"))?;
-    let wheel = files.filter_map(|file| Some(file.ok()?.path())).next();
-    wheel.with_context(|| format!("maturin has left no wheel in {FOLDER}"))
+    let folder = Path::new(FOLDER);
+    let mut build = Command::new(&python);
+    build.args(["-m", "maturin", "build", "--quiet", "--out"]).arg(folder.join("library"));
+    shell::run(build.arg("--manifest-path").arg(format!("{PACKAGE}/Cargo.toml")))?;
+
+    // maturin builds libraries or programs, not both: the program is added, and what the wheel lists is listed again.
+    let (unpacked, wheels) = (folder.join("unpacked"), folder.join("wheels"));
+    let wheel = |command: &str, from: &Path, to: &Path| {
+        let mut wheel = Command::new(&python);
+        shell::capture(wheel.args(["-m", "wheel", command, "--dest"]).arg(to).arg(from))
+    };
+    wheel("unpack", &only_entry(&folder.join("library"))?, &unpacked)?;
+    let package = only_entry(&unpacked)?;
+    let scripts = shell::with_suffix(&package, ".data").file_name().map(|data| package.join(data).join("scripts"));
+    let scripts = scripts.context("the wheel has no name")?;
+    fs::create_dir_all(&scripts).with_context(|| format!("cannot make {}", scripts.display()))?;
+    let program = format!("onemark{}", env::consts::EXE_SUFFIX);
+    shell::copy_stripped(&shell::bin_dir()?.join(&program), &scripts.join(&program))?;
+    wheel("pack", &package, &wheels)?;
+    only_entry(&wheels)
+}
+
+/// The one thing that a folder holds.
+fn only_entry(folder: &Path) -> Result<PathBuf> {
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut entries = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    entries.next().with_context(|| format!("{} is empty", folder.display()))
 }
 
 /// Builds the wheel, and tests it against the binaries, which are there.

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Analysis, Class, Definition, Formula, Norm, Unit};
-use crate::geometry::Point;
 use crate::landmarks::LandmarkSet;
+use onemark_film::geometry::Point;
 
 /// How far landmarks are moved to see how measurements follow, in mm. Far above rounding, far below anatomy.
 const STEP_MM: f64 = 1e-3;

@@ -10,7 +10,7 @@ use half::f16;
 use serde::{Deserialize, Serialize};
 
 use super::Adaptation;
-use crate::calibration::Calibration;
+use crate::confidence::Calibration;
 use crate::graph::Shape;
 use crate::landmarks::LandmarkSet;
 use crate::network::{LEVELS, SCORE, placeholder, template_vector_name};

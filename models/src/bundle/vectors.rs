@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Bundle, BundleError, Precision, Span, WEIGHTS};
-use crate::calibration::Calibration;
+use crate::confidence::Calibration;
 
 /// How a bundle's template vectors came to differ from those it was exported with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, ValueEnum};
+use onemark_evaluation::dataset::{Dataset, Split};
 use onemark_models::checkpoint::write_whole;
-use onemark_models::dataset::{Dataset, Split};
 use onemark_models::recipe::Recipe;
 use onemark_models::yaml;
 use onemark_trainer::run::{CHECKPOINT, Ending, is_finished, recipe_of};

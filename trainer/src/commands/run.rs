@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
-use onemark_models::dataset::{Dataset, Split};
+use onemark_evaluation::dataset::{Dataset, Split};
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::recipe::Recipe;
 use onemark_trainer::run::{CHECKPOINT, Ending, recipe_of};

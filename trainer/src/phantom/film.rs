@@ -4,7 +4,7 @@ use image::imageops::{self, FilterType};
 use image::{GrayImage, Luma};
 use imageproc::filter::gaussian_blur_f32;
 use imageproc::geometric_transformations::{Interpolation, Projection, warp_into};
-use onemark_models::geometry::Point;
+use onemark_film::geometry::Point;
 
 use super::FILM;
 use super::anatomy::{self, At, Group};

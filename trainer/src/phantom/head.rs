@@ -2,7 +2,7 @@
 //!
 //! All motion happens here and to points only, so outlines and landmarks cannot part.
 
-use onemark_models::geometry::Point;
+use onemark_film::geometry::Point;
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

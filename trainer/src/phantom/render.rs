@@ -5,7 +5,7 @@
 //! tissue, the bright edge of cortical bone and the two lines of the vault. What the parts are is not known here.
 
 use image::{GrayImage, ImageBuffer, Luma};
-use onemark_models::geometry::Point;
+use onemark_film::geometry::Point;
 
 /// A picture of real numbers.
 pub type Field = ImageBuffer<Luma<f32>, Vec<f32>>;

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char};
 use std::panic::{self, AssertUnwindSafe};
 
-use onemark_models::film::FilmError;
+use onemark_film::FilmError;
 use onemark_runtime::RuntimeError;
 
 use crate::types::OnemarkStatus;

@@ -13,7 +13,7 @@ use std::ffi::c_char;
 use std::num::NonZeroUsize;
 use std::ptr;
 
-use onemark_models::film::Film;
+use onemark_film::Film;
 use onemark_runtime::{Detector, Options};
 
 use call::{CallError, call, check_size, reference, target, text};

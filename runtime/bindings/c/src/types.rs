@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_char, c_void};
 
-use onemark_models::film::{Film, Pixels, Spacing, Window};
+use onemark_film::{Film, Pixels, Spacing, Window};
 use onemark_runtime::{Detection, Detections, Detector, Status};
 
 use crate::call::{CallError, c_string, check_size};

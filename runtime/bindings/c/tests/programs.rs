@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-use onemark_models::film::{Film, Pixels, Spacing};
+use onemark_film::{Film, Pixels, Spacing};
 use onemark_runtime::{Detector, Options};
 use onemark_tests::{backends, tiny_bundle};
 use tempfile::TempDir;

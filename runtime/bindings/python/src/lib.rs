@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use numpy::{PyReadonlyArray2, PyUntypedArrayMethods as _};
-use onemark_models::film::{Film, FilmError, Pixels, Spacing, Window};
+use onemark_film::{Film, FilmError, Pixels, Spacing, Window};
 use onemark_runtime::{Options, RuntimeError};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;

@@ -4,11 +4,11 @@
 
 use std::path::Path;
 
+use onemark_film::{Film, Spacing};
 use onemark_models::bundle::Bundle;
-use onemark_models::film::{Film, Spacing};
-use onemark_runtime::results::json::{Document, FilmReport};
-use onemark_runtime::viewer::{Desk, Source};
+use onemark_results::json::{Document, FilmReport};
 use onemark_runtime::{Options, RuntimeError};
+use onemark_viewer::{Desk, Source};
 use wasm_bindgen::prelude::*;
 
 /// An opened bundle.
@@ -65,7 +65,7 @@ impl Viewer {
 
 /// An answer, in the words of HTTP.
 #[wasm_bindgen]
-pub struct Answer(onemark_runtime::viewer::Answer);
+pub struct Answer(onemark_viewer::Answer);
 
 #[wasm_bindgen]
 impl Answer {
