@@ -37,9 +37,12 @@ fn row(line: &str) -> Row {
     Row {
         krate: krate.to_owned(),
         folder: folder.to_owned(),
-        depends_on: (depends_on != "as needed").then(|| words(depends_on).map(|name| format!("onemark-{name}")).collect()),
+        depends_on: (depends_on != "as needed")
+            .then(|| words(depends_on).map(|name| format!("onemark-{name}")).collect()),
         features: words(features).map(|name| name.trim_matches('*').to_owned()).collect(),
-        default: words(features).filter_map(|name| Some(name.strip_prefix("**")?.trim_matches('*').to_owned())).collect(),
+        default: words(features)
+            .filter_map(|name| Some(name.strip_prefix("**")?.trim_matches('*').to_owned()))
+            .collect(),
         limits: limits.split('·').map(str::trim).filter(|limit| !limit.is_empty()).map(limit).collect(),
     }
 }
@@ -68,7 +71,8 @@ fn root() -> &'static Path {
 /// What `cargo` prints, without a network.
 fn cargo(arguments: &[&str], more: &[String]) -> String {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    let output = command.current_dir(root()).args(arguments).args(["--locked", "--offline"]).args(more).output().unwrap();
+    let output =
+        command.current_dir(root()).args(arguments).args(["--locked", "--offline"]).args(more).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "cargo {}: {said}", arguments.join(" "));
     String::from_utf8(output.stdout).unwrap()
@@ -123,7 +127,11 @@ fn the_table_of_crates_says_what_cargo_says() {
         let features = package["features"].as_object().unwrap();
         let names: Names = features.keys().filter(|name| *name != "default").cloned().collect();
         assert_eq!(row.features, names, "{krate}: features in CONTRIBUTING.md (left) and in its Cargo.toml");
-        assert_eq!(row.default, default(features), "{krate}: default features in CONTRIBUTING.md (left) and in its Cargo.toml");
+        assert_eq!(
+            row.default,
+            default(features),
+            "{krate}: default features in CONTRIBUTING.md (left) and in its Cargo.toml"
+        );
     }
 }
 
@@ -138,7 +146,10 @@ fn no_build_takes_more_crates_than_the_table_allows() {
             let count = count(&krate, &options);
             eprintln!("{krate} {}: {count} crates, at most {limit}", options.join(" "));
             if count > limit {
-                above += &format!("\n{krate} {} takes {count} crates, and CONTRIBUTING.md allows {limit}", options.join(" "));
+                above += &format!(
+                    "\n{krate} {} takes {count} crates, and CONTRIBUTING.md allows {limit}",
+                    options.join(" ")
+                );
             }
         }
     }
@@ -155,7 +166,8 @@ fn count(krate: &str, options: &[String]) -> usize {
 fn only_programs_read_a_command_line_or_take_any_error() {
     for (krate, package) in packages() {
         let targets = package["targets"].as_array().unwrap();
-        let is_program = targets.iter().any(|target| target["kind"].as_array().unwrap().iter().any(|kind| kind == "bin"));
+        let is_program =
+            targets.iter().any(|target| target["kind"].as_array().unwrap().iter().any(|kind| kind == "bin"));
         let both = dependencies(&package);
         for crate_of_programs in ["clap", "anyhow"] {
             let allowed = is_program || !both.contains(crate_of_programs);
@@ -178,6 +190,9 @@ fn what_is_published_says_what_it_is() {
             assert!(package[key].as_array().is_some_and(|list| !list.is_empty()), "{krate}: Cargo.toml has no `{key}`");
         }
         let docs = &package["metadata"]["docs"]["rs"];
-        assert!(docs["all-features"] == true, "{krate}: Cargo.toml has no `[package.metadata.docs.rs]` with `all-features`");
+        assert!(
+            docs["all-features"] == true,
+            "{krate}: Cargo.toml has no `[package.metadata.docs.rs]` with `all-features`"
+        );
     }
 }

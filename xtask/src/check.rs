@@ -29,7 +29,11 @@ const FEATURES: [(&str, &[&str], bool); 6] = [
         &["", "onnxruntime", "cuda", "tract", "default", "default,raster", "default,raster,dicom,schema"],
         true,
     ),
-    ("onemark-results", &["", "csv", "html", "overlay", "dicom-sr", "schema", "csv,html,overlay,dicom-sr,schema"], true),
+    (
+        "onemark-results",
+        &["", "csv", "html", "overlay", "dicom-sr", "schema", "csv,html,overlay,dicom-sr,schema"],
+        true,
+    ),
     ("onemark-viewer", &["", "server"], false),
     ("onemark-exporter", &["onnxruntime", "tract"], false),
 ];
@@ -85,8 +89,10 @@ enum Need {
 /// A fuzz target runs for so long.
 const FUZZ_SECONDS: u32 = 60;
 const FUZZ: &str = "tests/fuzz";
-const CARGO_FUZZ: Need =
-    Need::Run("rustup run nightly cargo fuzz --version", "rustup toolchain install nightly; cargo install --locked cargo-fuzz");
+const CARGO_FUZZ: Need = Need::Run(
+    "rustup run nightly cargo fuzz --version",
+    "rustup toolchain install nightly; cargo install --locked cargo-fuzz",
+);
 
 struct Step {
     name: String,
@@ -135,7 +141,8 @@ fn steps() -> Result<Vec<Step>> {
     }
     steps.extend(STEPS.map(|(name, needs, line)| step(name.to_owned(), needs, line.to_owned())));
     for target in fuzz_targets()? {
-        let line = format!("rustup run nightly cargo fuzz run --fuzz-dir {FUZZ} {target} -- -max_total_time={FUZZ_SECONDS}");
+        let line =
+            format!("rustup run nightly cargo fuzz run --fuzz-dir {FUZZ} {target} -- -max_total_time={FUZZ_SECONDS}");
         steps.push(step(format!("fuzz {target}"), &[CARGO_FUZZ], line));
     }
     for package in published()? {

@@ -20,8 +20,12 @@ pub fn notices(parts: &BTreeMap<String, Part>, others: &[(&str, Vec<String>)]) -
     let mut texts: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (label, part) in parts.iter().filter(|(_, part)| part.checksum.is_some()) {
         let found = texts_in(&part.folder)?;
-        let missing = if found.is_empty() { " (its package holds no text)" } else { "" };
-        list += &format!("{label}: {}{missing}\n", part.licence.as_deref().unwrap_or("see below"));
+        list += &format!("{label}: {}", part.licence.as_deref().unwrap_or("see below"));
+        if found.is_empty() {
+            // Then the standard texts hold, of which LICENSE-APACHE and LICENSE-MIT are two.
+            list += &format!(" (its package holds no text; by {})", part.authors.join(", "));
+        }
+        list.push('\n');
         found.into_iter().for_each(|text| texts.entry(text).or_default().push(label));
     }
     for (name, of_other) in others {
@@ -49,7 +53,11 @@ fn texts_in(folder: &Path) -> Result<Vec<String>> {
     }
     files.sort();
     // What is not text is no licence: a source file of that name, say, would be text, and is left in.
-    Ok(files.iter().filter_map(|file| fs::read_to_string(file).ok()).map(|text| text.trim().replace('\r', "")).collect())
+    Ok(files
+        .iter()
+        .filter_map(|file| fs::read_to_string(file).ok())
+        .map(|text| text.trim().replace('\r', ""))
+        .collect())
 }
 
 #[cfg(test)]
@@ -65,8 +73,12 @@ mod tests {
             let folder = folder.path().join(name);
             fs::create_dir(&folder).unwrap();
             fs::write(folder.join(file), text).unwrap();
-            let (licence, checksum) = (Some("MIT".to_owned()), Some("00".to_owned()));
-            (format!("{name}@1.0.0"), Part { name: name.to_owned(), licence, checksum, folder, ..Part::default() })
+            let (licence, checksum, authors) =
+                (Some("MIT".to_owned()), Some("00".to_owned()), vec!["A. Author".to_owned()]);
+            (
+                format!("{name}@1.0.0"),
+                Part { name: name.to_owned(), licence, checksum, authors, folder, ..Part::default() },
+            )
         };
         let parts = BTreeMap::from([
             part("one", "LICENSE-MIT", "Copyright A\n"),
@@ -76,6 +88,6 @@ mod tests {
         let text = notices(&parts, &[("library", vec!["Copyright B".to_owned()])]).unwrap();
         assert_eq!(text.matches("Copyright A").count(), 1, "{text}");
         assert!(text.contains("one@1.0.0, two@1.0.0") && text.contains("Copyright B"), "{text}");
-        assert!(text.contains("three@1.0.0: MIT (its package holds no text)"), "{text}");
+        assert!(text.contains("three@1.0.0: MIT (its package holds no text; by A. Author)"), "{text}");
     }
 }

@@ -21,6 +21,7 @@ pub struct Part {
     pub version: String,
     /// An SPDX expression.
     pub licence: Option<String>,
+    pub authors: Vec<String>,
     /// Where its source is.
     pub folder: PathBuf,
     /// Whether it is one of the packages that are shipped.
@@ -77,8 +78,9 @@ fn from_metadata(metadata: &Value, checksums: &BTreeMap<String, String>) -> Opti
 fn part(package: &Value) -> Option<(String, Part)> {
     let (name, version) = (text(&package["name"])?, text(&package["version"])?);
     let licence = text(&package["license"]).map(|licence| licence.replace('/', " OR "));
+    let authors = package["authors"].as_array().into_iter().flatten().filter_map(text).collect();
     let folder = Path::new(package["manifest_path"].as_str()?).parent()?.to_owned();
-    Some((format!("{name}@{version}"), Part { name, version, licence, folder, ..Part::default() }))
+    Some((format!("{name}@{version}"), Part { name, version, licence, authors, folder, ..Part::default() }))
 }
 
 fn is_normal(dependency: &Value) -> bool {

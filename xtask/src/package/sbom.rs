@@ -94,7 +94,10 @@ mod tests {
     #[test]
     fn the_list_keeps_the_rules_of_cyclonedx() {
         let list = example();
-        assert_eq!((&list["bomFormat"], &list["specVersion"], &list["version"]), (&json!("CycloneDX"), &json!("1.5"), &json!(1)));
+        assert_eq!(
+            (&list["bomFormat"], &list["specVersion"], &list["version"]),
+            (&json!("CycloneDX"), &json!("1.5"), &json!(1))
+        );
         let all = list["components"].as_array().unwrap().iter().chain([&list["metadata"]["component"]]);
         let mut references = BTreeSet::new();
         for component in all {
@@ -105,7 +108,9 @@ mod tests {
             assert!(references.insert(component["bom-ref"].as_str().unwrap()), "{component}: twice");
             for hash in component["hashes"].as_array().into_iter().flatten() {
                 let content = hash["content"].as_str().unwrap();
-                assert!(hash["alg"] == "SHA-256" && content.len() == 64 && content.chars().all(|c| c.is_ascii_hexdigit()));
+                assert!(
+                    hash["alg"] == "SHA-256" && content.len() == 64 && content.chars().all(|c| c.is_ascii_hexdigit())
+                );
             }
             // Either one expression, or licences by their ids.
             for licence in component["licenses"].as_array().into_iter().flatten() {
@@ -127,6 +132,9 @@ mod tests {
     fn a_crate_is_named_by_its_package_url() {
         let list = example();
         assert_eq!(list["components"][0]["purl"], "pkg:cargo/half@2.7.1%2B1");
-        assert_eq!(list["dependencies"][0]["dependsOn"], json!(["pkg:cargo/onemark-c@0.1.0", "pkg:pypi/onnxruntime@1.31.0"]));
+        assert_eq!(
+            list["dependencies"][0]["dependsOn"],
+            json!(["pkg:cargo/onemark-c@0.1.0", "pkg:pypi/onnxruntime@1.31.0"])
+        );
     }
 }
