@@ -127,6 +127,12 @@ pub enum ExportError {
     /// The self-check could not run the bundle.
     #[error("self-check: {0}")]
     Runtime(#[from] RuntimeError),
+    /// No backend works on this machine, so there is no self-check.
+    #[error("self-check: no backend works here, so the bundle can't be checked: {why}")]
+    NoBackend {
+        /// What each backend said.
+        why: String,
+    },
     /// The self-check could not run the network as it was trained.
     #[error("self-check, reference: {0}")]
     Reference(#[from] ReferenceError),

@@ -10,7 +10,6 @@ mod fold_grey_input;
 mod hoist_landmark_invariant;
 mod lower_onnx;
 mod narrow;
-mod onnx;
 mod plan_levels;
 mod quantise_trunk;
 mod split_affine;

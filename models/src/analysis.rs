@@ -9,7 +9,6 @@ mod measure;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_yaml::with::singleton_map;
 
@@ -143,7 +142,8 @@ impl Formula {
 }
 
 /// What a measurement's number counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Unit {
     /// Degrees.
     #[serde(rename = "deg")]
@@ -178,7 +178,8 @@ impl fmt::Display for Unit {
 }
 
 /// An interval of values and what they are called. `from` and `to` belong to it, `below` and `above` don't.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Class {
     /// In plain words: "open bite tendency".
@@ -222,7 +223,8 @@ impl fmt::Display for Class {
 }
 
 /// What is usual in the people that a source looked at. Not what is healthy, and rarely what is usual elsewhere.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Norm {
     /// Their mean, in the measurement's unit.

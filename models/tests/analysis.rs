@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
+use onemark_film::Spacing;
 use onemark_film::geometry::Point;
 use onemark_models::analysis::{Analysis, Measurement};
 use onemark_models::landmarks::LandmarkSet;
@@ -41,7 +43,7 @@ const HEAD: [(f64, f64); 19] = [
     (70.0, 50.0),
     (-15.0, 35.0),
 ];
-const MM: Option<[f64; 2]> = Some([1.0, 1.0]);
+static MM: LazyLock<Spacing> = LazyLock::new(|| Spacing::new(1.0, 1.0, "a test").unwrap());
 
 fn isbi19() -> LandmarkSet {
     LandmarkSet::named("isbi19").unwrap()
@@ -155,12 +157,12 @@ fn errors_to_first_order_are_those_of_many_drawn_heads() {
     let mut sums = vec![(0.0, 0.0); set.analysis.measurements.len()];
     for _ in 0..HEADS {
         let points = HEAD.map(|(x, y)| Some(Point::new(x + SD_MM * normal(), y + SD_MM * normal())));
-        for ((sum, squares), one) in sums.iter_mut().zip(set.measure(&points, MM, &[])) {
+        for ((sum, squares), one) in sums.iter_mut().zip(set.measure(&points, Some(&*MM), &[])) {
             *sum += one.value.unwrap();
             *squares += one.value.unwrap().powi(2);
         }
     }
-    let inherited = set.measure(&head(Point::new), MM, &[Some(SD_MM); 19]);
+    let inherited = set.measure(&head(Point::new), Some(&*MM), &[Some(SD_MM); 19]);
     for (one, (sum, squares)) in inherited.iter().zip(sums) {
         let mean = sum / HEADS as f64;
         let drawn = (squares / HEADS as f64 - mean * mean).sqrt();
@@ -172,17 +174,17 @@ fn errors_to_first_order_are_those_of_many_drawn_heads() {
 #[test]
 fn the_side_that_a_patient_faces_does_not_matter() {
     let set = isbi19();
-    let ours = set.measure(&head(Point::new), MM, &[]);
-    assert_same(&set.measure(&head(|x, y| Point::new(500.0 - x, y)), MM, &[]), &ours);
+    let ours = set.measure(&head(Point::new), Some(&*MM), &[]);
+    assert_same(&set.measure(&head(|x, y| Point::new(500.0 - x, y)), Some(&*MM), &[]), &ours);
     // Nor how the film lies.
     let (sine, cosine) = 0.7_f64.sin_cos();
-    assert_same(&set.measure(&head(|x, y| Point::new(cosine * x - sine * y, sine * x + cosine * y)), MM, &[]), &ours);
+    assert_same(&set.measure(&head(|x, y| Point::new(cosine * x - sine * y, sine * x + cosine * y)), Some(&*MM), &[]), &ours);
 }
 
 #[test]
 fn pixels_need_not_be_square() {
     let set = isbi19();
-    let ours = set.measure(&head(Point::new), MM, &[Some(1.0); 19]);
+    let ours = set.measure(&head(Point::new), Some(&*MM), &[Some(1.0); 19]);
     let others = set.measure(&head(|x, y| Point::new(x / 0.1, y / 0.25)), Some([0.1, 0.25]), &[Some(1.0); 19]);
     assert_same(&others, &ours);
     for (one, other) in ours.iter().zip(&others) {
@@ -193,7 +195,7 @@ fn pixels_need_not_be_square() {
 #[test]
 fn without_spacing_there_are_angles_and_ratios_on_square_pixels() {
     let set = isbi19();
-    let (ours, others) = (set.measure(&head(Point::new), MM, &[]), set.measure(&head(Point::new), None, &[]));
+    let (ours, others) = (set.measure(&head(Point::new), Some(&*MM), &[]), set.measure(&head(Point::new), None, &[]));
     for name in ["ANB", "ODI", "FHI", "LAFH%"] {
         assert!((value(&ours, name) - value(&others, name)).abs() < ROUNDING);
         assert!(named(&others, name).note.as_ref().unwrap().contains("pixels taken as square"), "{name}");
@@ -210,31 +212,31 @@ fn what_lacks_a_landmark_is_refused() {
     let set = isbi19();
     let mut points = head(Point::new);
     (points[1], points[9]) = (None, None);
-    let all = set.measure(&points, MM, &[Some(1.0); 19]);
+    let all = set.measure(&points, Some(&*MM), &[Some(1.0); 19]);
     assert_eq!(named(&all, "ANB").refused.as_deref(), Some("no position for Nasion"));
     assert_eq!(named(&all, "FHA").refused.as_deref(), Some("no position for Nasion, Gonion"));
     assert_eq!(named(&all, "ANB").text(), "no value: no position for Nasion");
     assert!(named(&all, "Y-axis").value.is_some() && named(&all, "Y-axis").sd.is_some());
     // A set whose films were only half looked at.
-    assert!(set.measure(&points[..4], MM, &[]).iter().all(|one| one.value.is_none()));
+    assert!(set.measure(&points[..4], Some(&*MM), &[]).iter().all(|one| one.value.is_none()));
 
     let mut points = head(Point::new);
     points[1] = points[0];
-    let all = set.measure(&points, MM, &[Some(1.0); 19]);
+    let all = set.measure(&points, Some(&*MM), &[Some(1.0); 19]);
     assert_eq!(named(&all, "SNA").refused.as_deref(), Some("its landmarks lie on one another"));
     assert_eq!(named(&all, "FHA").refused.as_deref(), Some("its landmarks lie on one another"));
     points[1] = Some(Point::new(f64::NAN, 0.0));
-    assert!(named(&set.measure(&points, MM, &[]), "ANB").value.is_none());
+    assert!(named(&set.measure(&points, Some(&*MM), &[]), "ANB").value.is_none());
 }
 
 #[test]
 fn signs_are_those_of_the_literature() {
     let set = isbi19();
-    let ours = set.measure(&head(Point::new), MM, &[]);
+    let ours = set.measure(&head(Point::new), Some(&*MM), &[]);
     let moved = |landmark: usize, x: f64, y: f64| {
         let mut points = head(Point::new);
         points[landmark - 1] = Some(Point::new(x, y));
-        set.measure(&points, MM, &[])
+        set.measure(&points, Some(&*MM), &[])
     };
     // A lower jaw that stands before the upper.
     let prognathic = moved(6, 75.0, 95.0);
@@ -260,7 +262,7 @@ fn signs_are_those_of_the_literature() {
 #[test]
 fn a_line_reads_well() {
     let set = isbi19();
-    let all = set.measure(&head(Point::new), MM, &[Some(0.5); 19]);
+    let all = set.measure(&head(Point::new), Some(&*MM), &[Some(0.5); 19]);
     let one =
         |name: &str, value: f64, sd: Option<f64>| Measurement { value: Some(value), sd, ..named(&all, name).clone() };
     for (one, expected) in [

@@ -28,7 +28,7 @@ fn main() -> Result<()> {
     };
     let films = films.iter().map(read).collect::<Result<Vec<Film>>>()?;
     let options = Options {
-        backend: backend.clone(),
+        backend: backend.parse()?,
         threads: Some(threads.parse::<NonZeroUsize>()?),
         decoding: Decoding::Argmax,
         landmarks: Some((1..=landmarks.parse()?).collect()),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use ndarray::{Array2, Array4, s};
+use onemark_film::geometry::Cell;
 use onemark_models::checkpoint::Tensors;
 use onemark_models::graph::Graph;
 use onemark_models::network::{LEVELS, SCORE, embedding_name, score_graph, template_vector_name};
@@ -28,8 +29,8 @@ impl Embeddings {
         Self(maps)
     }
 
-    /// The vectors of the cells that hold the grid's cell (row, column); empty where the bundle's graphs make none.
-    pub(crate) fn at(&self, (row, column): (usize, usize)) -> Vectors {
+    /// The vectors of the cells that hold this cell of the grid; empty where the bundle's graphs make none.
+    pub(crate) fn at(&self, Cell { row, column }: Cell) -> Vectors {
         LEVELS.map(|level| match self.0.get(&embedding_name(level)) {
             Some(map) => map.slice(s![0, .., row >> level, column >> level]).to_vec(),
             None => Vec::new(),

@@ -23,6 +23,14 @@ pub enum RuntimeError {
         /// All of them.
         known: String,
     },
+    /// The backend is known, and not compiled in.
+    #[error("this program is built without the backend `{name}`; it has {known}")]
+    NotCompiled {
+        /// The name asked for.
+        name: &'static str,
+        /// The names of those that are compiled in; empty if none is.
+        known: String,
+    },
     /// No way of making points of score maps has this name.
     #[error("no decoding is called `{name}`{}; there are {known}", .nearest.as_ref().map_or(String::new(), |word| format!("; did you mean `{word}`?")))]
     UnknownDecoding {

@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use ndarray::{Array2, Array4, Axis, s};
+use onemark_film::geometry::Cell;
 use onemark_models::bundle::{Bundle, GraphEntry, Plan, Span, WEIGHTS};
 use onemark_models::network::placeholder;
 use onemark_models::tiling::{Tiling, columns_name, inside_name, rows_name};
 
 use crate::RuntimeError;
-use crate::backend::{Backend, GraphBytes, Outputs, Session, Tensor};
+use crate::backend::{self, Backend, Outputs, Session, Tensor};
 use crate::decode::Scores;
 
 /// What rounding may do to the bound and to the score that it bounds, each a product of a few numbers in [0, 1].
@@ -43,8 +44,8 @@ impl Windows {
     ) -> Result<Self, RuntimeError> {
         let weights = bundle.bytes(WEIGHTS)?;
         let pool = |entry: &GraphEntry| {
-            let graph = GraphBytes { file: &entry.file, onnx: bundle.bytes(&entry.file)?, weights };
-            let sessions = (0..threads).map(|_| backend.open(graph, 1));
+            let graph = backend::graph(bundle, &entry.file)?;
+            let sessions = (0..threads).map(|_| backend.open(&graph, 1));
             Ok::<Pool, RuntimeError>(Pool::new(sessions.collect::<Result<_, _>>()?))
         };
         let shapes: BTreeMap<&str, [usize; 4]> = [&plan.coarse, &plan.window]
@@ -155,11 +156,11 @@ impl Scores for Field<'_> {
         &self.upper
     }
 
-    fn is_known(&self, cell: (usize, usize)) -> bool {
-        self.known[cell]
+    fn is_known(&self, cell: Cell) -> bool {
+        self.known[cell.index()]
     }
 
-    fn look(&mut self, (row, column): (usize, usize)) -> Result<(), RuntimeError> {
+    fn look(&mut self, Cell { row, column }: Cell) -> Result<(), RuntimeError> {
         if self.opened >= self.windows.plan.most {
             self.upper = (self.whole)()?;
             self.known.fill(true);

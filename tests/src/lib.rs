@@ -3,6 +3,7 @@
 //! The tests themselves are in tests/, one file per subject; independent implementations in Python are in peers/.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod dicom;
 mod films;
 mod found;
 mod program;
@@ -15,7 +16,8 @@ use onemark_models::bundle::Bundle;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::recipe::{AdapterVariant, Recipe};
 
-pub use films::{Films, real_data, small_films};
+pub use dicom::data_set;
+pub use films::{Films, film_of, real_data, small_films};
 pub use found::{dicom_film, found};
 pub use program::{Outcome, Program, backends};
 

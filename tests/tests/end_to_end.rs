@@ -12,11 +12,13 @@ use onemark_evaluation::dataset::{Dataset, Split};
 use onemark_film::geometry::Point;
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::recipe::{AdapterVariant, Elastic, Recipe};
-use onemark_tests::{Outcome, Program, backends, small_films, tiny_recipe};
+use onemark_tests::{Outcome, Program, backends, small_films, tiny_bundle, tiny_recipe};
 use serde_json::Value;
 
 /// Two backends round differently, far below a pixel; an argmax in another cell is several pixels away.
 const SAME_PX: f64 = 0.1;
+/// Two ways to compute one mean in f64.
+const SAME_MM: f64 = 1e-9;
 /// mm per px of phantom films, along both axes.
 const SPACING: f64 = 0.1;
 /// Share of the error of somebody who has only the template and puts its coordinates on every film. Anything broken between
@@ -33,7 +35,7 @@ fn from_one_annotated_film_to_landmarks() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     fs::write(here.join("recipe.yaml"), phantom_recipe().to_yaml().unwrap()).unwrap();
-    Program::Train.succeed(here, "phantom --out films --count 9 --seed 5");
+    onemark_phantom::write_films(&here.join("films"), 9, 5, |_| ()).unwrap();
     Program::Train.succeed(here, "run --recipe recipe.yaml --data films --out run --device cpu --threads 1");
     Program::Export.succeed(here, "run/checkpoint.safetensors --out phantom.onemark");
 
@@ -62,6 +64,23 @@ fn from_one_annotated_film_to_landmarks() {
     let cycle = Program::Runtime.succeed(here, &line).stdout;
     let mean = cycle.lines().find_map(|line| line.strip_prefix("MRE ")?.split(' ').next()?.parse::<f64>().ok());
     assert!(mean.is_some_and(|error| error <= TEMPLATE_ERROR), "{cycle}");
+}
+
+/// Needs no trainer: the mean radial error in the report is that of its positions from those where the films were drawn.
+#[test]
+fn drawn_films_are_evaluated_without_training() {
+    const SEED: u64 = 5;
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    onemark_phantom::write_films(&here.join("films"), 3, SEED, |_| ()).unwrap();
+    tiny_bundle().write(&here.join("phantom.onemark"), false).unwrap();
+    let report = evaluate(here, "test1", backends()[0]);
+    // The third film is the first of the test films. Annotations are whole px.
+    let drawn = onemark_phantom::draw(SEED, 2).points;
+    let drawn: Vec<Point> = drawn.iter().map(|point| Point::new(point.x.round(), point.y.round())).collect();
+    let expected = mean(&distances(&positions(&report), &drawn)) * SPACING;
+    let found = report["protocols"][0]["overall"]["mre_mm"].as_f64().unwrap();
+    assert!((found - expected).abs() <= SAME_MM, "{found} mm instead of {expected} mm");
 }
 
 /// `detect --json` is the program's interface to other programs.

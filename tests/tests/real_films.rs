@@ -10,7 +10,7 @@ use ndarray::{Axis, s};
 use onemark_evaluation::dataset::{Case, Dataset, Split};
 use onemark_exporter::{Labels, Options, export};
 use onemark_film::Film;
-use onemark_film::geometry::{GridMap, GridSize};
+use onemark_film::geometry::{Cell, GridMap, GridSize};
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::init;
 use onemark_models::network::{Architecture, FILM, LEVELS, embedding_name, template_vector_name};
@@ -83,9 +83,9 @@ fn untrained(landmarks: &str, case: &Case) -> Checkpoint {
     let grid = film.to_grid(size).unwrap().insert_axis(Axis(0)).insert_axis(Axis(0));
     let taps = reference::run(&trunk, &tensors, &[(FILM.to_owned(), grid)].into()).unwrap();
     let embeddings = reference::run(&head, &tensors, &taps).unwrap();
-    let map = GridMap::new((film.width(), film.height()), size);
+    let map = GridMap::new(film.size(), size);
     for (number, point) in (1..).zip(case.points.as_ref().unwrap()) {
-        let (row, column) = map.to_cell(*point);
+        let Cell { row, column } = map.to_cell(*point);
         for level in LEVELS {
             let vector = embeddings[&embedding_name(level)].slice(s![0, .., row >> level, column >> level]);
             tensors.insert(template_vector_name(number, level), vector.to_owned().into_dyn());

@@ -152,7 +152,8 @@ fn a_structured_report_is_the_same_again_and_another_when_a_point_moves() {
 #[test]
 fn a_report_about_no_image_is_refused() {
     let detections = found();
-    let plain = Film::from_grey(dicom_film().grey().clone()).unwrap();
+    let film = dicom_film();
+    let plain = Film::from_grey(film.size(), film.grey().to_vec()).unwrap();
     let error = dicom_sr::write(&results(&detections, &plain)).unwrap_err();
     assert!(matches!(error, ResultsError::NoDicom { .. }) && error.to_string().contains("is no DICOM"), "{error}");
 }

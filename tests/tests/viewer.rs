@@ -8,7 +8,7 @@ use std::process::Child;
 
 use image::{GrayImage, Luma};
 use onemark_models::bundle::Bundle;
-use onemark_runtime::Options;
+use onemark_runtime::{BackendKind, Options};
 use onemark_tests::{Outcome, Program, tiny_bundle};
 use onemark_viewer::{Desk, Source};
 use serde_json::Value;
@@ -169,7 +169,8 @@ fn what_can_not_be_shown_is_said_at_once() {
 /// As within a browser, where there are neither files nor a server.
 #[test]
 fn films_in_memory_are_answered_for_too() {
-    let mut desk = Desk::new(tiny_bundle(), Options { backend: "tract".into(), ..Options::default() }, None).unwrap();
+    let mut desk =
+        Desk::new(tiny_bundle(), Options { backend: BackendKind::Tract, ..Options::default() }, None).unwrap();
     let here = desk_folder();
     for name in ["a.png", "b.png"] {
         let bytes = std::fs::read(here.path().join(name)).unwrap();

@@ -12,12 +12,12 @@ use onemark_models::network::{
 };
 use onemark_models::recipe::{AdapterVariant, Network, Recipe};
 use onemark_models::reference;
-use onemark_trainer::adam::Adam;
-use onemark_trainer::interpreter::{self, Common, Mode};
-use onemark_trainer::loss::Match;
-use onemark_trainer::params::{Params, from_torch, to_torch, widen};
-use onemark_trainer::profile::Profile;
-use onemark_trainer::update::{Batch, Settings, Taps, Update, update};
+use onemark_trainer::net::interpreter::{self, Mode, SharedValues};
+use onemark_trainer::net::params::{Params, from_torch, to_torch, widen};
+use onemark_trainer::report::profile::Profile;
+use onemark_trainer::step::adam::Adam;
+use onemark_trainer::step::pairs::Match;
+use onemark_trainer::step::update::{Batch, Settings, Taps, Update, update};
 use tch::{Device, Kind, Tensor};
 
 /// Largest difference of two f32 evaluations of one network that add in different orders, relative to the largest value.
@@ -229,7 +229,7 @@ fn landmarks_in_turn_compute_what_each_does_alone() {
         recipe.network.separate = separate;
         let params = Params::new(&untrained(&recipe, 5), Device::Cpu).unwrap();
         let _guard = tch::no_grad_guard();
-        let mut common = Common::default();
+        let mut common = SharedValues::default();
         for landmark in [1, 2] {
             let graph = Architecture::from(&recipe).graph(landmark).unwrap();
             let alone = interpreter::run(&graph, &params, &torch_film(SIDE), Mode::Evaluate).unwrap();

@@ -7,13 +7,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use onemark_models::bundle::{Span, WEIGHTS};
 use onemark_models::graph::{COSINE_EPSILON, Corners, Graph, Node, Op, Value};
 use onemark_models::network::{is_own, placeholder};
-use prost::Message as _;
-use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
+use onemark_onnx::builder::{self, floats, indices, integer, integers, node, string, value, zero_point};
+use onemark_onnx::proto::{DataType, GraphProto, NodeProto, TensorProto};
 
-use super::onnx::{external, floats, indices, integer, integers, model, node, string, value, zero_level};
 use super::{Pass, PassError, Property};
 use crate::module::{Module, Storage, Weights, own_inputs};
 
@@ -41,7 +40,7 @@ impl Pass for LowerOnnx {
         let for_all = module.plan.iter().flat_map(|plan| [(&plan.coarse, true), (&plan.window, true)]);
         let files = ours
             .chain(for_all)
-            .map(|(graph, own)| Ok(model(lower(graph, &module, &weights, own)?).encode_to_vec()))
+            .map(|(graph, own)| Ok(file(lower(graph, &module, &weights, own)?)))
             .collect::<Result<_, PassError>>()?;
         module.onnx = files;
         module.weights = Some(weights);
@@ -71,16 +70,20 @@ fn lower(graph: &Graph, module: &Module, weights: &Weights, for_all: bool) -> Re
     for (output, made) in copies {
         lowering.nodes.push(node("Identity", output, &[lowering.names[&made]], vec![]));
     }
-    Ok(GraphProto {
-        name: graph.name().into(),
-        node: lowering.nodes,
-        initializer: lowering.tensors,
-        input: (graph.inputs().map(|(_, node)| value(&node.name, &node.shape)))
-            .chain(own.iter().map(|(name, shape)| value(&placeholder(name, 1), shape)))
-            .collect(),
-        output: graph.outputs().iter().map(|(name, made)| value(name, &graph.node(*made).shape)).collect(),
-        ..GraphProto::default()
-    })
+    let inputs = graph.inputs().map(|(_, node)| value(&node.name, &node.shape));
+    let own = own.iter().map(|(name, shape)| value(&placeholder(name, 1), shape));
+    let outputs = graph.outputs().iter().map(|(name, made)| value(name, &graph.node(*made).shape));
+    let Lowering { nodes, tensors, .. } = lowering;
+    Ok(builder::graph(graph.name(), nodes, tensors, inputs.chain(own).collect(), outputs.collect()))
+}
+
+fn file(graph: GraphProto) -> Vec<u8> {
+    builder::file(graph, env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+}
+
+/// A tensor whose numbers are in `weights.bin`.
+fn external(name: &str, dims: &[usize], span: Span, data_type: DataType) -> TensorProto {
+    builder::external(name, dims, data_type, WEIGHTS, span.offset..span.offset + span.length)
 }
 
 struct Lowering<'a> {
@@ -177,7 +180,7 @@ impl Lowering<'_> {
                     return Err(PassError::NoTensor { name: source.name.clone() });
                 };
                 let levels = format!("{}.levels", source.name);
-                self.add(zero_level("level.zero"));
+                self.add(zero_point("level.zero"));
                 self.nodes.push(node("QuantizeLinear", &levels, &[x, scale, "level.zero"], vec![]));
                 node("DequantizeLinear", name, &[&levels, scale, "level.zero"], vec![])
             }

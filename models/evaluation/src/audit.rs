@@ -7,10 +7,13 @@ mod label_errors;
 mod readers;
 mod repeats;
 
+use std::error::Error;
+use std::iter;
+
 use serde::Serialize;
 
 use crate::dataset::{Case, Complaint, Dataset};
-use onemark_film::{Film, FilmError};
+use onemark_film::{Film, FilmError, Size};
 use onemark_models::parallel::in_parallel;
 
 pub use label_errors::FAR;
@@ -133,15 +136,14 @@ impl Report {
 
 /// What a check remembers of a film that could be read.
 struct Look {
-    /// Width and height, px.
-    size: (u32, u32),
+    size: Size,
     print: Print,
 }
 
 impl Look {
     fn at(case: &Case) -> Result<Self, FilmError> {
         let film = Film::open(&case.film)?;
-        Ok(Self { size: (film.width(), film.height()), print: Print::of(&film)? })
+        Ok(Self { size: film.size(), print: Print::of(&film)? })
     }
 }
 
@@ -158,7 +160,7 @@ pub fn check(data: &Dataset, complaints: &[Complaint], threads: usize, seen: &(d
     for (case, look) in data.cases.iter().zip(looks) {
         match look {
             Ok(look) => films.push((case, look)),
-            Err(error) => findings.push(Finding::new(Kind::UnreadableFilm, &[&case.id], &[], error.to_string())),
+            Err(error) => findings.push(Finding::new(Kind::UnreadableFilm, &[&case.id], &[], with_causes(&error))),
         }
     }
     for (case, Look { size, .. }) in &films {
@@ -194,26 +196,33 @@ pub fn check(data: &Dataset, complaints: &[Complaint], threads: usize, seen: &(d
     Report { films: data.cases.len(), annotated, findings, doctors, left_out }
 }
 
+/// An error and its causes, in one line.
+fn with_causes(error: &dyn Error) -> String {
+    let causes = iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 fn refused(complaint: &Complaint) -> Finding {
     let films: Vec<&str> = complaint.film.iter().map(String::as_str).collect();
     Finding::new(Kind::Refused, &films, &[], complaint.error.to_string())
 }
 
-/// A finding per reading with landmarks outside a film of `width` x `height` px.
-fn outside(case: &Case, (width, height): (u32, u32)) -> impl Iterator<Item = Finding> {
+/// A finding per reading with landmarks outside a film of this size.
+fn outside(case: &Case, size: Size) -> impl Iterator<Item = Finding> {
     case.readings().into_iter().filter_map(move |(reader, points)| {
-        let out = (1..).zip(points).filter(|(_, point)| !point.is_inside(width, height));
+        let out = (1..).zip(points).filter(|(_, point)| !point.is_inside(size));
         let (landmarks, places): (Vec<usize>, Vec<String>) =
             out.map(|(number, point)| (number, format!("{number} at x {}, y {}", point.x, point.y))).unzip();
-        let message = format!("{} of {width}x{height} px: {}", by(reader), places.join("; "));
+        let message = format!("{} of {size} px: {}", by(reader), places.join("; "));
         (!landmarks.is_empty()).then(|| Finding::new(Kind::OutsideFilm, &[&case.id], &landmarks, message))
     })
 }
 
-/// A finding where the spacing gives a film of that width and height in px a side outside of [`FILM_MM`].
-fn odd_spacing(case: &Case, (width, height): (u32, u32)) -> Option<Finding> {
-    let [x, y] = case.spacing?;
-    let sides = [f64::from(width) * x, f64::from(height) * y];
+/// A finding where the spacing gives a film of this size a side outside of [`FILM_MM`].
+fn odd_spacing(case: &Case, size: Size) -> Option<Finding> {
+    let spacing = case.spacing.as_ref()?;
+    let (x, y) = (spacing.x(), spacing.y());
+    let sides = [f64::from(size.width) * x, f64::from(size.height) * y];
     let [least, most] = FILM_MM;
     let odd = sides.iter().any(|mm| !(least..=most).contains(mm));
     let [wide, high] = sides;

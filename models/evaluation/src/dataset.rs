@@ -13,12 +13,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use onemark_film::FILM_EXTENSIONS;
 use onemark_film::geometry::Point;
+use onemark_film::{FILM_EXTENSIONS, Size, Spacing};
 use onemark_models::landmarks::LandmarkSet;
 
 pub use error::DatasetError;
 pub use isbi2015::REPEATED_TEST1_FILMS;
+
+/// Where the spacing of a dataset's films is stated.
+const SPACING_SOURCE: &str = "the dataset";
 
 /// How many ids an error for an unknown film lists.
 const NEARBY_IDS: usize = 5;
@@ -67,8 +70,8 @@ pub struct Case {
     pub film: PathBuf,
     /// The landmarks' true positions in film px, in the set's order, where the film is annotated.
     pub points: Option<Vec<Point>>,
-    /// mm per px, x then y, where it is known.
-    pub spacing: Option<[f64; 2]>,
+    /// How large a pixel is, where it is known.
+    pub spacing: Option<Spacing>,
     /// What the senior and the junior doctor annotated, where `points` was made from two (ISBI 2015).
     pub doctors: Option<[Vec<Point>; 2]>,
 }
@@ -84,21 +87,21 @@ impl Case {
         }
     }
 
-    /// Checks that every landmark lies on the film of `width` x `height` px.
+    /// Checks that every landmark lies on the film, which has this size.
     ///
     /// # Errors
     /// [`DatasetError::OutsideFilm`] for the first one that does not.
-    pub fn check_inside(&self, width: u32, height: u32) -> Result<(), DatasetError> {
+    pub fn check_inside(&self, size: Size) -> Result<(), DatasetError> {
         let points = self.points.as_deref().unwrap_or_default();
-        match (1..).zip(points).find(|(_, point)| !point.is_inside(width, height)) {
+        match (1..).zip(points).find(|(_, point)| !point.is_inside(size)) {
             None => Ok(()),
             Some((landmark, point)) => Err(DatasetError::OutsideFilm {
                 film: self.film.clone(),
                 landmark,
                 x: point.x,
                 y: point.y,
-                width,
-                height,
+                width: size.width,
+                height: size.height,
             }),
         }
     }

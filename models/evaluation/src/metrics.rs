@@ -10,7 +10,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use onemark_film::geometry::{GridMap, Point};
+use onemark_film::Spacing;
+use onemark_film::geometry::{Cell, GridMap, Point};
 
 /// The radii, in mm, at which success detection rates are customarily given.
 pub const SDR_RADII_MM: [f64; 4] = [2.0, 2.5, 3.0, 4.0];
@@ -40,23 +41,23 @@ impl FromStr for Protocol {
 impl Protocol {
     /// The radial error in mm of `found` against `truth`, both in film px.
     ///
-    /// `spacing` is in mm per px, x then y. Under [`Protocol::Grid`] a cell's centre counts as that cell, so a
-    /// prediction mapped back by [`GridMap::to_film`] loses nothing.
-    pub fn radial_error(self, map: &GridMap, spacing: [f64; 2], truth: Point, found: Point) -> f64 {
+    /// Under [`Protocol::Grid`] a cell's centre counts as that cell, so a prediction mapped back by [`GridMap::to_film`] loses
+    /// nothing.
+    pub fn radial_error(self, map: &GridMap, spacing: &Spacing, truth: Point, found: Point) -> f64 {
         match self {
-            Self::Film => truth.distance(found, spacing),
+            Self::Film => truth.distance_mm(found, spacing),
             Self::Grid => radial_error_cells(map, spacing, map.to_cell(truth), map.to_cell(found)),
         }
     }
 }
 
-/// The distance in mm between two cells (row, column) of a film's grid: cell differences times mm per cell.
+/// The distance in mm between two cells of a film's grid: cell differences times mm per cell.
 ///
-/// `spacing` is in mm per px, x then y; on a 1935x2400 film at 0.1 mm per px, a cell of 384x384 is 0.625 mm high.
-pub fn radial_error_cells(map: &GridMap, spacing: [f64; 2], truth: (usize, usize), found: (usize, usize)) -> f64 {
-    let cell = |(row, column)| Point::new(column as f64, row as f64);
-    let [scale_x, scale_y] = map.scale();
-    cell(truth).distance(cell(found), [scale_x * spacing[0], scale_y * spacing[1]])
+/// On a 1935x2400 film at 0.1 mm per px, a cell of 384x384 is 0.625 mm high.
+pub fn radial_error_cells(map: &GridMap, spacing: &Spacing, truth: Cell, found: Cell) -> f64 {
+    let columns = truth.column as f64 - found.column as f64;
+    let rows = truth.row as f64 - found.row as f64;
+    (columns * (map.scale_x() * spacing.x())).hypot(rows * (map.scale_y() * spacing.y()))
 }
 
 /// Why results cannot be judged.

@@ -6,8 +6,13 @@ use std::path::Path;
 
 use onemark_evaluation::dataset::{Dataset, DatasetError, Split};
 use onemark_film::geometry::Point;
+use onemark_film::{Size, Spacing};
 use onemark_models::landmarks::LandmarkSet;
 use tempfile::TempDir;
+
+fn spacing(x: f64, y: f64) -> Spacing {
+    Spacing::new(x, y, "the dataset").unwrap()
+}
 
 fn write(root: &Path, file: &str, text: impl AsRef<[u8]>) {
     let path = root.join(file);
@@ -82,7 +87,7 @@ fn isbi_truth_is_the_truncated_mean_of_two_doctors() {
     // 0.5 * (100 + 103) = 101.5
     assert_eq!(case.points.as_ref().unwrap()[0], Point::new(101.0, 200.0));
     assert_eq!(case.doctors.as_ref().unwrap()[1][18], Point::new(121.0, 236.0));
-    assert_eq!(case.spacing, Some([0.1, 0.1]));
+    assert_eq!(case.spacing, Some(spacing(0.1, 0.1)));
 }
 
 #[test]
@@ -145,7 +150,7 @@ fn plain_folder() {
     assert_eq!(ids(&dataset), ["9", "10", "a.b"]);
     let [nine, ten, without] = &dataset.cases[..] else { unreachable!() };
     assert_eq!(nine.points, Some(vec![Point::new(1.0, 2.0), Point::new(3.5, 4.0)]));
-    assert_eq!((nine.spacing, ten.spacing), (Some([0.1, 0.2]), None));
+    assert_eq!((nine.spacing, ten.spacing), (Some(spacing(0.1, 0.2)), None));
     assert_eq!(ten.points, Some(vec![Point::new(5.0, 6.0), Point::new(7.0, 8.0)]));
     assert_eq!(without.points, None);
     assert_eq!(Dataset::open(root.path(), Split::Train).unwrap().cases, dataset.cases);
@@ -209,10 +214,10 @@ fn a_landmark_outside_the_film_is_named() {
     let dataset = Dataset::open(isbi().path(), Split::Train).unwrap();
     let case = dataset.case("2").unwrap();
     // The last of 19 points is at (119, 236).
-    assert!(case.check_inside(120, 237).is_ok());
-    let error = case.check_inside(119, 237).unwrap_err().to_string();
+    assert!(case.check_inside(Size { width: 120, height: 237 }).is_ok());
+    let error = case.check_inside(Size { width: 119, height: 237 }).unwrap_err().to_string();
     assert!(error.contains("landmark 19 at x 119, y 236") && error.contains("119x237 px"), "{error}");
-    assert!(case.check_inside(120, 236).is_err());
+    assert!(case.check_inside(Size { width: 120, height: 236 }).is_err());
 }
 
 #[test]

@@ -3,15 +3,18 @@
 
 use ndarray::{Array2, array};
 use onemark_evaluation::metrics::{Evaluation, Interval, MetricsError, Protocol, SDR_RADII_MM, radial_error_cells};
-use onemark_film::geometry::{GridMap, GridSize, Point};
+use onemark_film::geometry::{Cell, GridMap, GridSize, Point, Size};
+use onemark_film::Spacing;
 
 /// METHOD.md gives its example to seven decimals.
 const METHOD_DIGITS_MM: f64 = 5e-8;
 /// A few roundings of doubles on sums of a hundred numbers.
 const ROUNDING: f64 = 1e-12;
 
-const ISBI: GridMap = GridMap::new((1935, 2400), GridSize::new(384, 384));
-const SPACING: [f64; 2] = [0.1, 0.1];
+const ISBI: GridMap = GridMap::new(Size { width: 1935, height: 2400 }, GridSize::new(384, 384));
+fn spacing(x: f64, y: f64) -> Spacing {
+    Spacing::new(x, y, "a test").unwrap()
+}
 
 fn evaluation(errors: Array2<f64>) -> Evaluation {
     let names = |letter: char, n: usize| (1..=n).map(|i| format!("{letter}{i}")).collect();
@@ -21,17 +24,17 @@ fn evaluation(errors: Array2<f64>) -> Evaluation {
 
 #[test]
 fn method_example_in_cells_and_from_points() {
-    let mm = radial_error_cells(&ISBI, SPACING, (103, 196), (100, 200));
+    let mm = radial_error_cells(&ISBI, &spacing(0.1, 0.1), Cell::new(103, 196), Cell::new(100, 200));
     assert!((mm - 2.7528838).abs() < METHOD_DIGITS_MM, "{mm}");
     // The centre of the found cell, and any truth within the true cell, give the same.
     let truth = Point::new(196.9 * 1935.0 / 384.0, 103.1 * 2400.0 / 384.0);
-    let from_points = Protocol::Grid.radial_error(&ISBI, SPACING, truth, ISBI.to_film(100, 200));
+    let from_points = Protocol::Grid.radial_error(&ISBI, &spacing(0.1, 0.1), truth, ISBI.to_film(Cell::new(100, 200)));
     assert_eq!(from_points, mm);
 }
 
 #[test]
 fn film_protocol_is_full_resolution_with_both_spacings() {
-    let mm = Protocol::Film.radial_error(&ISBI, [0.1, 0.2], Point::new(10.0, 10.0), Point::new(40.0, 30.0));
+    let mm = Protocol::Film.radial_error(&ISBI, &spacing(0.1, 0.2), Point::new(10.0, 10.0), Point::new(40.0, 30.0));
     assert!((mm - 5.0).abs() < ROUNDING, "{mm}");
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use onemark_evaluation::audit::{Kind, check};
 use onemark_evaluation::dataset::{Dataset, REPEATED_TEST1_FILMS, Split};
 use onemark_film::Film;
-use onemark_film::geometry::{GridMap, GridSize, Point};
+use onemark_film::geometry::{Cell, GridMap, GridSize, Point, Size};
 use onemark_models::landmarks::LandmarkSet;
 
 /// The numbers below are given to three decimals.
@@ -51,11 +51,11 @@ fn isbi_counts_and_template() {
     let template = train.case("125").unwrap();
     let film = Film::open(&template.film).unwrap();
     assert_eq!((film.width(), film.height()), (1935, 2400));
-    template.check_inside(film.width(), film.height()).unwrap();
+    template.check_inside(film.size()).unwrap();
     // METHOD.md sec. 1e: (835, 996) is film 001's first point by the senior doctor.
     let sella = train.case("1").unwrap().doctors.as_ref().unwrap()[0][0];
-    let map = GridMap::new((1935, 2400), GridSize::new(384, 384));
-    assert_eq!((sella, map.to_cell(sella)), (Point::new(835.0, 996.0), (159, 165)));
+    let map = GridMap::new(Size { width: 1935, height: 2400 }, GridSize::new(384, 384));
+    assert_eq!((sella, map.to_cell(sella)), (Point::new(835.0, 996.0), Cell::new(159, 165)));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn isbi_doctors_disagree_as_measured_elsewhere() {
     for case in &cases {
         let [senior, junior] = case.doctors.as_ref().unwrap();
         for (sum, (s, j)) in sums.iter_mut().zip(senior.iter().zip(junior)) {
-            *sum += s.distance(*j, case.spacing.unwrap());
+            *sum += s.distance_mm(*j, case.spacing.as_ref().unwrap());
         }
     }
     let means = sums.map(|sum| sum / cases.len() as f64);
@@ -91,7 +91,7 @@ fn hand_films_are_complete_and_inside() {
     assert_eq!(dataset.cases.len(), 9);
     for case in &dataset.cases {
         let film = Film::open(&case.film).unwrap();
-        case.check_inside(film.width(), film.height()).unwrap();
+        case.check_inside(film.size()).unwrap();
         assert!(case.points.is_some() && case.spacing.is_some(), "{}", case.id);
     }
 }
@@ -126,7 +126,7 @@ fn doctors_means_are_plausible() {
     for case in &films.cases {
         let [senior, _] = case.doctors.as_ref().unwrap();
         let points: Vec<Option<Point>> = senior.iter().copied().map(Some).collect();
-        for one in set.measure(&points, case.spacing, &[]) {
+        for one in set.measure(&points, case.spacing.as_ref(), &[]) {
             values.entry(one.name).or_default().push(one.value.unwrap());
         }
     }

@@ -1,38 +1,42 @@
-//! Films in PNG, JPEG, BMP and TIFF: size before pixels, then 8-bit grey. DICOM is next door.
-//! Resolution tags are no spacing: they are about paper and screens, and nobody sets them with a patient in mind.
+//! Films in PNG, JPEG, BMP and TIFF: size before pixels, then 8-bit grey.
+//!
+//! Resolution tags are not a spacing: they are about paper and screens, and nobody sets them with a patient in mind.
 
 use std::io::Cursor;
 use std::path::Path;
 
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-use crate::FilmError;
-use crate::film::{MAX_FILM_BYTES, check_size};
+use crate::film::check_size;
+use crate::geometry::Size;
+use crate::read::MAX_FILM_BYTES;
+use crate::signature::{Raster, jpeg_is_complete};
+use crate::{Film, FilmError};
 
-/// The grey pixels of a file, whose format is told by its content; `name` only appears in messages.
-pub(crate) fn read(bytes: &[u8], name: &Path) -> Result<GrayImage, FilmError> {
-    let format = image::guess_format(bytes).ok().filter(|format| {
-        use ImageFormat::{Bmp, Jpeg, Png, Tiff};
-        matches!(format, Bmp | Jpeg | Png | Tiff)
-    });
-    let Some(format) = format else {
-        return Err(wrong_type(bytes, name));
-    };
+/// Reads a film of this format; `name` only appears in messages.
+pub(crate) fn read(bytes: &[u8], format: Raster, name: &Path) -> Result<Film, FilmError> {
     let damaged = |reason: String| FilmError::Damaged { path: name.to_owned(), reason };
+    let known = match format {
+        Raster::Png => ImageFormat::Png,
+        Raster::Jpeg => ImageFormat::Jpeg,
+        Raster::Bmp => ImageFormat::Bmp,
+        Raster::Tiff => ImageFormat::Tiff,
+    };
 
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_FILM_BYTES);
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), known);
     reader.limits(limits);
     let decoder = reader.into_decoder().map_err(|e| damaged(e.to_string()))?;
     let (width, height) = decoder.dimensions();
-    check_size(width, height, name)?;
-    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
+    let size = Size { width, height };
+    check_size(size, Some(name))?;
+    if format == Raster::Jpeg && !jpeg_is_complete(bytes) {
         return Err(damaged("the JPEG ends before its end marker".to_owned()));
     }
     let decoded = DynamicImage::from_decoder(decoder).map_err(|e| damaged(e.to_string()))?;
     match to_grey(decoded) {
-        Some(grey) => Ok(grey),
+        Some(grey) => Film::from_grey(size, grey.into_raw()),
         None => Err(FilmError::WrongType {
             path: name.to_owned(),
             looks_like: "an image of floating-point pixels",
@@ -57,31 +61,4 @@ fn to_grey(image: DynamicImage) -> Option<GrayImage> {
         }
         _ => None,
     }
-}
-
-/// Whether a JPEG's last scan is followed by the end-of-image marker.
-///
-/// The decoder fills a missing rest with grey and reports success; a landmark found in that grey would be a guess.
-/// Compressed data never contains either marker (0xFF is followed by a stuffed zero there).
-pub(crate) fn jpeg_is_complete(bytes: &[u8]) -> bool {
-    let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xFF, marker]);
-    let (start_of_scan, end_of_image) = (last(0xDA), last(0xD9));
-    end_of_image.is_some() && end_of_image > start_of_scan
-}
-
-/// The error for a file that is no film, with a guess at what it is.
-fn wrong_type(bytes: &[u8], name: &Path) -> FilmError {
-    const EXPORT: &str = "give a DICOM, PNG, JPEG, BMP or TIFF";
-    let head = &bytes[..bytes.len().min(512)];
-    let is_text = |c: &u8| matches!(c, b'\t' | b'\n' | b'\r' | 0x20..=0x7E | 0x80..);
-    let (looks_like, advice) = if bytes.is_empty() {
-        ("an empty file", "copy or export it again from its source")
-    } else if image::guess_format(bytes).is_ok() {
-        ("another image format", "save it as PNG, JPEG, BMP or TIFF")
-    } else if head.iter().all(is_text) {
-        ("a text file", EXPORT)
-    } else {
-        ("no image at all", EXPORT)
-    };
-    FilmError::WrongType { path: name.to_owned(), looks_like, advice }
 }

@@ -7,12 +7,12 @@ mod dicom_files;
 use dicom_core::{PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
 use dicom_files::{Dicom, PATIENT};
-use onemark_film::Spacing;
+use onemark_film::{FilmWarning, Spacing};
 
 /// The grey levels of a film of one row.
 #[track_caller]
 fn grey(film: &Dicom) -> Vec<u8> {
-    film.film().grey().as_raw().clone()
+    film.film().grey().to_vec()
 }
 
 fn words(words: &[u16]) -> PrimitiveValue {
@@ -52,8 +52,8 @@ fn an_impossible_window_is_passed_over_with_a_warning() {
     for (function, width) in [("", "0"), ("LINEAR", "0.5"), ("LINEAR_EXACT", "-3"), ("SIGMOID", "0"), ("CUBIC", "1024")]
     {
         let film = Dicom::new(2, 12, &[100, 200]).window(function, "150", width).film();
-        assert_eq!(film.grey().as_raw(), &[0, 255], "{function} {width}");
-        assert!(film.warnings()[0].contains("window"), "{:?}", film.warnings());
+        assert_eq!(film.grey(), &[0, 255], "{function} {width}");
+        assert!(film.warnings()[0].to_string().contains("window"), "{:?}", film.warnings());
     }
     assert_eq!(grey(&Dicom::new(2, 12, &[100, 200]).window("", "", "")), [0, 255]);
 }
@@ -129,10 +129,10 @@ fn a_contradictory_polarity_is_pointed_out() {
         film.text(tags::PRESENTATION_LUT_SHAPE, VR::CS, shape).film()
     };
     let inverted = film("MONOCHROME1", "INVERSE");
-    assert_eq!((inverted.grey().as_raw().as_slice(), inverted.warnings().len()), ([255, 0].as_slice(), 0));
+    assert_eq!((inverted.grey(), inverted.warnings().len()), ([255, 0].as_slice(), 0));
     let contradictory = film("MONOCHROME2", "INVERSE");
-    assert_eq!(contradictory.grey().as_raw(), &[0, 255]);
-    assert!(contradictory.warnings()[0].contains("PresentationLUTShape INVERSE contradicts MONOCHROME2"));
+    assert_eq!(contradictory.grey(), &[0, 255]);
+    assert!(contradictory.warnings()[0].to_string().contains("PresentationLUTShape INVERSE contradicts MONOCHROME2"));
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn spacing_and_what_is_said_of_it() {
         // Between rows first: that is y.
         ("0.2\\0.1", "", Some(([0.1, 0.2], "PixelSpacing")), &[]),
         ("0.1\\0.1", "0.12\\0.12", Some(([0.1, 0.1], "PixelSpacing")), &[]),
-        ("0.1\\0.1", "0.1\\0.1", Some(([0.1, 0.1], "PixelSpacing")), &["no other than ImagerPixelSpacing"]),
+        ("0.1\\0.1", "0.1\\0.1", Some(([0.1, 0.1], "PixelSpacing")), &["PixelSpacing equals ImagerPixelSpacing"]),
         ("", "0.15\\0.14", Some(([0.14, 0.15], "ImagerPixelSpacing")), &["at the detector"]),
         ("0\\0", "0.1\\0.1", Some(([0.1, 0.1], "ImagerPixelSpacing")), &["PixelSpacing is 0\\0", "at the detector"]),
         ("0.000\\0.000", "", None, &["PixelSpacing is 0.000\\0.000", "in pixels only"]),
@@ -156,14 +156,15 @@ fn spacing_and_what_is_said_of_it() {
     for (patient, detector, spacing, warnings) in cases {
         let film = Dicom::new(2, 12, &[1, 2]).text(tags::PIXEL_SPACING, VR::DS, patient);
         let film = film.text(tags::IMAGER_PIXEL_SPACING, VR::DS, detector).film();
-        let expected = spacing.map(|(mm_per_px, source)| Spacing { mm_per_px, source: source.into() });
+        let expected = spacing.map(|([x, y], source)| Spacing::new(x, y, source).unwrap());
         assert_eq!(film.spacing(), expected.as_ref(), "{patient}, {detector}");
         assert_eq!(film.warnings().len(), warnings.len(), "{:?}", film.warnings());
         for (warning, says) in film.warnings().iter().zip(*warnings) {
-            assert!(warning.contains(says), "{warning}");
+            assert!(warning.to_string().contains(says), "{warning}");
+            assert!(warning.is_about_spacing(), "{warning}");
         }
         // What somebody states counts, and then nothing is left to say.
-        let stated: Spacing = "0.3".parse().unwrap();
+        let stated = Spacing::parse("0.3", "a person").unwrap();
         let film = film.with_spacing(stated.clone());
         assert_eq!((film.spacing(), film.warnings()), (Some(&stated), [].as_slice()));
     }
@@ -216,4 +217,14 @@ fn a_film_says_whose_it_is_and_nothing_it_does_not_know() {
     assert_eq!((identity.patient_name.as_str(), identity.study_date.as_str()), (PATIENT, "20240229"));
     assert_eq!((identity.accession_number.as_str(), identity.study_time.as_str()), ("A7", ""));
     assert!(identity.sop_class_uid.starts_with("1.2.840.10008.5.1.4.1.1."));
+    let shown = format!("{film:?} {identity:?}");
+    assert!(!shown.contains("Secret") && !shown.contains("20240229"), "{shown}");
+}
+
+#[test]
+fn a_stated_spacing_drops_the_warnings_about_spacing_only() {
+    let film = Dicom::new(2, 12, &[1, 2]).text(tags::PIXEL_SPACING, VR::DS, "0\\0").window("CUBIC", "1", "2").film();
+    assert_eq!(film.warnings().len(), 3);
+    let film = film.with_spacing(Spacing::new(0.1, 0.1, "a person").unwrap());
+    assert!(matches!(film.warnings(), [FilmWarning::UnusableWindow { .. }]), "{:?}", film.warnings());
 }

@@ -268,8 +268,8 @@ fn a_dicomdir_lists_films() {
     // What was copied under small letters is found under them.
     assert_eq!(found, [folder.path().join("IMAGES/IM1"), folder.path().join("images/im2")]);
     for (records, says) in [
-        (&[("IMAGE", "..\\SECRET")][..], "no name in its folder"),
-        (&[("IMAGE", "/etc")], "no name in its folder"),
+        (&[("IMAGE", "..\\SECRET")][..], "not a name in its folder"),
+        (&[("IMAGE", "/etc")], "not a name in its folder"),
         (&[("PATIENT", "P1")], "none of its records is an image"),
     ] {
         let error = films(records).unwrap_err().to_string();
@@ -278,7 +278,7 @@ fn a_dicomdir_lists_films() {
     fs::write(&place, film().bytes()).unwrap();
     assert!(directory_films(&place).unwrap_err().to_string().contains("no directory records"));
     fs::write(&place, "text").unwrap();
-    assert!(directory_films(&place).unwrap_err().to_string().contains("no DICOM"));
+    assert!(directory_films(&place).unwrap_err().to_string().contains("it is not DICOM"));
     assert!(matches!(directory_films(&folder.path().join("none")), Err(FilmError::Read { .. })));
 }
 

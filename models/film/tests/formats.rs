@@ -37,11 +37,12 @@ fn table(folder: &Path) -> String {
             }
             Ok(film) => {
                 let spacing = film.spacing().map_or("none".into(), |spacing| {
-                    format!("{} x {} by {}", spacing.mm_per_px[0], spacing.mm_per_px[1], spacing.source)
+                    format!("{} x {} by {}", spacing.x(), spacing.y(), spacing.source())
                 });
-                let (width, height, warnings) = (film.width(), film.height(), film.warnings().join("; "));
-                let mean = film.grey().iter().map(|grey| f64::from(*grey)).sum::<f64>() / f64::from(width * height);
-                writeln!(table, "| {name} | {width}x{height} px | {spacing} | {mean:.1} | {warnings} |").unwrap();
+                let warnings: Vec<String> = film.warnings().iter().map(ToString::to_string).collect();
+                let (size, warnings) = (film.size(), warnings.join("; "));
+                let mean = film.grey().iter().map(|grey| f64::from(*grey)).sum::<f64>() / size.pixels() as f64;
+                writeln!(table, "| {name} | {size} px | {spacing} | {mean:.1} | {warnings} |").unwrap();
             }
         }
     }

@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Analysis, Class, Definition, Formula, Norm, Unit};
 use crate::landmarks::LandmarkSet;
+use onemark_film::Spacing;
 use onemark_film::geometry::Point;
 
 /// How far landmarks are moved to see how measurements follow, in mm. Far above rounding, far below anatomy.
 const STEP_MM: f64 = 1e-3;
 
 /// One measurement on one film.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Measurement {
     /// Short name: "ANB".
     pub name: String,
@@ -74,19 +75,24 @@ type Places<'a> = BTreeMap<&'a str, [f64; 2]>;
 impl LandmarkSet {
     /// All measurements of the set on one film, in their order.
     ///
-    /// `points` are the landmarks in film px, in the set's order; `None` where one was not found. `unit` is the spacing `[x, y]`
-    /// in mm per px: without it there are no distances, and angles and ratios take pixels as square. `sd_mm` are the standard
-    /// deviations of the landmarks' errors along each axis, in mm; `None` where one is unknown.
-    pub fn measure(&self, points: &[Option<Point>], unit: Option<[f64; 2]>, sd_mm: &[Option<f64>]) -> Vec<Measurement> {
+    /// `points` are the landmarks in film px, in the set's order; `None` where one was not found. Without a spacing there are no
+    /// distances, and angles and ratios take pixels as square. `sd_mm` are the standard deviations of the landmarks' errors
+    /// along each axis, in mm; `None` where one is unknown.
+    pub fn measure(
+        &self,
+        points: &[Option<Point>],
+        spacing: Option<&Spacing>,
+        sd_mm: &[Option<f64>],
+    ) -> Vec<Measurement> {
         let analysis = &self.analysis;
-        let [x, y] = unit.unwrap_or([1.0, 1.0]);
+        let [x, y] = spacing.map_or([1.0, 1.0], |spacing| [spacing.x(), spacing.y()]);
         let found = self.landmarks.iter().zip(points);
         let found = found.filter_map(|(landmark, point)| Some((landmark.name.as_str(), (*point)?)));
         let places: Places<'_> = found.map(|(name, point)| (name, [point.x * x, point.y * y])).collect();
         let names = self.landmarks.iter().map(|landmark| landmark.name.as_str());
         let errors = names.zip(sd_mm).filter_map(|(name, sd)| Some((name, (*sd)?)));
         // An error in mm says nothing about places in px.
-        let errors: BTreeMap<&str, f64> = if unit.is_some() { errors.collect() } else { BTreeMap::new() };
+        let errors: BTreeMap<&str, f64> = if spacing.is_some() { errors.collect() } else { BTreeMap::new() };
 
         let refusal = |needs: &BTreeSet<&str>, kind: Unit, value: f64| {
             let missing = self.landmarks.iter().filter(|one| needs.contains(one.name.as_str()));
@@ -94,7 +100,7 @@ impl LandmarkSet {
             let missing: Vec<&str> = missing.map(|landmark| landmark.title.as_str()).collect();
             if !missing.is_empty() {
                 Some(format!("no position for {}", missing.join(", ")))
-            } else if kind == Unit::Millimetres && unit.is_none() {
+            } else if kind == Unit::Millimetres && spacing.is_none() {
                 Some("no spacing is stated".to_owned())
             } else if !value.is_finite() {
                 Some("its landmarks lie on one another".to_owned())
@@ -118,7 +124,7 @@ impl LandmarkSet {
                 class: value.and_then(|value| definition.classes.iter().find(|class| class.contains(value)).cloned()),
                 norm: definition.norm.clone(),
                 refused,
-                note: value.filter(|_| unit.is_none()).map(|_| "pixels taken as square: no spacing is stated".into()),
+                note: value.filter(|_| spacing.is_none()).map(|_| "pixels taken as square: no spacing is stated".into()),
             }
         });
         all.collect()

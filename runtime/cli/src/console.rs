@@ -7,20 +7,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use clap::builder::PossibleValue;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use image::RgbImage;
+use onemark_film::{FilmError, Spacing};
 use onemark_models::bundle::Bundle;
 use onemark_models::checkpoint::write_whole;
 use onemark_results::overlay;
-use onemark_runtime::backend::BACKENDS;
-use onemark_runtime::{Decoding, Detector, Options};
+use onemark_runtime::{BackendKind, Decoding, Detector, Options};
 
 /// How to run a bundle, the same for all commands that do.
 #[derive(Args)]
 pub struct RunOptions {
     /// What runs the networks
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = backend_names())]
-    backend: String,
+    backend: BackendKind,
     /// How many threads to use [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -45,7 +45,7 @@ impl RunOptions {
 
     /// As the library has them, for all landmarks.
     pub fn for_library(&self) -> Options {
-        let (backend, threads, decoding) = (self.backend.clone(), self.threads, self.decoding());
+        let (backend, threads, decoding) = (self.backend, self.threads, self.decoding());
         Options { backend, threads, decoding, landmarks: None, pruning: !self.no_pruning }
     }
 
@@ -84,9 +84,15 @@ impl Target {
     }
 }
 
-/// The values of `--backend`: the table's names with its descriptions.
-pub fn backend_names() -> Vec<PossibleValue> {
-    BACKENDS.iter().map(|choice| PossibleValue::new(choice.name).help(choice.about)).collect()
+/// The values of `--backend`: the names of the table with its descriptions.
+fn backend_names() -> impl TypedValueParser<Value = BackendKind> {
+    let values = BackendKind::compiled().iter().map(|kind| PossibleValue::new(kind.name()).help(kind.about()));
+    PossibleValuesParser::new(values).try_map(|name| name.parse::<BackendKind>())
+}
+
+/// Reads the value of `--spacing`.
+pub fn spacing(text: &str) -> Result<Spacing, FilmError> {
+    Spacing::parse(text, "--spacing")
 }
 
 /// Writes to standard output; a closed pipe is an error, not a panic.

@@ -34,7 +34,7 @@ impl FilmResults<'_> {
         if spacing.is_none() {
             cautions.push("Nobody stated how large the film's pixels are: there are no mm.".into());
         }
-        cautions.extend_from_slice(self.film.warnings());
+        cautions.extend(self.film.warnings().iter().map(ToString::to_string));
         cautions
     }
 }

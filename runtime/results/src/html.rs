@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use image::imageops::{self, FilterType};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use onemark_film::{Film, Spacing};
+use onemark_film::Film;
 
 use crate::cautions::{percent, remark};
 use crate::film_results::INTENDED_USE;
@@ -66,7 +66,7 @@ fn date(results: &FilmResults<'_>) -> String {
 fn film(film: &Film) -> Result<String, image::ImageError> {
     let height = film.height().min(HEIGHT);
     let width = (u64::from(film.width()) * u64::from(height) / u64::from(film.height())).max(1) as u32;
-    let small = imageops::resize(film.grey(), width, height, FilterType::Triangle);
+    let small = imageops::resize(&picture::grey(film), width, height, FilterType::Triangle);
     Ok(format!("data:image/png;base64,{}", BASE64.encode(picture::png(small)?)))
 }
 
@@ -88,8 +88,8 @@ fn figure(results: &FilmResults<'_>, film: &str) -> Markup {
     let (width, height) = (results.film.width(), results.film.height());
     let side = f64::from(width.max(height));
     let radius = |landmark: &Detection| {
-        let Spacing { mm_per_px: [x, y], .. } = results.detections.spacing.as_ref()?;
-        landmark.radius_mm.filter(|_| landmark.status == Status::Found).map(|mm| (mm / x, mm / y))
+        let spacing = results.detections.spacing.as_ref()?;
+        landmark.radius_mm.filter(|_| landmark.status == Status::Found).map(|mm| (mm / spacing.x(), mm / spacing.y()))
     };
     html! {
         figure {
@@ -233,7 +233,7 @@ fn origin(results: &FilmResults<'_>) -> Markup {
                 dt { "Size of a pixel" }
                 dd {
                     @match &found.spacing {
-                        Some(Spacing { mm_per_px: [x, y], source }) => { (x) " × " (y) " mm, by " (source) }
+                        Some(spacing) => { (spacing.x()) " × " (spacing.y()) " mm, by " (spacing.source()) }
                         None => "not stated",
                     }
                 }

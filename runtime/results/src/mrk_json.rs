@@ -49,7 +49,7 @@ pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
     let Some(spacing) = &results.detections.spacing else {
         return Err(ResultsError::NoSpacing { film: results.name.to_owned(), format: "mrk-json" });
     };
-    let [x, y] = spacing.mm_per_px;
+    let (x, y) = (spacing.x(), spacing.y());
     let point = |landmark: &Detection| {
         let found = landmark.status != Status::NotFound;
         let position = [x * (landmark.position.x - 0.5), y * (landmark.position.y - 0.5), 0.0];

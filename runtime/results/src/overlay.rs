@@ -162,12 +162,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::picture::OUTLINE;
-    use image::{GrayImage, Luma};
+    use onemark_film::Size;
 
     #[test]
     fn marks_are_where_the_landmarks_are_on_dark_and_light_film() {
         for grey in [0, 255] {
-            let film = Film::from_grey(GrayImage::from_pixel(1536, 1000, Luma([grey]))).unwrap();
+            let film = Film::from_grey(Size { width: 1536, height: 1000 }, vec![grey; 1536 * 1000]).unwrap();
             let picture = compare(&film, &[Point::new(400.0, 600.0)], &[Point::new(1000.0, 200.0)]);
             assert_eq!(picture.dimensions(), (768, 500));
             assert_eq!(picture.get_pixel(200, 300).0, FOUND.map(|channel| channel as u8));
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn marks_beyond_the_film_are_cut_off() {
-        let film = Film::from_grey(GrayImage::new(4, 4)).unwrap();
+        let film = Film::from_grey(Size { width: 4, height: 4 }, vec![0; 16]).unwrap();
         compare(&film, &[Point::new(-1e9, 1e9), Point::new(f64::NAN, 2.0)], &[Point::new(4.0, 4.0)]);
     }
 

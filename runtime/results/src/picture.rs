@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use font8x8::{BASIC_FONTS, LATIN_FONTS, UnicodeFonts as _};
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, ImageError, ImageFormat, Rgb, RgbImage};
+use image::{DynamicImage, GrayImage, ImageError, ImageFormat, Rgb, RgbImage};
 use onemark_film::Film;
 use onemark_film::geometry::Point;
 
@@ -19,11 +19,19 @@ const OUTLINE_WIDTH: f64 = 1.5;
 /// Side of a letter in px, at scale 1.
 pub const LETTER: u32 = 8;
 
+/// The film as a picture.
+pub fn grey(film: &Film) -> GrayImage {
+    let grey = film.grey().iter().copied();
+    let mut picture = GrayImage::new(film.width(), film.height());
+    picture.iter_mut().zip(grey).for_each(|(pixel, grey)| *pixel = grey);
+    picture
+}
+
 /// The film `width` px wide, and how many of its px there are to one of the film.
 pub fn resized(film: &Film, width: u32) -> (RgbImage, f64) {
     let scale = f64::from(width) / f64::from(film.width());
     let height = (f64::from(film.height()) * scale).round().clamp(1.0, f64::from(16 * width)) as u32;
-    let small = imageops::resize(film.grey(), width, height, FilterType::Triangle);
+    let small = imageops::resize(&grey(film), width, height, FilterType::Triangle);
     (DynamicImage::ImageLuma8(small).into_rgb8(), scale)
 }
 

@@ -140,7 +140,7 @@ impl Desk {
         let file = self.place(index)?.0.name();
         let cautions = results(&film, &seen.corrected, &file).cautions();
         let detections = Box::new(seen.corrected);
-        Ok((FilmReport::Done { file, seconds: seen.seconds, warnings: film.warnings().to_vec(), detections }, cautions))
+        Ok((FilmReport::Done { file, seconds: seen.seconds, warnings: film.warnings().iter().map(ToString::to_string).collect(), detections }, cautions))
     }
 
     /// Puts a landmark where a person says it is, or back where it was found.
@@ -149,7 +149,7 @@ impl Desk {
         let mut seen = self.seen(index, &film)?;
         let set = self.landmark_set();
         match position {
-            Some(position) if !position.is_inside(film.width(), film.height()) => {
+            Some(position) if !position.is_inside(film.size()) => {
                 return Err(ViewerError::OutsideFilm { x: position.x, y: position.y });
             }
             Some(position) => seen.corrected.correct(number, position, &set)?,

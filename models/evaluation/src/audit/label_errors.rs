@@ -3,6 +3,7 @@
 
 use super::{Finding, Kind, Look, by};
 use crate::dataset::Case;
+use onemark_film::Size;
 use onemark_film::geometry::{GridMap, GridSize, Point};
 use onemark_models::shape::{GridPoint, Joint, ShapePrior};
 
@@ -73,7 +74,7 @@ struct Slips {
 /// The findings of all readings, or why there can be none. Every film is judged by the films of other groups only: a film that
 /// has had a say in what is to be expected is never quite unexpected.
 pub(super) fn findings(films: &[(&Case, Look)]) -> Result<Vec<Finding>, String> {
-    let annotated: Vec<(&Case, (u32, u32), Vec<GridPoint>)> = films
+    let annotated: Vec<(&Case, Size, Vec<GridPoint>)> = films
         .iter()
         .filter_map(|(case, look)| Some((*case, look.size, on_grid(case.points.as_ref()?, look.size))))
         .collect();
@@ -96,10 +97,10 @@ pub(super) fn findings(films: &[(&Case, Look)]) -> Result<Vec<Finding>, String> 
     Ok(of_film.concat())
 }
 
-/// Points of a film of that width and height in px, on the prior's grid.
-fn on_grid(points: &[Point], size: (u32, u32)) -> Vec<GridPoint> {
-    let [x, y] = GridMap::new(size, GridSize::new(SIDE, SIDE)).scale();
-    points.iter().map(|point| (point.y / y, point.x / x)).collect()
+/// Points of a film of this size, on the prior's grid.
+fn on_grid(points: &[Point], size: Size) -> Vec<GridPoint> {
+    let map = GridMap::new(size, GridSize::new(SIDE, SIDE));
+    points.iter().map(|point| map.to_grid(*point)).map(|point| (point.row, point.column)).collect()
 }
 
 impl Judge {
@@ -109,8 +110,8 @@ impl Judge {
         Some(Self { joint: prior.joint()?, prior })
     }
 
-    /// What is wrong with the readings of a film of that width and height in px.
-    fn findings(&self, case: &Case, size: (u32, u32)) -> Vec<Finding> {
+    /// What is wrong with the readings of a film of this size.
+    fn findings(&self, case: &Case, size: Size) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (reader, points) in case.readings() {
             let Slips { exchanges, far } = self.slips(points, size);
@@ -135,7 +136,7 @@ impl Judge {
 
     /// Puts `points` right, one exchange after the other, each the one that makes the film the most plausible; then tells
     /// what still is far off.
-    fn slips(&self, points: &[Point], size: (u32, u32)) -> Slips {
+    fn slips(&self, points: &[Point], size: Size) -> Slips {
         let surprise = |points: &[Point]| self.joint.surprise(&on_grid(points, size));
         let mut points = points.to_vec();
         let mut exchanges = Vec::new();

@@ -40,8 +40,8 @@ pub(super) fn disagreements(cases: &[Case]) -> Vec<Disagreement> {
     let apart: Vec<(&str, Vec<f64>)> = cases
         .iter()
         .filter_map(|case| {
-            let ([senior, junior], unit) = (case.doctors.as_ref()?, case.spacing?);
-            Some((case.id.as_str(), senior.iter().zip(junior).map(|(one, other)| one.distance(*other, unit)).collect()))
+            let ([senior, junior], spacing) = (case.doctors.as_ref()?, case.spacing.as_ref()?);
+            Some((case.id.as_str(), senior.iter().zip(junior).map(|(one, other)| one.distance_mm(*other, spacing)).collect()))
         })
         .collect();
     let landmarks = apart.first().map_or(0, |(_, distances)| distances.len());

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use image::{GrayImage, imageops};
+use image::{GrayImage, Luma, imageops};
 use ndarray::{Array1, Array2, s};
 use sha2::{Digest as _, Sha256};
 
@@ -44,7 +44,10 @@ impl Print {
     /// # Errors
     /// The film can't be resized.
     pub fn of(film: &Film) -> Result<Self, FilmError> {
-        let small = film.resized(GridSize::new(SIDE, SIDE))?;
+        let grid = GridSize::new(SIDE, SIDE);
+        let small = film.resized(grid)?;
+        let side = SIDE as u32;
+        let small = GrayImage::from_fn(side, side, |x, y| Luma([small[y as usize * SIDE + x as usize]]));
         let around = imageops::blur(&small, SURROUNDINGS);
         let cells = Array2::from_shape_fn((SIDE, SIDE), |(row, column)| {
             let grey = |image: &GrayImage| f32::from(image.get_pixel(column as u32, row as u32).0[0]);
@@ -54,7 +57,7 @@ impl Print {
         let mut digest = Sha256::new();
         digest.update(film.width().to_le_bytes());
         digest.update(film.height().to_le_bytes());
-        digest.update(film.grey().as_raw());
+        digest.update(film.grey());
         Ok(Self { cells, digest: digest.finalize().into() })
     }
 

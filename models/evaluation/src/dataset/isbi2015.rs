@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Case, Complain, DatasetError, Split, films_in};
+use super::{Case, Complain, DatasetError, SPACING_SOURCE, Split, films_in};
+use onemark_film::Spacing;
 use onemark_film::geometry::Point;
 
 /// Films of Test1 whose patient appears on an earlier film: in TrainingData (20), or in Test1 itself (278, 294, 277);
@@ -18,8 +19,8 @@ pub const REPEATED_TEST1_FILMS: [&str; 23] = [
 const LANDMARKS: usize = 19;
 const CLASS_LINES: usize = 8;
 
-/// mm per px of every published film, x then y.
-const SPACING: [f64; 2] = [0.1, 0.1];
+/// mm per px of every published film, along both axes.
+const MM_PER_PX: f64 = 0.1;
 
 /// Some distributions keep all test films in Test1Data; those after this number belong to Test2.
 const LAST_OF_TEST1: u64 = 300;
@@ -55,7 +56,7 @@ pub(super) fn open(root: &Path, split: Split, complain: &mut Complain<'_>) -> Re
                 id,
                 film,
                 points: doctors.as_ref().map(mean_of_doctors),
-                spacing: Some(SPACING),
+                spacing: Spacing::new(MM_PER_PX, MM_PER_PX, SPACING_SOURCE).ok(),
                 doctors,
             });
         }

@@ -7,7 +7,8 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Case, Complain, DatasetError, Split, films_in};
+use super::{Case, Complain, DatasetError, SPACING_SOURCE, Split, films_in};
+use onemark_film::Spacing;
 use onemark_film::geometry::Point;
 
 #[derive(Deserialize)]
@@ -104,13 +105,14 @@ pub(super) fn read_spacing(path: &Path, cases: &mut [Case], complain: &mut Compl
         case.spacing = None;
     }
     for (line, SpacingRow { image, mm_per_px_x, mm_per_px_y }) in read_csv(path, complain)? {
-        let spacing = [mm_per_px_x, mm_per_px_y];
         let case = films.get(&image).map(|film| &mut cases[*film]);
         let id = case.as_ref().map(|case| case.id.clone());
-        if !spacing.iter().all(|mm| mm.is_finite() && *mm > 0.0) {
-            let problem = format!("{mm_per_px_x} x {mm_per_px_y} mm is no size of a pixel; it must be above 0");
+        let Ok(spacing) = Spacing::new(mm_per_px_x, mm_per_px_y, SPACING_SOURCE) else {
+            let problem = format!("{mm_per_px_x} x {mm_per_px_y} mm is not the size of a pixel; it must be above 0");
             complain(id.as_deref(), line_error(path, line, problem))?;
-        } else if case.is_some_and(|case| case.spacing.replace(spacing).is_some()) {
+            continue;
+        };
+        if case.is_some_and(|case| case.spacing.replace(spacing).is_some()) {
             complain(id.as_deref(), line_error(path, line, format!("the spacing of {image} was given before")))?;
         }
     }

@@ -1,7 +1,7 @@
-//! Pixels out of a DICOM file as they were stored, whatever they are compressed with: one `u16` each, row by row.
+//! Pixels of a DICOM file as they were stored, whatever they are compressed with: one `u16` each, row by row.
 //!
-//! Each decoder first says what its stream claims to hold; only what fits the file's header is decoded. What the numbers
-//! mean is for `grey` to say.
+//! Each decoder first compares what its stream claims to hold with the file's header, and decodes only what fits. `grey` says
+//! what the numbers mean.
 
 use dicom_core::{DicomValue, PrimitiveValue};
 use dicom_dictionary_std::{tags, uids};
@@ -10,9 +10,10 @@ use dicom_transfer_syntax_registry::TransferSyntax;
 use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
 use jpeg_decoder::PixelFormat;
 
-use super::Fault;
 use super::header::Header;
-use crate::raster::jpeg_is_complete;
+use super::reader::Fault;
+use crate::Size;
+use crate::signature::jpeg_is_complete;
 
 /// Retired, and still in archives.
 const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
@@ -55,19 +56,18 @@ pub(super) fn decode(film: &InMemDicomObject, header: &Header, decoder: Option<D
     Ok(stored)
 }
 
+/// At most [`MAX_FILM_PIXELS`](crate::MAX_FILM_PIXELS): the size was checked.
 fn pixels(header: &Header) -> usize {
-    header.columns as usize * header.rows as usize
+    header.size.pixels() as usize
 }
 
 /// Refuses a stream that claims another size than the file.
-fn check_claim(columns: u32, rows: u32, header: &Header) -> Result<(), Fault> {
-    if (columns, rows) == (header.columns, header.rows) {
+fn check_claim(width: u32, height: u32, header: &Header) -> Result<(), Fault> {
+    let claimed = Size { width, height };
+    if claimed == header.size {
         return Ok(());
     }
-    Err(Fault::Damaged(format!(
-        "it says {}x{} px and its compressed stream {columns}x{rows} px",
-        header.columns, header.rows
-    )))
+    Err(Fault::Damaged(format!("it says {} px and its compressed stream {claimed} px", header.size)))
 }
 
 fn broken(coding: &str, why: impl std::fmt::Display) -> Fault {
@@ -88,6 +88,9 @@ fn native(value: &PrimitiveValue, header: &Header) -> Vec<u16> {
 }
 
 /// RLE: a segment of packed bytes for the upper halves of all pixels, then one for the lower (PS3.5, annex G).
+///
+/// This decoder is our own because the adapter in the registry of transfer syntaxes slices its input without checks and unwraps:
+/// a damaged stream would end the program.
 fn rle(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
     const HEADER_WORDS: usize = 16;
     let mut words =
@@ -171,7 +174,7 @@ fn jpeg(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
 
 /// JPEG-LS, lossless or nearly so. The decoder checks the stream's claims itself.
 fn jpeg_ls(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
-    let decoded = jpegls::decode(stream, header.columns, header.rows).map_err(|e| broken("JPEG-LS", e))?;
+    let decoded = jpegls::decode(stream, header.size.width, header.size.height).map_err(|e| broken("JPEG-LS", e))?;
     Ok(decoded.0)
 }
 

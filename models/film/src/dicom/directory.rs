@@ -1,40 +1,41 @@
-//! DICOMDIR: the list of the films on a disc, as discs for patients have one.
+//! DICOMDIR: the list of the films on a disc, as on discs for patients.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
+use super::data_set::DataSet;
+use super::reader::Fault;
 use super::text::text;
-use super::{Fault, is_dicom, open};
-use crate::{FilmError, MAX_FILM_BYTES};
+use crate::FilmError;
+use crate::read::read_file;
+use crate::signature::is_dicom;
 
 /// The films that a DICOMDIR lists, in its order, in the folder that it lies in.
 ///
 /// # Errors
-/// [`FilmError`] for a file that is no DICOMDIR, or lists no film, or lists one outside its folder.
+/// [`FilmError`] for a file that is not a DICOMDIR, that lists no film, or that lists one outside its folder.
 pub fn directory_films(path: &Path) -> Result<Vec<PathBuf>, FilmError> {
-    let read_error = |source| FilmError::Read { path: path.to_owned(), source };
-    if fs::metadata(path).map_err(read_error)?.len() > MAX_FILM_BYTES {
-        return Err(no_directory("it is far too large").at(path));
-    }
-    let bytes = fs::read(path).map_err(read_error)?;
+    let bytes = read_file(path).map_err(|error| match error {
+        FilmError::FileTooLarge { .. } => no_directory("it is far too large").at(path),
+        other => other,
+    })?;
     let films = listed(&bytes).map_err(|fault| fault.at(path))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     Ok(films.iter().map(|components| in_folder(folder, components)).collect())
 }
 
 fn no_directory(why: &str) -> Fault {
-    Fault::Unsupported(format!("it is no DICOMDIR with films ({why})"), "give the folder of the films instead")
+    Fault::Unsupported(format!("it is not a DICOMDIR with films ({why})"), "give the folder of the films instead")
 }
 
-/// The films' places, as folders and a name each.
+/// The films' paths, as folders and a name each.
 fn listed(bytes: &[u8]) -> Result<Vec<Vec<String>>, Fault> {
     if !is_dicom(bytes) {
-        return Err(no_directory("it is no DICOM"));
+        return Err(no_directory("it is not DICOM"));
     }
-    let directory = open(bytes)?.attributes;
+    let directory = DataSet::read(bytes)?.attributes;
     let records = directory.get(tags::DIRECTORY_RECORD_SEQUENCE).and_then(|records| records.items());
     let records = records.ok_or_else(|| no_directory("it has no directory records"))?;
     let images = records.iter().filter(|record| text(record, tags::DIRECTORY_RECORD_TYPE) == "IMAGE");
@@ -42,11 +43,11 @@ fn listed(bytes: &[u8]) -> Result<Vec<Vec<String>>, Fault> {
     if films.is_empty() {
         return Err(no_directory("none of its records is an image"));
     }
-    // Upper-case letters, digits and underscores by PS3.10, 8.2; what is read here besides still leads nowhere else.
+    // PS3.10, 8.2 allows upper-case letters, digits and underscores. Other characters are read too, if they stay in the folder.
     let leads_out = |part: &String| part.is_empty() || part.starts_with('.') || part.contains(['/', '\\', ':']);
     match films.iter().flatten().find(|part| leads_out(part)) {
         None => Ok(films),
-        Some(part) => Err(Fault::Damaged(format!("it lists a file at {part:?}, which is no name in its folder"))),
+        Some(part) => Err(Fault::Damaged(format!("it lists a file at {part:?}, which is not a name in its folder"))),
     }
 }
 
@@ -55,7 +56,7 @@ fn components(record: &InMemDicomObject) -> Option<Vec<String>> {
     Some(components.iter().map(|part| part.trim_matches([' ', '\0']).to_owned()).collect())
 }
 
-/// The place under `folder`; discs that were copied often have their names in small letters.
+/// The path under `folder`; copied discs often have names in small letters.
 fn in_folder(folder: &Path, components: &[String]) -> PathBuf {
     let place = |part: fn(&String) -> String| folder.join(components.iter().map(part).collect::<PathBuf>());
     let (listed, small) = (place(String::clone), place(|part| part.to_lowercase()));

@@ -1,7 +1,7 @@
-//! From what a DICOM pixel holds to the grey that a viewer would show: modality transform, window or lookup table, polarity
+//! From a stored DICOM pixel to the grey that a viewer would show: modality transform, window or lookup table, polarity
 //! (PS3.3, C.11.1 and C.11.2).
 //!
-//! Pixels have 16 bits at most, so all of it is one table.
+//! Pixels have at most 16 bits, so all of this is one table.
 
 use dicom_core::{PrimitiveValue, Tag};
 use dicom_dictionary_std::tags;
@@ -9,9 +9,10 @@ use dicom_object::InMemDicomObject;
 
 use super::header::{Header, number};
 use super::text::text;
+use crate::{FilmWarning, GreyWindow};
 
 /// The grey level of every pattern of stored bits.
-pub(super) fn shades(film: &InMemDicomObject, header: &Header, stored: &[u16], warnings: &mut Vec<String>) -> Vec<u8> {
+pub(super) fn shades(film: &InMemDicomObject, header: &Header, stored: &[u16], warnings: &mut Vec<FilmWarning>) -> Vec<u8> {
     let patterns = 0..=((1_u32 << header.bits_stored) - 1) as u16;
     let values: Vec<f64> = match Lut::read(film, tags::MODALITY_LUT_SEQUENCE, header.signed) {
         Some(lut) => patterns.map(|pattern| lut.at(header.value(pattern))).collect(),
@@ -21,12 +22,12 @@ pub(super) fn shades(film: &InMemDicomObject, header: &Header, stored: &[u16], w
             patterns.map(|pattern| header.value(pattern) * slope + intercept).collect()
         }
     };
-    check_shape(film, header, warnings);
+    check_polarity(film, header, warnings);
     let any_below_zero = values.iter().any(|value| *value < 0.0);
     let shown: Vec<f64> = if let Some(lut) = Lut::read(film, tags::VOILUT_SEQUENCE, any_below_zero) {
         values.iter().map(|value| lut.at(*value) / lut.top()).collect()
-    } else if let Some(window) = Window::read(film, warnings) {
-        values.iter().map(|value| window.at(*value)).collect()
+    } else if let Some((window, function)) = window(film, warnings) {
+        values.iter().map(|value| function(window, *value)).collect()
     } else {
         let (least, most) = range(stored.iter().map(|raw| values[usize::from(header.pattern(*raw))]));
         values.iter().map(|value| (value - least) / (most - least)).collect()
@@ -45,54 +46,35 @@ fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     if least < most { (least, most) } else { (least, least + 1.0) }
 }
 
-/// PresentationLUTShape says once more what PhotometricInterpretation says, which counts where they disagree.
-fn check_shape(film: &InMemDicomObject, header: &Header, warnings: &mut Vec<String>) {
-    let shape = text(film, tags::PRESENTATION_LUT_SHAPE);
-    let (interpretation, expected) =
-        if header.inverted { ("MONOCHROME1", "INVERSE") } else { ("MONOCHROME2", "IDENTITY") };
-    if !shape.is_empty() && shape != expected {
-        warnings.push(format!(
-            "PresentationLUTShape {shape} contradicts {interpretation}, by which the film is read: see that bone is bright"
-        ));
+/// PresentationLUTShape repeats PhotometricInterpretation. If they disagree, PhotometricInterpretation is used.
+fn check_polarity(film: &InMemDicomObject, header: &Header, warnings: &mut Vec<FilmWarning>) {
+    let stated = text(film, tags::PRESENTATION_LUT_SHAPE);
+    let (used, expected) = if header.inverted { ("MONOCHROME1", "INVERSE") } else { ("MONOCHROME2", "IDENTITY") };
+    if !stated.is_empty() && stated != expected {
+        warnings.push(FilmWarning::ContradictedPolarity { stated, used });
     }
 }
 
-/// Which part of the values is shown, from black to white.
-struct Window {
-    centre: f64,
-    width: f64,
-    /// From a value's distance from the centre, and the width.
-    function: fn(f64, f64) -> f64,
-}
+/// How bright a value is shown in a window, from 0 to 1; what lies beyond is cut off later.
+type VoiFunction = fn(GreyWindow, f64) -> f64;
 
-impl Window {
-    /// The first of the windows; none where it can't be used, which is worth a warning.
-    fn read(film: &InMemDicomObject, warnings: &mut Vec<String>) -> Option<Self> {
-        let (centre, width) = (number(film, tags::WINDOW_CENTER)?, number(film, tags::WINDOW_WIDTH)?);
-        let name = text(film, tags::VOILUT_FUNCTION);
-        let function: fn(f64, f64) -> f64 = match name.as_str() {
-            "" | "LINEAR" if width >= 1.0 => linear,
-            "LINEAR_EXACT" if width > 0.0 => |distance, width| distance / width + 0.5,
-            "SIGMOID" if width > 0.0 => |distance, width| 1.0 / (1.0 + (-4.0 * distance / width).exp()),
-            _ => {
-                warnings.push(format!(
-                    "its window ({name} {centre} {width}) can't be used: its darkest pixel is shown black, its brightest white"
-                ));
-                return None;
-            }
-        };
-        Some(Self { centre, width, function })
-    }
-
-    /// How bright a value is shown, from 0 to 1; what lies beyond is cut off later. PS3.3, C.11.2.1.2 and C.11.2.1.3.
-    fn at(&self, value: f64) -> f64 {
-        (self.function)(value - self.centre, self.width)
-    }
-}
-
-/// A width of 1 leaves only black and white.
-fn linear(distance: f64, width: f64) -> f64 {
-    if width > 1.0 { (distance + 0.5) / (width - 1.0) + 0.5 } else { f64::from(u8::from(distance > -0.5)) }
+/// The first of the windows and its function (PS3.3, C.11.2.1.2 and C.11.2.1.3); none where it cannot be used, which is worth a
+/// warning.
+fn window(film: &InMemDicomObject, warnings: &mut Vec<FilmWarning>) -> Option<(GreyWindow, VoiFunction)> {
+    let (centre, width) = (number(film, tags::WINDOW_CENTER)?, number(film, tags::WINDOW_WIDTH)?);
+    let name = text(film, tags::VOILUT_FUNCTION);
+    let function: VoiFunction = match name.as_str() {
+        "" | "LINEAR" if width >= 1.0 => GreyWindow::linear,
+        "LINEAR_EXACT" if width > 0.0 => |window, value| (value - window.centre) / window.width + 0.5,
+        "SIGMOID" if width > 0.0 => {
+            |window, value| 1.0 / (1.0 + (-4.0 * (value - window.centre) / window.width).exp())
+        }
+        _ => {
+            warnings.push(FilmWarning::UnusableWindow { function: name, centre, width });
+            return None;
+        }
+    };
+    Some((GreyWindow { centre, width }, function))
 }
 
 /// A table of numbers for the values from `first` on.

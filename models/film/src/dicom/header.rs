@@ -1,11 +1,12 @@
-//! What a DICOM file says of its pixels, read and judged before any of them is decoded.
+//! What a DICOM file claims about its pixels, read and validated before any of them is decoded.
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
-use super::Fault;
+use super::reader::Fault;
 use super::text::text;
+use crate::Size;
 
 /// The bits a pixel may take up in the file.
 const BITS_ALLOCATED: [u32; 2] = [8, 16];
@@ -13,8 +14,7 @@ const BITS_ALLOCATED: [u32; 2] = [8, 16];
 /// How a film's pixels are stored: one grey sample each, of 8 or 16 bits, of which some are used.
 #[derive(Debug)]
 pub(super) struct Header {
-    pub(super) columns: u32,
-    pub(super) rows: u32,
+    pub(super) size: Size,
     pub(super) bits_allocated: u32,
     pub(super) bits_stored: u32,
     high_bit: u32,
@@ -57,7 +57,8 @@ impl Header {
         }
         // Some files leave it empty: nearly all radiographs are unsigned.
         let signed = integer(film, tags::PIXEL_REPRESENTATION) == Some(1);
-        Ok(Self { columns: columns?, rows: rows?, bits_allocated, bits_stored, high_bit, signed, inverted })
+        let size = Size { width: columns?, height: rows? };
+        Ok(Self { size, bits_allocated, bits_stored, high_bit, signed, inverted })
     }
 
     /// The bits that are used of a pixel as it lies in the file; the others may hold anything.
@@ -79,7 +80,7 @@ fn refuse_no_film(film: &InMemDicomObject) -> Result<(), Fault> {
     if film.get(tags::DIRECTORY_RECORD_SEQUENCE).is_some() {
         return Err(Fault::Unsupported(
             "it is a DICOMDIR, a list of films".into(),
-            "give it under the name DICOMDIR to `onemark detect`, or the films themselves",
+            "give the films that it lists",
         ));
     }
     let frames = integer(film, tags::NUMBER_OF_FRAMES).unwrap_or(1);

@@ -1,14 +1,22 @@
-//! Whose film it is: the attributes that a report about it must carry. They go into such a report and nowhere else.
+//! Patient and study of a film: the attributes that a report about it must carry. They go into such a report and nowhere else.
 
-use dicom_dictionary_std::tags;
-use dicom_object::InMemDicomObject;
+use std::fmt;
 
-use super::text::text;
-
-/// What a DICOM film says of patient, study and itself, in UTF-8; empty where it says nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What a DICOM film states about patient, study and itself, in UTF-8; empty where it states nothing.
+///
+/// `Debug` shows none of it, so that patient data reach no log.
+///
+/// ```
+/// use onemark_film::DicomIdentity;
+///
+/// let mut identity = DicomIdentity::default();
+/// identity.patient_name = "Doe^Jane".into();
+/// assert_eq!(format!("{identity:?}"), "DicomIdentity { .. }");
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DicomIdentity {
-    /// PatientName, its components as DICOM parts them: `Family^Given`.
+    /// PatientName, its components as in DICOM: `Family^Given`.
     pub patient_name: String,
     /// PatientID
     pub patient_id: String,
@@ -36,8 +44,19 @@ pub struct DicomIdentity {
     pub sop_instance_uid: String,
 }
 
+impl fmt::Debug for DicomIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DicomIdentity").finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "dicom")]
 impl DicomIdentity {
-    pub(super) fn of(film: &InMemDicomObject) -> Self {
+    pub(super) fn of(film: &dicom_object::InMemDicomObject) -> Self {
+        use dicom_dictionary_std::tags;
+
+        use super::text::text;
+
         Self {
             patient_name: text(film, tags::PATIENT_NAME),
             patient_id: text(film, tags::PATIENT_ID),

@@ -196,7 +196,7 @@ unsafe fn read_options(options: *const OnemarkOptions) -> Result<Options, CallEr
     let mut read = Options { threads: NonZeroUsize::new(options.threads as usize), ..Options::default() };
     if !options.backend.is_null() {
         // SAFETY: promised by the caller.
-        read.backend = unsafe { text(options.backend, "OnemarkOptions.backend") }?.into();
+        read.backend = unsafe { text(options.backend, "OnemarkOptions.backend") }?.parse()?;
     }
     if !options.decoding.is_null() {
         // SAFETY: promised by the caller.

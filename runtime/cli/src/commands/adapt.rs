@@ -27,7 +27,7 @@ pub struct Adapt {
     #[arg(long = "points", value_name = "FILE")]
     points: Vec<PathBuf>,
     /// mm per pixel, or x,y, of films that do not say it
-    #[arg(long, value_name = "MM|X,Y")]
+    #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
     /// Where the films come from, for the bundle's record: no patient's name
     #[arg(long, value_name = "TEXT")]

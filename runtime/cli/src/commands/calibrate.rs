@@ -34,7 +34,7 @@ pub struct Calibrate {
     #[arg(long, value_name = "151-190,200")]
     films: Option<String>,
     /// mm per pixel, or x,y, of films whose spacing neither the dataset nor the file says
-    #[arg(long, value_name = "MM|X,Y")]
+    #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
     #[command(flatten)]
     options: RunOptions,

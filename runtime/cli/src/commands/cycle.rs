@@ -38,7 +38,7 @@ pub struct Cycle {
     #[arg(long, value_name = "1-40,90")]
     films: Option<String>,
     /// mm per pixel, or x,y, of the template, if the dataset does not say
-    #[arg(long, value_name = "MM|X,Y")]
+    #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
 }
 
@@ -50,15 +50,15 @@ impl Cycle {
         data.check_set(&bundle.manifest().landmark_set)?;
         let template = data.case(&self.template)?.clone();
         let truth = template.points.as_ref().with_context(|| format!("film {} is not annotated", template.id))?;
-        let spacing = template.spacing.or_else(|| self.spacing.as_ref().map(|spacing| spacing.mm_per_px));
+        let spacing = template.spacing.as_ref().or(self.spacing.as_ref());
         let spacing = spacing.context("nobody says how large the template's pixels are; give --spacing")?;
         films::keep(&mut data, self.films.as_deref())?;
         data.cases.retain(|case| case.id != template.id);
 
         let detector = self.options.open(&bundle, None)?;
         let film = Film::open(&template.film)?;
-        template.check_inside(film.width(), film.height())?;
-        let map = GridMap::new((film.width(), film.height()), detector.grid());
+        template.check_inside(film.size())?;
+        let map = GridMap::new(film.size(), detector.grid());
         let cycle = onemark_runtime::Cycle::new(&detector, &film)?;
         let bar = ProgressBar::new(data.cases.len() as u64);
         let mut errors = Vec::new();

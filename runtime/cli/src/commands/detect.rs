@@ -39,7 +39,7 @@ pub struct Detect {
     #[arg(long, value_name = "1,sella,…", value_delimiter = ',')]
     landmarks: Option<Vec<String>>,
     /// How large the films' pixels are: mm per pixel, or x,y. Without it mm are what DICOM says, and else there are none
-    #[arg(long, value_name = "MM|X,Y")]
+    #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
     #[command(flatten)]
     outputs: Outputs,
@@ -86,7 +86,7 @@ impl Detect {
                     let detections = detector.detect(&film).with_context(|| file.clone())?;
                     let time = Local::now();
                     plan.write(index, &FilmResults { detections: &detections, film: &film, name: &file, time })?;
-                    Ok((detections, film.warnings().to_vec()))
+                    Ok((detections, film.warnings().iter().map(ToString::to_string).collect::<Vec<_>>()))
                 });
                 let seconds = start.elapsed().as_secs_f64();
                 start = Instant::now();
@@ -140,7 +140,7 @@ impl std::fmt::Display for Heading<'_> {
         let Self(file, Detections { film, spacing, .. }) = self;
         write!(f, "{file}: {}x{} px, ", film.width, film.height)?;
         match spacing {
-            Some(Spacing { mm_per_px: [x, y], source }) => writeln!(f, "{x} x {y} mm per px by {source}"),
+            Some(spacing) => writeln!(f, "{} x {} mm per px by {}", spacing.x(), spacing.y(), spacing.source()),
             None => writeln!(f, "in pixels only: no spacing is stated (--spacing)"),
         }
     }

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use clap::Args;
 use onemark_models::bundle::Bundle;
-use onemark_runtime::backend::{self, BACKENDS, Library};
-use onemark_runtime::{Detector, Options};
+use onemark_runtime::backend::{self, Library};
+use onemark_runtime::{BackendKind, Detector, Options};
 
 use crate::console;
 
@@ -32,14 +32,14 @@ impl Doctor {
         let bundle = self.bundle.as_ref().map(Bundle::open).transpose()?;
         let (mut working, mut failed) = (0, 0);
         console::print("\n")?;
-        for choice in BACKENDS {
-            match backend::check(choice.name) {
-                Err(why) => console::print(format_args!("{:<17} no: {why}\n", choice.name))?,
+        for &kind in BackendKind::compiled() {
+            match kind.probe() {
+                Err(why) => console::print(format_args!("{kind:<17} no: {why}\n"))?,
                 Ok(about) => {
                     working += 1;
-                    console::print(format_args!("{:<17} works: {about}\n", choice.name))?;
+                    console::print(format_args!("{kind:<17} works: {about}\n"))?;
                     let start = Instant::now();
-                    let options = Options { backend: choice.name.into(), ..Options::default() };
+                    let options = Options { backend: kind, ..Options::default() };
                     let opened = bundle.as_ref().map(|bundle| Detector::new(bundle, options));
                     let seconds = start.elapsed().as_secs_f64();
                     match opened {

@@ -47,7 +47,7 @@ pub struct Evaluate {
     #[arg(long, value_name = "IDS")]
     without: Option<String>,
     /// mm per pixel, or x,y, of films whose spacing the dataset does not say
-    #[arg(long, value_name = "MM|X,Y")]
+    #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
     /// Draw truth in green and prediction in red on every film
     #[arg(long, value_name = "DIR")]

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use onemark_evaluation::dataset::{Case, Dataset};
 use onemark_evaluation::metrics::{self, Protocol};
-use onemark_film::geometry::{GridMap, Point};
+use onemark_film::geometry::{Cell, GridMap, Point};
 use onemark_film::{Film, Spacing};
 use onemark_runtime::{Detections, Detector};
 use serde::Serialize;
@@ -22,8 +22,8 @@ pub struct Measured {
     pub detections: Detections,
     /// In film px, in the landmarks' order.
     pub truth: Vec<Point>,
-    /// Row and column of the grid.
-    pub truth_cells: Vec<(usize, usize)>,
+    /// The cells of the grid that hold the landmarks.
+    pub truth_cells: Vec<Cell>,
     pub grid_errors_mm: Vec<f64>,
     pub film_errors_mm: Vec<f64>,
 }
@@ -58,17 +58,15 @@ pub fn all(
 
 fn one(detector: &Detector, case: &Case, film: Film, spacing: Option<&Spacing>) -> anyhow::Result<(Film, Measured)> {
     let start = Instant::now();
-    case.check_inside(film.width(), film.height())?;
-    let stated = case.spacing.map(|mm_per_px| Spacing { mm_per_px, source: "the dataset".into() });
-    let spacing = stated.or_else(|| spacing.or(film.spacing()).cloned());
+    case.check_inside(film.size())?;
+    let spacing = case.spacing.as_ref().or(spacing).or(film.spacing()).cloned();
     let spacing = spacing.context("nobody says how large its pixels are; give --spacing, or a spacing.csv")?;
-    let unit = spacing.mm_per_px;
-    let film = film.with_spacing(spacing);
+    let film = film.with_spacing(spacing.clone());
     let detections = detector.detect(&film)?;
     let seconds = start.elapsed().as_secs_f64();
 
     let truth = case.points.clone().unwrap_or_default();
-    let map = GridMap::new((film.width(), film.height()), detector.grid());
+    let map = GridMap::new(film.size(), detector.grid());
     let truth_cells: Vec<_> = truth.iter().map(|point| map.to_cell(*point)).collect();
     let found = &detections.landmarks;
     let measured = Measured {
@@ -76,10 +74,10 @@ fn one(detector: &Detector, case: &Case, film: Film, spacing: Option<&Spacing>) 
         seconds,
         // The cell itself, not the refined position's: that may lie on the border to the next.
         grid_errors_mm: (truth_cells.iter().zip(found))
-            .map(|(truth, found)| metrics::radial_error_cells(&map, unit, *truth, found.cell))
+            .map(|(truth, found)| metrics::radial_error_cells(&map, &spacing, *truth, found.cell))
             .collect(),
         film_errors_mm: (truth.iter().zip(found))
-            .map(|(truth, found)| Protocol::Film.radial_error(&map, unit, *truth, found.position))
+            .map(|(truth, found)| Protocol::Film.radial_error(&map, &spacing, *truth, found.position))
             .collect(),
         detections,
         truth,

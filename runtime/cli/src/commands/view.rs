@@ -25,7 +25,7 @@ pub struct View {
     #[command(flatten)]
     options: RunOptions,
     /// How large the films' pixels are: mm per pixel, or x,y
-    #[arg(long, value_name = "MM|X,Y")]
+    #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
     /// The port to listen on [default: one that is free]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
