@@ -178,7 +178,10 @@ fn the_side_that_a_patient_faces_does_not_matter() {
     assert_same(&set.measure(&head(|x, y| Point::new(500.0 - x, y)), Some(&*MM), &[]), &ours);
     // Nor how the film lies.
     let (sine, cosine) = 0.7_f64.sin_cos();
-    assert_same(&set.measure(&head(|x, y| Point::new(cosine * x - sine * y, sine * x + cosine * y)), Some(&*MM), &[]), &ours);
+    assert_same(
+        &set.measure(&head(|x, y| Point::new(cosine * x - sine * y, sine * x + cosine * y)), Some(&*MM), &[]),
+        &ours,
+    );
 }
 
 #[test]

@@ -5,8 +5,8 @@
 use std::str::FromStr;
 
 use ndarray::Array2;
-use onemark_models::parallel::in_parallel;
 use onemark_film::geometry::{Cell, GridPoint};
+use onemark_models::parallel::in_parallel;
 use onemark_models::shape::{ASKING_ROUNDS, Expected, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST};
 use onemark_models::yaml::nearest;
 use serde::Serialize;
@@ -162,7 +162,8 @@ fn peak(map: &mut impl Scores, decoding: Decoding, question: Option<&Question>) 
         let upper = map.upper();
         let (mut best, mut highest) = (None, f64::NEG_INFINITY);
         // Most cells are out of the question by their scores.
-        let mut enough = question.map_or(highest, |question| least(value(question.found, upper[question.found.index()])));
+        let mut enough =
+            question.map_or(highest, |question| least(value(question.found, upper[question.found.index()])));
         for (row, scores) in upper.rows().into_iter().enumerate() {
             for (column, &score) in scores.iter().enumerate() {
                 if f64::from(score) < enough {
@@ -208,7 +209,9 @@ fn summit(map: &mut impl Scores, mut cell: Cell) -> Result<Cell, RuntimeError> {
         let (rows, columns) = map.upper().dim();
         let around = |place: usize, side: usize| place.saturating_sub(1)..side.min(place + 2);
         let mut higher = cell;
-        for next in around(cell.row, rows).flat_map(|row| around(cell.column, columns).map(move |column| Cell { row, column })) {
+        for next in
+            around(cell.row, rows).flat_map(|row| around(cell.column, columns).map(move |column| Cell { row, column }))
+        {
             if !map.is_known(next) {
                 map.look(next)?;
             }
@@ -336,7 +339,10 @@ mod tests {
         let cells = |decoding| -> Vec<Cell> {
             peaks(&mut maps.clone(), decoding, Some(&prior), 2).unwrap().iter().map(|peak| peak.cell).collect()
         };
-        assert_eq!(cells(Decoding::ShapePrior), [(14, 13), (14, 33), (34, 23)].map(|(row, column)| Cell { row, column }));
+        assert_eq!(
+            cells(Decoding::ShapePrior),
+            [(14, 13), (14, 33), (34, 23)].map(|(row, column)| Cell { row, column })
+        );
         assert_eq!(cells(Decoding::Subpixel), [(14, 13), (14, 33), (60, 60)].map(|(row, column)| Cell { row, column }));
         let surprise = |decoding| peaks(&mut maps.clone(), decoding, Some(&prior), 2).unwrap()[2].surprise.unwrap();
         assert!(surprise(Decoding::ShapePrior) < 1.0 && surprise(Decoding::Subpixel) > TRUST);

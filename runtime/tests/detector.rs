@@ -7,9 +7,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
+use ndarray::Array4;
 use onemark_film::geometry::{Cell, Point};
 use onemark_film::{Film, Size, Spacing};
-use ndarray::Array4;
 use onemark_models::analysis::Analysis;
 use onemark_models::bundle::{
     Bundle, Decoding as Rule, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Precision, Span, TensorEntry, WEIGHTS,

@@ -68,19 +68,18 @@ fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// What `cargo` prints, without a network.
-fn cargo(arguments: &[&str], more: &[String]) -> String {
+/// What `cargo` prints, without a network; or why it printed nothing.
+fn cargo(arguments: &[&str], more: &[String]) -> Result<String, String> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     let output =
         command.current_dir(root()).args(arguments).args(["--locked", "--offline"]).args(more).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "cargo {}: {said}", arguments.join(" "));
-    String::from_utf8(output.stdout).unwrap()
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }
 
 /// The workspace's packages by name.
 fn packages() -> BTreeMap<String, Value> {
-    let metadata = cargo(&["metadata", "--format-version", "1", "--no-deps"], &[]);
+    let metadata = cargo(&["metadata", "--format-version", "1", "--no-deps"], &[]).unwrap();
     let mut metadata: Value = serde_json::from_str(&metadata).unwrap();
     let Value::Array(packages) = metadata["packages"].take() else { panic!("cargo metadata lists no packages") };
     packages.into_iter().map(|package| (text(&package["name"]), package)).collect()
@@ -114,25 +113,27 @@ fn default(features: &serde_json::Map<String, Value>) -> Names {
 fn the_table_of_crates_says_what_cargo_says() {
     let packages = packages();
     let rows = table();
-    let named: Names = rows.iter().map(|row| row.krate.clone()).collect();
-    assert_eq!(named, packages.keys().cloned().collect(), "crates of CONTRIBUTING.md (left) and of the workspace");
-    for row in &rows {
-        let (krate, package) = (&row.krate, &packages[&row.krate]);
-        let manifest = text(&package["manifest_path"]);
-        assert_eq!(Path::new(&manifest).parent().unwrap(), root().join(&row.folder).canonicalize().unwrap(), "{krate}");
-        let own: Names = dependencies(package).into_iter().filter(|name| packages.contains_key(name)).collect();
-        if let Some(depends_on) = &row.depends_on {
-            assert_eq!(*depends_on, own, "{krate} depends on, in CONTRIBUTING.md (left) and in its Cargo.toml");
+    let mut wrong = String::new();
+    let mut compare = |what: &str, table: &Names, cargo: &Names| {
+        if table != cargo {
+            wrong += &format!("\n{what}: {table:?} in CONTRIBUTING.md, {cargo:?} for cargo");
         }
+    };
+    compare("crates", &rows.iter().map(|row| row.krate.clone()).collect(), &packages.keys().cloned().collect());
+    for (row, package) in rows.iter().filter_map(|row| Some((row, packages.get(&row.krate)?))) {
+        let krate = &row.krate;
+        let manifest = text(&package["manifest_path"]);
+        let folder = Path::new(&manifest).parent().unwrap().strip_prefix(root().canonicalize().unwrap()).unwrap();
+        let folder = folder.to_str().unwrap().replace('\\', "/");
+        compare(&format!("folder of {krate}"), &[row.folder.clone()].into(), &[folder].into());
+        let own: Names = dependencies(package).into_iter().filter(|name| packages.contains_key(name)).collect();
+        compare(&format!("what {krate} depends on"), row.depends_on.as_ref().unwrap_or(&own), &own);
         let features = package["features"].as_object().unwrap();
         let names: Names = features.keys().filter(|name| *name != "default").cloned().collect();
-        assert_eq!(row.features, names, "{krate}: features in CONTRIBUTING.md (left) and in its Cargo.toml");
-        assert_eq!(
-            row.default,
-            default(features),
-            "{krate}: default features in CONTRIBUTING.md (left) and in its Cargo.toml"
-        );
+        compare(&format!("features of {krate}"), &row.features, &names);
+        compare(&format!("default features of {krate}"), &row.default, &default(features));
     }
+    assert!(wrong.is_empty(), "{wrong}");
 }
 
 #[test]
@@ -143,13 +144,11 @@ fn no_build_takes_more_crates_than_the_table_allows() {
     let mut above = String::new();
     for Row { krate, limits, .. } in table() {
         for (limit, options) in limits {
-            let count = count(&krate, &options);
-            eprintln!("{krate} {}: {count} crates, at most {limit}", options.join(" "));
-            if count > limit {
-                above += &format!(
-                    "\n{krate} {} takes {count} crates, and CONTRIBUTING.md allows {limit}",
-                    options.join(" ")
-                );
+            let build = format!("{krate} {}", options.join(" "));
+            match count(&krate, &options) {
+                Ok(count) if count <= limit => eprintln!("{build}: {count} crates, at most {limit}"),
+                Ok(count) => above += &format!("\n{build}: {count} crates, but CONTRIBUTING.md allows {limit}"),
+                Err(why) => above += &format!("\n{build}: {why}"),
             }
         }
     }
@@ -157,9 +156,9 @@ fn no_build_takes_more_crates_than_the_table_allows() {
 }
 
 /// As `cargo tree --locked -p P … -e normal,build --prefix none --no-dedupe | sort -u | wc -l`.
-fn count(krate: &str, options: &[String]) -> usize {
-    let tree = ["tree", "-p", krate, "-e", "normal,build", "--prefix", "none", "--no-dedupe"];
-    cargo(&tree, options).lines().filter(|line| !line.is_empty()).collect::<BTreeSet<_>>().len()
+fn count(krate: &str, options: &[String]) -> Result<usize, String> {
+    let tree = cargo(&["tree", "-p", krate, "-e", "normal,build", "--prefix", "none", "--no-dedupe"], options)?;
+    Ok(tree.lines().filter(|line| !line.is_empty()).collect::<BTreeSet<_>>().len())
 }
 
 #[test]

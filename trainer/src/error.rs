@@ -4,9 +4,9 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use onemark_models::checkpoint::CheckpointError;
 use onemark_evaluation::dataset::DatasetError;
 use onemark_film::FilmError;
+use onemark_models::checkpoint::CheckpointError;
 use onemark_models::graph::GraphError;
 use onemark_models::landmarks::LandmarkError;
 use onemark_models::recipe::RecipeError;

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use onemark_models::checkpoint::{Checkpoint, Tensors, write_whole};
 use onemark_evaluation::dataset::Case;
+use onemark_models::checkpoint::{Checkpoint, Tensors, write_whole};
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::recipe::{Phase, Recipe, RecipeError, Stage};
 use onemark_models::shape::ShapePrior;

@@ -3,8 +3,8 @@
 
 use ndarray::{Array2, array};
 use onemark_evaluation::metrics::{Evaluation, Interval, MetricsError, Protocol, SDR_RADII_MM, radial_error_cells};
-use onemark_film::geometry::{Cell, GridMap, GridSize, Point, Size};
 use onemark_film::Spacing;
+use onemark_film::geometry::{Cell, GridMap, GridSize, Point, Size};
 
 /// METHOD.md gives its example to seven decimals.
 const METHOD_DIGITS_MM: f64 = 5e-8;

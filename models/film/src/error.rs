@@ -42,7 +42,9 @@ pub enum FilmError {
         advice: &'static str,
     },
     /// The program was compiled without the reader of this format (see the crate's features).
-    #[error("cannot read film {path}: this build does not read {format}; save it in another format, or use another build")]
+    #[error(
+        "cannot read film {path}: this build does not read {format}; save it in another format, or use another build"
+    )]
     #[non_exhaustive]
     NotCompiled {
         /// The film's file.

@@ -277,7 +277,8 @@ mod tests {
     }
 
     fn any_map() -> impl Strategy<Value = GridMap> {
-        (1u32..10_000, 1u32..10_000, 1usize..1024, 1usize..1024).prop_map(|(w, h, rows, columns)| map(w, h, rows, columns))
+        (1u32..10_000, 1u32..10_000, 1usize..1024, 1usize..1024)
+            .prop_map(|(w, h, rows, columns)| map(w, h, rows, columns))
     }
 
     fn any_point() -> impl Strategy<Value = Point> {

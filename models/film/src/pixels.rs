@@ -148,10 +148,10 @@ impl<'a> Pixels<'a> {
     fn to_grey(self) -> Result<Vec<u8>, PixelFault> {
         self.validate()?;
         let greys = self.greys();
-        let grey = |value: u16| {
-            greys.get(usize::from(value)).copied().ok_or(PixelFault::Value { value, bits: self.bits })
-        };
-        let rows = self.bytes.chunks(self.stride).take(self.size.height as usize).filter_map(|row| row.get(..self.row()));
+        let grey =
+            |value: u16| greys.get(usize::from(value)).copied().ok_or(PixelFault::Value { value, bits: self.bits });
+        let rows =
+            self.bytes.chunks(self.stride).take(self.size.height as usize).filter_map(|row| row.get(..self.row()));
         match self.depth {
             Depth::One => rows.flatten().map(|value| grey(u16::from(*value))).collect(),
             Depth::Two => rows.flat_map(|row| row.as_chunks().0).map(|pair| grey(u16::from_ne_bytes(*pair))).collect(),

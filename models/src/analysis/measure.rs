@@ -124,7 +124,9 @@ impl LandmarkSet {
                 class: value.and_then(|value| definition.classes.iter().find(|class| class.contains(value)).cloned()),
                 norm: definition.norm.clone(),
                 refused,
-                note: value.filter(|_| spacing.is_none()).map(|_| "pixels taken as square: no spacing is stated".into()),
+                note: value
+                    .filter(|_| spacing.is_none())
+                    .map(|_| "pixels taken as square: no spacing is stated".into()),
             }
         });
         all.collect()

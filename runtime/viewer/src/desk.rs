@@ -140,7 +140,15 @@ impl Desk {
         let file = self.place(index)?.0.name();
         let cautions = results(&film, &seen.corrected, &file).cautions();
         let detections = Box::new(seen.corrected);
-        Ok((FilmReport::Done { file, seconds: seen.seconds, warnings: film.warnings().iter().map(ToString::to_string).collect(), detections }, cautions))
+        Ok((
+            FilmReport::Done {
+                file,
+                seconds: seen.seconds,
+                warnings: film.warnings().iter().map(ToString::to_string).collect(),
+                detections,
+            },
+            cautions,
+        ))
     }
 
     /// Puts a landmark where a person says it is, or back where it was found.

@@ -14,6 +14,6 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(film) = read() else { return };
     assert!(film.width() > 0 && film.height() > 0);
     let again = read().expect("what was read can be read");
-    assert_eq!(film.grey(), again.grey());
+    assert_eq!((film.size(), film.grey()), (again.size(), again.grey()));
     assert_eq!((film.spacing(), film.warnings()), (again.spacing(), again.warnings()));
 });

@@ -41,7 +41,10 @@ pub(super) fn disagreements(cases: &[Case]) -> Vec<Disagreement> {
         .iter()
         .filter_map(|case| {
             let ([senior, junior], spacing) = (case.doctors.as_ref()?, case.spacing.as_ref()?);
-            Some((case.id.as_str(), senior.iter().zip(junior).map(|(one, other)| one.distance_mm(*other, spacing)).collect()))
+            Some((
+                case.id.as_str(),
+                senior.iter().zip(junior).map(|(one, other)| one.distance_mm(*other, spacing)).collect(),
+            ))
         })
         .collect();
     let landmarks = apart.first().map_or(0, |(_, distances)| distances.len());

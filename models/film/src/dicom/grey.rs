@@ -12,7 +12,12 @@ use super::text::text;
 use crate::{FilmWarning, GreyWindow};
 
 /// The grey level of every pattern of stored bits.
-pub(super) fn shades(film: &InMemDicomObject, header: &Header, stored: &[u16], warnings: &mut Vec<FilmWarning>) -> Vec<u8> {
+pub(super) fn shades(
+    film: &InMemDicomObject,
+    header: &Header,
+    stored: &[u16],
+    warnings: &mut Vec<FilmWarning>,
+) -> Vec<u8> {
     let patterns = 0..=((1_u32 << header.bits_stored) - 1) as u16;
     let values: Vec<f64> = match Lut::read(film, tags::MODALITY_LUT_SEQUENCE, header.signed) {
         Some(lut) => patterns.map(|pattern| lut.at(header.value(pattern))).collect(),
@@ -66,9 +71,7 @@ fn window(film: &InMemDicomObject, warnings: &mut Vec<FilmWarning>) -> Option<(G
     let function: VoiFunction = match name.as_str() {
         "" | "LINEAR" if width >= 1.0 => GreyWindow::linear,
         "LINEAR_EXACT" if width > 0.0 => |window, value| (value - window.centre) / window.width + 0.5,
-        "SIGMOID" if width > 0.0 => {
-            |window, value| 1.0 / (1.0 + (-4.0 * (value - window.centre) / window.width).exp())
-        }
+        "SIGMOID" if width > 0.0 => |window, value| 1.0 / (1.0 + (-4.0 * (value - window.centre) / window.width).exp()),
         _ => {
             warnings.push(FilmWarning::UnusableWindow { function: name, centre, width });
             return None;

@@ -78,10 +78,7 @@ impl Header {
 /// Refuses what has no pixels, or more than one film's.
 fn refuse_no_film(film: &InMemDicomObject) -> Result<(), Fault> {
     if film.get(tags::DIRECTORY_RECORD_SEQUENCE).is_some() {
-        return Err(Fault::Unsupported(
-            "it is a DICOMDIR, a list of films".into(),
-            "give the films that it lists",
-        ));
+        return Err(Fault::Unsupported("it is a DICOMDIR, a list of films".into(), "give the films that it lists"));
     }
     let frames = integer(film, tags::NUMBER_OF_FRAMES).unwrap_or(1);
     if frames > 1 {

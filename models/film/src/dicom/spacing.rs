@@ -5,8 +5,8 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
 use super::text::text;
-use crate::warning::{FilmWarning, IMAGER_PIXEL_SPACING, PIXEL_SPACING};
 use crate::Spacing;
+use crate::warning::{FilmWarning, IMAGER_PIXEL_SPACING, PIXEL_SPACING};
 
 /// The film's spacing, and what a person should know about it.
 pub(super) fn read(film: &InMemDicomObject) -> (Option<Spacing>, Vec<FilmWarning>) {

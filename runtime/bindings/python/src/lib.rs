@@ -165,9 +165,12 @@ fn runtime_error(error: RuntimeError) -> PyErr {
     match error {
         R::UnknownBackend { .. }
         | R::UnknownDecoding { .. }
-        | R::Film(FilmError::Pixels { .. } | FilmError::Spacing { .. } | FilmError::ZeroSize { .. } | FilmError::TooLarge { .. }) => {
-            PyValueError::new_err(message)
-        }
+        | R::Film(
+            FilmError::Pixels { .. }
+            | FilmError::Spacing { .. }
+            | FilmError::ZeroSize { .. }
+            | FilmError::TooLarge { .. },
+        ) => PyValueError::new_err(message),
         _ => OnemarkError::new_err(message),
     }
 }
