@@ -42,7 +42,9 @@ pub fn build() -> Result<PathBuf> {
     let package = only_entry(&unpacked)?;
     let scripts = shell::with_suffix(&package, ".data").file_name().map(|data| package.join(data).join("scripts"));
     let scripts = scripts.context("the wheel has no name")?;
-    fs::create_dir_all(&scripts).with_context(|| format!("cannot make {}", scripts.display()))?;
+    for folder in [&scripts, &wheels] {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
     let program = format!("onemark{}", env::consts::EXE_SUFFIX);
     shell::copy_stripped(&shell::bin_dir()?.join(&program), &scripts.join(&program))?;
     wheel("pack", &package, &wheels)?;
