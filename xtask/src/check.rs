@@ -49,7 +49,7 @@ const STEPS: [(&str, &[Need], &str); 9] = [
         concat!("oldest Rust, ", env!("CARGO_PKG_RUST_VERSION")),
         &[Need::Run(
             concat!("rustup run ", env!("CARGO_PKG_RUST_VERSION"), " cargo --version"),
-            concat!("rustup toolchain install ", env!("CARGO_PKG_RUST_VERSION")),
+            concat!("`rustup toolchain install ", env!("CARGO_PKG_RUST_VERSION"), "`"),
         )],
         concat!("rustup run ", env!("CARGO_PKG_RUST_VERSION"), " cargo check --workspace --exclude onemark-trainer"),
     ),
@@ -60,20 +60,23 @@ const STEPS: [(&str, &[Need], &str); 9] = [
     ("licences, bans and sources", &[DENY], "cargo deny check licenses bans sources"),
     (
         "advisories",
-        &[DENY, Need::Run("cargo deny fetch db", "it needs a network")],
+        &[DENY, Need::Run("cargo deny fetch db", "the list of advisories can't be fetched")],
         "cargo deny check --disable-fetch advisories",
     ),
     (
         "semver",
         &[
-            Need::Run("cargo semver-checks --version", "cargo install --locked cargo-semver-checks"),
+            Need::Run(
+                "cargo semver-checks --version",
+                "no cargo-semver-checks: `cargo install --locked cargo-semver-checks`",
+            ),
             Need::Run("git describe --tags --abbrev=0", "nothing was released yet"),
         ],
         "cargo semver-checks --baseline-rev {tag} -p onemark-runtime -p onemark-results",
     ),
 ];
 
-const DENY: Need = Need::Run("cargo deny --version", "cargo install --locked cargo-deny");
+const DENY: Need = Need::Run("cargo deny --version", "no cargo-deny: `cargo install --locked cargo-deny`");
 
 /// What a step can't do without.
 #[derive(Clone, Copy)]
@@ -82,7 +85,7 @@ enum Need {
     Target(&'static str),
     /// A file; `cargo xtask setup` makes it.
     File(&'static str),
-    /// A command that succeeds, and what to do if it doesn't.
+    /// A command that succeeds, and what it means if it doesn't.
     Run(&'static str, &'static str),
 }
 
@@ -91,7 +94,7 @@ const FUZZ_SECONDS: u32 = 60;
 const FUZZ: &str = "tests/fuzz";
 const CARGO_FUZZ: Need = Need::Run(
     "rustup run nightly cargo fuzz --version",
-    "rustup toolchain install nightly; cargo install --locked cargo-fuzz",
+    "no nightly Rust or no cargo-fuzz: `rustup toolchain install nightly`, `cargo install --locked cargo-fuzz`",
 );
 
 struct Step {
@@ -179,10 +182,10 @@ impl Need {
                 Err(error) => Some(format!("{error:#}")),
             },
             Self::File(path) => (!Path::new(path).exists()).then(|| format!("no {path}: `cargo xtask setup`")),
-            Self::Run(line, remedy) => {
-                let why = command(line).and_then(|mut command| shell::capture(&mut command)).err()?;
-                Some(format!("{remedy} ({why:#})"))
-            }
+            Self::Run(line, why) => match command(line).and_then(|mut command| shell::capture(&mut command)) {
+                Ok(_) => None,
+                Err(_) => Some(why.to_owned()),
+            },
         }
     }
 }
