@@ -2,7 +2,7 @@
 
 use onemark_film::Spacing;
 use onemark_film::geometry::{Cell, Point};
-use onemark_models::analysis::Measurement;
+use onemark_models::landmarks::Measurement;
 use onemark_models::confidence::Calibration;
 use onemark_models::landmarks::LandmarkSet;
 use serde::{Deserialize, Serialize};
@@ -132,7 +132,7 @@ impl Detections {
             }
         }
         let scores = self.landmarks.iter().map(|landmark| (landmark.number - 1, landmark.score));
-        self.unusual = Some(calibration.is_unusual(scores));
+        self.unusual = Some(calibration.is_out_of_distribution(scores));
         self.calibration = Some(calibration.films.clone());
         self
     }

@@ -41,8 +41,8 @@ mod embeddings;
 mod error;
 mod windows;
 
-pub use backend::BackendKind;
 pub use chain::Chain;
+pub use backend::BackendKind;
 pub use cycle::Cycle;
 pub use decode::Decoding;
 pub use detections::{BundleId, Detection, Detections, FilmSize, Millimetres, Status};

@@ -7,14 +7,13 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
-use ndarray::Array4;
 use onemark_film::geometry::{Cell, Point};
 use onemark_film::{Film, Size, Spacing};
-use onemark_models::analysis::Analysis;
+use ndarray::Array4;
 use onemark_models::bundle::{
-    Bundle, Decoding as Rule, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Precision, Span, TensorEntry, WEIGHTS,
+    Bundle, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Precision, Span, TensorEntry, WEIGHTS,
 };
-use onemark_models::landmarks::{Landmark, LandmarkSet};
+use onemark_models::landmarks::{Analysis, Landmark, LandmarkSet};
 use onemark_models::network::{LEVELS, SCORE, template_vector_name};
 use onemark_models::yaml;
 use onemark_onnx::builder;
@@ -135,7 +134,7 @@ fn a_host_brings_its_own_backend() {
     let own = Arc::new(Own(BackendKind::Tract.open().unwrap()));
     let options = Options { backend: BackendKind::OnnxRuntimeCuda, ..Options::default() };
     let found = Detector::with_backend(&bundle(1.0), own, options).unwrap().detect(&film()).unwrap();
-    assert_eq!((found.backend, found.landmarks[0].cell), ("own", (16, 8)));
+    assert_eq!((found.backend, found.landmarks[0].cell), ("own", Cell::new(16, 8)));
 }
 
 #[test]
@@ -219,7 +218,7 @@ fn bundle(weight: f32) -> Bundle {
         plan: None,
         weights: Precision::F32,
         template_vectors: vectors.map(|name| (name, Span { offset: 0, length: 4 })).collect(),
-        decoding: Rule::Argmax,
+        shape_prior: None,
         calibration: None,
         adapted: None,
         recipe: String::new(),

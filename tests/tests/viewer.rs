@@ -159,7 +159,7 @@ fn what_can_not_be_shown_is_said_at_once() {
     for (line, says) in [
         ("view nowhere/* --bundle tiny.onemark", "no film matches"),
         ("view a.png --bundle none.onemark", "none.onemark"),
-        ("view a.png --bundle tiny.onemark --learn-to tiny.onemark", "is there already"),
+        ("view a.png --bundle tiny.onemark --learn-to tiny.onemark", "already exists"),
     ] {
         let outcome = Outcome::from(Program::Runtime.command(here.path(), line).output().unwrap());
         assert!(!outcome.success && outcome.stderr.contains(says), "{line}: {}", outcome.stderr);
@@ -174,7 +174,7 @@ fn films_in_memory_are_answered_for_too() {
     let here = desk_folder();
     for name in ["a.png", "b.png"] {
         let bytes = std::fs::read(here.path().join(name)).unwrap();
-        desk.put(Source::Bytes { name: name.into(), bytes }, Some("0.5".parse().unwrap()));
+        desk.put(Source::Bytes { name: name.into(), bytes }, Some(onemark_film::Spacing::parse("0.5", "a person").unwrap()));
     }
     let json = |method, path, body: &str| -> Value {
         let answer = desk.answer(method, path, body.as_bytes());

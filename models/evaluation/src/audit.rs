@@ -197,8 +197,8 @@ pub fn check(data: &Dataset, complaints: &[Complaint], threads: usize, seen: &(d
 }
 
 /// An error and its causes, in one line.
-fn with_causes(error: &dyn Error) -> String {
-    let causes = iter::successors(Some(error), |error| error.source());
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let causes = iter::successors(Some(error), |error| (*error).source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 

@@ -12,7 +12,7 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_files::{Dicom, PATIENT, read};
 use dicom_object::InMemDicomObject;
 use image::{GrayImage, ImageFormat};
-use onemark_film::{Film, FilmError, directory_films};
+use onemark_film::{Film, FilmError, Size, directory_films};
 
 const COLUMNS: u16 = 40;
 const ROWS: u16 = 36;
@@ -284,5 +284,5 @@ fn a_dicomdir_lists_films() {
 
 #[test]
 fn a_film_that_is_no_dicom_has_no_identity() {
-    assert_eq!(Film::from_grey(GrayImage::new(2, 2)).unwrap().dicom(), None);
+    assert_eq!(Film::from_grey(Size { width: 2, height: 2 }, vec![0; 4]).unwrap().dicom(), None);
 }

@@ -4,6 +4,7 @@ use onemark_film::FilmError;
 use onemark_models::bundle::BundleError;
 use onemark_results::ResultsError;
 use onemark_runtime::RuntimeError;
+use onemark_runtime::adapt::AdaptError;
 
 /// Why a request of the page can't be answered, or the page not be served.
 #[derive(Debug, thiserror::Error)]
@@ -16,9 +17,12 @@ pub enum ViewerError {
     /// The bundle can't be written.
     #[error(transparent)]
     Bundle(#[from] BundleError),
-    /// Detection or adaptation failed.
+    /// Detection failed.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// The bundle can't be adapted to the corrected film.
+    #[error(transparent)]
+    Adapt(#[from] AdaptError),
     /// The film's results can't be written in this format.
     #[error(transparent)]
     Results(#[from] ResultsError),

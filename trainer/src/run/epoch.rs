@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use onemark_models::network::LEVELS;
 use onemark_models::recipe::{Decay, Phase};
-use onemark_models::shape::{self, Shapes};
+use onemark_models::shape_prior::{self, PointSets};
 use serde_json::json;
 use tch::{Device, Tensor};
 
@@ -187,7 +187,7 @@ impl Run<'_> {
         if let Some(before) = state.labels.replace(labels) {
             log.scalar("validation/moved_cells", step, mean_distance(&before.points, &seen))?;
         }
-        if let Some(incoherence) = shape::incoherence(&seen, self.recipe.network.size) {
+        if let Some(incoherence) = shape_prior::incoherence(&seen, self.recipe.network.size) {
             let mean = incoherence.iter().sum::<f64>() / incoherence.len() as f64;
             log.scalar("validation/incoherence_cells", step, mean)?;
             for (index, value) in incoherence.iter().enumerate() {
@@ -199,7 +199,7 @@ impl Run<'_> {
 }
 
 /// The mean distance between points and their counterparts, in cells.
-fn mean_distance(before: &Shapes, after: &Shapes) -> f64 {
+fn mean_distance(before: &PointSets, after: &PointSets) -> f64 {
     let pairs = before.iter().flatten().zip(after.iter().flatten());
     pairs.map(|(a, b)| (a.0 - b.0).hypot(a.1 - b.1)).sum::<f64>() / after.iter().flatten().count() as f64
 }

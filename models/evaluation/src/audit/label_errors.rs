@@ -1,11 +1,11 @@
 //! Slips of the pen: landmarks that bear each other's numbers, x and y exchanged, points far from where the others expect
-//! them. All are judged by a prior over the shapes of all annotated films (see [`onemark_models::shape`]).
+//! them. All are judged by a prior over the shapes of all annotated films (see [`onemark_models::shape_prior`]).
 
 use super::{Finding, Kind, Look, by};
 use crate::dataset::Case;
 use onemark_film::Size;
 use onemark_film::geometry::{GridMap, GridSize, Point};
-use onemark_models::shape::{GridPoint, Joint, ShapePrior};
+use onemark_models::shape_prior::{GridPoint, Joint, ShapePrior};
 
 /// A landmark farther than this from where the others expect it is far, in standard deviations. On ISBI 2015, 8 of the 11400
 /// points of the two doctors are.
@@ -137,7 +137,7 @@ impl Judge {
     /// Puts `points` right, one exchange after the other, each the one that makes the film the most plausible; then tells
     /// what still is far off.
     fn slips(&self, points: &[Point], size: Size) -> Slips {
-        let surprise = |points: &[Point]| self.joint.surprise(&on_grid(points, size));
+        let surprise = |points: &[Point]| self.joint.mahalanobis_squared(&on_grid(points, size));
         let mut points = points.to_vec();
         let mut exchanges = Vec::new();
         for _ in 0..points.len() {

@@ -1,5 +1,5 @@
 //! `onemark calibrate`: learns from annotated films that training did not use how far a bundle's points can be trusted. What is
-//! fitted, and how it is checked, is in [`onemark_models::calibration`].
+//! fitted, and how it is checked, is in [`onemark_evaluation::calibrate`].
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,10 +8,11 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use ndarray::Array2;
 use onemark_evaluation::audit::{Print, patients};
+use onemark_evaluation::calibrate;
 use onemark_evaluation::dataset::{Dataset, Split};
 use onemark_film::Spacing;
 use onemark_models::bundle::Bundle;
-use onemark_models::confidence::{COVERAGE, Calibration, Reliability, WRONG_MM};
+use onemark_models::confidence::{COVERAGE, Reliability, WRONG_MM};
 
 use super::{films, measure};
 use crate::console::{self, RunOptions, Target};
@@ -64,7 +65,7 @@ impl Calibrate {
         let errors = Array2::from_shape_vec(shape, errors.collect())?;
         let films = format!("{} annotated films", measured.len());
         let patients = patients(&prints.iter().collect::<Vec<_>>());
-        let calibration = Calibration::fit(films, scores.view(), errors.view(), &patients)?;
+        let calibration = calibrate::fit(films, scores.view(), errors.view(), &patients)?;
 
         let header = ["#", "landmark", "mean mm", "within 2 mm %", "radius mm", "wrong %"].map(str::to_owned).to_vec();
         let rows =
@@ -103,6 +104,6 @@ pub fn reliability(of: &Reliability) -> String {
         of.auroc,
         percent(of.calibration_error),
         percent(of.lost),
-        percent(of.unusual),
+        percent(of.out_of_distribution),
     )
 }
