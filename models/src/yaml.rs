@@ -164,10 +164,14 @@ mod tests {
 
     #[test]
     fn the_line_of_a_value_is_found() {
-        for (path, line) in [("a", 1), ("b.c", 3), ("b.d[0].e", 5), ("b.d[0].f", 6), ("b.d[4].e", 5), ("a.x", 1)] {
+        for (path, line) in [("a", 1), ("b.c", 3), ("b.d[0].e", 5), ("b.d[0].f", 6)] {
             assert_eq!(line_of(TEXT, path), Some(line), "{path}");
         }
-        for path in ["x", "b.x", "b.d[0].x"] {
+        // A list or a scalar replaces all of a base's value, so it stands in the place of whatever is looked for below it.
+        for (path, line) in [("b.d[4].e", 5), ("b.d[0].x", 5), ("a.x", 1)] {
+            assert_eq!(line_of(TEXT, path), Some(line), "{path}");
+        }
+        for path in ["x", "b.x"] {
             assert_eq!(line_of(TEXT, path), None, "{path}");
         }
     }
