@@ -112,7 +112,7 @@ pub enum ExportError {
     #[error(transparent)]
     Film(#[from] FilmError),
     /// A pass failed: a mistake in this program, not in the checkpoint.
-    #[error("pass {pass}{}: {source}", after(.before))]
+    #[error("pass {pass} failed{}", after(.before))]
     Pass {
         /// The pass.
         pass: &'static str,
@@ -125,7 +125,7 @@ pub enum ExportError {
     #[error(transparent)]
     Bundle(#[from] BundleError),
     /// The self-check could not run the bundle.
-    #[error("self-check: {0}")]
+    #[error("self-check: the bundle can't be run")]
     Runtime(#[from] RuntimeError),
     /// No backend works on this machine, so there is no self-check.
     #[error("self-check: no backend works here, so the bundle can't be checked: {why}")]
@@ -134,7 +134,7 @@ pub enum ExportError {
         why: String,
     },
     /// The self-check could not run the network as it was trained.
-    #[error("self-check, reference: {0}")]
+    #[error("self-check: the network as it was trained can't be run")]
     Reference(#[from] ReferenceError),
     /// The bundle computes something else than the network as it was trained.
     #[error(

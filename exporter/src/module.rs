@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::Array2;
+use onemark_models::bundle::Tiling;
 use onemark_models::bundle::{Precision, Span};
 use onemark_models::checkpoint::{Checkpoint, Tensors, check_tensors};
 use onemark_models::graph::{Graph, Shape};
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::network::{Architecture, LEVELS, is_own, template_vector_name};
-use onemark_models::tiling::Tiling;
 
 use crate::ExportError;
 

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use onemark_models::bundle::{
-    Bundle, Decoding, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Plan, Precision, TensorEntry, WEIGHTS,
+    Bundle, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Plan, Precision, TensorEntry, WEIGHTS,
 };
 use onemark_models::checkpoint::Checkpoint;
+use onemark_models::checkpoint::pseudo_labels::from_tensor;
 use onemark_models::graph::Graph;
 use onemark_models::landmarks::{Landmark, LandmarkSet};
 use onemark_models::network::{LABELS, of_landmark, placeholder};
-use onemark_models::recipe;
-use onemark_models::shape::{self, ShapePrior};
+use onemark_models::recipe::{PriorUse, RecipeError};
+use onemark_models::shape_prior::ShapePrior;
 
 use crate::module::{self, Module, Weights, own_inputs};
 use crate::{ExportError, Labels};
@@ -70,10 +71,10 @@ pub fn pack(
         plan: plan.map(|plan| packed(plan, landmarks.len(), &weights)),
         weights: precision,
         template_vectors: weights.spans.into_iter().filter(|(name, _)| constants.contains_key(name)).collect(),
-        decoding: decoding(checkpoint)?,
+        shape_prior: shape_prior(checkpoint)?,
         calibration: None,
         adapted: None,
-        recipe: checkpoint.recipe.to_yaml().map_err(onemark_models::recipe::RecipeError::from)?,
+        recipe: checkpoint.recipe.to_yaml().map_err(RecipeError::from)?,
         history,
         intended_use: labels.intended_use.clone(),
         weights_licence: labels.weights_licence.clone(),
@@ -84,14 +85,14 @@ pub fn pack(
     Ok(Bundle::new(manifest, files.collect())?)
 }
 
-/// How score maps become points: as the recipe says.
-fn decoding(checkpoint: &Checkpoint) -> Result<Decoding, ExportError> {
+/// The prior that points are chosen by, if the recipe asks for one.
+fn shape_prior(checkpoint: &Checkpoint) -> Result<Option<ShapePrior>, ExportError> {
     match checkpoint.recipe.decoding {
-        recipe::Decoding::Argmax => Ok(Decoding::Argmax),
-        recipe::Decoding::ShapePrior => {
-            let labels = checkpoint.tensors.get(LABELS).and_then(shape::from_tensor).unwrap_or_default();
+        PriorUse::Argmax => Ok(None),
+        PriorUse::ShapePrior => {
+            let labels = checkpoint.tensors.get(LABELS).and_then(from_tensor).unwrap_or_default();
             let prior = ShapePrior::fit(&labels, checkpoint.recipe.network.size);
-            prior.map(Decoding::ShapePrior).ok_or(ExportError::NoShapePrior { films: labels.len() })
+            prior.map(Some).ok_or(ExportError::NoShapePrior { films: labels.len() })
         }
     }
 }
@@ -115,9 +116,9 @@ fn packed(plan: module::Plan, landmarks: usize, weights: &Weights) -> Plan {
     Plan {
         coarse: graph(COARSE, &plan.coarse),
         window: graph(WINDOW, &plan.window),
-        own: (1..=landmarks).map(spans).collect(),
+        specific: (1..=landmarks).map(spans).collect(),
         tiling: plan.tiling,
-        most: plan.most,
+        max_windows: plan.most,
     }
 }
 

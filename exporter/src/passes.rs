@@ -21,7 +21,7 @@ use std::fmt;
 use onemark_models::graph::{GraphError, Op};
 use onemark_models::network::FILM;
 use onemark_models::reference::ReferenceError;
-use onemark_models::yaml;
+use onemark_models::spelling;
 
 use crate::ExportError;
 use crate::module::Module;
@@ -161,7 +161,7 @@ pub enum PassError {
         second: String,
     },
     /// The trunk could not be run on a calibration film.
-    #[error("calibration: {source}")]
+    #[error("the trunk can't be run on a calibration film")]
     Calibration {
         /// What the reference interpreter said.
         source: ReferenceError,
@@ -189,7 +189,7 @@ pub fn all_but(without: &[String]) -> Result<Vec<&'static dyn Pass>, ExportError
         let Some(pass) = PASSES.iter().find(|pass| pass.name() == name) else {
             return Err(ExportError::UnknownPass {
                 name: name.clone(),
-                nearest: yaml::nearest(name, PASSES.iter().map(|pass| pass.name())),
+                nearest: spelling::nearest(name, PASSES.iter().map(|pass| pass.name())),
                 known: PASSES.map(|pass| pass.name()).join(", "),
             });
         };

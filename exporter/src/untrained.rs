@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use ndarray::{Array1, Array4, Axis, s};
-use onemark_models::checkpoint::{Checkpoint, Tensors};
-use onemark_models::init;
+use onemark_models::checkpoint::{Checkpoint, Tensors, init};
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::network::{Architecture, FILM, LEVELS, embedding_name, template_vector_name};
-use onemark_models::recipe::{Decoding, Recipe};
+use onemark_models::recipe::{PriorUse, Recipe, RecipeError};
 use onemark_models::reference;
 
 use crate::ExportError;
@@ -20,7 +19,7 @@ use crate::check::synthetic_film;
 /// The recipe describes no possible network.
 pub fn untrained(recipe: Recipe, seed: u64) -> Result<Checkpoint, ExportError> {
     // A shape prior is fitted to pseudo-labels, and there are none.
-    let recipe = Recipe { decoding: Decoding::Argmax, ..recipe };
+    let recipe = recipe.edit(|spec| spec.decoding = PriorUse::Argmax).map_err(RecipeError::from)?;
     let landmarks = LandmarkSet::named(&recipe.landmarks)?.len();
     let architecture = Architecture::from(&recipe);
     let trunk = architecture.trunk_graph()?;

@@ -1,12 +1,13 @@
-//! How far a bundle's points can be trusted: a calibration as data, and its use. It is fitted to annotated films by
-//! `onemark-evaluation`.
+//! How far a bundle's points can be trusted: a calibration as data, and its use. `onemark-evaluation` fits it to annotated films.
 //!
-//! All of it rests on one number per point: its score, compared with what the landmark has on those films. So it costs nothing
-//! at detection, and is the same however little of a head was run.
+//! All of it rests on one number per point: its score, compared with what the landmark has on annotated films that training did
+//! not use. So it costs nothing at detection, and is the same however little of a head was run.
 
 use serde::{Deserialize, Serialize};
 
-use crate::shape::SCORE_FLOOR;
+use crate::invalid::Invalid;
+use crate::shape_prior::SCORE_FLOOR;
+use crate::statistics::{nearest_rank_quantile, sorted};
 
 /// A point farther than this from the truth, in mm, is wrong: the outermost radius of the field's detection rates.
 pub const WRONG_MM: f64 = 4.0;
@@ -28,8 +29,9 @@ pub struct Calibration {
     pub slope: f64,
     /// Evidence below this, in standard deviations, is too weak for a point.
     pub weakest: f64,
-    /// A film whose median evidence is below this, in standard deviations, looks unlike those that it was fitted to.
-    pub unusual: f64,
+    /// A film whose median evidence is below this, in standard deviations, is out of distribution: unlike the calibration films.
+    #[serde(rename = "unusual")]
+    pub out_of_distribution: f64,
     /// How well it holds on films that it was not fitted to.
     pub reliability: Reliability,
 }
@@ -68,8 +70,9 @@ pub struct Reliability {
     pub calibration_error: f64,
     /// The share of right points that are called not found.
     pub lost: f64,
-    /// The share of films that are called unusual.
-    pub unusual: f64,
+    /// The share of films that are called out of distribution.
+    #[serde(rename = "unusual")]
+    pub out_of_distribution: f64,
 }
 
 impl Calibration {
@@ -84,20 +87,20 @@ impl Calibration {
         self.strength(landmark, score) >= self.weakest
     }
 
-    /// Whether a film with these (landmark's index, score) looks unlike those that this was fitted to.
-    pub fn is_unusual(&self, scores: impl IntoIterator<Item = (usize, f32)>) -> bool {
-        self.film_strength(scores) < self.unusual
+    /// Whether a film with these (landmark's index, score) is unlike the calibration films.
+    pub fn is_out_of_distribution(&self, scores: impl IntoIterator<Item = (usize, f32)>) -> bool {
+        self.film_strength(scores) < self.out_of_distribution
     }
 
-    /// How the evidence compares with the landmark's usual one, in standard deviations.
+    /// How the evidence of the landmark at this index compares with its usual one, in standard deviations.
     pub fn strength(&self, landmark: usize, score: f32) -> f64 {
         let LandmarkCalibration { median, deviation, .. } = self.landmarks[landmark];
         ((evidence(score) - median) / deviation).clamp(-FARTHEST, FARTHEST)
     }
 
-    /// The median strength over landmarks, given as (landmark's index, score).
+    /// The median over landmarks of how a film's evidence compares with the usual one, in standard deviations.
     pub fn film_strength(&self, scores: impl IntoIterator<Item = (usize, f32)>) -> f64 {
-        quantile(&sorted(scores.into_iter().map(|(landmark, score)| self.strength(landmark, score))), 0.5)
+        nearest_rank_quantile(&sorted(scores.into_iter().map(|(landmark, score)| self.strength(landmark, score))), 0.5)
     }
 
     /// The mean error in mm over all landmarks and films that it was fitted to, and the share below 2 mm.
@@ -108,38 +111,29 @@ impl Calibration {
         (mean(|landmark| landmark.mean_error_mm), mean(|landmark| landmark.within_2_mm))
     }
 
-    /// What is wrong with it, for a bundle of so many landmarks.
-    pub(crate) fn broken_rule(&self, landmarks: usize) -> Option<&'static str> {
+    /// Checks it for a bundle of so many landmarks.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn validate(&self, landmarks: usize) -> Result<(), Invalid> {
         let numbers = self
             .landmarks
             .iter()
             .flat_map(|l| [l.median, l.log_odds, l.deviation, l.mean_error_mm, l.within_2_mm, l.radius_mm]);
-        if self.landmarks.len() != landmarks {
-            Some("must have an entry for each landmark")
-        } else if !numbers.chain([self.slope, self.weakest, self.unusual]).all(f64::is_finite) {
-            Some("must hold finite numbers")
+        let why = if self.landmarks.len() != landmarks {
+            "must have an entry for each landmark"
+        } else if !numbers.chain([self.slope, self.weakest, self.out_of_distribution]).all(f64::is_finite) {
+            "must hold finite numbers"
         } else if self.landmarks.iter().any(|landmark| landmark.deviation <= 0.0 || landmark.radius_mm < 0.0) {
-            Some("deviations must be positive and radii not negative")
+            "deviations must be positive and radii not negative"
         } else {
-            None
-        }
+            return Ok(());
+        };
+        Err(Invalid::new("", why))
     }
 }
 
-/// What a score says of a landmark's presence: ln(score + 1e-6).
+/// What a score in [0, 1] says of a landmark's presence: ln(score + 1e-6).
 pub fn evidence(score: f32) -> f64 {
     (f64::from(score) + SCORE_FLOOR).ln()
-}
-
-/// The numbers in ascending order.
-pub fn sorted(numbers: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut numbers: Vec<f64> = numbers.collect();
-    numbers.sort_by(f64::total_cmp);
-    numbers
-}
-
-/// The number below which this share of the sorted ones lies; 0 where there are none.
-pub fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let last = sorted.len().saturating_sub(1);
-    sorted.get((share * last as f64).round() as usize).copied().unwrap_or_default()
 }

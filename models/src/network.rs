@@ -18,7 +18,7 @@ const VGG19: [(usize, usize); 5] = [(2, 0), (2, 5), (4, 10), (4, 19), (4, 28)];
 pub const FILM: &str = "film";
 /// The name of the score output `[1, 1, size, size]`, in [0, 1].
 pub const SCORE: &str = "score";
-/// The tensor of a checkpoint that holds the last pseudo-labels of its training films ([`crate::shape::to_tensor`]).
+/// The tensor of a checkpoint that holds the last pseudo-labels of its training films ([`crate::checkpoint::pseudo_labels::to_tensor`]).
 pub const LABELS: &str = "labels";
 /// The tensor of a checkpoint that holds what each pseudo-label weighs in training, `[films, landmarks]`.
 pub const LABEL_WEIGHTS: &str = "label_weights";

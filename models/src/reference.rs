@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array1, Array2, Array4, ArrayView2, Axis, Zip, concatenate, s};
+use ndarray::{Array1, Array2, Array4, ArrayD, ArrayView2, Axis, Zip, concatenate, s};
 
-use crate::checkpoint::Tensors;
 use crate::graph::{BATCH_NORM_EPSILON, COSINE_EPSILON, Corners, Graph, Op, interpolation};
+
+/// Tensors by name, in the graph's names and layouts.
+pub type Tensors = BTreeMap<String, ArrayD<f32>>;
 
 /// Rows of output that one strip of a convolution makes.
 const STRIP: usize = 16;
@@ -28,7 +30,7 @@ pub enum ReferenceError {
         expected: Vec<usize>,
     },
     /// Operands that shape inference should have refused.
-    #[error("graph {graph}, node {node}: {source}")]
+    #[error("graph {graph}, node {node}: its operands do not fit together")]
     Shape {
         /// The graph's name.
         graph: String,
@@ -110,7 +112,7 @@ pub fn run(
         };
         values.insert(value, result);
         for input in &node.inputs {
-            // Taps and score maps are large: let go of what nobody reads any more.
+            // Taps and score maps are large: drop values that no later node reads.
             if let Some(left) = uses.get_mut(input) {
                 *left -= 1;
                 if *left == 0 {

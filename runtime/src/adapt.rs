@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use ndarray::Array2;
 use onemark_film::geometry::{GridMap, Point, Size};
 use onemark_film::{Film, FilmError};
-use onemark_models::bundle::{AdaptedFilm, Bundle, BundleError, sha256};
+use onemark_models::bundle::{AdaptedFilm, Bundle, BundleError};
+use onemark_models::files::sha256;
 use onemark_models::network::{LEVELS, template_vector_name};
 use onemark_models::parallel::in_parallel;
 

@@ -8,8 +8,8 @@ use std::str::FromStr;
 use ndarray::Array2;
 use onemark_film::geometry::{Cell, GridPoint};
 use onemark_models::parallel::in_parallel;
-use onemark_models::shape::{ASKING_ROUNDS, Expected, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST};
-use onemark_models::yaml::nearest;
+use onemark_models::shape_prior::{ASKING_ROUNDS, Expected, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST};
+use onemark_models::spelling::nearest;
 use serde::Serialize;
 
 use crate::RuntimeError;

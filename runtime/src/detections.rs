@@ -4,9 +4,8 @@ use std::borrow::Cow;
 
 use onemark_film::geometry::{Cell, GridMap, Point};
 use onemark_film::{Film, Spacing};
-use onemark_models::analysis::Measurement;
 use onemark_models::confidence::Calibration;
-use onemark_models::landmarks::{Landmark, LandmarkSet};
+use onemark_models::landmarks::{Landmark, LandmarkSet, Measurement};
 use serde::{Deserialize, Serialize};
 
 use crate::RuntimeError;
@@ -169,7 +168,7 @@ impl Detections {
             film: FilmSize { width: film.width(), height: film.height() },
             spacing: film.spacing().cloned(),
             calibration: calibration.map(|calibration| calibration.films.clone()),
-            out_of_distribution: calibration.map(|calibration| calibration.is_unusual(scores())),
+            out_of_distribution: calibration.map(|calibration| calibration.is_out_of_distribution(scores())),
             landmarks,
             measurements: Vec::new(),
         };

@@ -12,12 +12,12 @@ use std::thread;
 use ndarray::{Array2, Axis, s};
 use onemark_film::Film;
 use onemark_film::geometry::{GridMap, GridSize};
-use onemark_models::bundle::{self, Bundle, GraphEntry, WEIGHTS};
+use onemark_models::bundle::{Bundle, GraphEntry, WEIGHTS};
 use onemark_models::confidence::Calibration;
 use onemark_models::landmarks::{Landmark, LandmarkSet};
 use onemark_models::network::{LEVELS, SCORE, embedding_name};
 use onemark_models::parallel::in_parallel;
-use onemark_models::shape::ShapePrior;
+use onemark_models::shape_prior::ShapePrior;
 
 use crate::backend::{self, Backend, BackendKind, Outputs, Session, Tensor};
 use crate::decode::{self, DecodeError, Decoding, Peak, Scores};
@@ -155,10 +155,7 @@ impl Detector {
             let opened = in_parallel(threads, &heads, |(_, head)| head.session(backend.as_ref()).map(|_| ()));
             opened.into_iter().collect::<Result<(), RuntimeError>>()?;
         }
-        let prior = match &manifest.decoding {
-            bundle::Decoding::Argmax => None,
-            bundle::Decoding::ShapePrior(prior) => Some(prior.marginal(&wanted)),
-        };
+        let prior = manifest.shape_prior.as_ref().map(|prior| prior.marginal(&wanted));
         Ok(Self {
             bundle: BundleId { name: manifest.name.clone(), sha256: bundle.digest()? },
             landmark_set: manifest.landmark_set.clone().or_built_in_analysis(),

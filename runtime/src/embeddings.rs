@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 
 use ndarray::{Array2, Array4, s};
 use onemark_film::geometry::Cell;
-use onemark_models::checkpoint::Tensors;
 use onemark_models::graph::Graph;
 use onemark_models::network::{LEVELS, SCORE, embedding_name, score_graph, template_vector_name};
-use onemark_models::reference;
+use onemark_models::reference::{self, Tensors};
 
 use crate::RuntimeError;
 

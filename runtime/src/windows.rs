@@ -2,16 +2,16 @@
 //! tile by tile, only there. What comes of it is the same as of the whole head, but for rounding.
 //!
 //! One graph serves all landmarks and takes a landmark's own numbers as inputs, so its weights are in memory once per thread, not
-//! once per landmark. Where windows lie is `onemark_models::tiling`'s matter, which cells are looked at `decode.rs`'s.
+//! once per landmark. Where windows lie is `onemark_models::bundle::tiling`'s matter, which cells are looked at `decode.rs`'s.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use ndarray::{Array2, Array4, Axis, s};
 use onemark_film::geometry::Cell;
+use onemark_models::bundle::tiling::{Tiling, columns_name, inside_name, rows_name};
 use onemark_models::bundle::{Bundle, GraphEntry, Plan, Span, WEIGHTS};
 use onemark_models::network::placeholder;
-use onemark_models::tiling::{Tiling, columns_name, inside_name, rows_name};
 
 use crate::RuntimeError;
 use crate::backend::{self, Backend, Outputs, Session, Tensor};
@@ -59,7 +59,7 @@ impl Windows {
             let numbers = plan.precision(name, bundle.manifest().weights).read(bytes);
             Array4::from_shape_vec(*shapes.get(name)?, numbers).ok()
         };
-        let own = landmarks.iter().filter_map(|landmark| Some((landmark + 1, plan.own.get(*landmark)?)));
+        let own = landmarks.iter().filter_map(|landmark| Some((landmark + 1, plan.specific.get(*landmark)?)));
         let own = own.map(|(number, own)| {
             let own = own.iter().filter_map(|(name, span)| Some((name.clone(), numbers(name, span)?)));
             let own = own.map(|(name, numbers)| Ok((name, backend.keep(numbers)?)));
@@ -83,7 +83,9 @@ impl Windows {
                     matrices.insert(rows_name(from, to), kept(rows)?);
                 }
             }
-            inside.insert(inside_name(to), tiles.clone().map(|tile| plan.tiling.inside(to, tile)).collect());
+            if asked(&inside_name(to)) {
+                inside.insert(inside_name(to), tiles.clone().map(|tile| plan.tiling.inside(to, tile)).collect());
+            }
         }
         Ok(Self {
             coarse: pool(&plan.coarse)?,
@@ -161,7 +163,7 @@ impl Scores for Field<'_> {
     }
 
     fn look(&mut self, Cell { row, column }: Cell) -> Result<(), RuntimeError> {
-        if self.opened >= self.windows.plan.most {
+        if self.opened >= self.windows.plan.max_windows {
             self.upper = (self.whole)()?;
             self.known.fill(true);
             return Ok(());

@@ -10,11 +10,11 @@ use std::thread;
 use ndarray::Array4;
 use onemark_film::geometry::{Cell, Point};
 use onemark_film::{Film, Size, Spacing};
-use onemark_models::analysis::Analysis;
+use ndarray::Array4;
 use onemark_models::bundle::{
-    Bundle, Decoding as Rule, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Precision, Span, TensorEntry, WEIGHTS,
+    Bundle, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Precision, Span, TensorEntry, WEIGHTS,
 };
-use onemark_models::landmarks::{Landmark, LandmarkSet};
+use onemark_models::landmarks::{Analysis, Landmark, LandmarkSet};
 use onemark_models::network::{LEVELS, SCORE, template_vector_name};
 use onemark_models::yaml;
 use onemark_onnx::builder;
@@ -247,7 +247,7 @@ fn bundle(weight: f32) -> Bundle {
         plan: None,
         weights: Precision::F32,
         template_vectors: vectors.map(|name| (name, Span { offset: 0, length: 4 })).collect(),
-        decoding: Rule::Argmax,
+        shape_prior: None,
         calibration: None,
         adapted: None,
         recipe: String::new(),

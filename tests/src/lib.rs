@@ -60,11 +60,13 @@ pub fn assert_close(expected: &Array4<f32>, found: &Array4<f32>, tolerance: Tole
 /// # Panics
 /// The built-in recipe is broken.
 pub fn tiny_recipe(adapter_channels: usize, adapter_variant: AdapterVariant) -> Recipe {
-    let mut recipe = Recipe::parse("tiny", include_str!("../tiny.yaml")).unwrap();
-    recipe.network.adapter_channels = adapter_channels;
-    recipe.network.adapter_variant = adapter_variant;
-    recipe.phases.retain(|phase| adapter_channels > 0 || !phase.adapters);
-    recipe
+    let recipe = Recipe::parse("tiny", include_str!("../tiny.yaml")).unwrap();
+    let changed = recipe.edit(|spec| {
+        spec.network.adapter_channels = adapter_channels;
+        spec.network.adapter_variant = adapter_variant;
+        spec.phases.retain(|phase| adapter_channels > 0 || !phase.adapters);
+    });
+    changed.unwrap()
 }
 
 /// A bundle of the network of [`tiny_recipe`], compiled by all passes; it has learnt nothing.

@@ -31,8 +31,8 @@ fn a_film_and_a_bundle_have_measurements() {
     let landmarks = found["films"][0]["landmarks"].as_array().unwrap();
     let position = |landmark: &Value| serde_json::from_value::<Point>(landmark["position"].clone()).unwrap();
     let points: Vec<Option<Point>> = landmarks.iter().map(|landmark| Some(position(landmark))).collect();
-    let expected =
-        LandmarkSet::named("isbi19").unwrap().measure(&points, Spacing::new(0.1, 0.2, "a test").ok().as_ref(), &[]);
+    let spacing = Spacing::new(0.1, 0.2, "a test").unwrap();
+    let expected = LandmarkSet::named("isbi19").unwrap().measure(&points, Some(&spacing), &[]);
     let measurements = found["films"][0]["measurements"].as_array().unwrap();
     assert_eq!(measurements.len(), expected.len());
     for (measurement, expected) in measurements.iter().zip(&expected) {

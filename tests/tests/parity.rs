@@ -16,9 +16,8 @@ use onemark_exporter::{Labels, pack, passes};
 use onemark_film::Film;
 use onemark_film::geometry::{Cell, GridSize};
 use onemark_models::bundle::Bundle;
-use onemark_models::checkpoint::Checkpoint;
+use onemark_models::checkpoint::{Checkpoint, init};
 use onemark_models::graph::{Graph, is_statistic};
-use onemark_models::init;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::network::{
     Architecture, FILM, LEVELS, SCORE, adapter_prefix, embedding_name, template_vector_name,

@@ -12,7 +12,7 @@ use onemark_exporter::{Labels, Options, export};
 use onemark_film::Film;
 use onemark_film::geometry::{Cell, GridMap, GridSize};
 use onemark_models::checkpoint::Checkpoint;
-use onemark_models::init;
+use onemark_models::checkpoint::init;
 use onemark_models::network::{Architecture, FILM, LEVELS, embedding_name, template_vector_name};
 use onemark_models::recipe::Recipe;
 use onemark_models::reference;
@@ -70,10 +70,12 @@ fn template_finds_itself(landmarks: &str, root: PathBuf, template: &str, split: 
 
 /// The phantom recipe's network without adapters, random, with the template vectors that `case` gives it.
 fn untrained(landmarks: &str, case: &Case) -> Checkpoint {
-    let mut recipe = Recipe::load("phantom").unwrap();
-    recipe.landmarks = landmarks.into();
-    recipe.network.adapter_channels = 0;
-    recipe.phases.truncate(1);
+    let changed = Recipe::load("phantom").unwrap().edit(|spec| {
+        spec.landmarks = landmarks.into();
+        spec.network.adapter_channels = 0;
+        spec.phases.truncate(1);
+    });
+    let recipe = changed.unwrap();
     let architecture = Architecture::from(&recipe);
     let (trunk, head) = (architecture.trunk_graph().unwrap(), architecture.embedding_graph(None).unwrap());
     let mut tensors = init::random(trunk.params().iter().chain(head.params()), SEED);

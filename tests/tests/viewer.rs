@@ -160,7 +160,7 @@ fn what_can_not_be_shown_is_said_at_once() {
     for (line, says) in [
         ("view nowhere/* --bundle tiny.onemark", "no film matches"),
         ("view a.png --bundle none.onemark", "none.onemark"),
-        ("view a.png --bundle tiny.onemark --learn-to tiny.onemark", "is there already"),
+        ("view a.png --bundle tiny.onemark --learn-to tiny.onemark", "already exists"),
     ] {
         let outcome = Outcome::from(Program::Runtime.command(here.path(), line).output().unwrap());
         assert!(!outcome.success && outcome.stderr.contains(says), "{line}: {}", outcome.stderr);

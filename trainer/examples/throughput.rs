@@ -15,7 +15,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use ndarray::ArrayView2;
 use onemark_evaluation::dataset::{Dataset, Split};
-use onemark_models::init;
+use onemark_models::checkpoint::init;
 use onemark_models::network::Architecture;
 use onemark_models::recipe::{Network, Phase, Recipe, TrunkWeights};
 use onemark_trainer::data::features::{Features, Trunk};
@@ -41,7 +41,7 @@ fn main() -> Result<()> {
         bail!("usage: throughput RECIPE PHASE STEPS PRECISION FILE")
     };
     let kind = precision::named(precision).context("the precision is f32 or bf16")?;
-    let (recipe, steps) = (small(Recipe::load(recipe)?), steps.parse()?);
+    let (recipe, steps) = (small(&Recipe::load(recipe)?)?, steps.parse()?);
     let index = recipe.phases.iter().position(|each| each.name == *phase).context("the recipe has no such phase")?;
     let phase = &recipe.phases[index];
 
@@ -85,11 +85,14 @@ fn main() -> Result<()> {
 }
 
 /// The recipe with just as many copies as a batch takes: their number changes the time before the steps, not that of a step.
-fn small(mut recipe: Recipe) -> Recipe {
-    recipe.template = "001".to_owned();
-    recipe.trunk.weights = TrunkWeights::Random;
-    recipe.template_copies.count = recipe.pairs.patch.as_ref().map_or(2, |pairs| pairs.batch);
-    recipe
+fn small(recipe: &Recipe) -> Result<Recipe> {
+    let changed = recipe.edit(|spec| {
+        spec.template = "001".to_owned();
+        spec.trunk.weights = TrunkWeights::Random;
+        spec.template_copies.count = spec.pairs.patch.as_ref().map_or(2, |pairs| pairs.batch);
+        spec.template_vectors.copies = 0;
+    });
+    Ok(changed?)
 }
 
 fn write(

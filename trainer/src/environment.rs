@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use onemark_models::checkpoint::write_whole;
+use onemark_models::files::write_whole;
 use serde_json::{Value, json};
 use tch::{Cuda, Device, Kind};
 
@@ -24,7 +24,7 @@ pub fn record(folder: &Path, device: Device, kind: Kind, log: &mut RunLog) -> Re
     let path = folder.join(FILE);
     let text = format!("{environment:#}\n");
     write_whole(&path, text.as_bytes()).map_err(|source| TrainError::Write { path, source })?;
-    Ok(log.event(&json!({"event": "environment", "environment": environment}))?)
+    log.event(&json!({"event": "environment", "environment": environment}))
 }
 
 fn describe(device: Device, kind: Kind) -> Value {

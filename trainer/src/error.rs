@@ -8,6 +8,7 @@ use onemark_evaluation::dataset::DatasetError;
 use onemark_film::FilmError;
 use onemark_models::checkpoint::CheckpointError;
 use onemark_models::graph::GraphError;
+use onemark_models::invalid::Invalid;
 use onemark_models::landmarks::LandmarkError;
 use onemark_models::recipe::RecipeError;
 
@@ -45,6 +46,9 @@ pub enum TrainError {
     )]
     #[non_exhaustive]
     FewFilms { films: usize, needed: usize },
+    /// The time budget leaves a recipe that breaks a rule.
+    #[error("the time budget is too short for this recipe")]
+    Budget(#[source] Invalid),
     /// A spread in the recipe is not a standard deviation.
     #[error("a spread of {deviation} cells is impossible")]
     #[non_exhaustive]

@@ -1,13 +1,14 @@
 //! Infer-PL: where the network, as it stands, finds the landmarks on the training films (METHOD.md sec. 1c).
 
 use ndarray::{Array1, Array2};
-use onemark_models::checkpoint::Tensors;
+use onemark_models::checkpoint::{Tensors, pseudo_labels};
 use onemark_models::graph::COSINE_EPSILON;
 use onemark_models::network::{LABEL_WEIGHTS, LABELS, LEVELS};
 use onemark_models::recipe::{Recipe, TemplateSource};
-use onemark_models::shape::{
-    self, ASKING_ROUNDS, Expected, GridPoint, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, Shapes, TRUST, median,
+use onemark_models::shape_prior::{
+    ASKING_ROUNDS, Expected, GridPoint, PointSets, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST,
 };
+use onemark_models::statistics::upper_median;
 use tch::{Device, Kind, Tensor};
 
 use crate::TrainError;
@@ -25,14 +26,14 @@ const BATCH: usize = 4;
 #[derive(Clone, Debug, PartialEq)]
 pub struct PseudoLabels {
     /// Position of each landmark: `points[film][landmark]`.
-    pub points: Shapes,
+    pub points: PointSets,
     /// Weight of each, 0 to 1: `[film, landmark]`.
     pub weights: Array2<f32>,
 }
 
-impl From<Shapes> for PseudoLabels {
+impl From<PointSets> for PseudoLabels {
     /// Pseudo-labels of weight 1.
-    fn from(points: Shapes) -> Self {
+    fn from(points: PointSets) -> Self {
         let weights = Array2::ones((points.len(), points.first().map_or(0, Vec::len)));
         Self { points, weights }
     }
@@ -41,14 +42,14 @@ impl From<Shapes> for PseudoLabels {
 impl PseudoLabels {
     /// As tensors of a checkpoint.
     pub fn to_tensors(&self) -> Tensors {
-        let (points, weights) = (shape::to_tensor(&self.points), self.weights.clone().into_dyn());
+        let (points, weights) = (pseudo_labels::to_tensor(&self.points), self.weights.clone().into_dyn());
         [(LABELS.to_owned(), points), (LABEL_WEIGHTS.to_owned(), weights)].into()
     }
 
     /// Takes the tensors of [`PseudoLabels::to_tensors`] out of `tensors`; `None` if they have another shape or are not points.
     /// Checkpoints without weights, written before there were any, give each pseudo-label the weight 1.
     pub fn resume(tensors: &mut Tensors) -> Option<Self> {
-        let mut labels = Self::from(shape::from_tensor(&tensors.remove(LABELS)?)?);
+        let mut labels = Self::from(pseudo_labels::from_tensor(&tensors.remove(LABELS)?)?);
         if let Some(weights) = tensors.remove(LABEL_WEIGHTS) {
             let weights = weights.into_dimensionality().ok()?;
             labels.weights = (weights.dim() == labels.weights.dim()).then_some(weights)?;
@@ -87,7 +88,7 @@ pub struct Inferred {
     pub labels: PseudoLabels,
     /// The best cells by score alone: the pseudo-labels themselves unless a prior took part. On films that keep their
     /// pseudo-labels, these.
-    pub seen: Shapes,
+    pub seen: PointSets,
 }
 
 impl<'a> Scene<'a> {
@@ -234,7 +235,7 @@ impl<'a> Scene<'a> {
         samples: &[usize],
         mut keep: impl FnMut(usize, &Tensor) -> Result<(), TrainError>,
         mut progress: impl FnMut(usize, usize),
-    ) -> Result<Shapes, TrainError> {
+    ) -> Result<PointSets, TrainError> {
         let _guard = tch::no_grad_guard();
         let mut found = vec![vec![(0.0, 0.0); self.heads.landmarks()]; samples.len()];
         let (mut done, total) = (0, samples.len() * self.heads.count());
@@ -310,7 +311,7 @@ fn scores_at(maps: &Tensor, points: &[GridPoint]) -> Result<Vec<f32>, TrainError
 /// Each film's scores, divided by the median score of their landmark, at most 1.
 fn confidence(scores: &[Vec<f32>]) -> impl Iterator<Item = Array1<f32>> {
     let landmarks = scores.first().map_or(0, Vec::len);
-    let median = |landmark: usize| median(scores.iter().map(|film| f64::from(film[landmark]))) as f32;
+    let median = |landmark: usize| upper_median(scores.iter().map(|film| f64::from(film[landmark]))) as f32;
     let medians: Array1<f32> = (0..landmarks).map(median).collect();
     let compared =
         move |film: &Vec<f32>| film.iter().zip(&medians).map(|(score, median)| (score / median).min(1.0)).collect();

@@ -8,7 +8,7 @@ use image::{GrayImage, Luma};
 use ndarray::{Array2, ArrayView2};
 use onemark_evaluation::dataset::Case;
 use onemark_film::geometry::Point;
-use onemark_models::init;
+use onemark_models::checkpoint::init;
 use onemark_models::network::{Architecture, LABEL_WEIGHTS};
 use onemark_models::recipe::{PatchPairs, Recipe, Stage};
 use onemark_trainer::data::features::Features;
@@ -44,19 +44,22 @@ fn films(recipe: &Recipe, folder: &Path) -> Samples {
 }
 
 fn film_pairs() -> Recipe {
-    let mut recipe = Recipe::load("phantom").unwrap();
-    recipe.network.size = 96;
-    recipe.template_copies.count = 4;
-    recipe.phases[0].steps = Some(6);
-    recipe
+    let changed = Recipe::load("phantom").unwrap().edit(|spec| {
+        spec.network.size = 96;
+        spec.template_copies.count = 4;
+        spec.template_vectors.copies = 4;
+        spec.phases[0].steps = Some(6);
+    });
+    changed.unwrap()
 }
 
 fn patch_pairs() -> Recipe {
-    let mut recipe = film_pairs();
-    recipe.pairs.film = None;
-    recipe.pairs.patch = Some(PatchPairs { size: 64, degrees: 20.0, centre_shift: 6, repeats: 1, batch: 2 });
-    recipe.phases.iter_mut().for_each(|phase| phase.steps = None);
-    recipe
+    let changed = film_pairs().edit(|spec| {
+        spec.pairs.film = None;
+        spec.pairs.patch = Some(PatchPairs { size: 64, degrees: 20.0, centre_shift: 6, repeats: 1, batch: 2 });
+        spec.phases.iter_mut().for_each(|phase| phase.steps = None);
+    });
+    changed.unwrap()
 }
 
 fn brightest(film: ArrayView2<f32>) -> Cell {
@@ -154,14 +157,14 @@ fn draws_depend_on_seed_and_place_only() {
     };
     assert_eq!(draw(&recipe, 3), draw(&recipe, 3));
     assert_ne!(draw(&recipe, 3), draw(&recipe, 4));
-    let other = Recipe { seed: recipe.seed + 1, ..recipe.clone() };
+    let other = recipe.edit(|spec| spec.seed += 1).unwrap();
     assert_ne!(draw(&recipe, 3), draw(&other, 3));
 }
 
 #[test]
 fn without_the_template_two_films_are_shown() {
-    let (mut recipe, folder) = (film_pairs(), tempfile::tempdir().unwrap());
-    recipe.stages = vec![Stage::PseudoLabels];
+    let recipe = film_pairs().edit(|spec| spec.stages = vec![Stage::PseudoLabels]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
     let films = films(&recipe, folder.path());
     let sampler = Sampler::new(&recipe, &films);
     let right = 20.0 * 96.0 / 300.0;
@@ -176,7 +179,7 @@ fn without_the_template_two_films_are_shown() {
 
 #[test]
 fn crosswise_an_epoch_shows_the_films_whose_labels_it_does_not_renew() {
-    let (mut recipe, folder) = (film_pairs(), tempfile::tempdir().unwrap());
+    let (recipe, folder) = (film_pairs(), tempfile::tempdir().unwrap());
     let films = films(&recipe, folder.path());
     let labels = PseudoLabels::from(vec![films.template_points().to_vec(); 2]);
     let shown = |recipe: &Recipe, epoch: usize, labels: Option<&PseudoLabels>| -> BTreeSet<usize> {
@@ -187,7 +190,7 @@ fn crosswise_an_epoch_shows_the_films_whose_labels_it_does_not_renew() {
         plans.iter().enumerate().flat_map(draw).filter(|sample| *sample < films.count()).collect()
     };
     assert_eq!(shown(&recipe, 0, Some(&labels)), [0, 1].into());
-    recipe.pairs.film.as_mut().unwrap().cross_fit = true;
+    let recipe = recipe.edit(|spec| spec.pairs.film.as_mut().unwrap().cross_fit = true).unwrap();
     assert_eq!(shown(&recipe, 0, None), [0, 1].into());
     for epoch in 0..2 {
         let shown = shown(&recipe, epoch, Some(&labels));
@@ -198,8 +201,12 @@ fn crosswise_an_epoch_shows_the_films_whose_labels_it_does_not_renew() {
 
 #[test]
 fn random_points_need_no_landmark() {
-    let (mut recipe, folder) = (patch_pairs(), tempfile::tempdir().unwrap());
-    recipe.stages = vec![Stage::RandomPoints];
+    let changed = patch_pairs().edit(|spec| {
+        spec.stages = vec![Stage::RandomPoints];
+        spec.network.adapter_channels = 0;
+        spec.phases.retain(|phase| !phase.adapters);
+    });
+    let (recipe, folder) = (changed.unwrap(), tempfile::tempdir().unwrap());
     let films = films(&recipe, folder.path());
     let sampler = Sampler::new(&recipe, &films);
     let plans = sampler.epoch(SchedulePosition::default());

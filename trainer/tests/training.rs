@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 
 use ndarray::{Array4, ArrayD, s};
-use onemark_models::checkpoint::Tensors;
+use onemark_models::checkpoint::{Tensors, init};
 use onemark_models::graph::{Graph, Op};
-use onemark_models::init;
 use onemark_models::network::{
     Architecture, FILM, LEVELS, SCORE, adapter_prefix, embedding_name, template_vector_name,
 };
@@ -32,9 +31,11 @@ const LANDMARKS: usize = 3;
 const SIDE: usize = 64;
 
 fn recipe(adapter_channels: usize, adapter_variant: AdapterVariant) -> Recipe {
-    let mut recipe = Recipe::load("phantom").unwrap();
-    recipe.network = Network { size: SIDE, adapter_channels, adapter_variant, ..recipe.network };
-    recipe
+    let changed = Recipe::load("phantom").unwrap().edit(|spec| {
+        spec.network = Network { size: SIDE, adapter_channels, adapter_variant, ..spec.network };
+        spec.phases.retain(|phase| adapter_channels > 0 || !phase.adapters);
+    });
+    changed.unwrap()
 }
 
 /// Trunk, decoder and adapters, untrained; the template vectors of landmark 2 are those of the film's middle.
@@ -197,8 +198,7 @@ fn step_on_one_landmark_leaves_other_adapters_and_the_trunk_bit_identical() {
 
 #[test]
 fn step_on_one_landmark_leaves_other_decoders_bit_identical() {
-    let mut recipe = recipe(0, AdapterVariant::Block);
-    recipe.network.separate = true;
+    let recipe = recipe(0, AdapterVariant::Block).edit(|spec| spec.network.separate = true).unwrap();
     let [_, first, second] = steps_on_1_and_2(&recipe);
     let unchanged = |name: &&String| first[*name] == second[*name];
     assert!(second.keys().filter(|name| !name.starts_with("own.02.")).all(|name| unchanged(&name)));
@@ -225,8 +225,8 @@ fn network_computes_the_same_with_gradients_and_without() {
 #[test]
 fn landmarks_in_turn_compute_what_each_does_alone() {
     for (separate, adapter_channels) in [(false, 4), (false, 0), (true, 0)] {
-        let mut recipe = recipe(adapter_channels, AdapterVariant::Block);
-        recipe.network.separate = separate;
+        let recipe = recipe(adapter_channels, AdapterVariant::Block);
+        let recipe = recipe.edit(|spec| spec.network.separate = separate).unwrap();
         let params = Params::new(&untrained(&recipe, 5), Device::Cpu).unwrap();
         let _guard = tch::no_grad_guard();
         let mut common = SharedValues::default();
@@ -266,8 +266,7 @@ fn network_with_joined_adapters_computes_what_it_did_without() {
 #[test]
 fn adam_takes_the_steps_of_its_definition() {
     // One parameter 1.0, gradient 0.5, weight decay 0.1: by hand, g = 0.6, both corrected moments are g and g^2.
-    let mut recipe = recipe(0, AdapterVariant::Block);
-    recipe.optimiser.weight_decay = 0.1;
+    let recipe = recipe(0, AdapterVariant::Block).edit(|spec| spec.optimiser.weight_decay = 0.1).unwrap();
     let param = Tensor::from_slice(&[1.0f32]);
     let mut adam = Adam::new(recipe.optimiser);
     adam.step(&[("p", &param)], &[Tensor::from_slice(&[0.5f32])], 0.01).unwrap();

@@ -10,9 +10,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use onemark_models::bundle::tiling::{LevelWindows, Tiling, columns_name, corners, inside_name, rows_name};
 use onemark_models::graph::{Corners, Graph, Node, Op, Value, interpolation};
 use onemark_models::network::{SCORE, adapter_prefix, is_own, placeholder};
-use onemark_models::tiling::{Tiling, Windows, columns_name, corners, inside_name, rows_name};
 
 use super::{Pass, PassError, Property};
 use crate::module::{Module, Plan};
@@ -127,15 +127,15 @@ impl<'a> Cut<'a> {
                 }
             }
         }
-        let levels: Vec<Windows> = hulls
+        let levels: Vec<LevelWindows> = hulls
             .values()
-            .map(|hulls| Windows {
+            .map(|hulls| LevelWindows {
                 cells: hulls.iter().map(|hull| (hull.end - hull.start) as usize).max().unwrap_or(0),
                 starts: hulls.iter().map(|hull| hull.start).collect(),
             })
             .collect();
         let margin = |value: &Value, axis: usize| {
-            let Windows { cells, starts } = &levels[self.level(*value)];
+            let LevelWindows { cells, starts } = &levels[self.level(*value)];
             let free = starts.iter().zip(&needs[axis]).filter_map(|(start, needs)| {
                 let need = needs.get(value)?;
                 Some((need.start - start).min(start + *cells as i64 - need.end) as usize)

@@ -137,7 +137,7 @@ fn round(weight: &mut ArrayD<f32>) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use onemark_models::init;
+    use onemark_models::checkpoint::init;
 
     use super::super::hoist_landmark_invariant::HoistLandmarkInvariant;
     use super::*;

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use ndarray::Array4;
+use onemark_models::checkpoint::init;
 use onemark_models::graph::Graph;
-use onemark_models::init;
 use onemark_models::reference;
 
 use crate::module::Module;

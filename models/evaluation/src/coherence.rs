@@ -1,6 +1,6 @@
 //! Agreement without annotations: how far landmarks lie from where the other landmarks of their film expect them.
 
-use onemark_models::shape::{GridPoint, ShapePrior, Shapes, TRUST};
+use onemark_models::shape_prior::{GridPoint, PointSets, ShapePrior, TRUST};
 
 /// Parts that films are split into; each part is compared with a prior fitted to the other parts.
 const FOLDS: usize = 5;
@@ -26,7 +26,7 @@ pub fn incoherence(shapes: &[Vec<GridPoint>], side: usize) -> Option<Vec<f64>> {
     let mut sums = vec![0.0; shapes.first()?.len()];
     for fold in 0..FOLDS {
         let of_fold = |index: usize| index % FOLDS == fold;
-        let others: Shapes =
+        let others: PointSets =
             shapes.iter().enumerate().filter(|(index, _)| !of_fold(*index)).map(|(_, shape)| shape.clone()).collect();
         let prior = ShapePrior::fit(&others, side)?;
         for (_, shape) in shapes.iter().enumerate().filter(|(index, _)| of_fold(*index)) {
@@ -53,7 +53,7 @@ mod tests {
         [(100.0, 100.0), (100.0, 200.0), (220.0, 150.0), (160.0, 80.0), (160.0, 220.0), (80.0, 150.0)];
 
     /// A hexagon that is moved about by up to 40 cells and scaled by up to a tenth, with errors of up to a cell.
-    fn shapes() -> Shapes {
+    fn shapes() -> PointSets {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         let shape = |rng: &mut ChaCha8Rng| {
             let (down, right, scale) =

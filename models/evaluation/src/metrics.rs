@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use onemark_film::Spacing;
 use onemark_film::geometry::{Cell, GridMap, Point};
+use onemark_models::statistics::{linear_quantile, median, sorted};
 
 /// The radii, in mm, at which success detection rates are customarily given.
 pub const SDR_RADII_MM: [f64; 4] = [2.0, 2.5, 3.0, 4.0];
@@ -193,7 +194,7 @@ impl Evaluation {
 
     /// Median of all radial errors, mm.
     pub fn median(&self) -> f64 {
-        median(self.errors.iter())
+        median(self.errors.iter().copied())
     }
 
     /// Success detection rate: percent of all errors strictly below `radius_mm`.
@@ -252,9 +253,8 @@ impl Evaluation {
             }
         }
         let interval = |statistic: usize| {
-            let mut values = draws.row(statistic).to_vec();
-            values.sort_by(f64::total_cmp);
-            Interval { low: quantile(&values, 0.025), high: quantile(&values, 0.975) }
+            let values = sorted(draws.row(statistic).iter().copied());
+            Interval { low: linear_quantile(&values, 0.025), high: linear_quantile(&values, 0.975) }
         };
         Bootstrap { resamples, mre_mm: interval(0), sdr_percent: std::array::from_fn(|radius| interval(1 + radius)) }
     }
@@ -306,7 +306,7 @@ impl Score {
         Self {
             name: name.to_owned(),
             mre_mm: mean(errors.clone()),
-            median_mm: median(errors.clone()),
+            median_mm: median(errors.clone().copied()),
             sdr_percent: SDR_RADII_MM.map(|radius| sdr(errors.clone(), radius)),
         }
     }
@@ -316,19 +316,6 @@ fn mean<'a>(values: impl Iterator<Item = &'a f64> + Clone) -> f64 {
     values.clone().sum::<f64>() / values.count() as f64
 }
 
-fn median<'a>(values: impl Iterator<Item = &'a f64>) -> f64 {
-    let mut sorted: Vec<f64> = values.copied().collect();
-    sorted.sort_by(f64::total_cmp);
-    quantile(&sorted, 0.5)
-}
-
 fn sdr<'a>(values: impl Iterator<Item = &'a f64> + Clone, radius_mm: f64) -> f64 {
     100.0 * values.clone().filter(|mm| **mm < radius_mm).count() as f64 / values.count() as f64
-}
-
-/// The quantile of sorted, non-empty values, linear between neighbours (numpy's default).
-fn quantile(sorted: &[f64], fraction: f64) -> f64 {
-    let position = fraction * (sorted.len() - 1) as f64;
-    let (below, above) = (sorted[position.floor() as usize], sorted[position.ceil() as usize]);
-    below + (above - below) * position.fract()
 }

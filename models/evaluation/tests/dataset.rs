@@ -150,7 +150,7 @@ fn plain_folder() {
     assert_eq!(ids(&dataset), ["9", "10", "a.b"]);
     let [nine, ten, without] = &dataset.cases[..] else { unreachable!() };
     assert_eq!(nine.points, Some(vec![Point::new(1.0, 2.0), Point::new(3.5, 4.0)]));
-    assert_eq!((nine.spacing.as_ref(), ten.spacing.as_ref()), (Some(&spacing(0.1, 0.2)), None));
+    assert_eq!((&nine.spacing, &ten.spacing), (&Some(spacing(0.1, 0.2)), &None));
     assert_eq!(ten.points, Some(vec![Point::new(5.0, 6.0), Point::new(7.0, 8.0)]));
     assert_eq!(without.points, None);
     assert_eq!(Dataset::open(root.path(), Split::Train).unwrap().cases, dataset.cases);

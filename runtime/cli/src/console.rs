@@ -12,7 +12,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use image::RgbImage;
 use onemark_film::{FilmError, Spacing};
 use onemark_models::bundle::Bundle;
-use onemark_models::checkpoint::write_whole;
+use onemark_models::files::write_whole;
 use onemark_results::{ResultsError, overlay};
 use onemark_runtime::{BackendKind, Decoding, Detector, Options};
 use onemark_viewer::ViewerError;

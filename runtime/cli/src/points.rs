@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use onemark_film::geometry::Point;
 use onemark_models::landmarks::{Landmark, LandmarkSet};
-use onemark_models::yaml;
+use onemark_models::spelling;
 use onemark_results::json;
 use onemark_runtime::Status;
 use serde::Deserialize;
@@ -41,7 +41,7 @@ pub fn read(path: &Path, set: &LandmarkSet) -> anyhow::Result<Vec<Option<Point>>
         |landmark: &Landmark| named.remove(&landmark.name).or_else(|| named.remove(&landmark.number.to_string()));
     let points = set.landmarks.iter().map(&mut of).collect();
     if let Some(name) = named.keys().next() {
-        let nearest = yaml::nearest(name, set.landmarks.iter().map(|landmark| landmark.name.as_str()));
+        let nearest = spelling::nearest(name, set.landmarks.iter().map(|landmark| landmark.name.as_str()));
         let nearest = nearest.map_or(String::new(), |name| format!(" (did you mean {name}?)"));
         bail!("{}: the bundle has no landmark `{name}`{nearest}: `onemark inspect` lists what it has", path.display());
     }

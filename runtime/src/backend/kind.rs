@@ -125,7 +125,7 @@ impl FromStr for BackendKind {
     fn from_str(name: &str) -> Result<Self, RuntimeError> {
         let unknown = || RuntimeError::UnknownBackend {
             name: name.to_owned(),
-            nearest: onemark_models::yaml::nearest(name, Self::compiled().iter().map(|kind| kind.name())),
+            nearest: onemark_models::spelling::nearest(name, Self::compiled().iter().map(|kind| kind.name())),
             known: names(),
         };
         ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(unknown)

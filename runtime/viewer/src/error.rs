@@ -22,7 +22,7 @@ pub enum ViewerError {
     /// Detection failed.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// Adaptation failed.
+    /// The bundle can't be adapted to the corrected film.
     #[error(transparent)]
     Adapt(#[from] AdaptError),
     /// The film's results can't be written in this format.

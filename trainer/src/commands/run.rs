@@ -86,14 +86,16 @@ impl Training {
     }
 
     fn recipe(&self) -> Result<Recipe> {
-        let mut recipe = match &self.recipe {
+        let recipe = match &self.recipe {
             Some(name) => Recipe::load(name)?,
             None => recipe_of(&self.out)?,
         };
-        if let Some(template) = &self.template {
-            recipe.template.clone_from(template);
-        }
-        recipe.seed = self.seed.unwrap_or(recipe.seed);
-        Ok(recipe)
+        let changed = recipe.edit(|spec| {
+            if let Some(template) = &self.template {
+                spec.template.clone_from(template);
+            }
+            spec.seed = self.seed.unwrap_or(spec.seed);
+        });
+        Ok(changed?)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
-use onemark_models::checkpoint::write_whole;
+use onemark_models::files::write_whole;
 use onemark_models::graph::Graph;
 use onemark_models::network::{Architecture, FILM};
 use onemark_models::recipe::Recipe;

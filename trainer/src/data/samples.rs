@@ -10,8 +10,8 @@ use onemark_evaluation::dataset::Case;
 use onemark_film::Film;
 use onemark_film::geometry::{GridSize, Point};
 use onemark_models::network::tap_name;
-use onemark_models::recipe::{Copies, Decoding, Recipe};
-use onemark_models::shape::{GridPoint, ShapePrior};
+use onemark_models::recipe::{Copies, PriorUse, Recipe};
+use onemark_models::shape_prior::{GridPoint, ShapePrior};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor};
@@ -89,7 +89,7 @@ impl Films {
     pub fn validate(recipe: &Recipe, cases: &[Case]) -> Result<(), TrainError> {
         let (_, _, points) = find_template(recipe, cases)?;
         let needed = ShapePrior::films_needed(points.len());
-        if recipe.decoding == Decoding::ShapePrior && cases.len() < needed {
+        if recipe.decoding == PriorUse::ShapePrior && cases.len() < needed {
             return Err(TrainError::FewFilms { films: cases.len(), needed });
         }
         cases.iter().try_for_each(|case| Film::open(&case.film).map(drop)).map_err(TrainError::from)

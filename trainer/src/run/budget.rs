@@ -60,23 +60,14 @@ impl Run<'_> {
         if by_steps && left < between {
             self.observer.observe(Event::ShortBudget { minutes: (ready + between) / 60.0 });
         }
-        let mut recipe = self.recipe.clone();
-        let cut = |count: usize| ((count as f64 * share) as usize).max(1);
-        let mut words = Vec::new();
-        for phase in &mut recipe.phases {
-            let before = phase.clone();
-            match phase.steps {
-                Some(steps) => phase.steps = Some(cut(steps)),
-                None => {
-                    phase.epochs = cut(phase.epochs);
-                    if let Decay::Step { epochs, .. } = &mut phase.decay {
-                        *epochs = cut(*epochs);
-                    }
-                }
-            }
-            words.push(format!("{}: {} instead of {}", phase.name, schedule(phase), schedule(&before)));
-        }
-        Ok(Some((recipe, words.join("; "))))
+        let recipe = self.recipe.edit(|spec| spec.phases.iter_mut().for_each(|phase| shorten(phase, share)));
+        let recipe = recipe.map_err(TrainError::Budget)?;
+        let phases = recipe.phases.iter().zip(&self.recipe.phases);
+        let words = phases
+            .map(|(now, before)| format!("{}: {} instead of {}", now.name, schedule(now), schedule(before)))
+            .collect::<Vec<_>>()
+            .join("; ");
+        Ok(Some((recipe, words)))
     }
 
     fn pace(&self, phase: usize, trunk: &Tensors, films: &Films) -> Result<Pace, TrainError> {
@@ -118,6 +109,20 @@ impl Run<'_> {
         let each = of_vectors + of_held_out * (1.0 + inferred as f64 / films.samples.held_out().len() as f64);
         let between = graphs as f64 * each;
         Ok(Pace { step, between })
+    }
+}
+
+/// Leaves a share of a phase: of its steps, or else of its epochs.
+fn shorten(phase: &mut Phase, share: f64) {
+    let cut = |count: usize| ((count as f64 * share) as usize).max(1);
+    match &mut phase.steps {
+        Some(steps) => *steps = cut(*steps),
+        None => {
+            phase.epochs = cut(phase.epochs);
+            if let Decay::Step { epochs, .. } = &mut phase.decay {
+                *epochs = cut(*epochs);
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use onemark_evaluation::coherence::incoherence;
 use onemark_models::network::LEVELS;
 use onemark_models::recipe::{Decay, Phase};
-use onemark_models::shape::Shapes;
+use onemark_models::shape_prior::PointSets;
 use serde_json::json;
 use tch::{Device, Tensor};
 
@@ -200,7 +200,7 @@ impl Run<'_> {
 }
 
 /// The mean distance between points and their counterparts, in cells.
-fn mean_distance(before: &Shapes, after: &Shapes) -> f64 {
+fn mean_distance(before: &PointSets, after: &PointSets) -> f64 {
     let pairs = before.iter().flatten().zip(after.iter().flatten());
     pairs.map(|(a, b)| (a.0 - b.0).hypot(a.1 - b.1)).sum::<f64>() / after.iter().flatten().count() as f64
 }

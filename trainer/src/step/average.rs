@@ -90,7 +90,7 @@ const STEPS: &str = "average.steps.";
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use onemark_models::init;
+    use onemark_models::checkpoint::init;
     use onemark_models::network::Architecture;
     use onemark_models::recipe::Recipe;
 

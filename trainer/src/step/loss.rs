@@ -22,7 +22,7 @@ pub fn matching_loss(
     let levels = LEVELS.into_iter().zip(source.iter().zip(target));
     levels
         .map(|(level, (source, target))| {
-            let radius = (level < 5).then_some(loss.window as i64);
+            let radius = (level < 5).then_some(loss.radius as i64);
             level_loss(loss, source, target, matches, level, radius)
         })
         .collect()

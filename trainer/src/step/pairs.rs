@@ -1,7 +1,7 @@
 //! The pairs of points that a step trains on, and the cells of the network's grid that they lie in.
 
 use ndarray::{Array2, ArrayView2, s};
-use onemark_models::shape::GridPoint;
+use onemark_models::shape_prior::GridPoint;
 
 /// A cell (row, column) of the network's grid, before any level's stride.
 pub type Cell = (i64, i64);

@@ -6,7 +6,7 @@ use std::thread;
 
 use ndarray::Array2;
 use onemark_models::recipe::{FilmPairs, PatchPairs, Recipe, Stage};
-use onemark_models::shape::GridPoint;
+use onemark_models::shape_prior::GridPoint;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;

@@ -1,11 +1,11 @@
 //! Label errors: landmarks with exchanged numbers, x and y exchanged, points far from where the others expect them. All are
-//! judged by a prior over the shapes of all annotated films (see [`onemark_models::shape`]).
+//! judged by a prior over the shapes of all annotated films (see [`onemark_models::shape_prior`]).
 
 use super::{FilmFacts, Finding, Kind, by};
 use crate::dataset::Case;
 use onemark_film::Size;
 use onemark_film::geometry::{GridMap, GridSize, Point};
-use onemark_models::shape::{GridPoint, Joint, ShapePrior};
+use onemark_models::shape_prior::{GridPoint, Joint, ShapePrior};
 
 /// A landmark farther than this from where the others expect it is far, in standard deviations. On ISBI 2015, 8 of the 11400
 /// points of the two readers are.
@@ -137,12 +137,12 @@ impl Reference {
     /// Puts `points` right, one exchange after the other, each the one that makes the film the most plausible; then tells
     /// what still is far off.
     fn label_errors(&self, points: &[Point], size: Size) -> LabelErrors {
-        let surprise = |points: &[Point]| self.joint.surprise(&on_grid(points, size));
+        let distance = |points: &[Point]| self.joint.mahalanobis_squared(&on_grid(points, size));
         let mut points = points.to_vec();
         let mut exchanges = Vec::new();
         for _ in 0..points.len() {
-            let now = surprise(&points);
-            let gain = |exchange: &Exchange| now - surprise(&exchange.apply(&points));
+            let now = distance(&points);
+            let gain = |exchange: &Exchange| now - distance(&exchange.apply(&points));
             let best = Exchange::all(points.len()).map(|exchange| (gain(&exchange), exchange));
             let Some((gain, exchange)) = best.max_by(|(one, _), (other, _)| one.total_cmp(other)) else { break };
             if gain < GAIN {

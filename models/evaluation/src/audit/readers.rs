@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Finding, Kind};
 use crate::dataset::Case;
-use onemark_models::shape::median;
+use onemark_models::statistics::upper_median;
 
 /// Readers disagree wildly where they are apart by more than this many times the landmark's median distance …
 const TIMES_MEDIAN: f64 = 5.0;
@@ -50,7 +50,7 @@ pub(super) fn disagreements(cases: &[Case]) -> Vec<Disagreement> {
     let landmarks = apart.first().map_or(0, |(_, distances)| distances.len());
     let of = |index: usize| {
         let distances = || apart.iter().map(move |(_, distances)| distances[index]);
-        let median_mm = median(distances());
+        let median_mm = upper_median(distances());
         let limit_mm = TOLERATED_MM.max(TIMES_MEDIAN * median_mm);
         let beyond = apart.iter().zip(distances()).filter(|(_, mm)| *mm > limit_mm);
         let mut beyond: Vec<Apart> = beyond.map(|((film, _), mm)| Apart { film: (*film).to_owned(), mm }).collect();

@@ -2,9 +2,8 @@
 
 use nalgebra::{DMatrix, DVector};
 use ndarray::{ArrayView2, Axis};
-use onemark_models::confidence::{
-    COVERAGE, Calibration, LandmarkCalibration, Reliability, WRONG_MM, evidence, quantile, sorted,
-};
+use onemark_models::confidence::{COVERAGE, Calibration, LandmarkCalibration, Reliability, WRONG_MM, evidence};
+use onemark_models::statistics::{conformal_lower, conformal_upper, nearest_rank_quantile, sorted};
 
 use super::reliability;
 use crate::metrics::SDR_RADII_MM;
@@ -14,7 +13,7 @@ pub const FEWEST_FILMS: usize = 20;
 
 /// The share of right points that may be called not found.
 const LOST: f64 = 0.005;
-/// The share of films that may be called unusual though they are not.
+/// The share of films that may be called out of distribution though they are not.
 const FALSE_ALARMS: f64 = 0.01;
 /// Standard deviations of a Gaussian per median absolute deviation.
 const MAD: f64 = 1.4826;
@@ -43,8 +42,8 @@ pub enum CalibrationError {
         /// Films and landmarks of the errors.
         errors: [usize; 2],
     },
-    /// A number that is none.
-    #[error("a score or an error is no finite number, so nothing can be calibrated by it")]
+    /// A number that is infinite or NaN.
+    #[error("a score or an error is not a finite number, so nothing can be calibrated by it")]
     NotFinite,
 }
 
@@ -79,10 +78,10 @@ pub fn fit(
 pub(super) fn fit_alone(scores: ArrayView2<'_, f32>, errors_mm: ArrayView2<'_, f64>) -> Calibration {
     let landmarks = scores.axis_iter(Axis(1)).zip(errors_mm.axis_iter(Axis(1))).map(|(scores, errors)| {
         let evidence = sorted(scores.iter().map(|score| evidence(*score)));
-        let median = quantile(&evidence, 0.5);
+        let median = nearest_rank_quantile(&evidence, 0.5);
         let distances = sorted(evidence.iter().map(|evidence| (evidence - median).abs()));
-        let deviation = (MAD * quantile(&distances, 0.5)).max(LEAST_DEVIATION);
-        let radius_mm = conformal(&sorted(errors.iter().copied()), COVERAGE);
+        let deviation = (MAD * nearest_rank_quantile(&distances, 0.5)).max(LEAST_DEVIATION);
+        let radius_mm = conformal_upper(&sorted(errors.iter().copied()), COVERAGE);
         let count = errors.len() as f64;
         LandmarkCalibration {
             median,
@@ -98,7 +97,7 @@ pub(super) fn fit_alone(scores: ArrayView2<'_, f32>, errors_mm: ArrayView2<'_, f
         landmarks: landmarks.collect(),
         slope: 0.0,
         weakest: 0.0,
-        unusual: 0.0,
+        out_of_distribution: 0.0,
         reliability: Reliability::default(),
     };
     let mut points = Vec::with_capacity(scores.len());
@@ -109,22 +108,10 @@ pub(super) fn fit_alone(scores: ArrayView2<'_, f32>, errors_mm: ArrayView2<'_, f
     fitted.slope = slope;
     fitted.landmarks.iter_mut().zip(log_odds).for_each(|(landmark, odds)| landmark.log_odds = odds);
     let right = points.iter().filter(|(_, _, right)| *right).map(|(_, strength, _)| *strength);
-    fitted.weakest = lowest(&sorted(right), LOST);
+    fitted.weakest = conformal_lower(&sorted(right), LOST);
     let films = scores.axis_iter(Axis(0)).map(|film| fitted.film_strength(film.iter().copied().enumerate()));
-    fitted.unusual = lowest(&sorted(films), FALSE_ALARMS);
+    fitted.out_of_distribution = conformal_lower(&sorted(films), FALSE_ALARMS);
     fitted
-}
-
-/// The least of the sorted numbers that another draw exceeds with probability 1 - `share` at most.
-fn conformal(sorted: &[f64], share: f64) -> f64 {
-    let rank = (share * (sorted.len() + 1) as f64).ceil() as usize;
-    sorted.get(rank.clamp(1, sorted.len().max(1)) - 1).copied().unwrap_or_default()
-}
-
-/// The greatest of the sorted numbers that another draw is below with probability `share` at most, or the lowest of all.
-fn lowest(sorted: &[f64], share: f64) -> f64 {
-    let rank = (share * (sorted.len() + 1) as f64).floor() as usize;
-    sorted.get(rank.max(1) - 1).copied().unwrap_or_default()
 }
 
 /// Logistic regression of being right on (landmark, strength): one slope, and log odds per landmark drawn to their mean.

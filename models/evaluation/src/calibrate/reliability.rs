@@ -33,7 +33,7 @@ pub(super) fn estimate(scores: ArrayView2<'_, f32>, errors_mm: ArrayView2<'_, f6
         sum.auroc += one.auroc;
         sum.calibration_error += one.calibration_error;
         sum.lost += one.lost;
-        sum.unusual += one.unusual;
+        sum.out_of_distribution += one.out_of_distribution;
     }
     let mean = |sum: f64| sum / DRAWS as f64;
     Reliability {
@@ -42,7 +42,7 @@ pub(super) fn estimate(scores: ArrayView2<'_, f32>, errors_mm: ArrayView2<'_, f6
         auroc: mean(sum.auroc),
         calibration_error: mean(sum.calibration_error),
         lost: mean(sum.lost),
-        unusual: mean(sum.unusual),
+        out_of_distribution: mean(sum.out_of_distribution),
     }
 }
 
@@ -58,8 +58,10 @@ fn judge(calibration: &Calibration, scores: ArrayView2<'_, f32>, errors_mm: Arra
     }
     points.sort_by(|one, other| one.0.total_cmp(&other.0));
     let right = points.iter().filter(|(_, right)| *right).count();
-    let unusual =
-        scores.axis_iter(Axis(0)).filter(|film| calibration.is_unusual(film.iter().copied().enumerate())).count();
+    let out_of_distribution = scores
+        .axis_iter(Axis(0))
+        .filter(|film| calibration.is_out_of_distribution(film.iter().copied().enumerate()))
+        .count();
     let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
     Reliability {
         draws: 1,
@@ -67,7 +69,7 @@ fn judge(calibration: &Calibration, scores: ArrayView2<'_, f32>, errors_mm: Arra
         auroc: auroc(&points),
         calibration_error: calibration_error(&points),
         lost: share(lost, right),
-        unusual: share(unusual, scores.nrows()),
+        out_of_distribution: share(out_of_distribution, scores.nrows()),
     }
 }
 

@@ -53,10 +53,10 @@ fn a_radius_covers_nine_in_ten() {
         let covered = errors.column(landmark).iter().filter(|error| **error <= radius).count() as f64 / 1000.0;
         assert!((covered - COVERAGE).abs() < 2.0 * SAMPLING, "landmark {landmark}: {covered}");
     }
-    let Reliability { coverage, auroc, calibration_error, lost, unusual, draws } = calibration.reliability;
+    let Reliability { coverage, auroc, calibration_error, lost, out_of_distribution, draws } = calibration.reliability;
     assert!((coverage - COVERAGE).abs() < SAMPLING, "{coverage}");
     assert!(auroc > 0.7 && calibration_error < 2.0 * SAMPLING, "{auroc} {calibration_error}");
-    assert!(lost < SAMPLING && unusual < 2.0 * SAMPLING && draws > 0, "{lost} {unusual}");
+    assert!(lost < SAMPLING && out_of_distribution < 2.0 * SAMPLING && draws > 0, "{lost} {out_of_distribution}");
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn nothing_like_it_is_not_found() {
     assert!(found as f64 > 0.97 * scores.len() as f64, "{found}");
     assert!(!calibration.is_found(2, 1e-4) && calibration.confidence(2, 1e-4) < 0.01);
     let film = |score: f32| (0..5).map(move |landmark| (landmark, score));
-    assert!(calibration.is_unusual(film(1e-3)) && !calibration.is_unusual(film(0.4)));
+    assert!(calibration.is_out_of_distribution(film(1e-3)) && !calibration.is_out_of_distribution(film(0.4)));
 }
 
 #[test]
@@ -79,20 +79,20 @@ fn one_patients_films_stay_together() {
     let (scores, errors) = (scores.select(Axis(0), &rows), errors.select(Axis(0), &rows));
     let fitted = |patients: &[usize]| fit("made".into(), scores.view(), errors.view(), patients).unwrap().reliability;
     let (together, apart) = (fitted(&rows), fitted(&(0..60).collect::<Vec<_>>()));
-    assert!(together.unusual > apart.unusual, "{together:?} {apart:?}");
+    assert!(together.out_of_distribution > apart.out_of_distribution, "{together:?} {apart:?}");
 }
 
 #[test]
 fn what_can_not_be_calibrated_says_why() {
     let (scores, errors, _) = films(30, 8);
-    let fitted = |scores: ArrayView2<'_, f32>, errors: ArrayView2<'_, f64>| {
+    let refused = |scores: ArrayView2<'_, f32>, errors: ArrayView2<'_, f64>| {
         fit("made".into(), scores, errors, &(0..scores.nrows()).collect::<Vec<_>>()).unwrap_err().to_string()
     };
-    let few = fitted(scores.slice(s![..5, ..]), errors.slice(s![..5, ..]));
+    let few = refused(scores.slice(s![..5, ..]), errors.slice(s![..5, ..]));
     assert!(few.contains("5 annotated films are too few"), "{few}");
-    let shapes = fitted(scores.view(), errors.slice(s![.., ..3]));
+    let shapes = refused(scores.view(), errors.slice(s![.., ..3]));
     assert!(shapes.contains("[30, 5]") && shapes.contains("[30, 3]"), "{shapes}");
     let mut errors = errors;
     errors[[3, 2]] = f64::NAN;
-    assert!(fitted(scores.view(), errors.view()).contains("no finite number"));
+    assert!(refused(scores.view(), errors.view()).contains("not a finite number"));
 }

@@ -1,5 +1,5 @@
 //! `onemark calibrate`: learns from annotated films that training did not use how far a bundle's points can be trusted. What is
-//! fitted, and how it is checked, is in [`onemark_models::calibration`].
+//! fitted, and how it is checked, is in [`onemark_evaluation::calibrate`].
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use ndarray::Array2;
 use onemark_evaluation::audit::{Fingerprint, patients};
-use onemark_evaluation::calibrate::fit;
+use onemark_evaluation::calibrate;
 use onemark_evaluation::dataset::{Dataset, Split};
 use onemark_film::Spacing;
 use onemark_models::bundle::Bundle;
@@ -67,7 +67,7 @@ impl Calibrate {
         let errors = Array2::from_shape_vec(shape, errors.collect())?;
         let films = format!("{} annotated films", films.len());
         let patients = patients(&fingerprints.iter().collect::<Vec<_>>());
-        let calibration = fit(films, scores.view(), errors.view(), &patients)?;
+        let calibration = calibrate::fit(films, scores.view(), errors.view(), &patients)?;
 
         let header = ["#", "landmark", "mean mm", "within 2 mm %", "radius mm", "wrong %"].map(str::to_owned).to_vec();
         let rows =
@@ -106,6 +106,6 @@ pub fn reliability(of: &Reliability) -> String {
         of.auroc,
         percent(of.calibration_error),
         percent(of.lost),
-        percent(of.unusual),
+        percent(of.out_of_distribution),
     )
 }

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use onemark_film::Spacing;
 use onemark_models::bundle::Bundle;
 use onemark_models::landmarks::LandmarkSet;
-use onemark_models::yaml;
+use onemark_models::spelling;
 use onemark_results::FilmResults;
 use onemark_results::json::FilmReport;
 use onemark_runtime::{Detections, FilmSize};
@@ -121,7 +121,7 @@ impl Detect {
             found.map(|landmark| landmark.number).with_context(|| {
                 let names = set.landmarks.iter().map(|landmark| landmark.name.as_str());
                 let nearest =
-                    yaml::nearest(wanted, names).map_or(String::new(), |name| format!(" (did you mean {name}?)"));
+                    spelling::nearest(wanted, names).map_or(String::new(), |name| format!(" (did you mean {name}?)"));
                 format!("the bundle has no landmark `{wanted}`{nearest}: `onemark inspect` lists what it has")
             })
         };

@@ -1,7 +1,7 @@
 //! Errors and measurements as people read them.
 
 use onemark_evaluation::metrics::{Bootstrap, Evaluation, SDR_RADII_MM, Score};
-use onemark_models::analysis::{Analysis, Measurement};
+use onemark_models::landmarks::{Analysis, Measurement};
 
 use crate::console;
 

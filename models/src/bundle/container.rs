@@ -1,4 +1,4 @@
-//! Where a bundle's bytes come from: a folder, or one stored zip. Reads; trusts nothing; judges no contents.
+//! What holds a bundle's files: a folder, or one stored zip. Reads entries with a limit; does not interpret them.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -10,7 +10,7 @@ use zip::{CompressionMethod, ZipArchive};
 use super::BundleError;
 
 /// An opened folder or archive.
-pub(super) enum Source<'a> {
+pub(super) enum Container<'a> {
     Folder(PathBuf),
     Archive(PathBuf, Box<ZipArchive<Box<dyn Bytes + 'a>>>),
 }
@@ -19,7 +19,7 @@ pub(super) enum Source<'a> {
 pub(super) trait Bytes: Read + Seek {}
 impl<T: Read + Seek> Bytes for T {}
 
-impl<'a> Source<'a> {
+impl<'a> Container<'a> {
     pub(super) fn open(path: &Path) -> Result<Self, BundleError> {
         let io = |source| BundleError::Io { path: path.to_owned(), source };
         if fs::metadata(path).map_err(io)?.is_dir() {

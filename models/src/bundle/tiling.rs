@@ -9,23 +9,48 @@ use ndarray::{Array2, Array4, ArrayView4, s};
 use serde::{Deserialize, Serialize};
 
 use crate::graph::{Corners, interpolation};
+use crate::invalid::Invalid;
 
-/// Tiles of a grid, and the window of each tile on each level.
+/// The most levels that a tiling has: the grid and the network's five.
+pub const MAX_LEVELS: usize = 6;
+
+/// Tiles of a grid, and the window of each tile on each level. Held against its rules when it is read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Unchecked")]
 pub struct Tiling {
     /// Rows and columns of the grid.
     pub size: usize,
     /// Rows and columns of a tile. The last ones may reach beyond the grid.
     pub tile: usize,
-    /// From level 0, the grid itself, downwards. Rows and columns are alike.
-    pub levels: Vec<Windows>,
+    /// From level 0, the grid itself, downwards: at most [`MAX_LEVELS`]. Rows and columns are alike.
+    pub levels: Vec<LevelWindows>,
+}
+
+/// A tiling as a manifest gives it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unchecked {
+    size: usize,
+    tile: usize,
+    levels: Vec<LevelWindows>,
+}
+
+impl TryFrom<Unchecked> for Tiling {
+    type Error = Invalid;
+
+    fn try_from(Unchecked { size, tile, levels }: Unchecked) -> Result<Self, Invalid> {
+        let tiling = Self { size, tile, levels };
+        match tiling.validate() {
+            Ok(()) => Ok(tiling),
+            Err(invalid) => Err(invalid.within("tiling")),
+        }
+    }
 }
 
 /// The windows of one level: cells of `size / 2^level`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Windows {
+pub struct LevelWindows {
     /// Rows and columns of a window: the same for all tiles.
     pub cells: usize,
     /// The first row (or column) of each row (or column) of tiles; beyond the film's edge where a tile lies at it.
@@ -63,24 +88,40 @@ impl Tiling {
         tile * self.tile..((tile + 1) * self.tile).min(self.size)
     }
 
-    /// Whether each level has a window for each tile: what a bundle must hold.
-    pub fn is_whole(&self) -> bool {
-        let whole = |windows: &Windows| {
-            windows.cells > 0 && windows.cells <= 2 * self.size && windows.starts.len() == self.count()
+    /// Checks that there are one to [`MAX_LEVELS`] levels, and that each has a window for each tile, near the grid.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        if self.tile == 0 {
+            return Err(Invalid::new("tile", "must be at least 1"));
+        }
+        if !(1..=MAX_LEVELS).contains(&self.levels.len()) {
+            return Err(Invalid::new("levels", format!("there must be 1 to {MAX_LEVELS}, not {}", self.levels.len())));
+        }
+        let limit = self.size.saturating_mul(2);
+        let fits = |windows: &LevelWindows| {
+            (1..=limit).contains(&windows.cells)
+                && windows.starts.len() == self.count()
+                && windows.starts.iter().all(|start| start.unsigned_abs() <= limit as u64)
         };
-        let near = |start: &i64| start.unsigned_abs() <= 2 * self.size as u64;
-        self.tile > 0
-            && !self.levels.is_empty()
-            && self.levels.iter().all(|windows| whole(windows) && windows.starts.iter().all(near))
+        match self.levels.iter().position(|windows| !fits(windows)) {
+            Some(level) => Err(Invalid::new(
+                format!("levels[{level}]"),
+                "must have a window for each tile, on the grid or near it",
+            )),
+            None => Ok(()),
+        }
     }
 
     /// The slice of the whole field's interpolation that makes the window of level `to` of that of level `from`, for one row (or
-    /// column) of tiles: `[to's cells, from's cells]`. Cells beyond the film are made of nothing.
+    /// column) of tiles: `[to's cells, from's cells]`. Rows and columns of cells
+    /// outside the film are zero.
     pub fn matrix(&self, from: usize, to: usize, tile: usize) -> Array2<f32> {
         let whole = interpolation(self.size >> from, 1 << (from - to), corners(to));
         let [to, from] = [to, from].map(|level| &self.levels[level]);
         Array2::from_shape_fn((to.cells, from.cells), |(row, column)| {
-            let place = |windows: &Windows, cell: usize| usize::try_from(windows.starts[tile] + cell as i64).ok();
+            let place = |windows: &LevelWindows, cell: usize| usize::try_from(windows.starts[tile] + cell as i64).ok();
             let place = place(to, row).zip(place(from, column));
             place.and_then(|place| whole.get(place)).copied().unwrap_or(0.0)
         })

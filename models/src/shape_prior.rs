@@ -4,22 +4,24 @@
 //! Points are (row, column) on the network's grid, in cells.
 
 use nalgebra::{DMatrix, DVector, Matrix2, Matrix2xX, Vector2};
-use ndarray::{Array3, ArrayD, Ix3};
 use serde::{Deserialize, Serialize};
+
+use crate::invalid::Invalid;
+use crate::statistics::upper_median;
 
 /// A point on the grid, (row, column).
 pub type GridPoint = (f64, f64);
-/// The landmarks of films: `shapes[film][landmark]`.
-pub type Shapes = Vec<Vec<GridPoint>>;
+/// The landmarks of films: `points[film][landmark]`.
+pub type PointSets = Vec<Vec<GridPoint>>;
 
 /// How much the logarithm of a score weighs against that of the prior's density, when both choose a point: a score is a product
 /// of five cosines, none of them a probability.
 pub const SCORE_WEIGHT: f64 = 6.0;
 /// Added to scores before the logarithm: many are 0.
 pub const SCORE_FLOOR: f64 = 1e-6;
-/// A landmark farther than this from where the others expect it, in standard deviations, has no say in where they are.
+/// A landmark farther than this from where the others expect it, in standard deviations, is not used to predict them.
 pub const TRUST: f64 = 3.5;
-/// Rounds in which landmarks ask the others where they are expected.
+/// Rounds in which each landmark's expected place is computed from the landmarks that the last round trusts.
 pub const ASKING_ROUNDS: usize = 3;
 
 /// Standard deviation of a found point about the true one, as a share of the grid's side: about 1 mm on a head film.
@@ -33,9 +35,9 @@ const ROUNDS: usize = 4;
 /// Films per coordinate below which a covariance says more about the films than about the anatomy.
 const FILMS_PER_COORDINATE: usize = 2;
 
-/// A Gaussian over the landmarks of a film. Serialises into a bundle's manifest.
+/// A Gaussian over the landmarks of a film. Serialises into a bundle's manifest; held against its rules when it is read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Unchecked")]
 pub struct ShapePrior {
     /// The mean of each landmark, (row, column) in cells.
     pub mean: Vec<GridPoint>,
@@ -86,7 +88,7 @@ pub struct Joint {
 impl Joint {
     /// How many standard deviations all `points` together lie from the mean, squared (Mahalanobis). A difference of 2 makes
     /// one shape e times as likely as another.
-    pub fn surprise(&self, points: &[GridPoint]) -> f64 {
+    pub fn mahalanobis_squared(&self, points: &[GridPoint]) -> f64 {
         let from_mean = flat(points) - &self.mean;
         (&self.precision * &from_mean).dot(&from_mean)
     }
@@ -119,7 +121,7 @@ impl ShapePrior {
                 shapes.iter().zip(&kept).map(|(shape, kept)| prior.distances(shape, kept)).collect();
             for landmark in 0..landmarks {
                 // Wrong points widen the Gaussian until it takes them in; the median of all distances does not move with them.
-                let limit = OUTLIER * median(distances.iter().map(|film| film[landmark])) / MEDIAN_DISTANCE;
+                let limit = OUTLIER * upper_median(distances.iter().map(|film| film[landmark])) / MEDIAN_DISTANCE;
                 kept.iter_mut().zip(&distances).for_each(|(kept, film)| kept[landmark] = film[landmark] <= limit);
             }
             // What was left out is put where the others expect it: so every film counts for all of its landmarks.
@@ -130,7 +132,7 @@ impl ShapePrior {
                 };
                 (0..landmarks).map(point).collect()
             };
-            let whole: Shapes = shapes.iter().zip(&kept).map(whole).collect();
+            let whole: PointSets = shapes.iter().zip(&kept).map(whole).collect();
             prior = Self::of(&whole, noise);
         }
         Some(prior)
@@ -144,8 +146,9 @@ impl ShapePrior {
     /// The Gaussian of some shapes, about their medians.
     fn of(shapes: &[Vec<GridPoint>], noise: f64) -> Self {
         let landmarks = shapes[0].len();
-        let centre =
-            |axis: fn(&GridPoint) -> f64, landmark: usize| median(shapes.iter().map(|shape| axis(&shape[landmark])));
+        let centre = |axis: fn(&GridPoint) -> f64, landmark: usize| {
+            upper_median(shapes.iter().map(|shape| axis(&shape[landmark])))
+        };
         let mean: Vec<GridPoint> =
             (0..landmarks).map(|index| (centre(|p| p.0, index), centre(|p| p.1, index))).collect();
         // Half the noise keeps the matrix positive definite where coordinates depend on each other.
@@ -209,45 +212,47 @@ impl ShapePrior {
         Some(Joint { mean: flat(&self.mean), precision })
     }
 
-    /// What keeps the numbers from being a prior over `landmarks` landmarks.
-    pub(crate) fn broken_rule(&self, landmarks: usize) -> Option<&'static str> {
-        let square =
-            self.covariance.len() == 2 * landmarks && self.covariance.iter().all(|row| row.len() == 2 * landmarks);
+    /// Checks that the numbers are a prior over `landmarks` landmarks.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn validate(&self, landmarks: usize) -> Result<(), Invalid> {
+        let size = 2 * landmarks;
         let numbers = self.covariance.iter().flatten().chain(self.mean.iter().flat_map(|(row, column)| [row, column]));
-        if self.mean.len() != landmarks || !square {
-            Some("must have a mean (row, column) per landmark, and a covariance of all coordinates with all")
+        let matrix = || DMatrix::from_fn(size, size, |row, column| self.covariance[row][column]);
+        if self.mean.len() != landmarks {
+            Err(Invalid::new("mean", format!("must have a (row, column) for each of {landmarks} landmarks")))
+        } else if self.covariance.len() != size || self.covariance.iter().any(|row| row.len() != size) {
+            Err(Invalid::new("covariance", "must relate all coordinates to all"))
         } else if !numbers.chain([&self.noise]).all(|number| number.is_finite()) || self.noise <= 0.0 {
-            Some("must hold finite numbers, and a noise above 0")
+            Err(Invalid::new("", "must hold finite numbers, and a noise above 0"))
+        } else if matrix() != matrix().transpose() || matrix().cholesky().is_none() {
+            Err(Invalid::new("covariance", "must be symmetric and positive definite"))
         } else {
-            let matrix = DMatrix::from_fn(2 * landmarks, 2 * landmarks, |row, column| self.covariance[row][column]);
-            let possible = matrix == matrix.transpose() && matrix.cholesky().is_some();
-            (!possible).then_some("must have a covariance that is symmetric and positive definite")
+            Ok(())
         }
     }
 }
 
-/// Shapes as a tensor `[films, landmarks, 2]`, (row, column) on the grid.
-pub fn to_tensor(shapes: &[Vec<GridPoint>]) -> ArrayD<f32> {
-    let landmarks = shapes.first().map_or(0, Vec::len);
-    let coordinate = |(film, landmark, axis): (usize, usize, usize)| {
-        let (row, column): GridPoint = shapes[film][landmark];
-        if axis == 0 { row as f32 } else { column as f32 }
-    };
-    Array3::from_shape_fn((shapes.len(), landmarks, 2), coordinate).into_dyn()
+/// A prior as a manifest gives it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unchecked {
+    mean: Vec<GridPoint>,
+    covariance: Vec<Vec<f64>>,
+    noise: f64,
 }
 
-/// What [`to_tensor`] was given; `None` where the tensor is of another shape.
-pub fn from_tensor(tensor: &ArrayD<f32>) -> Option<Shapes> {
-    let tensor = tensor.view().into_dimensionality::<Ix3>().ok().filter(|tensor| tensor.dim().2 == 2)?;
-    let point = |point: ndarray::ArrayView1<f32>| (f64::from(point[0]), f64::from(point[1]));
-    Some(tensor.outer_iter().map(|film| film.outer_iter().map(point).collect()).collect())
-}
+impl TryFrom<Unchecked> for ShapePrior {
+    type Error = Invalid;
 
-/// The middle of some values; 0 of none.
-pub fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
+    fn try_from(Unchecked { mean, covariance, noise }: Unchecked) -> Result<Self, Invalid> {
+        let prior = Self { mean, covariance, noise };
+        match prior.validate(prior.mean.len()) {
+            Ok(()) => Ok(prior),
+            Err(invalid) => Err(invalid.within("shape prior")),
+        }
+    }
 }
 
 fn flat(points: &[GridPoint]) -> DVector<f64> {
@@ -290,7 +295,7 @@ mod tests {
         assert!(prior.distances(&moved, &TRUSTED).iter().all(|distance| *distance < 1.0));
         let expected = prior.expected(2, &moved, &TRUSTED);
         assert!(expected.distance((250.0, 160.0)) > 5.0);
-        // With nobody to ask, it may lie wherever it has been seen.
+        // Without other landmarks, it may lie wherever it has been seen.
         assert!(prior.expected(2, &moved, &[false; 6]).distance((250.0, 160.0)) < 3.0);
     }
 
@@ -315,7 +320,7 @@ mod tests {
         for shape in shapes().iter().take(5) {
             let before = |index: usize| -> Vec<bool> { (0..6).map(|other| other < index).collect() };
             let each = (0..6).map(|index| prior.expected(index, shape, &before(index)).distance(shape[index]).powi(2));
-            let (each, all) = (each.sum::<f64>(), joint.surprise(shape));
+            let (each, all) = (each.sum::<f64>(), joint.mahalanobis_squared(shape));
             assert!((each / all - 1.0).abs() < ROUNDING, "{each} {all}");
         }
     }
@@ -324,7 +329,7 @@ mod tests {
     fn a_prior_over_some_landmarks_expects_what_the_whole_expects_by_them() {
         let prior = ShapePrior::fit(&shapes(), SIDE).unwrap();
         let some = prior.marginal(&[0, 2, 5]);
-        assert_eq!(some.broken_rule(3), None);
+        assert_eq!(some.validate(3), Ok(()));
         for shape in shapes().iter().take(5) {
             let whole = prior.expected(2, shape, &[true, false, false, false, false, true]);
             let part = some.expected(1, &[shape[0], shape[2], shape[5]], &[true; 3]);
@@ -340,27 +345,19 @@ mod tests {
     }
 
     #[test]
-    fn tensors_keep_shapes() {
-        let shapes = vec![vec![(1.5, 2.5), (3.0, 4.0), (5.25, 6.0)], vec![(0.0, 1.0); 3]];
-        assert_eq!(from_tensor(&to_tensor(&shapes)).unwrap(), shapes);
-        assert_eq!(from_tensor(&ArrayD::zeros(vec![2, 3])), None);
-        assert_eq!(from_tensor(&ArrayD::zeros(vec![2, 3, 4])), None);
-    }
-
-    #[test]
     fn what_is_no_prior_is_refused() {
         let good = ShapePrior::fit(&shapes(), SIDE).unwrap();
-        assert_eq!(good.broken_rule(6), None);
-        assert!(good.broken_rule(5).is_some());
+        assert_eq!(good.validate(6), Ok(()));
+        assert!(good.validate(5).is_err());
         let mut ragged = good.clone();
         ragged.covariance[3].pop();
-        assert!(ragged.broken_rule(6).is_some());
+        assert!(ragged.validate(6).is_err());
         let mut infinite = good.clone();
         infinite.mean[0].0 = f64::INFINITY;
-        assert!(infinite.broken_rule(6).is_some());
+        assert!(infinite.validate(6).is_err());
         let mut indefinite = good.clone();
         indefinite.covariance[0][0] = -1.0;
-        assert!(indefinite.broken_rule(6).is_some());
-        assert!(ShapePrior { noise: 0.0, ..good }.broken_rule(6).is_some());
+        assert!(indefinite.validate(6).is_err());
+        assert!(ShapePrior { noise: 0.0, ..good }.validate(6).is_err());
     }
 }

@@ -1,5 +1,4 @@
-//! Numbers for parameters that nobody has trained, the same for a seed whatever the order of asking: each parameter draws from
-//! a stream that its name alone chooses.
+//! Initial values of parameters. They depend on the seed and the parameter's name, not on the order of calls.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +7,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest as _, Sha256};
 
-use crate::checkpoint::Tensors;
+use crate::reference::Tensors;
 
 /// What training starts from, for parameters given by name and shape.
 ///

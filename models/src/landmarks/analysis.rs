@@ -1,19 +1,14 @@
 //! What is measured on a film: lines through its landmarks, angles, distances, and what is usual for them.
 //!
-//! An analysis is data, under `analysis` in `landmarks/*.yaml` (docs/ANALYSIS.md). Whether it makes sense is `check.rs`'s, what
-//! comes out of it on a film, and how far that is to be believed, is `measure.rs`'s.
-
-mod check;
-mod measure;
+//! An analysis is data, under `analysis` in `landmarks/*.yaml` (docs/ANALYSIS.md). `rules.rs` decides whether it makes sense;
+//! `measure.rs` computes the values on a film and their errors.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_yaml::with::singleton_map;
+use serde::{Deserialize, Serialize};
 
-pub(crate) use check::Problem;
-pub use measure::Measurement;
+use crate::yaml::{singleton_map, without_repeats};
 
 /// What is measured from the landmarks of a set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -48,7 +43,7 @@ pub struct Definition {
     /// What is usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub norm: Option<Norm>,
-    /// What a reader should know besides: conventions, customs departed from.
+    /// What else a reader should know: conventions, and where it departs from custom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -114,14 +109,14 @@ pub enum Formula {
 
 /// The names in a formula.
 #[derive(Default)]
-struct Parts<'a> {
-    landmarks: Vec<&'a str>,
-    lines: Vec<&'a str>,
-    measurements: Vec<&'a str>,
+pub(super) struct Parts<'a> {
+    pub(super) landmarks: Vec<&'a str>,
+    pub(super) lines: Vec<&'a str>,
+    pub(super) measurements: Vec<&'a str>,
 }
 
 impl Formula {
-    fn parts(&self) -> Parts<'_> {
+    pub(super) fn parts(&self) -> Parts<'_> {
         match self {
             Self::Angle(of) => Parts { landmarks: of.each_ref().map(String::as_str).into(), ..Parts::default() },
             Self::Distance(of) => Parts { landmarks: of.each_ref().map(String::as_str).into(), ..Parts::default() },
@@ -161,7 +156,7 @@ pub enum Unit {
 
 impl Unit {
     /// Digits after the point that are worth writing.
-    fn digits(self) -> usize {
+    pub(super) fn digits(self) -> usize {
         if self == Self::Ratio { 2 } else { 1 }
     }
 }
@@ -276,15 +271,7 @@ impl Analysis {
     }
 
     /// Where a measurement is that the one at `index` may be made of: above it, so that none is ever made of itself.
-    fn above(&self, index: usize, name: &str) -> Option<usize> {
+    pub(super) fn above(&self, index: usize, name: &str) -> Option<usize> {
         self.measurements.iter().take(index).position(|other| other.name == name)
     }
-}
-
-/// A map whose keys may not occur twice: serde would let the last one win in silence.
-fn without_repeats<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(
-    deserializer: D,
-) -> Result<BTreeMap<String, T>, D::Error> {
-    let map = serde_yaml::Mapping::deserialize(deserializer)?;
-    serde_yaml::from_value(map.into()).map_err(serde::de::Error::custom)
 }

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Analysis, Class, Definition, Formula, Norm, Unit};
-use crate::landmarks::LandmarkSet;
+use super::{Analysis, Class, Definition, Formula, LandmarkSet, Norm, Unit};
 use onemark_film::Spacing;
 use onemark_film::geometry::Point;
 

@@ -1,26 +1,18 @@
 //! Whether an analysis makes sense: every name is known, units agree, classes don't overlap.
 
-use super::{Analysis, Class, Definition, Formula, Norm};
-use crate::landmarks::Landmark;
-use crate::yaml;
-
-/// What is wrong with an analysis, and where.
-pub(crate) struct Problem {
-    /// "measurement `ANB`".
-    pub place: String,
-    /// What is wrong and what would be right.
-    pub problem: String,
-}
+use super::{Analysis, Class, Definition, Formula, Landmark, Norm};
+use crate::invalid::Invalid;
+use crate::spelling::did_you_mean;
 
 impl Analysis {
-    /// The first thing that is wrong.
-    pub(crate) fn check(&self, landmarks: &[Landmark]) -> Result<(), Problem> {
+    /// Holds the analysis against its rules.
+    pub(super) fn validate(&self, landmarks: &[Landmark]) -> Result<(), Invalid> {
         for (name, points) in &self.lines {
-            self.line(points, landmarks).map_err(|problem| Problem { place: format!("line `{name}`"), problem })?;
+            self.line(points, landmarks).map_err(|why| Invalid::new(format!("line `{name}`"), why))?;
         }
         for (index, definition) in self.measurements.iter().enumerate() {
             self.definition(index, definition, landmarks)
-                .map_err(|problem| Problem { place: format!("measurement `{}`", definition.name), problem })?;
+                .map_err(|why| Invalid::new(format!("measurement `{}`", definition.name), why))?;
         }
         Ok(())
     }
@@ -79,8 +71,7 @@ fn known<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clon
     if known.clone().any(|one| one == name) {
         return Ok(());
     }
-    let nearest = yaml::nearest(name, known).map_or(String::new(), |nearest| format!("; did you mean `{nearest}`?"));
-    Err(format!("no {what} is called `{name}`{nearest}"))
+    Err(format!("no {what} is called `{name}`{}", did_you_mean(name, known)))
 }
 
 /// Refuses classes that are no intervals, or that share values.

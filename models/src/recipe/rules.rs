@@ -1,22 +1,50 @@
-//! Which recipes are possible: values one by one while they are read, so that errors know their line, and values together
-//! afterwards.
+//! Which recipes are possible: values one by one, then values together.
 
-use std::fmt;
-use std::marker::PhantomData;
+use std::fmt::Display;
 
-use serde::de::value::SeqAccessDeserializer;
-use serde::de::{Error, IntoDeserializer as _, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-
-use super::{Copies, Decoding, Recipe, Stage, TemplateSource};
+use super::{Copies, PriorUse, Spec, Stage, TemplateSource};
+use crate::invalid::Invalid;
 use crate::landmarks::LandmarkSet;
 
-impl Recipe {
-    /// The first key whose value is impossible beside the others', and why.
-    pub(super) fn impossible(&self) -> Option<(&'static str, String)> {
-        if let Err(error) = LandmarkSet::named(&self.landmarks) {
-            return Some(("landmarks", error.to_string()));
+impl Spec {
+    /// Holds the recipe against all rules.
+    pub(super) fn validate(&self) -> Result<(), Invalid> {
+        self.validate_values()?;
+        LandmarkSet::named(&self.landmarks).map_err(|error| Invalid::new("landmarks", error.to_string()))?;
+        self.validate_together()
+    }
+
+    /// Each value by itself.
+    fn validate_values(&self) -> Result<(), Invalid> {
+        let Self { trunk, network, jitter, loss, .. } = self;
+        at_least(1, "trunk.widths", &trunk.widths)?;
+        multiple_of_32("network.size", network.size)?;
+        at_least(1, "network.decoder", &network.decoder)?;
+        at_least(1, "network.rfb", &network.rfb)?;
+        at_least(1, "network.embedding", &[network.embedding])?;
+        fraction("jitter.brightness", jitter.brightness)?;
+        fraction("jitter.contrast", jitter.contrast)?;
+        fraction("jitter.gamma", jitter.gamma)?;
+        self.template_copies.validate().map_err(|invalid| invalid.within("template_copies"))?;
+        if let Some(patch) = &self.pairs.patch {
+            multiple_of_32("pairs.patch.size", patch.size)?;
+            at_least(1, "pairs.patch.repeats", &[patch.repeats])?;
+            at_least(1, "pairs.patch.batch", &[patch.batch])?;
         }
+        if let Some(film) = &self.pairs.film {
+            film.film_copies.validate().map_err(|invalid| invalid.within("pairs.film.film_copies"))?;
+            at_least(1, "pairs.film.points", &[film.points])?;
+            fraction("pairs.film.random_share", film.random_share)?;
+        }
+        at_least(1, "loss.window", &[loss.radius])?;
+        for (index, phase) in self.phases.iter().enumerate() {
+            at_least(1, &format!("phases[{index}].epochs"), &[phase.epochs])?;
+        }
+        self.average.map_or(Ok(()), |average| fraction("average", average))
+    }
+
+    /// Values beside each other.
+    fn validate_together(&self) -> Result<(), Invalid> {
         let (patch, film) = (self.pairs.patch.as_ref(), self.pairs.film.as_ref());
         let (network, phases) = (&self.network, &self.phases);
         let steps = |good: fn(Option<usize>) -> bool| phases.iter().all(|phase| good(phase.steps));
@@ -92,12 +120,15 @@ impl Recipe {
                 "there are fewer template copies (`template_copies.count`)",
             ),
             (
-                self.decoding == Decoding::ShapePrior && phases.iter().map(|phase| phase.epochs).sum::<usize>() < 2,
+                self.decoding == PriorUse::ShapePrior && phases.iter().map(|phase| phase.epochs).sum::<usize>() < 2,
                 "decoding",
                 "`shape-prior` needs pseudo-labels, which are inferred between epochs: at least two",
             ),
         ];
-        rules.into_iter().find(|(broken, ..)| *broken).map(|(_, key, why)| (key, why.to_owned()))
+        match rules.into_iter().find(|(broken, ..)| *broken) {
+            Some((_, key, why)) => Err(Invalid::new(key, why)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -106,76 +137,31 @@ fn folds(copies: Copies) -> bool {
     copies.elastic.is_some_and(|elastic| elastic.shift * 6.0 * (elastic.lattice - 1) as f64 >= 1.0)
 }
 
-fn checked<'de, D, T>(value: D, good: impl Fn(&T) -> bool, rule: &str) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + fmt::Debug,
-{
-    value.deserialize_any(Checked { good, rule, value: PhantomData })
-}
-
-/// Checks while the reader is still at the value: only then does it add the key's whole path and its line to an error.
-struct Checked<'a, G, T> {
-    good: G,
-    rule: &'a str,
-    value: PhantomData<T>,
-}
-
-impl<'de, G: Fn(&T) -> bool, T: Deserialize<'de> + fmt::Debug> Checked<'_, G, T> {
-    fn check<D: Deserializer<'de>>(self, value: D) -> Result<T, D::Error> {
-        let value = T::deserialize(value)?;
-        let rule = self.rule;
-        if (self.good)(&value) { Ok(value) } else { Err(D::Error::custom(format!("{value:?} is impossible: {rule}"))) }
+impl Copies {
+    fn validate(&self) -> Result<(), Invalid> {
+        fraction("affine.shift", self.affine.shift)?;
+        fraction("affine.scale", self.affine.scale)?;
+        if let Some(elastic) = self.elastic {
+            fraction("elastic.shift", elastic.shift)?;
+            at_least(2, "elastic.lattice", &[elastic.lattice])?;
+        }
+        Ok(())
     }
 }
 
-impl<'de, G: Fn(&T) -> bool, T: Deserialize<'de> + fmt::Debug> Visitor<'de> for Checked<'_, G, T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a number or numbers: {}", self.rule)
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<T, E> {
-        self.check(value.into_deserializer())
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<T, E> {
-        self.check(value.into_deserializer())
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<T, E> {
-        self.check(value.into_deserializer())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, values: A) -> Result<T, A::Error> {
-        self.check(SeqAccessDeserializer::new(values))
-    }
+fn at_least(least: usize, key: &str, values: &[usize]) -> Result<(), Invalid> {
+    values.iter().try_for_each(|value| rule(*value >= least, key, value, format!("must be at least {least}")))
 }
 
-pub(super) fn positive<'de, D: Deserializer<'de>>(value: D) -> Result<usize, D::Error> {
-    checked(value, |value| *value > 0, "must be at least 1")
+fn multiple_of_32(key: &str, value: usize) -> Result<(), Invalid> {
+    let good = value > 0 && value.is_multiple_of(32);
+    rule(good, key, value, "must be a multiple of 32, because level 5 has stride 32")
 }
 
-pub(super) fn two_or_more<'de, D: Deserializer<'de>>(value: D) -> Result<usize, D::Error> {
-    checked(value, |value| *value > 1, "must be at least 2")
+fn fraction(key: &str, value: f64) -> Result<(), Invalid> {
+    rule((0.0..1.0).contains(&value), key, value, "must lie in [0, 1)")
 }
 
-pub(super) fn positive_each<'de, D: Deserializer<'de>, const N: usize>(value: D) -> Result<[usize; N], D::Error>
-where
-    [usize; N]: Deserialize<'de>,
-{
-    checked(value, |values: &[usize; N]| values.iter().all(|value| *value > 0), "each must be at least 1")
-}
-
-pub(super) fn multiple_of_32<'de, D: Deserializer<'de>>(value: D) -> Result<usize, D::Error> {
-    checked(value, |value| *value > 0 && value % 32 == 0, "must be a multiple of 32, because level 5 has stride 32")
-}
-
-pub(super) fn fraction<'de, D: Deserializer<'de>>(value: D) -> Result<f64, D::Error> {
-    checked(value, |value| (0.0..1.0).contains(value), "must lie in [0, 1)")
-}
-
-pub(super) fn some_fraction<'de, D: Deserializer<'de>>(value: D) -> Result<Option<f64>, D::Error> {
-    fraction(value).map(Some)
+fn rule(good: bool, key: &str, value: impl Display, rule: impl Display) -> Result<(), Invalid> {
+    if good { Ok(()) } else { Err(Invalid::new(key, format!("{value} is impossible: {rule}"))) }
 }

@@ -1,5 +1,5 @@
-//! Replacing the template's vectors: how a bundle learns from further annotated films without training. What was there
-//! before stays at the end of the weights, so that it can be had back, bit for bit.
+//! Replacing the template's vectors: how a bundle is adapted to further annotated films without training. The original vectors are
+//! kept at the end of the weights, so an adaptation can be undone exactly.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Bundle, BundleError, Precision, Span, WEIGHTS};
 use crate::confidence::Calibration;
+use crate::invalid::Invalid;
 
 /// How a bundle's template vectors came to differ from those it was exported with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,11 +23,11 @@ pub struct Adaptation {
     pub calibration: Option<Calibration>,
 }
 
-/// One film that a bundle learnt from.
+/// One film that a bundle was adapted to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdaptedFilm {
-    /// SHA-256 of its pixels, row by row: tells the film to whoever has it, and no patient to anybody.
+    /// SHA-256 of its pixels, row by row: identifies the film to those who have it and reveals nothing about the patient.
     pub sha256: String,
     /// Where it comes from, in the words of whoever added it.
     pub source: Option<String>,
@@ -45,7 +46,7 @@ impl Bundle {
         Ok(self.manifest.template_vectors.iter().map(|(name, span)| (name.clone(), read(span))).collect())
     }
 
-    /// The same bundle with other template vectors, learnt from these films besides those before. It is not calibrated.
+    /// The same bundle with other template vectors, made from these films and those before. It is not calibrated.
     ///
     /// # Errors
     /// A vector has another length than the one it replaces, or no such name.
@@ -75,11 +76,9 @@ impl Bundle {
                     weights[span.offset..span.offset + span.length].copy_from_slice(&bytes);
                 }
                 found => {
-                    return Err(BundleError::Manifest {
-                        path: self.origin.clone(),
-                        key: format!("template_vectors: `{name}`"),
-                        why: format!("has {} bytes, not {}", found.map_or(0, |span| span.length), bytes.len()),
-                    });
+                    let why = format!("has {} bytes, not {}", found.map_or(0, |span| span.length), bytes.len());
+                    let invalid = Invalid::new(format!("template_vectors: `{name}`"), why);
+                    return Err(BundleError::Manifest { path: self.origin.clone(), invalid });
                 }
             }
         }
@@ -109,7 +108,7 @@ impl Bundle {
     /// # Errors
     /// The manifest contradicts itself or the files.
     pub fn with_manifest(&self, manifest: super::Manifest) -> Result<Self, BundleError> {
-        super::check(&self.origin, &manifest)?;
+        super::validate(&self.origin, &manifest)?;
         Ok(Self { manifest, ..self.clone() })
     }
 
@@ -117,7 +116,7 @@ impl Bundle {
         let mut files = self.files.clone();
         manifest.files.insert(WEIGHTS.to_owned(), super::describe(&weights));
         files.insert(WEIGHTS.to_owned(), weights.into());
-        super::check(&self.origin, &manifest)?;
+        super::validate(&self.origin, &manifest)?;
         Ok(Self { origin: self.origin.clone(), manifest, files })
     }
 }
