@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{setup, shell};
 
@@ -67,10 +67,8 @@ fn compare(one: &str, other: &str) -> Result<()> {
     if !here.keys().eq(there.keys()) {
         bail!("{one} and {other} are not about the same films and landmarks");
     }
-    let distances = here.iter().zip(there.values()).map(|((landmark, one), other)| {
-        let distance = (one.x - other.x).hypot(one.y - other.y);
-        (distance, landmark)
-    });
+    let distances = here.iter().zip(there.values());
+    let distances = distances.map(|((landmark, [x, y]), [u, v])| ((x - u).hypot(y - v), landmark));
     let farthest = distances.max_by(|(one, _), (other, _)| one.total_cmp(other));
     let (distance, (film, landmark)) = farthest.with_context(|| format!("{one} has no landmarks"))?;
     if distance > SAME_PX {
@@ -80,44 +78,21 @@ fn compare(one: &str, other: &str) -> Result<()> {
     Ok(())
 }
 
-/// Where a report of `onemark evaluate` has each landmark, by film and name.
-fn positions(path: &str) -> Result<BTreeMap<(String, String), Position>> {
+/// Where a report of `onemark evaluate` has each landmark, by film and name, in film px.
+fn positions(path: &str) -> Result<BTreeMap<(String, String), [f64; 2]>> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
-    let report: Report = serde_json::from_str(&text).with_context(|| format!("{path} is no report"))?;
-    let of_film = |Film { id, detections }| {
-        detections.landmarks.into_iter().map(move |Landmark { name, position }| ((id.clone(), name), position))
-    };
-    Ok(report.films.into_iter().flat_map(of_film).collect())
-}
-
-/// What the comparison needs of a report.
-#[derive(Deserialize)]
-struct Report {
-    films: Vec<Film>,
-}
-
-#[derive(Deserialize)]
-struct Film {
-    id: String,
-    detections: Detections,
-}
-
-#[derive(Deserialize)]
-struct Detections {
-    landmarks: Vec<Landmark>,
-}
-
-#[derive(Deserialize)]
-struct Landmark {
-    name: String,
-    position: Position,
-}
-
-/// In film px.
-#[derive(Deserialize)]
-struct Position {
-    x: f64,
-    y: f64,
+    let report: Value = serde_json::from_str(&text).with_context(|| format!("{path} is not JSON"))?;
+    let mut positions = BTreeMap::new();
+    for film in report["films"].as_array().into_iter().flatten() {
+        for landmark in film["detections"]["landmarks"].as_array().into_iter().flatten() {
+            let text = |value: &Value| Some(value.as_str()?.to_owned());
+            let [x, y] = ["x", "y"].map(|axis| landmark["position"][axis].as_f64());
+            let entry = || Some(((text(&film["id"])?, text(&landmark["name"])?), [x?, y?]));
+            let (key, position) = entry().with_context(|| format!("{path} is not a report: {landmark}"))?;
+            positions.insert(key, position);
+        }
+    }
+    Ok(positions)
 }
 
 #[cfg(test)]

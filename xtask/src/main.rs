@@ -4,7 +4,9 @@
 //! variable, and paths in messages are relative to that root.
 
 mod bench;
+mod check;
 mod demo;
+mod package;
 mod peers;
 mod setup;
 mod shell;
@@ -16,7 +18,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Set-up, demo, test and benchmark of Onemark.
+/// Set-up, demo, test, check, packaging and benchmark of Onemark.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 enum Task {
@@ -26,6 +28,10 @@ enum Task {
     Demo,
     /// Build everything and run every test there is
     Test(test::Options),
+    /// Check what matters before a release: feature sets, other targets, the oldest Rust, docs, licences, fuzzing, packages
+    Check(check::Options),
+    /// Make what ships: an archive with the programs, the C library and the wheel, in target/package
+    Package,
     /// Build the Python wheel into target/wheel and run its tests
     Wheel,
     /// Build the page that needs no server into target/wasm/page, and test it in Chromium
@@ -51,6 +57,8 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Setup(options) => setup::run(&options),
         Task::Demo => demo::run(),
         Task::Test(options) => test::run(&options),
+        Task::Check(options) => check::run(&options),
+        Task::Package => package::run(),
         Task::Wheel => wheel::run(),
         Task::Wasm => wasm::run(),
         Task::Bench(task) => bench::run(&task),

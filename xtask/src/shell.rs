@@ -1,12 +1,17 @@
 //! What the tasks share: running commands and saying which one failed, the cache folder, and filling a folder whole or
 //! not at all.
 
+use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use etcetera::BaseStrategy as _;
+
+/// Where tests find the binaries that they run.
+pub const BIN_DIR: &str = "ONEMARK_BIN_DIR";
 
 /// Runs a command in the open; its output is the user's.
 pub fn run(command: &mut Command) -> Result<()> {
@@ -31,7 +36,7 @@ pub fn capture(command: &mut Command) -> Result<String> {
 
 /// The cargo that runs this task.
 pub fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 /// The Python that fetches wheels; nothing of Onemark needs it later.
@@ -51,19 +56,38 @@ pub fn build_all() -> Result<()> {
 
 /// Where cargo puts the binaries it builds: beside the one that runs now.
 pub fn bin_dir() -> Result<PathBuf> {
-    let exe = std::env::current_exe().context("cannot tell where this program is")?;
+    let exe = env::current_exe().context("cannot tell where this program is")?;
     Ok(exe.parent().map(Path::to_owned).unwrap_or_default())
 }
 
-/// Onemark's cache folder, `${XDG_CACHE_HOME:-~/.cache}/onemark`, made if it is not there.
+/// Whether Rust's standard library is here for `target`, or is to be built with the rest.
+pub fn has_target(target: &str) -> Result<bool> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let libraries = capture(Command::new(rustc).args(["--print", "target-libdir", "--target", target]))?;
+    Ok(Path::new(&libraries).exists() || env::var_os("CARGO_UNSTABLE_BUILD_STD").is_some())
+}
+
+/// Onemark's cache folder, on Linux and macOS `${XDG_CACHE_HOME:-~/.cache}/onemark`, made if it is not there. The runtime looks for
+/// ONNX Runtime in the same folder.
 pub fn cache() -> Result<PathBuf> {
-    let base = match std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from) {
-        Some(folder) if folder.is_absolute() => folder,
-        _ => std::env::home_dir().context("no home folder: set HOME or XDG_CACHE_HOME")?.join(".cache"),
-    };
-    let folder = base.join("onemark");
+    let folders = etcetera::choose_base_strategy().context("no home folder: set HOME or XDG_CACHE_HOME")?;
+    let folder = folders.cache_dir().join("onemark");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     Ok(folder)
+}
+
+/// Copies a file into a folder under its own name.
+pub fn copy(file: &Path, folder: &Path) -> Result<()> {
+    let to = folder.join(file.file_name().unwrap_or_default());
+    fs::copy(file, &to).map(|_| ()).with_context(|| format!("cannot copy {} to {}", file.display(), to.display()))
+}
+
+/// Copies a program or a library without the lines and names that only a debugger reads, where there is a `strip`.
+pub fn copy_stripped(file: &Path, to: &Path) -> Result<()> {
+    if cfg!(unix) && run(Command::new("strip").args(["-S", "-o"]).arg(to).arg(file)).is_ok() {
+        return Ok(());
+    }
+    fs::copy(file, to).map(|_| ()).with_context(|| format!("cannot copy {} to {}", file.display(), to.display()))
 }
 
 /// Replaces `folder` by what `fill` writes into the empty folder it is given; when that fails, nothing has changed.

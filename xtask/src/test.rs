@@ -11,9 +11,6 @@ use crate::{peers, setup, shell, wasm, wheel};
 /// Films that may not be part of the repository; tests on real films look for them here.
 const DATA: &str = "ONEMARK_DATA";
 
-/// Where end-to-end tests find the three binaries.
-pub const BIN_DIR: &str = "ONEMARK_BIN_DIR";
-
 /// The test that reads DICOM reports with Cornerstone's adapter finds it here.
 const CORNERSTONE: &str = "ONEMARK_CORNERSTONE";
 
@@ -29,7 +26,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<()> {
     setup::run(&setup::Options::default())?;
 
-    let mut settings = vec![(BIN_DIR, shell::bin_dir()?)];
+    let mut settings = vec![(shell::BIN_DIR, shell::bin_dir()?)];
     let mut skipped = Vec::new();
     match std::env::var_os(DATA) {
         // Each crate's tests run in that crate's own folder: only an absolute path is the same for all.

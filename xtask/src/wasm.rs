@@ -1,13 +1,11 @@
 //! The page that needs no server: the viewer's page with the engine compiled to WebAssembly, tested in a browser.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::test::BIN_DIR;
 use crate::{peers, setup, shell};
 
 /// The viewer's page, whoever serves it.
@@ -28,18 +26,16 @@ pub fn run() -> Result<()> {
     test()
 }
 
-/// Whether Rust's standard library is here for browsers, or is to be built with the rest.
+/// Whether Rust can compile for browsers here.
 pub fn can_build() -> Result<bool> {
-    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let libraries = shell::capture(Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]))?;
-    Ok(Path::new(&libraries).exists() || env::var_os("CARGO_UNSTABLE_BUILD_STD").is_some())
+    shell::has_target(TARGET)
 }
 
 /// Builds the page, and tests it against the binaries, which are there.
 pub fn test() -> Result<()> {
     build()?;
     let mut pytest = Command::new(peers::python("wasm", "requirements-wasm.txt")?);
-    pytest.args(["-m", "pytest", "-rs"]).arg(format!("{PACKAGE}/tests")).env(BIN_DIR, shell::bin_dir()?);
+    pytest.args(["-m", "pytest", "-rs"]).arg(format!("{PACKAGE}/tests")).env(shell::BIN_DIR, shell::bin_dir()?);
     shell::run(&mut pytest)
 }
 

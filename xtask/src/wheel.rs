@@ -1,12 +1,12 @@
-//! The Python wheel: built by maturin from what the workspace has compiled, installed into a fresh environment, tested there.
+//! The Python wheel: built by maturin from what the workspace has compiled, with the whole command line as its script `onemark`; installed into a fresh environment, tested there.
 
+use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::test::BIN_DIR;
 use crate::{peers, setup, shell};
 
 const PACKAGE: &str = "runtime/bindings/python";
@@ -21,19 +21,46 @@ pub fn run() -> Result<()> {
     test()
 }
 
-/// Builds the wheel, and tests it against the binaries, which are there.
-pub fn test() -> Result<()> {
-    let maturin = peers::python("wheel", "requirements-wheel.txt")?;
+/// Builds the wheel from the binaries, which are there, and says where it is.
+pub fn build() -> Result<PathBuf> {
+    let python = peers::python("wheel", "requirements-wheel.txt")?;
     if Path::new(FOLDER).exists() {
         fs::remove_dir_all(FOLDER).with_context(|| format!("cannot remove {FOLDER}"))?;
     }
-    let mut build = Command::new(maturin);
-    build.args(["-m", "maturin", "build", "--quiet", "--out", FOLDER, "--manifest-path"]);
-    shell::run(build.arg(format!("{PACKAGE}/Cargo.toml")))?;
-    let files = fs::read_dir(FOLDER).with_context(|| format!("cannot read {FOLDER}"))?;
-    let wheel = files.filter_map(|file| Some(file.ok()?.path())).next();
-    let wheel = wheel.with_context(|| format!("maturin has left no wheel in {FOLDER}"))?;
+    let folder = Path::new(FOLDER);
+    let mut build = Command::new(&python);
+    build.args(["-m", "maturin", "build", "--quiet", "--out"]).arg(folder.join("library"));
+    shell::run(build.arg("--manifest-path").arg(format!("{PACKAGE}/Cargo.toml")))?;
 
+    // maturin builds libraries or programs, not both: the program is added, and what the wheel lists is listed again.
+    let (unpacked, wheels) = (folder.join("unpacked"), folder.join("wheels"));
+    let wheel = |command: &str, from: &Path, to: &Path| {
+        let mut wheel = Command::new(&python);
+        shell::capture(wheel.args(["-m", "wheel", command, "--dest"]).arg(to).arg(from))
+    };
+    wheel("unpack", &only_entry(&folder.join("library"))?, &unpacked)?;
+    let package = only_entry(&unpacked)?;
+    let scripts = shell::with_suffix(&package, ".data").file_name().map(|data| package.join(data).join("scripts"));
+    let scripts = scripts.context("the wheel has no name")?;
+    for folder in [&scripts, &wheels] {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    let program = format!("onemark{}", env::consts::EXE_SUFFIX);
+    shell::copy_stripped(&shell::bin_dir()?.join(&program), &scripts.join(&program))?;
+    wheel("pack", &package, &wheels)?;
+    only_entry(&wheels)
+}
+
+/// The one thing that a folder holds.
+fn only_entry(folder: &Path) -> Result<PathBuf> {
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut entries = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    entries.next().with_context(|| format!("{} is empty", folder.display()))
+}
+
+/// Builds the wheel, and tests it against the binaries, which are there.
+pub fn test() -> Result<()> {
+    let wheel = build()?;
     let environment = Path::new(FOLDER).join("python");
     shell::run(shell::python().args(["-m", "venv"]).arg(&environment))?;
     let python = environment.join("bin/python");
@@ -49,6 +76,6 @@ pub fn test() -> Result<()> {
         println!("onemark.archive can't be tested: {error:#}");
     }
     let mut pytest = Command::new(python);
-    pytest.args(["-m", "pytest", "-rs"]).arg(format!("{PACKAGE}/tests")).env(BIN_DIR, shell::bin_dir()?);
+    pytest.args(["-m", "pytest", "-rs"]).arg(format!("{PACKAGE}/tests")).env(shell::BIN_DIR, shell::bin_dir()?);
     shell::run(&mut pytest)
 }

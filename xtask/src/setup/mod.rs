@@ -2,7 +2,7 @@
 //! `find_or_make`, which returns the line to print. Running it again finds what is there.
 
 mod libtorch;
-mod onnxruntime;
+pub mod onnxruntime;
 mod weights;
 mod wheel;
 

@@ -25,6 +25,12 @@ const CUDA: Wheel = Wheel {
 /// The oldest ONNX Runtime 1.x with the interface the runtime is built for (feature `api-22` of `ort`).
 const OLDEST_MINOR: u32 = 22;
 
+/// The library's name where the runtime looks for it.
+pub const LIBRARY: &str = "libonnxruntime.so";
+
+/// The wheel's files with its licence and those of what it is made of.
+const LICENCES: [&str; 2] = ["LICENSE", "ThirdPartyNotices.txt"];
+
 /// Loading it proves more than reading its name.
 const PRINT_VERSION: &str = r#"
 import ctypes, sys
@@ -46,7 +52,7 @@ pub fn find_or_make(cuda: bool) -> Result<String> {
     }
 
     let folder = shell::cache()?.join("onnxruntime");
-    let library = folder.join("libonnxruntime.so");
+    let library = folder.join(LIBRARY);
     let installed = fs::read_to_string(folder.join("VERSION")).unwrap_or_default();
     let enough: &[Wheel] = if cuda { &[CUDA] } else { &[CPU, CUDA] };
     let origin = match enough.iter().any(|wheel| installed == label(wheel)) && library.exists() {
@@ -72,6 +78,24 @@ fn make(wheel: Wheel, folder: &Path) -> Result<()> {
     })
 }
 
+/// Fills `folder` with the library for the CPU that ships, and its licences, unless an earlier run did; returns its version.
+pub fn unpack_for_shipping(folder: &Path) -> Result<String> {
+    if !LICENCES.iter().all(|name| folder.join(name).exists()) {
+        super::ensure_wheels_fit("the ONNX Runtime that ships", "nothing")?;
+        shell::replace_folder(folder, |folder| {
+            let licence = |member: &str| LICENCES.iter().find(|name| member == format!("onnxruntime/{name}"));
+            wheel::unpack(&[CPU], folder, |member| licence(member).map(PathBuf::from).or_else(|| place(member)))
+        })?;
+    }
+    version(&folder.join(LIBRARY))
+}
+
+/// The licence texts in a folder that [`unpack_for_shipping`] has filled.
+pub fn notices(folder: &Path) -> Result<Vec<String>> {
+    let read = |name| fs::read_to_string(folder.join(name)).with_context(|| format!("cannot read {name}"));
+    LICENCES.iter().map(read).collect()
+}
+
 /// Where a member of the wheel goes: the library loses its version, as the runtime looks for it; the providers, which
 /// it loads from its own folder by name, keep theirs.
 fn place(member: &str) -> Option<PathBuf> {
@@ -79,7 +103,7 @@ fn place(member: &str) -> Option<PathBuf> {
     if name.starts_with("libonnxruntime_providers_") {
         return Some(name.into());
     }
-    name.starts_with("libonnxruntime.so").then(|| "libonnxruntime.so".into())
+    name.starts_with("libonnxruntime.so").then(|| LIBRARY.into())
 }
 
 fn label(wheel: &Wheel) -> String {

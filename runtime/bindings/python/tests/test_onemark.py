@@ -6,7 +6,9 @@ Runs where the wheel is installed; `cargo xtask test` builds it and does all thi
 import json
 import re
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import onemark
@@ -125,3 +127,12 @@ def test_the_lines_in_the_manual_run(bundle, tmp_path, monkeypatch, capsys):
     exec(lines, {})
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 19 and said[0].startswith("sella at ")
+
+
+def test_the_script_is_the_whole_command_line(bundle, tmp_path):
+    path = tmp_path / "film.png"
+    Image.fromarray(film(np.uint8, 8)).save(path)
+    program, script = BINARIES / "onemark", Path(sys.executable).with_name("onemark")
+    for line in [["--help"], ["--version"], ["verify", bundle], ["detect", path, "--bundle", bundle, "--backend", "tract"]]:
+        ours, theirs = [subprocess.run([start, *line], check=True, capture_output=True) for start in (script, program)]
+        assert ours.stdout == theirs.stdout

@@ -1,0 +1,19 @@
+//! DICOM behind its preamble, which a fuzzer would otherwise have to guess. A film is read twice in the same way.
+#![no_main]
+
+use std::path::Path;
+
+use libfuzzer_sys::fuzz_target;
+use onemark_film::Film;
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut file = vec![0; 128];
+    file.extend(b"DICM");
+    file.extend(bytes);
+    let read = || Film::from_bytes(&file, Path::new("film.dcm"));
+    let Ok(film) = read() else { return };
+    assert!(film.width() > 0 && film.height() > 0);
+    let again = read().expect("what was read can be read");
+    assert_eq!((film.size(), film.grey()), (again.size(), again.grey()));
+    assert_eq!((film.spacing(), film.warnings()), (again.spacing(), again.warnings()));
+});
