@@ -69,7 +69,8 @@ struct FilmAnswer<'a> {
     film: FilmSize,
     spacing: Option<&'a Spacing>,
     calibration: Option<&'a str>,
-    unusual: Option<bool>,
+    #[serde(rename = "unusual")]
+    out_of_distribution: Option<bool>,
     landmarks: Vec<LandmarkAnswer<'a>>,
     measurements: &'a [Measurement],
     measured: Vec<Measured>,
@@ -178,7 +179,7 @@ impl Desk {
             film: detections.film(),
             spacing: detections.spacing(),
             calibration: detections.calibration(),
-            unusual: detections.out_of_distribution(),
+            out_of_distribution: detections.out_of_distribution(),
             landmarks,
             measurements: detections.measurements(),
             measured: detections.measurements().iter().map(Measured::from).collect(),

@@ -7,7 +7,7 @@ use std::path::Path;
 use onemark_film::{Film, Spacing};
 use onemark_models::bundle::Bundle;
 use onemark_results::json::{Document, FilmReport};
-use onemark_runtime::{Options, RuntimeError};
+use onemark_runtime::{Chain, Options};
 use onemark_viewer::{Desk, FilmSource};
 use wasm_bindgen::prelude::*;
 
@@ -20,18 +20,18 @@ impl Detector {
     /// Opens the bytes of a bundle's zip; `name` appears in messages. Throws an `Error` that says what is wrong with it.
     #[wasm_bindgen(constructor)]
     pub fn new(name: &str, bundle: &[u8]) -> Result<Self, JsError> {
-        Ok(Self(onemark_runtime::Detector::new(&open(name, bundle)?, Options::default())?))
+        onemark_runtime::Detector::new(&open(name, bundle)?, Options::default()).map(Self).map_err(thrown)
     }
 
     /// Finds landmarks on the bytes of a film's file. `spacing` is mm per pixel, or `x,y`; empty where the file says it. Gives the
     /// text of `docs/detections.schema.json`; throws an `Error` where the film can't be read.
     pub fn detect(&self, name: &str, film: &[u8], spacing: &str) -> Result<String, JsError> {
-        let mut film = Film::from_bytes(film, Path::new(name))?;
+        let mut film = Film::from_bytes(film, Path::new(name)).map_err(thrown)?;
         if let Some(spacing) = read_spacing(spacing)? {
             film = film.with_spacing(spacing);
         }
         let start = chrono::Utc::now();
-        let detections = self.0.detect(&film)?;
+        let detections = self.0.detect(&film).map_err(thrown)?;
         let seconds = (chrono::Utc::now() - start).as_seconds_f64().max(0.0);
         let warnings = film.warnings().iter().map(ToString::to_string).collect();
         let report = FilmReport::done(name, seconds, warnings, detections);
@@ -48,7 +48,7 @@ impl Viewer {
     /// As [`Detector::new`].
     #[wasm_bindgen(constructor)]
     pub fn new(name: &str, bundle: &[u8]) -> Result<Self, JsError> {
-        Ok(Self(Desk::new(open(name, bundle)?, Options::default(), None)?))
+        Desk::new(open(name, bundle)?, Options::default(), None).map(Self).map_err(thrown)
     }
 
     /// Puts a film's file on the desk, its pixels as large as `spacing` says (see [`Detector::detect`]).
@@ -94,11 +94,16 @@ impl Answer {
     }
 }
 
-fn open(name: &str, bundle: &[u8]) -> Result<Bundle, RuntimeError> {
-    Ok(Bundle::from_bytes(bundle, name)?)
+fn open(name: &str, bundle: &[u8]) -> Result<Bundle, JsError> {
+    Bundle::from_bytes(bundle, name).map_err(thrown)
+}
+
+/// An error with its causes, as JavaScript throws it.
+fn thrown(error: impl std::error::Error + 'static) -> JsError {
+    JsError::new(&Chain(&error).to_string())
 }
 
 fn read_spacing(text: &str) -> Result<Option<Spacing>, JsError> {
     let text = text.trim();
-    if text.is_empty() { Ok(None) } else { Ok(Some(Spacing::parse(text, "given in the browser")?)) }
+    if text.is_empty() { Ok(None) } else { Spacing::parse(text, "given in the browser").map(Some).map_err(thrown) }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Args;
 use onemark_models::bundle::Bundle;
 use onemark_runtime::backend::{self, Library};
-use onemark_runtime::{BackendKind, Detector, Options};
+use onemark_runtime::{BackendKind, Chain, Detector, Options};
 
 use crate::console;
 
@@ -27,14 +27,14 @@ impl Doctor {
                 let cuda = if *cuda { "with CUDA" } else { "without CUDA" };
                 console::print(format_args!("ONNX Runtime {version}, built {cuda}: {}\n", path.display()))?;
             }
-            Err(why) => console::print(format_args!("{why}\n"))?,
+            Err(why) => console::print(format_args!("{}\n", Chain(&why)))?,
         }
         let bundle = self.bundle.as_ref().map(Bundle::open).transpose()?;
         let (mut working, mut failed) = (0, 0);
         console::print("\n")?;
         for &kind in BackendKind::compiled() {
             match kind.probe() {
-                Err(why) => console::print(format_args!("{kind:<17} no: {why}\n"))?,
+                Err(why) => console::print(format_args!("{kind:<17} no: {}\n", Chain(&why)))?,
                 Ok(about) => {
                     working += 1;
                     console::print(format_args!("{kind:<17} works: {about}\n"))?;
@@ -47,7 +47,7 @@ impl Doctor {
                         Some(Ok(_)) => console::print(format_args!("{:<17} opens the bundle in {seconds:.1} s\n", ""))?,
                         Some(Err(why)) => {
                             failed += 1;
-                            console::print(format_args!("{:<17} can't open the bundle: {why}\n", ""))?;
+                            console::print(format_args!("{:<17} can't open the bundle: {}\n", "", Chain(&why)))?;
                         }
                     }
                 }
