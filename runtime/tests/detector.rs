@@ -10,7 +10,6 @@ use std::thread;
 use ndarray::Array4;
 use onemark_film::geometry::{Cell, Point};
 use onemark_film::{Film, Size, Spacing};
-use ndarray::Array4;
 use onemark_models::bundle::{
     Bundle, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Precision, Span, TensorEntry, WEIGHTS,
 };
