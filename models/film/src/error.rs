@@ -106,9 +106,12 @@ pub enum FilmError {
         size: Size,
     },
     /// Pixels in memory contradict their description.
-    #[error("the pixel buffer does not match its description: {0}")]
+    #[error("the pixel buffer does not match its description: {reason}")]
     #[non_exhaustive]
-    Pixels(PixelFault),
+    Pixels {
+        /// How.
+        reason: PixelFault,
+    },
     /// A spacing is not positive and finite.
     #[error("a spacing of {x} x {y} mm per px cannot be used; both must be positive and finite")]
     #[non_exhaustive]

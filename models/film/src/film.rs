@@ -42,7 +42,7 @@ impl Film {
     pub fn from_grey(size: Size, grey: Vec<u8>) -> Result<Self, FilmError> {
         check_size(size, None)?;
         if size.pixels() != grey.len() as u64 {
-            return Err(FilmError::Pixels(PixelFault::Length { found: grey.len(), size }));
+            return Err(FilmError::Pixels { reason: PixelFault::Length { found: grey.len(), size } });
         }
         Ok(Self { size, grey, spacing: None, warnings: Vec::new(), dicom: None })
     }

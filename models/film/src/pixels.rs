@@ -211,14 +211,14 @@ impl Film {
     /// assert_eq!(Film::from_pixels(Pixels::grey8(&[0, 200], size)?)?.grey(), [0, 200]);
     ///
     /// let error = Film::from_pixels(Pixels::grey8(&[0], size)?).unwrap_err();
-    /// assert!(matches!(error, FilmError::Pixels(PixelFault::TooFewBytes { .. })));
+    /// assert!(matches!(error, FilmError::Pixels { reason: PixelFault::TooFewBytes { .. }, .. }));
     /// # Ok::<(), FilmError>(())
     /// ```
     ///
     /// # Errors
     /// [`FilmError::Pixels`] where the description contradicts itself or the buffer, or a value needs more bits than stated.
     pub fn from_pixels(pixels: Pixels<'_>) -> Result<Self, FilmError> {
-        Self::from_grey(pixels.size, pixels.to_grey().map_err(FilmError::Pixels)?)
+        Self::from_grey(pixels.size, pixels.to_grey().map_err(|reason| FilmError::Pixels { reason })?)
     }
 }
 
