@@ -4,6 +4,7 @@
 //! read again. How graphs are made is the exporter's, how they are run the runtime's. docs/BUNDLE.md describes the format.
 
 mod manifest;
+pub mod names;
 mod source;
 mod vectors;
 

@@ -3,8 +3,11 @@
 //! The sets themselves are data, in `landmarks/*.yaml`. Where a landmark lies on a film is not known here
 //! (see [`crate::dataset`]), and what is measured between landmarks is [`crate::analysis`]'s.
 
+mod id;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::id::LandmarkId;
 use crate::analysis::{Analysis, Problem};
 
 /// The built-in sets: id and YAML text.

@@ -13,8 +13,10 @@ use onemark_models::bundle::{
 };
 use onemark_models::film::{Film, Spacing};
 use onemark_models::geometry::Point;
-use onemark_models::landmarks::{Landmark, LandmarkSet};
-use onemark_models::network::{LEVELS, SCORE, template_vector_name};
+use onemark_models::landmarks::{Landmark, LandmarkId, LandmarkSet};
+use onemark_models::bundle::names;
+use onemark_models::graph::Level;
+use onemark_models::network::SCORE;
 use onemark_models::yaml;
 use onemark_runtime::backend::{self, BACKENDS};
 use onemark_runtime::{Decoding, Detections, Detector, Options, RuntimeError, Status};
@@ -176,7 +178,8 @@ fn bundle(weight: f32) -> Bundle {
         definition: "Where it is.".into(),
     });
     let head = |number: usize| format!("landmark-{number:02}-{}.onnx", names[number - 1]);
-    let vectors = (1..=2).flat_map(|landmark| LEVELS.map(|level| template_vector_name(landmark, level)));
+    let vectors = LandmarkId::up_to(2);
+    let vectors = vectors.flat_map(|landmark| Level::COARSE_TO_FINE.map(|level| names::vector(landmark, level)));
     let mut files =
         BTreeMap::from([(WEIGHTS.to_owned(), weights), ("trunk.onnx".to_owned(), onnx(relu(), None, "film", "copy"))]);
     for number in 1..=2 {

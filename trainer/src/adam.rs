@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 
 use ndarray::{ArrayD, IxDyn};
 use onemark_models::checkpoint::Tensors;
+use onemark_models::graph::{ParamId, ParamShapes};
 use onemark_models::recipe::Optimiser;
 use tch::{Device, Tensor};
 
 use crate::TrainError;
-use crate::params::{from_torch, to_torch};
+use crate::params::{from_torch, take, to_torch};
 
 /// The optimiser and what it remembers of each parameter.
 pub struct Adam {
     options: Optimiser,
-    memory: BTreeMap<String, Memory>,
+    memory: BTreeMap<ParamId, Memory>,
 }
 
 struct Memory {
@@ -29,25 +30,25 @@ impl Adam {
         Self { options, memory: BTreeMap::new() }
     }
 
-    /// One step on the parameters given by name, with their gradients in the same order.
+    /// One step on the parameters given by id, with their gradients in the same order.
     ///
     /// # Errors
     /// Torch fails.
     pub fn step(
         &mut self,
-        params: &[(&str, &Tensor)],
+        params: &[(&ParamId, &Tensor)],
         gradients: &[Tensor],
         learning_rate: f64,
     ) -> Result<(), TrainError> {
         let Optimiser { betas: [beta1, beta2], epsilon, weight_decay } = self.options;
         let _guard = tch::no_grad_guard();
-        for ((name, param), gradient) in params.iter().zip(gradients) {
+        for ((id, param), gradient) in params.iter().zip(gradients) {
             let gradient = gradient.f_add(&param.f_mul_scalar(weight_decay)?)?;
-            if !self.memory.contains_key(*name) {
+            if !self.memory.contains_key(*id) {
                 let fresh = Memory { steps: 0, first: param.f_zeros_like()?, second: param.f_zeros_like()? };
-                self.memory.insert((*name).to_owned(), fresh);
+                self.memory.insert((*id).clone(), fresh);
             }
-            let Some(memory) = self.memory.get_mut(*name) else { continue };
+            let Some(memory) = self.memory.get_mut(*id) else { continue };
             memory.steps += 1;
             let _ = memory.first.f_lerp_(&gradient, 1.0 - beta1)?;
             let _ = memory.second.f_lerp_(&gradient.f_square()?, 1.0 - beta2)?;
@@ -76,34 +77,29 @@ impl Adam {
         Ok(tensors)
     }
 
-    /// Takes what [`Adam::to_tensors`] gave out of `tensors`.
+    /// Takes what [`Adam::to_tensors`] gave of the `expected` parameters out of `tensors`.
     ///
     /// # Errors
     /// Parts are missing.
-    pub fn resume(options: Optimiser, tensors: &mut Tensors, device: Device) -> Result<Self, TrainError> {
+    pub fn resume(
+        options: Optimiser,
+        tensors: &mut Tensors,
+        expected: &ParamShapes,
+        device: Device,
+    ) -> Result<Self, TrainError> {
         let mut adam = Self::new(options);
-        let all: Tensors = tensors.extract_if(PREFIX.to_owned()..optimiser_end(), |_, _| true).collect();
-        let part = |part: &str, name: &str| {
-            let name = format!("{PREFIX}{part}.{name}");
-            all.get(&name).ok_or(TrainError::NoParameter { name })
-        };
-        for key in all.keys() {
-            if let Some(name) = key.strip_prefix(&format!("{PREFIX}steps.")) {
-                let memory = Memory {
-                    steps: part("steps", name)?.iter().sum::<f32>() as i32,
-                    first: to_torch(part("first", name)?)?.f_to_device(device)?,
-                    second: to_torch(part("second", name)?)?.f_to_device(device)?,
-                };
-                adam.memory.insert(name.to_owned(), memory);
-            }
+        for param in expected.keys() {
+            let Some(steps) = tensors.remove(&format!("{PREFIX}steps.{param}")) else { continue };
+            let mut moment = |which: &str| {
+                Ok::<_, TrainError>(to_torch(&take(tensors, format!("{PREFIX}{which}.{param}"))?)?.f_to_device(device)?)
+            };
+            let (first, second) = (moment("first")?, moment("second")?);
+            let memory = Memory { steps: steps.iter().sum::<f32>() as i32, first, second };
+            adam.memory.insert(param.clone(), memory);
         }
         Ok(adam)
     }
 }
 
+/// What the optimiser's tensors are called before a moment's name and a parameter's.
 const PREFIX: &str = "optimiser.";
-
-/// The first name after all that start with [`PREFIX`].
-fn optimiser_end() -> String {
-    "optimiser/".to_owned()
-}

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 
 use ndarray::{ArrayD, IxDyn};
 use onemark_models::checkpoint::Tensors;
-use onemark_models::graph::Graph;
+use onemark_models::graph::{Graph, ParamId, ParamShapes};
 use tch::{Device, Tensor};
 
 use crate::TrainError;
-use crate::params::{Params, from_torch, to_torch};
+use crate::params::{Params, from_torch, take, to_torch};
 
 /// An exponential moving average of parameters and running statistics, each counted by the steps that it took part in.
 pub struct Average {
     decay: f64,
-    memory: BTreeMap<String, Memory>,
+    memory: BTreeMap<ParamId, Memory>,
 }
 
 struct Memory {
@@ -34,9 +34,9 @@ impl Average {
     /// A parameter is missing, or torch fails.
     pub fn update(&mut self, graph: &Graph, params: &Params) -> Result<(), TrainError> {
         let _guard = tch::no_grad_guard();
-        for name in graph.params().keys() {
-            let now = params.get(name)?.f_detach()?;
-            match self.memory.get_mut(name) {
+        for param in graph.params().keys() {
+            let now = params.get(param)?.f_detach()?;
+            match self.memory.get_mut(param) {
                 Some(memory) => {
                     memory.steps += 1;
                     // Early on it looks back on a tenth of the steps there were: the first weights are random.
@@ -44,7 +44,7 @@ impl Average {
                     memory.mean = memory.mean.f_lerp(&now, weight)?;
                 }
                 None => {
-                    self.memory.insert(name.clone(), Memory { steps: 1, mean: now.f_mul_scalar(1.0)? });
+                    self.memory.insert(param.clone(), Memory { steps: 1, mean: now.f_mul_scalar(1.0)? });
                 }
             }
         }
@@ -53,7 +53,7 @@ impl Average {
 
     /// `params` with the average of all that it has seen.
     pub fn of(&self, params: &Params) -> Params {
-        params.with(self.memory.iter().map(|(name, memory)| (name.clone(), memory.mean.shallow_clone())))
+        params.with(self.memory.iter().map(|(param, memory)| (param.clone(), memory.mean.shallow_clone())))
     }
 
     /// What is remembered, as tensors to be saved.
@@ -69,20 +69,23 @@ impl Average {
         Ok(tensors)
     }
 
-    /// Takes what [`Average::to_tensors`] gave out of `tensors`.
+    /// Takes what [`Average::to_tensors`] gave of the `expected` parameters out of `tensors`.
     ///
     /// # Errors
     /// Parts are missing.
-    pub fn resume(decay: f64, tensors: &mut Tensors, device: Device) -> Result<Self, TrainError> {
+    pub fn resume(
+        decay: f64,
+        tensors: &mut Tensors,
+        expected: &ParamShapes,
+        device: Device,
+    ) -> Result<Self, TrainError> {
         let mut average = Self::new(decay);
-        let steps: Tensors = tensors.extract_if(.., |name, _| name.starts_with(STEPS)).collect();
-        for (key, steps) in steps {
-            let name = key.trim_start_matches(STEPS).to_owned();
-            let key = format!("{MEAN}{name}");
-            let mean = tensors.remove(&key).ok_or(TrainError::NoParameter { name: key })?;
+        for param in expected.keys() {
+            let Some(steps) = tensors.remove(&format!("{STEPS}{param}")) else { continue };
+            let mean = take(tensors, format!("{MEAN}{param}"))?;
             let memory =
                 Memory { steps: steps.iter().sum::<f32>() as i32, mean: to_torch(&mean)?.f_to_device(device)? };
-            average.memory.insert(name, memory);
+            average.memory.insert(param.clone(), memory);
         }
         Ok(average)
     }
@@ -94,7 +97,9 @@ const STEPS: &str = "average.steps.";
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use onemark_models::graph::{Of, Owner, Role};
     use onemark_models::init;
+    use onemark_models::landmarks::LandmarkId;
     use onemark_models::network::Architecture;
     use onemark_models::recipe::Recipe;
 
@@ -103,11 +108,11 @@ mod tests {
     #[test]
     fn early_steps_count_more_and_later_ones_by_the_decay() {
         let recipe = Recipe::load("phantom").unwrap();
-        let graph = Architecture::from(&recipe).embedding_graph(Some(1)).unwrap();
-        let name = "decoder.level4.conv1.bias";
+        let graph = Architecture::from(&recipe).embedding_graph(LandmarkId::new(1)).unwrap();
+        let bias = &Owner::Decoder(Of::All).node("level4.conv1").param(Role::Bias);
         let mut tensors = init::initial(graph.params(), 1);
         let mut params = |value: f32| {
-            tensors.get_mut(name).unwrap().fill(value);
+            tensors.get_mut(bias).unwrap().fill(value);
             Params::new(&tensors, Device::Cpu).unwrap()
         };
         // 1, then 9/11 of the way to 2, then 9/12 to 6, then 9/13 to 3; or 9/10 each time.
@@ -117,11 +122,11 @@ mod tests {
                 average.update(&graph, &params(value)).unwrap();
             }
             let mut saved = average.to_tensors().unwrap();
-            let mut resumed = Average::resume(decay, &mut saved, Device::Cpu).unwrap();
+            let mut resumed = Average::resume(decay, &mut saved, graph.params(), Device::Cpu).unwrap();
             assert!(saved.is_empty());
             resumed.update(&graph, &params(3.0)).unwrap();
             for (average, expected) in [(&average, third), (&resumed, fourth)] {
-                let mean = average.of(&params(0.0)).get(name).unwrap().mean(None);
+                let mean = average.of(&params(0.0)).get(bias).unwrap().mean(None);
                 assert!((f64::try_from(mean).unwrap() - expected).abs() < 1e-5);
             }
         }

@@ -2,7 +2,9 @@
 
 use ndarray::{Array1, Array2};
 use onemark_models::graph::{COSINE_EPSILON, Graph};
-use onemark_models::network::{Architecture, LEVELS};
+use onemark_models::graph::Level;
+use onemark_models::landmarks::LandmarkId;
+use onemark_models::network::Architecture;
 use onemark_models::recipe::{Network, Recipe, TemplateSource};
 use onemark_models::shape::{
     ASKING_ROUNDS, Expected, GridPoint, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, Shapes, TRUST, median,
@@ -35,8 +37,8 @@ impl Heads {
         let without = Network { adapter_channels: 0, ..recipe.network.clone() };
         let network = if adapters { &recipe.network } else { &without };
         let architecture = Architecture { trunk: &recipe.trunk, network };
-        let owners: Vec<Option<usize>> = match architecture.owner(1) {
-            Some(_) => (1..=landmarks).map(Some).collect(),
+        let owners: Vec<Option<LandmarkId>> = match architecture.owner(LandmarkId::from_index(0)) {
+            Some(_) => LandmarkId::up_to(landmarks).map(Some).collect(),
             None => vec![None],
         };
         let graphs = owners.into_iter().map(|owner| Ok(architecture.embedding_graph(owner)?));
@@ -253,7 +255,7 @@ fn at_cells(embeddings: &[Tensor], at: &[(i64, Cell)]) -> Result<Vec<Tensor>, Tr
         });
         Ok(Tensor::f_stack(&vectors.collect::<Result<Vec<_>, TrainError>>()?, 0)?)
     };
-    LEVELS.into_iter().zip(embeddings).map(level).collect()
+    Level::COARSE_TO_FINE.map(Level::number).into_iter().zip(embeddings).map(level).collect()
 }
 
 /// Fused similarities `[films, landmarks, size, size]` (METHOD.md sec. 1c). `vectors` are `[landmarks, embedding]`, level 5

@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use onemark_models::checkpoint::{Checkpoint, Tensors, check_tensors, write_whole};
+use onemark_models::checkpoint::{Checkpoint, Tensors, parameters, write_whole};
 use onemark_models::dataset::Case;
+use onemark_models::graph::{Level, Owner, ParamShapes, Parameters};
 use onemark_models::init;
 use onemark_models::landmarks::LandmarkSet;
-use onemark_models::network::{Architecture, LABELS, LEVELS};
+use onemark_models::network::{Architecture, LABELS};
 use onemark_models::recipe::{Decay, Phase, Recipe, RecipeError, Stage};
 use onemark_models::shape::{self, ShapePrior};
 use serde_json::json;
@@ -110,7 +111,7 @@ impl Run<'_> {
     ///
     /// # Errors
     /// The folder holds a run, a film can't be read, training diverges, a file can't be written.
-    pub fn start(&self, trunk: Tensors) -> Result<Ending, TrainError> {
+    pub fn start(&self, trunk: Parameters) -> Result<Ending, TrainError> {
         if self.checkpoint_path().exists() {
             return Err(TrainError::RunExists { folder: self.folder.clone() });
         }
@@ -145,12 +146,12 @@ impl Run<'_> {
         let labels = tensors.contains_key(LABELS).then(|| Labels::resume(&mut tensors));
         let labels =
             labels.map(|labels| labels.ok_or_else(|| refuse("its pseudo-labels are no points"))).transpose()?;
-        let adam = Adam::resume(self.recipe.optimiser, &mut tensors, self.device)?;
-        let average = self.recipe.average.map(|decay| Average::resume(decay, &mut tensors, self.device)).transpose()?;
         let mut shapes = Architecture::from(self.recipe).trunk_graph()?.params().clone();
-        shapes.extend(self.decoder_shapes(has_adapters(&tensors))?);
-        check_tensors(&tensors, &shapes)?;
-        let params = Params::new(&tensors, self.device)?;
+        shapes.extend(self.decoder_shapes(self.has_adapters(&tensors)?)?);
+        let adam = Adam::resume(self.recipe.optimiser, &mut tensors, &shapes, self.device)?;
+        let average = self.recipe.average.map(|decay| Average::resume(decay, &mut tensors, &shapes, self.device));
+        let average = average.transpose()?;
+        let params = Params::new(&parameters(&tensors, &shapes)?, self.device)?;
         let so_far = notes.get(KIND).and_then(|name| precision::named(name));
         let kind = self.kind.or(so_far).unwrap_or_else(|| precision::suits(self.device));
         let state = State { params, adam, average, labels, place, best, history, kind };
@@ -159,11 +160,11 @@ impl Run<'_> {
     }
 
     /// Where a run starts from.
-    fn new_state(&self, trunk: Tensors, adapters: bool) -> Result<State, TrainError> {
-        let mut tensors = self.fresh(adapters)?;
-        tensors.extend(trunk);
+    fn new_state(&self, trunk: Parameters, adapters: bool) -> Result<State, TrainError> {
+        let mut parameters = self.fresh(adapters)?;
+        parameters.extend(trunk);
         Ok(State {
-            params: Params::new(&tensors, self.device)?,
+            params: Params::new(&parameters, self.device)?,
             adam: Adam::new(self.recipe.optimiser),
             average: self.recipe.average.map(Average::new),
             labels: None,
@@ -378,9 +379,9 @@ impl Run<'_> {
 
     /// Adds the adapters at the start of the first phase that has them.
     fn join_adapters(&self, state: &mut State, phase: &Phase) -> Result<(), TrainError> {
-        if phase.adapters && !has_adapters(&state.params.to_tensors()?) {
-            let tensors = widen(state.steady().to_tensors()?, self.fresh(true)?);
-            state.params = Params::new(&tensors, self.device)?;
+        if phase.adapters && !state.params.have_adapters() {
+            let wide = widen(state.steady().to_parameters()?, self.fresh(true)?);
+            state.params = Params::new(&wide, self.device)?;
             state.average = self.recipe.average.map(Average::new);
             // Moments of convolutions that grew no longer fit, and the rest would be out of step with them.
             state.adam = Adam::new(self.recipe.optimiser);
@@ -389,17 +390,24 @@ impl Run<'_> {
     }
 
     /// Untrained decoder, and adapters if asked for.
-    fn fresh(&self, adapters: bool) -> Result<Tensors, TrainError> {
+    fn fresh(&self, adapters: bool) -> Result<Parameters, TrainError> {
         Ok(init::initial(&self.decoder_shapes(adapters)?, self.recipe.seed))
     }
 
-    fn decoder_shapes(&self, adapters: bool) -> Result<BTreeMap<String, Vec<usize>>, TrainError> {
+    fn decoder_shapes(&self, adapters: bool) -> Result<ParamShapes, TrainError> {
         let mut network = self.recipe.network.clone();
         if !adapters {
             network.adapter_channels = 0;
         }
         let landmarks = LandmarkSet::named(&self.recipe.landmarks)?.len();
         Ok(Architecture { trunk: &self.recipe.trunk, network: &network }.decoder_params(landmarks)?)
+    }
+
+    /// Whether a checkpoint holds any landmark's adapter.
+    fn has_adapters(&self, tensors: &Tensors) -> Result<bool, TrainError> {
+        let shapes = self.decoder_shapes(true)?;
+        let mut adapters = shapes.keys().filter(|param| matches!(param.node.owner, Owner::Adapter(_)));
+        Ok(adapters.any(|param| tensors.contains_key(&param.to_string())))
     }
 }
 
@@ -429,21 +437,17 @@ fn read_losses(unread: &mut Vec<Unread>, log: &mut RunLog) -> Result<f64, TrainE
         let losses = Vec::<f32>::try_from(losses.f_to_device(Device::Cpu)?)?;
         if let Some(index) = losses.iter().position(|value| !value.is_finite()) {
             let landmark = landmark.map_or("all landmarks".to_owned(), |index| format!("landmark {}", index + 1));
-            return Err(TrainError::Diverged { step, landmark, level: LEVELS[index] });
+            return Err(TrainError::Diverged { step, landmark, level: Level::COARSE_TO_FINE[index].number() });
         }
         let total: f64 = losses.iter().copied().map(f64::from).sum();
         log.scalar("loss/total", step, total)?;
-        for (level, value) in LEVELS.into_iter().zip(losses) {
+        for (level, value) in Level::COARSE_TO_FINE.into_iter().zip(losses) {
             log.scalar(&format!("loss/level{level}"), step, value.into())?;
         }
         log.scalar("learning_rate", step, learning_rate)?;
         sum += total;
     }
     Ok(sum)
-}
-
-fn has_adapters(tensors: &Tensors) -> bool {
-    tensors.keys().any(|name| name.starts_with("adapter."))
 }
 
 /// The recipe of the run in a folder.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use onemark_models::graph::Graph;
+use onemark_models::graph::{Graph, Port};
 use onemark_models::recipe::Loss;
 use tch::{Kind, Tensor};
 
@@ -17,7 +17,7 @@ use crate::profile::Profile;
 use crate::steps::Step;
 
 /// The trunk's taps of a batch, by name. Their kind, f32 or bf16, is what the network computes in.
-pub type Taps = BTreeMap<String, Tensor>;
+pub type Taps = BTreeMap<Port, Tensor>;
 
 /// What a step looks at.
 pub struct Batch<'a> {

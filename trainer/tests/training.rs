@@ -4,12 +4,10 @@
 use std::collections::BTreeMap;
 
 use ndarray::{Array4, ArrayD, s};
-use onemark_models::checkpoint::Tensors;
-use onemark_models::graph::{Graph, Op};
+use onemark_models::graph::{Graph, Level, Of, Op, Owner, ParamId, Parameters, Port, Role};
 use onemark_models::init;
-use onemark_models::network::{
-    Architecture, FILM, LEVELS, SCORE, adapter_prefix, embedding_name, template_vector_name,
-};
+use onemark_models::landmarks::LandmarkId;
+use onemark_models::network::Architecture;
 use onemark_models::recipe::{AdapterVariant, Network, Recipe};
 use onemark_models::reference;
 use onemark_trainer::adam::Adam;
@@ -31,6 +29,10 @@ const BF16_GRADIENT: f64 = 0.25;
 const LANDMARKS: usize = 3;
 const SIDE: usize = 64;
 
+fn id(number: usize) -> LandmarkId {
+    LandmarkId::new(number).unwrap()
+}
+
 fn recipe(adapter_channels: usize, adapter_variant: AdapterVariant) -> Recipe {
     let mut recipe = Recipe::load("phantom").unwrap();
     recipe.network = Network { size: SIDE, adapter_channels, adapter_variant, ..recipe.network };
@@ -38,23 +40,23 @@ fn recipe(adapter_channels: usize, adapter_variant: AdapterVariant) -> Recipe {
 }
 
 /// Trunk, decoder and adapters, untrained; the template vectors of landmark 2 are those of the film's middle.
-fn untrained(recipe: &Recipe, seed: u64) -> Tensors {
+fn untrained(recipe: &Recipe, seed: u64) -> Parameters {
     let architecture = Architecture::from(recipe);
     let shapes: BTreeMap<_, _> =
-        (1..=LANDMARKS).flat_map(|landmark| architecture.graph(landmark).unwrap().params().clone()).collect();
+        LandmarkId::up_to(LANDMARKS).flat_map(|landmark| architecture.graph(landmark).unwrap().params().clone()).collect();
     let mut tensors = init::initial(&shapes, seed);
-    let graph = architecture.graph(2).unwrap();
+    let graph = architecture.graph(id(2)).unwrap();
     let found = torch(&graph, &tensors, recipe.network.size);
-    for level in LEVELS {
-        let middle = (recipe.network.size / 2) >> level;
-        let vector = found[&embedding_name(level)].slice(s![0, .., middle, middle]).to_owned();
-        tensors.insert(template_vector_name(2, level), vector.into_dyn());
+    for level in Level::COARSE_TO_FINE {
+        let middle = recipe.network.size / 2 / level.stride();
+        let vector = found[&Port::Embedding(level)].slice(s![0, .., middle, middle]).to_owned();
+        tensors.insert(ParamId::vector(Of::One(id(2)), level), vector.into_dyn());
     }
     tensors
 }
 
 /// What torch makes of the film, by output name.
-fn torch(graph: &Graph, tensors: &Tensors, side: usize) -> BTreeMap<String, ArrayD<f32>> {
+fn torch(graph: &Graph, tensors: &Parameters, side: usize) -> BTreeMap<Port, ArrayD<f32>> {
     let params = Params::new(tensors, Device::Cpu).unwrap();
     let found = tch::no_grad(|| interpreter::run(graph, &params, &torch_film(side), Mode::Evaluate)).unwrap();
     graph
@@ -74,15 +76,15 @@ fn difference(first: &ArrayD<f32>, second: &Array4<f32>) -> f32 {
     first.iter().zip(second).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest
 }
 
-fn torch_film(side: usize) -> BTreeMap<String, Tensor> {
-    BTreeMap::from([(FILM.to_owned(), to_torch(&film(side).into_dyn()).unwrap())])
+fn torch_film(side: usize) -> BTreeMap<Port, Tensor> {
+    BTreeMap::from([(Port::Film, to_torch(&film(side).into_dyn()).unwrap())])
 }
 
 fn assert_torch_equals_reference(recipe: &Recipe) {
-    let graph = Architecture::from(recipe).graph(2).unwrap();
+    let graph = Architecture::from(recipe).graph(id(2)).unwrap();
     let tensors = untrained(recipe, 5);
     let side = recipe.network.size;
-    let expected = reference::run(&graph, &tensors, &BTreeMap::from([(FILM.to_owned(), film(side))])).unwrap();
+    let expected = reference::run(&graph, &tensors, &BTreeMap::from([(Port::Film, film(side))])).unwrap();
     for (name, found) in torch(&graph, &tensors, side) {
         let difference = difference(&found, &expected[&name]);
         assert!(difference < FLOAT, "{name} of {:?}: {difference}", recipe.network);
@@ -102,19 +104,21 @@ fn torch_equals_reference() {
 #[test]
 fn torch_equals_reference_on_exported_graphs() {
     let mut graph = Graph::new("window");
-    let film = graph.input(FILM, [1, 1, SIDE, SIDE]).unwrap();
-    graph.declare("conv.weight", vec![2, 1, 3, 5]).unwrap();
+    let film = graph.input(Port::Film, [1, 1, SIDE, SIDE]).unwrap();
+    let node = |path| Owner::Trunk.node(path);
+    let weight = node("conv").param(Role::Weight);
+    graph.declare(&weight, vec![2, 1, 3, 5]).unwrap();
     let unpadded = Op::Conv { dilation: 2, padded: false, bias: false };
-    let conv = graph.push("conv", unpadded, &[film], vec!["conv.weight".into()]).unwrap();
-    let crop = graph.apply("crop", Op::Crop { rows: 3, columns: 1 }, &[conv]).unwrap();
-    let last = graph.apply("last", Op::Channels { first: 1, count: 1 }, &[crop]).unwrap();
-    graph.output("out", crop).unwrap();
-    graph.output("last", last).unwrap();
+    let conv = graph.push(node("conv"), unpadded, &[film], vec![weight]).unwrap();
+    let crop = graph.apply(node("crop"), Op::Crop { rows: 3, columns: 1 }, &[conv]).unwrap();
+    let last = graph.apply(node("last"), Op::Channels { first: 1, count: 1 }, &[crop]).unwrap();
+    graph.output(Port::Crossing(node("crop")), crop).unwrap();
+    graph.output(Port::Crossing(node("last")), last).unwrap();
     let tensors = init::random(graph.params(), 5);
-    let expected = reference::run(&graph, &tensors, &BTreeMap::from([(FILM.to_owned(), self::film(SIDE))])).unwrap();
+    let expected = reference::run(&graph, &tensors, &BTreeMap::from([(Port::Film, self::film(SIDE))])).unwrap();
     let found = torch(&graph, &tensors, SIDE);
-    assert_eq!(found["out"].shape(), [1, 2, SIDE - 4 - 6, SIDE - 8 - 2]);
-    assert!(["out", "last"].iter().all(|name| difference(&found[*name], &expected[*name]) < FLOAT));
+    assert_eq!(found[&Port::Crossing(node("crop"))].shape(), [1, 2, SIDE - 4 - 6, SIDE - 8 - 2]);
+    assert!(found.iter().all(|(port, found)| difference(found, &expected[port]) < FLOAT));
 }
 
 #[test]
@@ -135,15 +139,15 @@ fn update_once(recipe: &Recipe, params: &Params, adam: &mut Adam, graph: &Graph,
 }
 
 /// Everything after one step in f32.
-fn step(recipe: &Recipe, params: &Params, adam: &mut Adam, graph: &Graph) -> Tensors {
+fn step(recipe: &Recipe, params: &Params, adam: &mut Adam, graph: &Graph) -> Parameters {
     update_once(recipe, params, adam, graph, Kind::Float);
-    params.to_tensors().unwrap()
+    params.to_parameters().unwrap()
 }
 
 #[test]
 fn step_in_bf16_goes_where_one_in_f32_goes() {
     let recipe = recipe(4, AdapterVariant::Block);
-    let graph = Architecture::from(&recipe).embedding_graph(Some(2)).unwrap();
+    let graph = Architecture::from(&recipe).embedding_graph(Some(id(2))).unwrap();
     let [exact, rounded] = [Kind::Float, Kind::BFloat16].map(|kind| {
         let params = Params::new(&untrained(&recipe, 5), Device::Cpu).unwrap();
         let found = update_once(&recipe, &params, &mut Adam::new(recipe.optimiser), &graph, kind);
@@ -234,10 +238,10 @@ fn landmarks_in_turn_compute_what_each_does_alone() {
             let graph = Architecture::from(&recipe).graph(landmark).unwrap();
             let alone = interpreter::run(&graph, &params, &torch_film(SIDE), Mode::Evaluate).unwrap();
             let in_turn = interpreter::run_in_turn(&graph, &params, &torch_film(SIDE), &mut common).unwrap();
-            for (index, (name, _)) in graph.outputs().iter().enumerate().filter(|(_, (name, _))| name != SCORE) {
+            for (index, (port, _)) in graph.outputs().iter().enumerate().filter(|(_, (port, _))| *port != Port::Score) {
                 let alone = from_torch(&alone[index]).unwrap().into_dimensionality().unwrap();
                 let in_turn = from_torch(&in_turn[index]).unwrap();
-                assert!(difference(&in_turn, &alone) < FLOAT, "landmark {landmark}, {name}");
+                assert!(difference(&in_turn, &alone) < FLOAT, "landmark {landmark}, {port}");
             }
         }
     }
@@ -248,14 +252,14 @@ fn network_with_joined_adapters_computes_what_it_did_without() {
     let (without, with) = (recipe(0, AdapterVariant::Block), recipe(4, AdapterVariant::Block));
     let trained = untrained(&without, 5);
     let wide = widen(trained.clone(), untrained(&with, 6));
-    let run = |recipe: &Recipe, tensors: &Tensors| {
-        let graph = Architecture::from(recipe).graph(2).unwrap();
+    let run = |recipe: &Recipe, tensors: &Parameters| {
+        let graph = Architecture::from(recipe).graph(id(2)).unwrap();
         let mut tensors = tensors.clone();
-        for level in 1..=5 {
-            let name = template_vector_name(2, level);
-            tensors.insert(name.clone(), trained[&name].clone());
+        for level in Level::COARSE_TO_FINE {
+            let vector = ParamId::vector(Of::One(id(2)), level);
+            tensors.insert(vector.clone(), trained[&vector].clone());
         }
-        reference::run(&graph, &tensors, &BTreeMap::from([(FILM.to_owned(), film(SIDE))])).unwrap()
+        reference::run(&graph, &tensors, &BTreeMap::from([(Port::Film, film(SIDE))])).unwrap()
     };
     let (before, after) = (run(&without, &trained), run(&with, &wide));
     for (name, before) in before {
@@ -269,16 +273,17 @@ fn adam_takes_the_steps_of_its_definition() {
     let mut recipe = recipe(0, AdapterVariant::Block);
     recipe.optimiser.weight_decay = 0.1;
     let param = Tensor::from_slice(&[1.0f32]);
+    let p = Owner::Decoder(Of::All).node("p").param(Role::Bias);
     let mut adam = Adam::new(recipe.optimiser);
-    adam.step(&[("p", &param)], &[Tensor::from_slice(&[0.5f32])], 0.01).unwrap();
+    adam.step(&[(&p, &param)], &[Tensor::from_slice(&[0.5f32])], 0.01).unwrap();
     assert!((f64::try_from(&param).unwrap() - 0.99).abs() < f64::from(f32::EPSILON));
     // Moments survive saving: the second step is the same from memory and from a file.
     let mut saved = adam.to_tensors().unwrap();
     let again = Tensor::from_slice(&[f32::try_from(&param).unwrap()]);
-    let mut resumed = Adam::resume(recipe.optimiser, &mut saved, Device::Cpu).unwrap();
+    let mut resumed = Adam::resume(recipe.optimiser, &mut saved, &[(p.clone(), vec![1])].into(), Device::Cpu).unwrap();
     assert!(saved.is_empty(), "what belongs to the optimiser is taken out");
     for (adam, param) in [(&mut adam, &param), (&mut resumed, &again)] {
-        adam.step(&[("p", param)], &[Tensor::from_slice(&[-0.25f32])], 0.01).unwrap();
+        adam.step(&[(&p, param)], &[Tensor::from_slice(&[-0.25f32])], 0.01).unwrap();
     }
     assert_eq!(f32::try_from(&param).unwrap(), f32::try_from(&again).unwrap());
 }

@@ -9,13 +9,13 @@ use std::fmt;
 use half::f16;
 use serde::{Deserialize, Serialize};
 
-use super::Adaptation;
+use super::{Adaptation, names};
 use crate::calibration::Calibration;
-use crate::graph::Shape;
-use crate::landmarks::LandmarkSet;
-use crate::network::{LEVELS, SCORE, placeholder, template_vector_name};
+use crate::graph::{Level, Port, Shape};
+use crate::landmarks::{LandmarkId, LandmarkSet};
+use crate::network::SCORE;
 use crate::shape::ShapePrior;
-use crate::tiling::{Tiling, columns_name, inside_name, rows_name};
+use crate::tiling::Tiling;
 use crate::yaml::{self, YamlError};
 
 /// The version of the format that this code reads and writes.
@@ -111,7 +111,7 @@ pub struct HeadEntry {
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// From the trunk's outputs to the bound (the output of shape `[1, 1, size, size]`) and to what windows need. Outputs of the
-    /// trunk that are a landmark's own are called without its number here ([`placeholder`]).
+    /// trunk that belong to a landmark are called without its number here ([`names::feeds`]).
     pub coarse: GraphEntry,
     /// From windows of what trunk and coarse graph made, and from the numbers of [`Tiling`], to the window's `score`.
     pub window: GraphEntry,
@@ -200,7 +200,7 @@ impl Span {
 impl Plan {
     /// How the numbers of an own input are stored, in a bundle whose weights are `weights`.
     pub fn precision(&self, input: &str, weights: Precision) -> Precision {
-        if input.starts_with("template.") { Precision::F32 } else { weights }
+        if names::is_vector(input) { Precision::F32 } else { weights }
     }
 
     /// Whether an input of the window graph is a matrix or a mask that [`Tiling`] makes.
@@ -210,16 +210,16 @@ impl Plan {
         let pairs = (0..levels).flat_map(|to| (to + 1..levels).map(move |from| (from, to)));
         let matrices = pairs.flat_map(|(from, to)| {
             [
-                (rows_name(from, to), [1, 1, cells(to), cells(from)]),
-                (columns_name(from, to), [1, 1, cells(from), cells(to)]),
+                (Port::Rows { from, to }, [1, 1, cells(to), cells(from)]),
+                (Port::Columns { from, to }, [1, 1, cells(from), cells(to)]),
             ]
         });
-        let masks = (0..levels).map(|level| (inside_name(level), [1, 1, cells(level), cells(level)]));
-        matrices.chain(masks).any(|(name, shape)| input.name == name && input.shape == shape)
+        let masks = (0..levels).map(|level| (Port::Inside(level), [1, 1, cells(level), cells(level)]));
+        matrices.chain(masks).any(|(port, shape)| input.shape == shape && input.name == port.to_string())
     }
 
-    /// Whether an input is a tensor, or its window.
-    fn feeds(&self, output: &TensorEntry, input: &TensorEntry, window: bool) -> bool {
+    /// Whether an input has the shape of a tensor, or of its window.
+    fn fits(&self, output: &TensorEntry, input: &TensorEntry, window: bool) -> bool {
         let cut = |mut shape: Shape| {
             let side = shape[2].max(1);
             let level = (self.tiling.size / side).checked_ilog2().unwrap_or(0) as usize;
@@ -227,7 +227,7 @@ impl Plan {
             (shape[2], shape[3]) = (cells, cells);
             shape
         };
-        input.name == output.name && input.shape == if window { cut(output.shape) } else { output.shape }
+        input.shape == if window { cut(output.shape) } else { output.shape }
     }
 }
 
@@ -355,26 +355,23 @@ impl Manifest {
         }
         let end = self.files.get(WEIGHTS).map_or(0, |file| file.bytes);
         let width = |name: &str| plan.precision(name, self.weights).bytes();
-        for (landmark, own) in plan.own.iter().enumerate() {
+        for (landmark, own) in LandmarkId::up_to(plan.own.len()).zip(&plan.own) {
             if let Some((name, _)) = own.iter().find(|(name, span)| !span.is_in(end, width(name))) {
-                return broken(&format!("own: landmark {}: `{name}`", landmark + 1), Span::rule(end));
+                return broken(&format!("own: landmark {landmark}: `{name}`"), Span::rule(end));
             }
             let is_own = |input: &TensorEntry| {
                 own.get(&input.name)
                     .is_some_and(|span| span.length == width(&input.name) * input.shape.iter().product::<usize>())
             };
-            let called =
-                |output: &TensorEntry| TensorEntry { name: placeholder(&output.name, landmark + 1), ..*output };
-            let from_trunk: Vec<TensorEntry> = self.trunk.outputs.iter().map(called).collect();
-            for (graph, from_coarse) in [(&plan.coarse, false), (&plan.window, true)] {
+            for (graph, is_window) in [(&plan.coarse, false), (&plan.window, true)] {
                 let stray = graph.inputs.iter().find(|input| {
-                    let source = from_trunk.iter().chain(plan.coarse.outputs.iter().filter(|_| from_coarse));
-                    !is_own(input)
-                        && !plan.is_computed(input)
-                        && !source.clone().any(|output| plan.feeds(output, input, from_coarse))
+                    let trunk = self.trunk.outputs.iter().filter(|made| names::feeds(&made.name, &input.name, landmark));
+                    let coarse = plan.coarse.outputs.iter().filter(|made| is_window && made.name == input.name);
+                    let made = trunk.chain(coarse).any(|output| plan.fits(output, input, is_window));
+                    !is_own(input) && !plan.is_computed(input) && !made
                 });
                 if let Some(stray) = stray {
-                    let why = format!("its input `{}` is made by nothing for landmark {}", stray.name, landmark + 1);
+                    let why = format!("its input `{}` is made by nothing for landmark {landmark}", stray.name);
                     return Some((format!("plan: `{}`", graph.file), why));
                 }
             }
@@ -384,8 +381,9 @@ impl Manifest {
 
     fn broken_vector(&self) -> Option<(String, String)> {
         let end = self.files.get(WEIGHTS).map_or(0, |file| file.bytes);
+        let landmarks = LandmarkId::up_to(self.heads.len());
         let expected =
-            self.heads.iter().flat_map(|head| LEVELS.map(|level| template_vector_name(head.landmark, level)));
+            landmarks.flat_map(|landmark| Level::COARSE_TO_FINE.map(|level| names::vector(landmark, level)));
         for name in expected {
             let key = format!("template_vectors: `{name}`");
             let Some(span) = self.template_vectors.get(&name) else {

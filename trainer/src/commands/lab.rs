@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
-use onemark_models::checkpoint::Tensors;
+use onemark_models::graph::Parameters;
 use onemark_models::dataset::Dataset;
 use onemark_models::init;
 use onemark_models::network::Architecture;
@@ -100,7 +100,7 @@ impl Lab {
     }
 
     /// The weights of the recipe's trunk.
-    pub fn trunk(&self, recipe: &Recipe) -> Result<Tensors> {
+    pub fn trunk(&self, recipe: &Recipe) -> Result<Parameters> {
         let shapes = Architecture::from(recipe).trunk_graph()?.params().clone();
         if recipe.trunk.weights == TrunkWeights::Random {
             return Ok(init::initial(&shapes, recipe.seed));
@@ -108,7 +108,7 @@ impl Lab {
         let path = self.weights.clone().or_else(cached_weights).context(
             "this recipe needs VGG19's ImageNet weights: name the file by --weights, or fetch it by `cargo xtask setup --weights`",
         )?;
-        Ok(vgg::load(&path, &shapes.into_iter().collect::<Vec<_>>())?)
+        Ok(vgg::load(&path, &shapes)?)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use onemark_models::checkpoint::Tensors;
+use onemark_models::graph::Parameters;
 use onemark_models::recipe::{Decay, Phase, Recipe};
 
 use super::{Films, Heads, Place, Run, Sampler, State};
@@ -32,7 +32,7 @@ impl Run<'_> {
     ///
     /// # Errors
     /// As [`Run::start`].
-    pub fn fit(&self, trunk: &Tensors, budget: Duration) -> Result<Option<(Recipe, String)>, TrainError> {
+    pub fn fit(&self, trunk: &Parameters, budget: Duration) -> Result<Option<(Recipe, String)>, TrainError> {
         let began = Instant::now();
         let params = self.new_state(trunk.clone(), false)?.params;
         let features = Features::new(self.recipe, &params, self.features.as_deref())?;
@@ -82,7 +82,7 @@ impl Run<'_> {
         Ok(Some((recipe, words.join("; "))))
     }
 
-    fn pace(&self, phase: usize, trunk: &Tensors, films: &Films) -> Result<Pace, TrainError> {
+    fn pace(&self, phase: usize, trunk: &Parameters, films: &Films) -> Result<Pace, TrainError> {
         let place = Place { phase, ..Place::default() };
         let phase = &self.recipe.phases[phase];
         let State { params, mut adam, kind, .. } = self.new_state(trunk.clone(), phase.adapters)?;
