@@ -16,8 +16,8 @@ use onemark_models::reference::{self, Maps};
 use onemark_runtime::Detector;
 use onemark_runtime::backend::{self, Backend, GraphBytes, Tensor};
 
-use crate::module::Module;
 use crate::ExportError;
+use crate::module::Module;
 
 /// Largest difference of an output from the reference, as a share of the output's largest number. Some fifty layers of
 /// f32 sums in another order; measured on random networks, of the paper's size and smaller: 5e-6.
@@ -138,7 +138,9 @@ impl Judge<'_> {
     /// Multiply-accumulates of one landmark.
     fn macs(&self) -> Result<u64, ExportError> {
         Ok(match self {
-            Self::Network(checkpoint) => Architecture::from(&checkpoint.recipe).graph(LandmarkId::from_index(0))?.macs(),
+            Self::Network(checkpoint) => {
+                Architecture::from(&checkpoint.recipe).graph(LandmarkId::from_index(0))?.macs()
+            }
             Self::Module(module) => module.trunk.macs() + module.heads.first().map_or(0, Graph::macs),
         })
     }

@@ -7,7 +7,5 @@ mod onnx;
 pub mod pack;
 
 /// The stages, as reports and the command line call them, and what each establishes. None can be left out.
-pub const STAGES: [(&str, &str); 2] = [
-    (layout::STAGE, "every parameter has its place in the weights"),
-    (lower::STAGE, "every graph is an ONNX file"),
-];
+pub const STAGES: [(&str, &str); 2] =
+    [(layout::STAGE, "every parameter has its place in the weights"), (lower::STAGE, "every graph is an ONNX file")];

@@ -280,13 +280,7 @@ impl Graph {
     ///
     /// # Errors
     /// The id is taken, a parameter is not declared, or the operands don't fit the op.
-    pub fn push(
-        &mut self,
-        id: NodeId,
-        op: Op,
-        inputs: &[Value],
-        params: Vec<ParamId>,
-    ) -> Result<Value, GraphError> {
+    pub fn push(&mut self, id: NodeId, op: Op, inputs: &[Value], params: Vec<ParamId>) -> Result<Value, GraphError> {
         let shape = self.infer(&id, op, inputs, &params)?;
         self.insert(Node { id, op, inputs: inputs.to_vec(), params, shape })
     }

@@ -4,10 +4,10 @@
 mod blocks;
 pub mod names;
 
-pub use self::names::{FILM, LABEL_WEIGHTS, LABELS, SCORE, torchvision};
 use self::blocks::{conv_unit, rfb};
-pub use crate::graph::{Level, PerLevel};
+pub use self::names::{FILM, LABEL_WEIGHTS, LABELS, SCORE, torchvision};
 use crate::graph::{Conv, Corners, Graph, GraphError, Of, Op, Owner, ParamId, ParamShapes, Port, Shape, Value};
+pub use crate::graph::{Level, PerLevel};
 use crate::landmarks::LandmarkId;
 use crate::recipe::{AdapterVariant, Network, Recipe, Trunk};
 

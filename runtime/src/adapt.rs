@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 
 use ndarray::Array2;
+use onemark_models::bundle::names;
 use onemark_models::bundle::{AdaptedFilm, Bundle, BundleError, sha256};
 use onemark_models::film::{Film, FilmError};
 use onemark_models::geometry::{GridMap, Point};
-use onemark_models::metrics::Protocol;
-use onemark_models::bundle::names;
 use onemark_models::graph::Level;
 use onemark_models::landmarks::LandmarkId;
+use onemark_models::metrics::Protocol;
 use onemark_models::parallel::in_parallel;
 
 use crate::detector::Detector;

@@ -86,7 +86,8 @@ impl Windows {
                     rows.insert(name, kept(matrices)?);
                 }
             }
-            inside.insert(Port::Inside(to).to_string(), tiles.clone().map(|tile| plan.tiling.inside(to, tile)).collect());
+            inside
+                .insert(Port::Inside(to).to_string(), tiles.clone().map(|tile| plan.tiling.inside(to, tile)).collect());
         }
         Ok(Self {
             coarse: pool(&plan.coarse)?,

@@ -8,14 +8,14 @@ use std::thread;
 
 use image::{GrayImage, Luma};
 use onemark_models::analysis::Analysis;
+use onemark_models::bundle::names;
 use onemark_models::bundle::{
     Bundle, Decoding as Rule, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Precision, Span, TensorEntry, WEIGHTS,
 };
 use onemark_models::film::{Film, Spacing};
 use onemark_models::geometry::Point;
-use onemark_models::landmarks::{Landmark, LandmarkId, LandmarkSet};
-use onemark_models::bundle::names;
 use onemark_models::graph::Level;
+use onemark_models::landmarks::{Landmark, LandmarkId, LandmarkSet};
 use onemark_models::network::SCORE;
 use onemark_models::yaml;
 use onemark_runtime::backend::{self, BACKENDS};

@@ -8,9 +8,9 @@ mod found;
 mod program;
 
 use ndarray::Array4;
-use onemark_exporter::untrained::untrained;
 use onemark_exporter::compile::compile;
 use onemark_exporter::emit::pack::pack;
+use onemark_exporter::untrained::untrained;
 use onemark_exporter::{Labels, Options};
 use onemark_models::bundle::Bundle;
 use onemark_models::landmarks::LandmarkSet;

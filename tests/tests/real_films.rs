@@ -12,8 +12,8 @@ use onemark_models::checkpoint::{Checkpoint, spelled};
 use onemark_models::dataset::{Case, Dataset, Split};
 use onemark_models::film::Film;
 use onemark_models::geometry::{GridMap, GridSize};
-use onemark_models::init;
 use onemark_models::graph::{Level, Of, ParamId, Port};
+use onemark_models::init;
 use onemark_models::landmarks::LandmarkId;
 use onemark_models::network::Architecture;
 use onemark_models::recipe::Recipe;
@@ -47,7 +47,7 @@ fn template_finds_itself(landmarks: &str, root: PathBuf, template: &str, split: 
     let case = films.case(template).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let labels = Labels { name: landmarks.into(), intended_use: "tests".into(), weights_licence: "none".into() };
-    let export = export(&untrained(landmarks, case), &labels, &Options::default(), &[], |_, _| {}).unwrap();
+    let export = export(&untrained(landmarks, case), &labels, &Options::default(), &[], |_| {}).unwrap();
     export.bundle.write(&folder.path().join("untrained.onemark"), false).unwrap();
 
     let root = fs::canonicalize(root).unwrap();
@@ -91,7 +91,8 @@ fn untrained(landmarks: &str, case: &Case) -> Checkpoint {
         for level in Level::COARSE_TO_FINE {
             let (row, column) = (row / level.stride(), column / level.stride());
             let vector = embeddings[&Port::Embedding(level)].slice(s![0, .., row, column]);
-            tensors.insert(ParamId::vector(Of::One(LandmarkId::from_index(index)), level), vector.to_owned().into_dyn());
+            tensors
+                .insert(ParamId::vector(Of::One(LandmarkId::from_index(index)), level), vector.to_owned().into_dyn());
         }
     }
     Checkpoint { recipe, history: vec![], notes: BTreeMap::new(), tensors: spelled(tensors) }

@@ -1,8 +1,8 @@
 //! Where the network, as it stands, sees the landmarks: the template's vectors and the Infer-PL stage (METHOD.md sec. 1c).
 
 use ndarray::{Array1, Array2};
-use onemark_models::graph::{COSINE_EPSILON, Graph};
 use onemark_models::graph::Level;
+use onemark_models::graph::{COSINE_EPSILON, Graph};
 use onemark_models::landmarks::LandmarkId;
 use onemark_models::network::Architecture;
 use onemark_models::recipe::{Network, Recipe, TemplateSource};

@@ -8,7 +8,6 @@
 //! - `best.safetensors`, finished as the last one is, from the epoch with the least error on copies of the template that nothing
 //!   trained on.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

@@ -118,7 +118,7 @@ fn equals_peer(golden: &str) {
             true => STATISTIC * largest(&expected),
             false => PARAMETER * learning_rate as f32,
         };
-        assert_all_near(&found[&name], &expected, allowed, &name);
+        assert_all_near(&found[&name], &expected, allowed, &name.to_string());
     }
 }
 
@@ -130,7 +130,8 @@ fn read<T: DeserializeOwned>(metadata: &HashMap<String, String>, key: &str) -> T
 fn part(tensors: &Tensors, shapes: &ParamShapes, at: usize) -> Parameters {
     let then = tensors.iter().filter(|(_, stack)| at < stack.shape()[0]);
     let then = then.map(|(name, stack)| (name.clone(), stack.index_axis(Axis(0), at).to_owned())).collect();
-    let there = shapes.iter().filter(|(param, _)| tensors.get(&param.to_string()).is_some_and(|stack| at < stack.shape()[0]));
+    let there =
+        shapes.iter().filter(|(param, _)| tensors.get(&param.to_string()).is_some_and(|stack| at < stack.shape()[0]));
     parameters(&then, &there.map(|(param, shape)| (param.clone(), shape.clone())).collect()).unwrap()
 }
 

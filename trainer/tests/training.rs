@@ -42,8 +42,9 @@ fn recipe(adapter_channels: usize, adapter_variant: AdapterVariant) -> Recipe {
 /// Trunk, decoder and adapters, untrained; the template vectors of landmark 2 are those of the film's middle.
 fn untrained(recipe: &Recipe, seed: u64) -> Parameters {
     let architecture = Architecture::from(recipe);
-    let shapes: BTreeMap<_, _> =
-        LandmarkId::up_to(LANDMARKS).flat_map(|landmark| architecture.graph(landmark).unwrap().params().clone()).collect();
+    let shapes: BTreeMap<_, _> = LandmarkId::up_to(LANDMARKS)
+        .flat_map(|landmark| architecture.graph(landmark).unwrap().params().clone())
+        .collect();
     let mut tensors = init::initial(&shapes, seed);
     let graph = architecture.graph(id(2)).unwrap();
     let found = torch(&graph, &tensors, recipe.network.size);
@@ -153,7 +154,8 @@ fn step_in_bf16_goes_where_one_in_f32_goes() {
         let found = update_once(&recipe, &params, &mut Adam::new(recipe.optimiser), &graph, kind);
         let flat: Vec<Tensor> = found.gradients.iter().map(|gradient| gradient.flatten(0, -1)).collect();
         assert!(found.gradients.iter().all(|gradient| gradient.kind() == Kind::Float), "gradients are f32");
-        let running = params.get("decoder.level1.bn1.running_mean").unwrap().shallow_clone();
+        let running = Owner::Decoder(Of::All).node("level1.bn1").param(Role::RunningMean);
+        let running = params.get(&running).unwrap().shallow_clone();
         (found.losses, Tensor::cat(&flat, 0), running)
     });
     let apart = |a: &Tensor, b: &Tensor| f64::try_from((a - b).norm() / a.norm()).unwrap();
@@ -166,14 +168,19 @@ fn step_in_bf16_goes_where_one_in_f32_goes() {
     }
 }
 
+/// The weight of the first convolution on level 4.
+fn first_weight(owner: Owner) -> ParamId {
+    owner.node("level4.conv1").param(Role::Weight)
+}
+
 /// Everything before a step on landmark 1, after it, and after another on landmark 2. Landmark 1 comes first, so that its
 /// moments exist and would move it if anything did.
-fn steps_on_1_and_2(recipe: &Recipe) -> [Tensors; 3] {
+fn steps_on_1_and_2(recipe: &Recipe) -> [Parameters; 3] {
     let before = untrained(recipe, 5);
     let params = Params::new(&before, Device::Cpu).unwrap();
     let mut adam = Adam::new(recipe.optimiser);
     let mut step = |landmark| {
-        let graph = Architecture::from(recipe).embedding_graph(Some(landmark)).unwrap();
+        let graph = Architecture::from(recipe).embedding_graph(Some(id(landmark))).unwrap();
         step(recipe, &params, &mut adam, &graph)
     };
     let (first, second) = (step(1), step(2));
@@ -184,19 +191,19 @@ fn steps_on_1_and_2(recipe: &Recipe) -> [Tensors; 3] {
 fn step_on_one_landmark_leaves_other_adapters_and_the_trunk_bit_identical() {
     let [before, first, second] = steps_on_1_and_2(&recipe(4, AdapterVariant::Block));
     for (name, tensor) in &second {
-        let (own, other) =
-            (name.starts_with(&adapter_prefix(2)), name.starts_with("adapter.") || name.starts_with("trunk."));
-        if own && name.ends_with("conv1.weight") {
+        let owner = name.node.owner;
+        let own = owner == Owner::Adapter(Of::One(id(2)));
+        let other = matches!(owner, Owner::Adapter(_) | Owner::Trunk);
+        let is_first = name.role == Role::Weight && name.node.path().ends_with("conv1");
+        if own && is_first {
             assert_ne!(tensor, &first[name], "{name} did not change");
         } else if !own && other {
             assert_eq!(tensor, &first[name], "{name} changed");
         }
     }
-    assert_ne!(first["decoder.level4.conv1.weight"], second["decoder.level4.conv1.weight"]);
-    assert_ne!(
-        before[&format!("{}level4.conv1.weight", adapter_prefix(1))],
-        first[&format!("{}level4.conv1.weight", adapter_prefix(1))]
-    );
+    let (shared, adapter) = (first_weight(Owner::Decoder(Of::All)), first_weight(Owner::Adapter(Of::One(id(1)))));
+    assert_ne!(first[&shared], second[&shared]);
+    assert_ne!(before[&adapter], first[&adapter]);
 }
 
 #[test]
@@ -204,9 +211,10 @@ fn step_on_one_landmark_leaves_other_decoders_bit_identical() {
     let mut recipe = recipe(0, AdapterVariant::Block);
     recipe.network.separate = true;
     let [_, first, second] = steps_on_1_and_2(&recipe);
-    let unchanged = |name: &&String| first[*name] == second[*name];
-    assert!(second.keys().filter(|name| !name.starts_with("own.02.")).all(|name| unchanged(&name)));
-    assert!(!unchanged(&&"own.02.level4.conv1.weight".to_owned()));
+    let unchanged = |param: &ParamId| first[param] == second[param];
+    let of_2 = Owner::Decoder(Of::One(id(2)));
+    assert!(second.keys().filter(|param| param.node.owner != of_2).all(unchanged));
+    assert!(!unchanged(&first_weight(of_2)));
 }
 
 /// A convolution is split where the trunk's features meet the decoder's: that only shows while gradients are computed.
@@ -214,7 +222,7 @@ fn step_on_one_landmark_leaves_other_decoders_bit_identical() {
 fn network_computes_the_same_with_gradients_and_without() {
     let recipe = recipe(4, AdapterVariant::Block);
     let params = Params::new(&untrained(&recipe, 5), Device::Cpu).unwrap();
-    let graph = Architecture::from(&recipe).graph(2).unwrap();
+    let graph = Architecture::from(&recipe).graph(id(2)).unwrap();
     let run = || interpreter::run(&graph, &params, &torch_film(SIDE), Mode::Evaluate).unwrap();
     for (with, without) in run().iter().zip(tch::no_grad(run)) {
         assert!(with.requires_grad() && !without.requires_grad());
@@ -235,7 +243,7 @@ fn landmarks_in_turn_compute_what_each_does_alone() {
         let _guard = tch::no_grad_guard();
         let mut common = Common::default();
         for landmark in [1, 2] {
-            let graph = Architecture::from(&recipe).graph(landmark).unwrap();
+            let graph = Architecture::from(&recipe).graph(id(landmark)).unwrap();
             let alone = interpreter::run(&graph, &params, &torch_film(SIDE), Mode::Evaluate).unwrap();
             let in_turn = interpreter::run_in_turn(&graph, &params, &torch_film(SIDE), &mut common).unwrap();
             for (index, (port, _)) in graph.outputs().iter().enumerate().filter(|(_, (port, _))| *port != Port::Score) {

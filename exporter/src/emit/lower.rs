@@ -319,8 +319,7 @@ mod tests {
         };
         let steps = [(node_id("a").param(Role::Weight), vec![0.5, 0.25])].into();
         let narrow = lowered(Module { steps, ..module.clone() }, Precision::F16);
-        let widened =
-            "trunk.a.weight = DequantizeLinear(trunk.a.weight.narrow, trunk.a.weight.scale) axis=0\n\
+        let widened = "trunk.a.weight = DequantizeLinear(trunk.a.weight.narrow, trunk.a.weight.scale) axis=0\n\
              trunk.a.bias = Cast(trunk.a.bias.narrow) to=1\n";
         assert!(text(&narrow).starts_with(widened), "{}", text(&narrow));
         assert!(!text(&narrow).contains("Cast(template"), "what is compared with stays f32");

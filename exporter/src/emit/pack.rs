@@ -48,7 +48,8 @@ pub fn pack(
     let OnnxFiles { layout, trunk, heads, split_head } = onnx;
     let module = &layout.module;
     let entries = landmarks.landmarks.iter().zip(&module.heads);
-    let entries = entries.map(|(landmark, head)| HeadEntry { landmark: landmark.number, graph: entry(file(landmark), head) });
+    let entries =
+        entries.map(|(landmark, head)| HeadEntry { landmark: landmark.number, graph: entry(file(landmark), head) });
     let vectors = layout.spans.iter().filter(|(param, _)| param.is_vector());
     let mut files = BTreeMap::from([(TRUNK.to_owned(), trunk)]);
     files.extend(landmarks.landmarks.iter().map(file).zip(heads));
@@ -126,7 +127,8 @@ fn plan(split: &SplitHead, landmarks: usize, layout: &Layout) -> Plan {
 
 fn entry(file: String, graph: &Graph) -> GraphEntry {
     let tensors = |ports: &[(Port, Value)]| {
-        let tensor = |(port, value): &(Port, Value)| TensorEntry { name: port.to_string(), shape: graph.node(*value).shape };
+        let tensor =
+            |(port, value): &(Port, Value)| TensorEntry { name: port.to_string(), shape: graph.node(*value).shape };
         ports.iter().map(tensor).collect()
     };
     GraphEntry { file, inputs: tensors(graph.inputs()), outputs: tensors(graph.outputs()) }

@@ -94,9 +94,7 @@ impl ConvPair {
     fn of(graph: &Graph, first: &Node, second: &Node) -> Option<Self> {
         let Op::Conv { dilation: inner, padded: true, bias: false } = first.op else { return None };
         let Op::Conv { dilation: outer, padded: true, .. } = second.op else { return None };
-        let shape = |node: &Node| -> Option<[usize; 4]> {
-            graph.shape_of(node.params.first()?).ok()?.try_into().ok()
-        };
+        let shape = |node: &Node| -> Option<[usize; 4]> { graph.shape_of(node.params.first()?).ok()?.try_into().ok() };
         let (first, second) = (shape(first)?, shape(second)?);
         let spreads = |shape: [usize; 4]| [shape[2] > 1, shape[3] > 1];
         let ([a, b], [c, d]) = (spreads(first), spreads(second));

@@ -8,14 +8,8 @@ use super::renew::{Renewed, numbers};
 use super::{Context, Effect, Pass, PassError};
 use crate::module::Module;
 
-pub(super) const PASS: Pass = Pass {
-    name: "fold-grey-input",
-    requires: &[],
-    ensures: &[],
-    effect: Effect::FOLDS,
-    applies: |_| true,
-    run,
-};
+pub(super) const PASS: Pass =
+    Pass { name: "fold-grey-input", requires: &[], ensures: &[], effect: Effect::FOLDS, applies: |_| true, run };
 
 fn run(mut module: Module, _: &Context<'_>) -> Result<Module, PassError> {
     let mut folded = Renewed::new();

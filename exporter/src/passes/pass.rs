@@ -87,7 +87,8 @@ impl Property {
                 format!("graph {}: batch normalisation {} has no convolution to fold into", graph.name(), node.id)
             }),
             Self::WholeHeads => {
-                let mut ports = module.heads.iter().flat_map(|head| head.inputs().iter().map(move |input| (head, input)));
+                let mut ports =
+                    module.heads.iter().flat_map(|head| head.inputs().iter().map(move |input| (head, input)));
                 let stray = ports.find(|(_, (port, _))| *port != Port::Film);
                 let stray = stray.map(|(head, (port, _))| format!("graph {} takes {port}", head.name()));
                 stray.or_else(|| (!module.trunk.outputs().is_empty()).then(|| "the trunk has outputs".to_owned()))

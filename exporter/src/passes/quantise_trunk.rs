@@ -54,11 +54,7 @@ fn is_trunk(node: &Node) -> bool {
 }
 
 /// The largest number that each rectified convolution of the frozen trunk makes of the films, by node.
-fn largest(
-    trunk: &Graph,
-    tensors: &Parameters,
-    films: &[Array2<f32>],
-) -> Result<BTreeMap<NodeId, f32>, PassError> {
+fn largest(trunk: &Graph, tensors: &Parameters, films: &[Array2<f32>]) -> Result<BTreeMap<NodeId, f32>, PassError> {
     let rectified = trunk.nodes().filter(|(_, node)| {
         let before = node.inputs.first().map(|input| trunk.node(*input));
         node.op == Op::Relu && before.is_some_and(is_trunk)
@@ -187,7 +183,10 @@ graph trunk {
 }
 "
         );
-        assert_eq!(after.steps.keys().map(ParamId::to_string).collect::<Vec<_>>(), ["trunk.a.weight", "trunk.b.weight"]);
+        assert_eq!(
+            after.steps.keys().map(ParamId::to_string).collect::<Vec<_>>(),
+            ["trunk.a.weight", "trunk.b.weight"]
+        );
         for (name, scales) in &after.steps {
             for (channel, scale) in after.tensors[name].axis_iter(Axis(0)).zip(scales) {
                 let levels: Vec<f32> = channel.iter().map(|number| number / scale).collect();

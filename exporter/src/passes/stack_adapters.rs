@@ -24,7 +24,8 @@ fn run(mut module: Module, _: &Context<'_>) -> Result<Module, PassError> {
     let mut stacked = Renewed::new();
     module.trunk = stack(&module.trunk, &mut stacked)?;
     stacked.settle(&mut module, |tensors, param, parts| {
-        let parts = parts.iter().map(|part| Ok(numbers(tensors, part)?.view())).collect::<Result<Vec<_>, PassError>>()?;
+        let parts =
+            parts.iter().map(|part| Ok(numbers(tensors, part)?.view())).collect::<Result<Vec<_>, PassError>>()?;
         let differ = |_| PassError::Malformed { node: param.node.clone(), why: "its parts must have equal shapes" };
         concatenate(Axis(0), &parts).map_err(differ)
     })?;
@@ -72,9 +73,8 @@ fn whole(
 /// The trunk's convolutions that are landmarks' own, where several differ in their numbers only.
 fn stacks(trunk: &Graph) -> Vec<Vec<Value>> {
     let shapes = |node: &Node| node.params.iter().map(|param| trunk.params().get(param)).collect::<Vec<_>>();
-    let alike = |one: &Node, other: &Node| {
-        (one.op, &one.inputs, shapes(one)) == (other.op, &other.inputs, shapes(other))
-    };
+    let alike =
+        |one: &Node, other: &Node| (one.op, &one.inputs, shapes(one)) == (other.op, &other.inputs, shapes(other));
     let mut stacks: Vec<Vec<Value>> = Vec::new();
     for (value, node) in trunk.nodes() {
         if !matches!(node.op, Op::Conv { .. }) || !node.params.iter().all(ParamId::is_specific) {

@@ -61,9 +61,7 @@ fn needs(cut: &Cut<'_>, tile: usize, axis: usize) -> BTreeMap<Value, Range<i64>>
                     let reach = cut.reach(node)[axis] as i64;
                     need.start - reach..need.end + reach
                 }
-                Op::Upsample { factor, corners } => {
-                    sources(&need, cut.head.node(*input).shape[2], factor, corners)
-                }
+                Op::Upsample { factor, corners } => sources(&need, cut.head.node(*input).shape[2], factor, corners),
                 _ => need.clone(),
             };
             let known = needs.entry(*input).or_insert_with(|| more.clone());

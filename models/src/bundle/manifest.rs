@@ -365,7 +365,8 @@ impl Manifest {
             };
             for (graph, is_window) in [(&plan.coarse, false), (&plan.window, true)] {
                 let stray = graph.inputs.iter().find(|input| {
-                    let trunk = self.trunk.outputs.iter().filter(|made| names::feeds(&made.name, &input.name, landmark));
+                    let trunk =
+                        self.trunk.outputs.iter().filter(|made| names::feeds(&made.name, &input.name, landmark));
                     let coarse = plan.coarse.outputs.iter().filter(|made| is_window && made.name == input.name);
                     let made = trunk.chain(coarse).any(|output| plan.fits(output, input, is_window));
                     !is_own(input) && !plan.is_computed(input) && !made
@@ -382,8 +383,7 @@ impl Manifest {
     fn broken_vector(&self) -> Option<(String, String)> {
         let end = self.files.get(WEIGHTS).map_or(0, |file| file.bytes);
         let landmarks = LandmarkId::up_to(self.heads.len());
-        let expected =
-            landmarks.flat_map(|landmark| Level::COARSE_TO_FINE.map(|level| names::vector(landmark, level)));
+        let expected = landmarks.flat_map(|landmark| Level::COARSE_TO_FINE.map(|level| names::vector(landmark, level)));
         for name in expected {
             let key = format!("template_vectors: `{name}`");
             let Some(span) = self.template_vectors.get(&name) else {

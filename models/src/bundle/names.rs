@@ -25,7 +25,10 @@ pub fn vector(landmark: LandmarkId, level: Level) -> String {
 
 /// Whether a plan's input is a template vector, which is stored in f32 whatever the weights are stored in.
 pub(super) fn is_vector(input: &str) -> bool {
-    Level::COARSE_TO_FINE.into_iter().any(|level| ParamId::vector(Of::Any, level).to_string() == input)
+    // Early bundles call any landmark's own tensors by landmark 1's names.
+    let called = [Of::Any, Of::One(LandmarkId::from_index(0))];
+    let mut names = called.into_iter().flat_map(|of| Level::COARSE_TO_FINE.map(|level| ParamId::vector(of, level)));
+    names.any(|vector| vector.to_string() == input)
 }
 
 #[cfg(test)]

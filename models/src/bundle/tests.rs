@@ -4,9 +4,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::analysis::Analysis;
-use crate::landmarks::{Landmark, LandmarkSet};
 use crate::graph::Level;
 use crate::landmarks::LandmarkId;
+use crate::landmarks::{Landmark, LandmarkSet};
 use crate::network::SCORE;
 
 fn vector(number: usize, level: Level) -> String {

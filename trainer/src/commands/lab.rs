@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
-use onemark_models::graph::Parameters;
 use onemark_models::dataset::Dataset;
+use onemark_models::graph::Parameters;
 use onemark_models::init;
 use onemark_models::network::Architecture;
 use onemark_models::recipe::{Recipe, TrunkWeights};
