@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ndarray::{Array2, Array4, Axis};
-use onemark_models::bundle::{Bundle, GraphEntry, WEIGHTS};
+use onemark_models::bundle::{Bundle, GraphEntry};
 use onemark_models::checkpoint::{Checkpoint, parameters};
 use onemark_models::graph::{Graph, Port};
 use onemark_models::landmarks::LandmarkId;
 use onemark_models::network::{Architecture, FILM, SCORE};
 use onemark_models::reference::{self, Maps};
-use onemark_runtime::Detector;
-use onemark_runtime::backend::{self, Backend, GraphBytes, Tensor};
+use onemark_runtime::backend::{self, Backend, Tensor};
+use onemark_runtime::{BackendKind, Detector};
 
 use crate::ExportError;
 use crate::module::Module;
@@ -31,6 +31,17 @@ const BUDGET: u64 = 100_000_000_000;
 
 /// The score put together from all windows of a bundle's plan, beside the head's own outputs.
 const IN_WINDOWS: &str = "score in windows";
+
+/// The backends that run a bundle for the check, as far as they work on this machine.
+pub const BACKENDS: &[BackendKind] = &[
+    #[cfg(feature = "tract")]
+    BackendKind::Tract,
+    #[cfg(feature = "onnxruntime")]
+    BackendKind::OnnxRuntime,
+];
+
+#[cfg(not(any(feature = "onnxruntime", feature = "tract")))]
+compile_error!("onemark-exporter needs a backend for its self-check: switch on its feature `onnxruntime` or `tract`");
 
 /// What was compared.
 #[derive(Clone, Debug)]
@@ -52,11 +63,11 @@ pub struct Report {
 
 type Tensors4 = BTreeMap<String, Array4<f32>>;
 
-/// Runs `bundle` with tract and, where its library is found, ONNX Runtime, on `films` (grids `[size, size]`, in [0, 1]),
+/// Runs `bundle` with each of [`BACKENDS`] that works on this machine, on `films` (grids `[size, size]`, in [0, 1]),
 /// and compares score and embeddings with the reference.
 ///
 /// # Errors
-/// An output differs by more than `tolerance`, is missing, or a graph can't be run.
+/// An output differs by more than `tolerance`, is missing, a graph can't be run, or no backend works.
 pub fn check(
     bundle: &Bundle,
     judge: &Judge,
@@ -68,16 +79,19 @@ pub fn check(
         Report { backends: vec![], skipped: vec![], comparisons: 0, worst: 0.0, tolerance, time: Duration::ZERO };
     let planned = bundle.manifest().plan.is_some();
     let mut backends = Vec::new();
-    for name in ["tract", "onnxruntime"] {
-        match backend::open(name) {
+    for kind in BACKENDS {
+        match kind.open() {
             Ok(backend) => {
-                report.backends.push(name.to_owned());
-                let options = onemark_runtime::Options { backend: name.to_owned(), ..Default::default() };
-                let detector = planned.then(|| Detector::new(bundle, options)).transpose()?;
+                report.backends.push(kind.to_string());
+                let detector = || Detector::with_backend(bundle, backend.clone(), onemark_runtime::Options::default());
+                let detector = planned.then(detector).transpose()?;
                 backends.push((backend, detector));
             }
-            Err(why) => report.skipped.push(format!("{name}: {why}")),
+            Err(why) => report.skipped.push(format!("{kind}: {why}")),
         }
+    }
+    if backends.is_empty() {
+        return Err(ExportError::NoBackend { why: report.skipped.join("; ") });
     }
     let count = bundle.manifest().heads.len();
     for (index, (film, grid)) in films.iter().enumerate() {
@@ -121,7 +135,7 @@ pub fn check(
             }
         }
     }
-    report.comparisons /= backends.len().max(1);
+    report.comparisons /= backends.len();
     report.time = start.elapsed();
     Ok(report)
 }
@@ -196,8 +210,7 @@ fn run_graph(
     tensors: &Tensors4,
 ) -> Result<Tensors4, ExportError> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let bytes = GraphBytes { file: &graph.file, onnx: bundle.bytes(&graph.file)?, weights: bundle.bytes(WEIGHTS)? };
-    let session = backend.open(bytes, threads)?;
+    let session = backend.open(&backend::graph(bundle, &graph.file)?, threads)?;
     let wanted = graph.inputs.iter().filter_map(|input| tensors.get_key_value(&input.name));
     let inputs: Vec<_> = wanted.map(|(name, tensor)| (name.as_str(), tensor as &dyn Tensor)).collect();
     let outputs = session.run(&inputs)?.into_iter();

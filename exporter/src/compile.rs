@@ -1,9 +1,9 @@
 //! A compile: checkpoint to module, passes, layout, ONNX files.
 
 use ndarray::Array2;
+use onemark_film::geometry::GridSize;
+use onemark_film::{Film, FilmError};
 use onemark_models::checkpoint::Checkpoint;
-use onemark_models::film::{Film, FilmError};
-use onemark_models::geometry::GridSize;
 use onemark_models::landmarks::LandmarkSet;
 
 use crate::emit::layout::{self, Layout};

@@ -3,7 +3,6 @@
 
 pub mod layout;
 pub mod lower;
-mod onnx;
 pub mod pack;
 
 /// The stages, as reports and the command line call them, and what each establishes. None can be left out.

@@ -13,9 +13,9 @@ pub mod untrained;
 
 use std::path::PathBuf;
 
+use onemark_film::FilmError;
 use onemark_models::bundle::{Bundle, BundleError, Precision};
 use onemark_models::checkpoint::{Checkpoint, CheckpointError};
-use onemark_models::film::FilmError;
 use onemark_models::graph::GraphError;
 use onemark_models::landmarks::{LandmarkError, LandmarkSet};
 use onemark_models::recipe::RecipeError;
@@ -111,7 +111,7 @@ pub enum ExportError {
     #[error(transparent)]
     Film(#[from] FilmError),
     /// A pass failed: a mistake in this program, not in the checkpoint.
-    #[error("pass {pass}{}: {source}", after(.before))]
+    #[error("pass {pass} failed{}", after(.before))]
     Pass {
         /// The pass.
         pass: &'static str,
@@ -124,10 +124,16 @@ pub enum ExportError {
     #[error(transparent)]
     Bundle(#[from] BundleError),
     /// The self-check could not run the bundle.
-    #[error("self-check: {0}")]
+    #[error("self-check: the bundle can't be run")]
     Runtime(#[from] RuntimeError),
+    /// No backend works on this machine, so there is no self-check.
+    #[error("self-check: no backend works here, so the bundle can't be checked: {why}")]
+    NoBackend {
+        /// What each backend said.
+        why: String,
+    },
     /// The self-check could not run the network as it was trained.
-    #[error("self-check, reference: {0}")]
+    #[error("self-check: the network as it was trained can't be run")]
     Reference(#[from] ReferenceError),
     /// The bundle computes something else than the network as it was trained.
     #[error(

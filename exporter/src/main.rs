@@ -11,7 +11,8 @@ use onemark_exporter::module::Module;
 use onemark_exporter::untrained::untrained;
 use onemark_exporter::{Labels, Options, check, export};
 use onemark_models::bundle::{Bundle, Precision};
-use onemark_models::checkpoint::{Checkpoint, write_whole};
+use onemark_models::checkpoint::Checkpoint;
+use onemark_models::files::write_whole;
 use onemark_models::recipe::Recipe;
 
 /// Compiles a trained network into a bundle of ONNX graphs, and checks it against the network as it was trained.
@@ -66,7 +67,7 @@ fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }

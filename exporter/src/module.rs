@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use onemark_models::bundle::Tiling;
 use onemark_models::checkpoint::{Checkpoint, parameters};
 use onemark_models::graph::{Graph, Level, Of, ParamId, Parameters};
 use onemark_models::landmarks::{LandmarkId, LandmarkSet};
 use onemark_models::network::Architecture;
-use onemark_models::tiling::Tiling;
 
 use crate::ExportError;
 

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use ndarray::{Array1, Axis, s};
-use onemark_models::checkpoint::{Checkpoint, spelled};
+use onemark_models::checkpoint::{Checkpoint, init, spelled};
 use onemark_models::graph::{Level, Of, ParamId, Parameters, Port};
-use onemark_models::init;
 use onemark_models::landmarks::{LandmarkId, LandmarkSet};
 use onemark_models::network::Architecture;
-use onemark_models::recipe::{Decoding, Recipe};
+use onemark_models::recipe::{PriorUse, Recipe, RecipeError};
 use onemark_models::reference::{self, Maps};
 
 use crate::ExportError;
@@ -21,7 +20,7 @@ use crate::check::synthetic_film;
 /// The recipe describes no possible network.
 pub fn untrained(recipe: Recipe, seed: u64) -> Result<Checkpoint, ExportError> {
     // A shape prior is fitted to pseudo-labels, and there are none.
-    let recipe = Recipe { decoding: Decoding::Argmax, ..recipe };
+    let recipe = recipe.edit(|spec| spec.decoding = PriorUse::Argmax).map_err(RecipeError::from)?;
     let landmarks = LandmarkSet::named(&recipe.landmarks)?.len();
     let architecture = Architecture::from(&recipe);
     let trunk = architecture.trunk_graph()?;

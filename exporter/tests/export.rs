@@ -12,14 +12,14 @@ use onemark_exporter::explain::Summary;
 use onemark_exporter::untrained::untrained;
 use onemark_exporter::{Export, ExportError, Labels, Options, check, export, passes};
 use onemark_models::bundle::names::vector;
-use onemark_models::bundle::{Bundle, Decoding, GraphEntry, Precision, TensorEntry, WEIGHTS};
-use onemark_models::checkpoint::{Checkpoint, spelled};
+use onemark_models::bundle::{Bundle, GraphEntry, Precision, TensorEntry, WEIGHTS};
+use onemark_models::checkpoint::pseudo_labels::to_tensor;
+use onemark_models::checkpoint::{Checkpoint, init, spelled};
 use onemark_models::graph::Level;
-use onemark_models::init;
 use onemark_models::landmarks::{LandmarkId, LandmarkSet};
 use onemark_models::network::LABELS;
-use onemark_models::recipe::{self, AdapterVariant, Recipe};
-use onemark_models::shape::{self, ShapePrior};
+use onemark_models::recipe::{AdapterVariant, PriorUse, Recipe};
+use onemark_models::shape_prior::ShapePrior;
 
 const SEED: u64 = 3;
 /// Score and five embeddings of each of 19 landmarks; where heads can be run in part, the score once more in windows.
@@ -29,12 +29,15 @@ const MAPS_WITH_WINDOWS: usize = 19 * 7;
 const LARGEST_PAPER_BUNDLE: u64 = 290_000_000;
 
 fn small_recipe(adapter_channels: usize, adapter_variant: AdapterVariant) -> Recipe {
-    let mut recipe = Recipe::parse("tiny", include_str!("../../tests/tiny.yaml")).unwrap();
-    // Wide enough on levels 4 and 3 for adapters of two channels to be stacked, as those of the real networks are.
-    recipe.trunk.widths = [4, 6, 56, 32, 32];
-    recipe.network.adapter_channels = adapter_channels;
-    recipe.network.adapter_variant = adapter_variant;
-    recipe
+    let recipe = Recipe::parse("tiny", include_str!("../../tests/tiny.yaml")).unwrap();
+    let changed = recipe.edit(|spec| {
+        // Wide enough on levels 4 and 3 for adapters of two channels to be stacked, as those of the real networks are.
+        spec.trunk.widths = [4, 6, 56, 32, 32];
+        spec.network.adapter_channels = adapter_channels;
+        spec.network.adapter_variant = adapter_variant;
+        spec.phases.retain(|phase| adapter_channels > 0 || !phase.adapters);
+    });
+    changed.unwrap()
 }
 
 fn small(adapter_channels: usize, adapter_variant: AdapterVariant) -> Checkpoint {
@@ -65,9 +68,8 @@ fn exported(checkpoint: &Checkpoint) -> Export {
 fn every_architecture_survives_its_passes() {
     // Without adapters, embeddings depend on no landmark: the trunk makes them, and heads only compare.
     let separate = {
-        let mut recipe = small_recipe(0, AdapterVariant::Block);
-        recipe.network.separate = true;
-        untrained(recipe, SEED).unwrap()
+        let recipe = small_recipe(0, AdapterVariant::Block).edit(|spec| spec.network.separate = true);
+        untrained(recipe.unwrap(), SEED).unwrap()
     };
     let with_adapters = small(2, AdapterVariant::Convolution);
     let without = small(0, AdapterVariant::Block);
@@ -184,7 +186,12 @@ fn what_the_trunk_makes_for_one_landmark_must_be_there_for_each() {
     manifest.heads[6].graph.inputs.retain(|input| !of_seven(input));
     let files = manifest.files.keys().map(|file| (file.clone(), bundle.bytes(file).unwrap().to_vec())).collect();
     let refused = Bundle::new(manifest, files).unwrap_err().to_string();
-    assert!(refused.contains("coarse.onnx") && refused.contains("made by nothing for landmark 7"), "{refused}");
+    assert!(
+        refused.contains("coarse.onnx")
+            && refused.contains("no graph produces its input")
+            && refused.contains("for landmark 7"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -252,22 +259,21 @@ fn labels_of(films: usize) -> Vec<Vec<(f64, f64)>> {
 #[test]
 fn the_shape_prior_is_fitted_to_the_pseudo_labels() {
     let mut checkpoint = small(0, AdapterVariant::Block);
-    assert_eq!(exported(&checkpoint).bundle.manifest().decoding, Decoding::Argmax);
-    checkpoint.recipe.decoding = recipe::Decoding::ShapePrior;
+    assert_eq!(exported(&checkpoint).bundle.manifest().shape_prior, None);
+    checkpoint.recipe = checkpoint.recipe.edit(|spec| spec.decoding = PriorUse::ShapePrior).unwrap();
     let refused = |checkpoint: &Checkpoint| {
         export(checkpoint, &labels(), &Options::default(), &[], |_| {}).unwrap_err().to_string()
     };
     assert!(refused(&checkpoint).contains("pseudo-labels of 0 films"));
-    checkpoint.tensors.insert(LABELS.into(), shape::to_tensor(&labels_of(40)));
+    checkpoint.tensors.insert(LABELS.into(), to_tensor(&labels_of(40)));
     assert!(refused(&checkpoint).contains("of 40 films, too few"));
 
-    checkpoint.tensors.insert(LABELS.into(), shape::to_tensor(&labels_of(90)));
+    checkpoint.tensors.insert(LABELS.into(), to_tensor(&labels_of(90)));
     let bundle = exported(&checkpoint).bundle;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("prior.onemark");
     bundle.write(&path, false).unwrap();
-    let Decoding::ShapePrior(prior) = Bundle::open(&path).unwrap().manifest().decoding.clone() else {
-        panic!("no prior in the bundle")
-    };
-    assert_eq!(prior, ShapePrior::fit(&labels_of(90), checkpoint.recipe.network.size).unwrap());
+    let prior = ShapePrior::fit(&labels_of(90), checkpoint.recipe.network.size);
+    assert!(prior.is_some());
+    assert_eq!(Bundle::open(&path).unwrap().manifest().shape_prior, prior);
 }

@@ -3,25 +3,29 @@
 //! A [`Bundle`] holds bytes that agree with their manifest: they were verified before anybody parsed a graph, and are not
 //! read again. How graphs are made is the exporter's, how they are run the runtime's. docs/BUNDLE.md describes the format.
 
+mod container;
 mod manifest;
 pub mod names;
-mod source;
-mod vectors;
+mod plan;
+mod rules;
+mod template_vectors;
+pub mod tiling;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-
+use self::container::Container;
 pub use self::manifest::{
-    Decoding, FORMAT, FileEntry, GraphEntry, HeadEntry, Input, Manifest, Plan, Precision, Span, TensorEntry, WEIGHTS,
+    FORMAT, FileEntry, GraphEntry, HeadEntry, Input, Manifest, Precision, Span, TensorEntry, WEIGHTS,
 };
-use self::source::Source;
-pub use self::vectors::{Adaptation, AdaptedFilm};
-use crate::checkpoint::write_whole;
+pub use self::plan::Plan;
+pub use self::template_vectors::{Adaptation, AdaptedFilm};
+pub use self::tiling::Tiling;
+use crate::files::{NewFolder, parent, sha256, write_whole};
+use crate::invalid::Invalid;
 use crate::yaml::{self, YamlError};
 
 /// The name of the manifest's file.
@@ -43,15 +47,15 @@ pub struct Bundle {
 #[non_exhaustive]
 pub enum BundleError {
     /// A file or folder can't be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path} can't be read or written")]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },
-    /// There is no bundle at all.
-    #[error("{path} is no bundle: {why}")]
+    /// What was opened is not a bundle.
+    #[error("{path} is not a bundle: {why}")]
     NotABundle {
         /// What was opened.
         path: PathBuf,
@@ -67,17 +71,15 @@ pub enum BundleError {
         found: u32,
     },
     /// The manifest's text can't be read or made.
-    #[error("bundle manifest {0}")]
+    #[error(transparent)]
     Yaml(#[from] YamlError),
     /// The manifest contradicts itself, or names what no bundle may name.
-    #[error("{path}/{MANIFEST}: {key}: {why}")]
+    #[error("{path}/{MANIFEST}: {invalid}")]
     Manifest {
         /// The bundle.
         path: PathBuf,
-        /// The key that is wrong.
-        key: String,
-        /// The rule that was broken.
-        why: String,
+        /// The key that is wrong, and the rule that it breaks.
+        invalid: Invalid,
     },
     /// A file is not there.
     #[error("{path}: the file {file} is missing: copy or export the bundle again")]
@@ -88,15 +90,15 @@ pub enum BundleError {
         file: String,
     },
     /// A file is there that the manifest doesn't list.
-    #[error("{path}: the manifest lists no file {file}: a bundle holds nothing else, so take it out")]
+    #[error("{path}: {file} is not listed in the manifest; remove it (a bundle holds only listed files)")]
     Extra {
         /// The bundle.
         path: PathBuf,
         /// The file.
         file: String,
     },
-    /// An entry is no plain file.
-    #[error("{path}: {file} is no plain file: {why}")]
+    /// An entry is not a plain file.
+    #[error("{path}: {file} is not a plain file: {why}")]
     NotPlain {
         /// The bundle.
         path: PathBuf,
@@ -115,8 +117,8 @@ pub enum BundleError {
         /// Size or digest, as it should be and as it is.
         why: String,
     },
-    /// Something is there already.
-    #[error("{path} is there already: {hint}")]
+    /// Something has this name already.
+    #[error("{path} already exists; {hint}")]
     Exists {
         /// Where the bundle should go.
         path: PathBuf,
@@ -137,7 +139,7 @@ impl Bundle {
     pub fn new(mut manifest: Manifest, files: BTreeMap<String, Vec<u8>>) -> Result<Self, BundleError> {
         manifest.files = files.iter().map(|(name, bytes)| (name.clone(), describe(bytes))).collect();
         let origin = PathBuf::from(&manifest.name);
-        check(&origin, &manifest)?;
+        validate(&origin, &manifest)?;
         let files = files.into_iter().map(|(name, bytes)| (name, bytes.into())).collect();
         Ok(Self { origin, manifest, files })
     }
@@ -149,7 +151,7 @@ impl Bundle {
     /// Whatever is wrong, with the file's name and what to do.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, BundleError> {
         let path = path.as_ref();
-        Self::read(Source::open(path)?, path)
+        Self::read(Container::open(path)?, path)
     }
 
     /// The same for the bytes of a stored zip; `name` only appears in messages.
@@ -158,15 +160,15 @@ impl Bundle {
     /// As [`Bundle::open`].
     pub fn from_bytes(bytes: &[u8], name: impl AsRef<Path>) -> Result<Self, BundleError> {
         let name = name.as_ref();
-        Self::read(Source::from_bytes(bytes, name)?, name)
+        Self::read(Container::from_bytes(bytes, name)?, name)
     }
 
-    fn read(mut source: Source<'_>, path: &Path) -> Result<Self, BundleError> {
-        let mut names = source.names()?;
+    fn read(mut container: Container<'_>, path: &Path) -> Result<Self, BundleError> {
+        let mut names = container.names()?;
         if !names.remove(MANIFEST) {
             return Err(BundleError::NotABundle { path: path.to_owned(), why: format!("it holds no {MANIFEST}") });
         }
-        let manifest = read_manifest(path, source.read(MANIFEST, LARGEST_MANIFEST)?)?;
+        let manifest = read_manifest(path, container.read(MANIFEST, LARGEST_MANIFEST)?)?;
         if let Some(file) = manifest.files.keys().find(|file| !names.contains(*file)) {
             return Err(BundleError::Missing { path: path.to_owned(), file: file.clone() });
         }
@@ -175,7 +177,7 @@ impl Bundle {
         }
         let mut files = BTreeMap::new();
         for (name, expected) in &manifest.files {
-            let bytes = source.read(name, expected.bytes)?;
+            let bytes = container.read(name, expected.bytes)?;
             verify(path, name, expected, &bytes)?;
             files.insert(name.clone(), bytes.into());
         }
@@ -228,51 +230,30 @@ impl Bundle {
     /// not there or can't be written to.
     pub fn check_target(target: &Path, replace: bool) -> Result<(), BundleError> {
         may_replace(target, replace)?;
-        let folder = parent(target);
-        temporary_folder(folder).map(drop).map_err(|source| BundleError::Io { path: folder.to_owned(), source })
+        let io = |source| BundleError::Io { path: parent(target).to_owned(), source };
+        NewFolder::beside(target).map(drop).map_err(io)
     }
 
-    /// Writes the bundle as a folder. Everything goes into a temporary folder beside `target`, which is then renamed.
+    /// Writes the bundle as a folder. Everything goes into a temporary folder beside `target`, which is then renamed. A bundle at
+    /// `target` is exchanged for the new one in one step where the system can (Linux and macOS, on most file systems), so that
+    /// there is always one of the two. Elsewhere the old one is moved aside first: for a moment there is no bundle, and a crash
+    /// in that moment leaves the old one in a folder `.onemark-…` beside `target`.
     ///
     /// # Errors
     /// `target` exists and `replace` is false, or it is something other than a bundle; it can't be written; the disk is
     /// full. Nothing is left behind.
     pub fn write(&self, target: &Path, replace: bool) -> Result<(), BundleError> {
-        let old = may_replace(target, replace)?;
+        may_replace(target, replace)?;
         let io = |path: &Path| {
             let path = path.to_owned();
             move |source| BundleError::Io { path, source }
         };
-        let parent = parent(target);
-        let folder = temporary_folder(parent).map_err(io(parent))?;
+        let folder = NewFolder::beside(target).map_err(io(parent(target)))?;
         for (name, bytes) in self.all_files()? {
-            let path = folder.path().join(name);
-            let written = File::create_new(&path).and_then(|mut file| {
-                file.write_all(&bytes)?;
-                file.sync_all()
-            });
             // The place that was asked for means something to people, the temporary one does not.
-            written.map_err(io(&target.join(name)))?;
+            folder.write(name, &bytes).map_err(io(&target.join(name)))?;
         }
-        sync_folder(folder.path()).map_err(io(folder.path()))?;
-        // A folder that holds files can't be renamed over, so the old bundle steps aside; it is deleted only at the end.
-        let aside = match old {
-            true => {
-                let aside = temporary_folder(parent).map_err(io(parent))?;
-                fs::rename(target, aside.path().join("old")).map_err(io(target))?;
-                Some(aside)
-            }
-            false => None,
-        };
-        if let Err(source) = fs::rename(folder.path(), target) {
-            if let Some(aside) = &aside {
-                fs::rename(aside.path().join("old"), target).map_err(io(target))?;
-            }
-            return Err(BundleError::Io { path: target.to_owned(), source });
-        }
-        // What was the temporary folder is the bundle now.
-        let _ = folder.keep();
-        sync_folder(parent).map_err(io(parent))
+        folder.put(target).map_err(io(target))
     }
 
     /// Writes the bundle as one stored zip, under a temporary name that is then renamed.
@@ -304,36 +285,28 @@ impl Bundle {
 const REPLACE_HINT: &str = "choose another name, or ask for it to be replaced (--force)";
 
 fn read_manifest(path: &Path, bytes: Vec<u8>) -> Result<Manifest, BundleError> {
-    let origin = path.join(MANIFEST).display().to_string();
+    let origin = format!("bundle manifest {}", path.join(MANIFEST).display());
     let not_a_bundle =
         |why: &str| BundleError::NotABundle { path: path.to_owned(), why: format!("its {MANIFEST} {why}") };
     if bytes.len() as u64 > LARGEST_MANIFEST {
         return Err(not_a_bundle("is larger than any manifest"));
     }
-    let text = String::from_utf8(bytes).map_err(|_| not_a_bundle("is no text"))?;
+    let text = String::from_utf8(bytes).map_err(|_| not_a_bundle("is not text"))?;
     let found = Manifest::version(&origin, &text)?;
     if found != FORMAT {
         return Err(BundleError::Version { path: path.to_owned(), found });
     }
     let manifest = yaml::read(&origin, &text)?;
-    check(path, &manifest)?;
+    validate(path, &manifest)?;
     Ok(manifest)
 }
 
-fn check(path: &Path, manifest: &Manifest) -> Result<(), BundleError> {
-    match manifest.broken_rule() {
-        Some((key, why)) => Err(BundleError::Manifest { path: path.to_owned(), key, why }),
-        None => Ok(()),
-    }
+fn validate(path: &Path, manifest: &Manifest) -> Result<(), BundleError> {
+    manifest.validate().map_err(|invalid| BundleError::Manifest { path: path.to_owned(), invalid })
 }
 
 fn describe(bytes: &[u8]) -> FileEntry {
     FileEntry { bytes: bytes.len() as u64, sha256: sha256(bytes) }
-}
-
-/// SHA-256 as 64 lower-case hexadecimal digits, as manifests give it.
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn verify(path: &Path, file: &str, expected: &FileEntry, bytes: &[u8]) -> Result<(), BundleError> {
@@ -349,37 +322,16 @@ fn verify(path: &Path, file: &str, expected: &FileEntry, bytes: &[u8]) -> Result
     Ok(())
 }
 
-/// Whether there is an old bundle at `target`, which may be replaced. Only a bundle ever is.
-fn may_replace(target: &Path, replace: bool) -> Result<bool, BundleError> {
-    let exists = |hint| BundleError::Exists { path: target.to_owned(), hint };
+/// Refuses a target that exists, unless it is a bundle that is to be replaced.
+fn may_replace(target: &Path, replace: bool) -> Result<(), BundleError> {
+    let exists = |hint| Err(BundleError::Exists { path: target.to_owned(), hint });
     match fs::symlink_metadata(target) {
-        Err(_) => Ok(false),
-        Ok(_) if !replace => Err(exists(REPLACE_HINT)),
-        Ok(metadata) if metadata.is_dir() && target.join(MANIFEST).is_file() => Ok(true),
-        Ok(metadata) if metadata.is_file() && Source::open(target).is_ok() => Ok(true),
-        Ok(_) => Err(exists("it is no bundle, so it is not replaced: choose another name")),
+        Err(_) => Ok(()),
+        Ok(_) if !replace => exists(REPLACE_HINT),
+        Ok(metadata) if metadata.is_dir() && target.join(MANIFEST).is_file() => Ok(()),
+        Ok(metadata) if metadata.is_file() && Container::open(target).is_ok() => Ok(()),
+        Ok(_) => exists("it is not a bundle, so it is not replaced: choose another name"),
     }
-}
-
-fn parent(target: &Path) -> &Path {
-    match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
-/// A temporary folder with the permissions that any new folder gets, since it becomes the bundle.
-fn temporary_folder(parent: &Path) -> std::io::Result<tempfile::TempDir> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".onemark-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-    builder.tempdir_in(parent)
-}
-
-/// Makes a folder's entries survive a power cut. Only Unix lets a folder be opened for that.
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 #[cfg(test)]

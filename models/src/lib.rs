@@ -1,26 +1,23 @@
-//! What an Onemark network *is*: the typed [`graph`], the [`network`] written in it, [`recipe`]s, [`landmarks`] sets and the
-//! [`analysis`] of what is measured between landmarks, [`checkpoint`]s, the [`bundle`] format, the prior over a film's [`shape`],
-//! the windows of a [`tiling`], what is wrong with a [`dataset`] (see [`check`]), and how results are [judged](metrics). No code
-//! here trains or runs a network, but for the [`reference`] interpreter, the judge of all that do.
+//! What an Onemark network *is*: the typed [`graph`], the [`network`] written in it, [`recipe`]s, [`landmarks`] sets with what is
+//! measured between them, [`checkpoint`]s, the [`bundle`] format, the prior over a film's landmarks ([`shape_prior`]), how far
+//! points can be trusted ([`confidence`]). No code here trains or runs a network, but for the [`reference`] interpreter, which all
+//! others are compared with.
 
-pub mod analysis;
 pub mod bundle;
-pub mod calibration;
-pub mod check;
+#[cfg(feature = "checkpoint")]
 pub mod checkpoint;
-pub mod dataset;
-pub mod film;
-pub mod geometry;
+pub mod confidence;
+pub mod files;
 pub mod graph;
-pub mod init;
+pub mod invalid;
 pub mod landmarks;
-pub mod metrics;
 pub mod network;
 pub mod parallel;
 pub mod recipe;
 pub mod reference;
-pub mod shape;
-pub mod tiling;
+pub mod shape_prior;
+pub mod spelling;
+pub mod statistics;
 pub mod yaml;
 
 /// A shape as people write it: `[1,64,96,96]`.

@@ -18,7 +18,7 @@ pub fn in_parallel<I, T: Send>(
         std::iter::from_fn(next).map(|(index, item)| (index, work(item))).collect::<Vec<_>>()
     };
     let mut done = thread::scope(|scope| {
-        // A thread that the system refuses is done without: the others take its share.
+        // If a thread cannot be started, the others do its work.
         let helpers = (0..helpers).filter_map(|_| thread::Builder::new().spawn_scoped(scope, worker).ok());
         let helpers: Vec<_> = helpers.collect();
         let mut done = worker();

@@ -3,13 +3,16 @@
 //!
 //! Distances are in cells of the network's grid (384 a side in the paper), angles in degrees.
 
+use std::ops::Deref;
+
 use serde::{Deserialize, Serialize};
 
-use self::check::{fraction, multiple_of_32, positive, positive_each, some_fraction, two_or_more};
+use self::base::Chain;
+use crate::invalid::Invalid;
 use crate::yaml::{self, YamlError};
 
 mod base;
-mod check;
+mod rules;
 
 /// The recipes that are built in, by name.
 pub const BUILT_IN: [(&str, &str); 11] = [
@@ -26,10 +29,14 @@ pub const BUILT_IN: [(&str, &str); 11] = [
     ("phantom", include_str!("../recipes/phantom.yaml")),
 ];
 
-/// A whole experiment.
+/// A whole experiment that keeps every rule of recipes. It is read, never changed: [`Recipe::edit`] makes another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recipe(Spec);
+
+/// What a recipe says, not yet held against the rules.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Recipe {
+pub struct Spec {
     /// What the recipe is called in reports.
     pub name: String,
     /// What it is for, in a sentence.
@@ -63,10 +70,10 @@ pub struct Recipe {
     pub phases: Vec<Phase>,
     /// Decay of the running mean of all weights, which pseudo-labels, the template's vectors and the bundle are made with; when
     /// left out, they are made with the last step's weights, as in the paper.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_fraction")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average: Option<f64>,
     /// In how many of the first rounds of Infer-PL, counted over all phases, pseudo-labels are found with a prior over all
-    /// landmarks ([`crate::shape`]): one that no skull can have is moved to where one can. Later rounds trust the score alone.
+    /// landmarks ([`crate::shape_prior`]): one that no skull can have is moved to where one can. Later rounds trust the score alone.
     /// Where there are too few films to fit a prior to, all do.
     #[serde(default)]
     pub prior_rounds: usize,
@@ -75,17 +82,17 @@ pub struct Recipe {
     pub template_vectors: TemplateVectors,
     /// How the bundle turns score maps into points.
     #[serde(default)]
-    pub decoding: Decoding,
+    pub decoding: PriorUse,
 }
 
 /// How score maps become points.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Decoding {
+pub enum PriorUse {
     /// The maximum of each, as in the paper.
     #[default]
     Argmax,
-    /// Together with a prior over all landmarks, fitted to the pseudo-labels ([`crate::shape`]).
+    /// Together with a prior over all landmarks, fitted to the pseudo-labels ([`crate::shape_prior`]).
     ShapePrior,
 }
 
@@ -112,7 +119,6 @@ pub struct Trunk {
     /// Where its weights come from.
     pub weights: TrunkWeights,
     /// Channels of the five blocks, tap 1 first.
-    #[serde(deserialize_with = "positive_each")]
     pub widths: [usize; 5],
 }
 
@@ -131,16 +137,12 @@ pub enum TrunkWeights {
 #[serde(deny_unknown_fields)]
 pub struct Network {
     /// Rows and columns of the grid that films are resized to. A multiple of 32.
-    #[serde(deserialize_with = "multiple_of_32")]
     pub size: usize,
     /// Output channels of the decoder's levels 4, 3, 2, 1.
-    #[serde(deserialize_with = "positive_each")]
     pub decoder: [usize; 4],
     /// Output channels of the RFBs of levels 5, 4, 3.
-    #[serde(deserialize_with = "positive_each")]
     pub rfb: [usize; 3],
     /// Channels of each level's embedding.
-    #[serde(deserialize_with = "positive")]
     pub embedding: usize,
     /// C_A, the channels of each adapter; 0 for a network without adapters.
     pub adapter_channels: usize,
@@ -168,13 +170,10 @@ pub enum AdapterVariant {
 #[serde(deny_unknown_fields, default)]
 pub struct Jitter {
     /// Half-width of the brightness factor.
-    #[serde(deserialize_with = "fraction")]
     pub brightness: f64,
     /// Half-width of the contrast factor.
-    #[serde(deserialize_with = "fraction")]
     pub contrast: f64,
     /// Grey values in [0, 1] are raised to a power between 1/(1 + this) and 1 + this. The paper has none.
-    #[serde(deserialize_with = "fraction")]
     pub gamma: f64,
 }
 
@@ -191,10 +190,8 @@ pub struct AffineRange {
     /// Rotation, degrees.
     pub degrees: f64,
     /// Shift per axis, as a fraction of the side.
-    #[serde(deserialize_with = "fraction")]
     pub shift: f64,
     /// Scale, as a difference from 1.
-    #[serde(deserialize_with = "fraction")]
     pub scale: f64,
     /// Whether each axis gets a scale of its own.
     #[serde(default)]
@@ -207,10 +204,8 @@ pub struct AffineRange {
 pub struct Elastic {
     /// Largest displacement per axis, as a fraction of the side. Bends of more than a sixth of the lattice's spacing could fold
     /// the film.
-    #[serde(deserialize_with = "fraction")]
     pub shift: f64,
     /// Lattice points a side.
-    #[serde(deserialize_with = "two_or_more")]
     pub lattice: usize,
 }
 
@@ -261,17 +256,14 @@ pub struct Pairs {
 #[serde(deny_unknown_fields)]
 pub struct PatchPairs {
     /// Side of the crop, a multiple of 32.
-    #[serde(deserialize_with = "multiple_of_32")]
     pub size: usize,
     /// Rotation drawn from `+-` this, degrees.
     pub degrees: f64,
     /// The crop's centre is off the point by up to this many cells per axis (METHOD.md sec. 4, item 12).
     pub centre_shift: usize,
     /// How often an epoch shows each film.
-    #[serde(deserialize_with = "positive")]
     pub repeats: usize,
     /// Pairs per step.
-    #[serde(deserialize_with = "positive")]
     pub batch: usize,
 }
 
@@ -282,10 +274,8 @@ pub struct FilmPairs {
     /// Copies of each training film, made once.
     pub film_copies: Copies,
     /// Points per pair, shared out among the step's landmarks: their own first, then others drawn about them.
-    #[serde(deserialize_with = "positive")]
     pub points: usize,
     /// Share of the steps that draw a film's points uniformly (less a margin of 5 %) although pseudo-labels are known.
-    #[serde(deserialize_with = "fraction")]
     pub random_share: f64,
     /// Standard deviation of points about the template's landmarks.
     pub template_spread: f64,
@@ -313,14 +303,14 @@ pub struct Loss {
     pub slope: f64,
     /// c: largest bias, before the temperature.
     pub cap: f64,
-    /// Half side of the window on levels 4 to 1, cells.
-    #[serde(deserialize_with = "positive")]
-    pub window: usize,
+    /// On levels 4 to 1, candidates lie at most this far from the match along each axis, cells.
+    #[serde(rename = "window")]
+    pub radius: usize,
 }
 
 impl Default for Loss {
     fn default() -> Self {
-        Self { temperature: 10.0, slope: 0.07, cap: 0.8, window: 11 }
+        Self { temperature: 10.0, slope: 0.07, cap: 0.8, radius: 11 }
     }
 }
 
@@ -353,7 +343,6 @@ pub struct Phase {
     /// What it is called in reports.
     pub name: String,
     /// How many epochs: each is Train-Template, Train-PL, Infer-PL.
-    #[serde(deserialize_with = "positive")]
     pub epochs: usize,
     /// Steps per epoch; only for film pairs (with patch pairs the data decide).
     #[serde(default)]
@@ -434,7 +423,7 @@ pub enum RecipeError {
         hint: String,
     },
     /// The file can't be read.
-    #[error("recipe {path}: {source}")]
+    #[error("recipe {path} can't be read")]
     Read {
         /// The file.
         path: String,
@@ -444,16 +433,19 @@ pub enum RecipeError {
     /// The text is not a recipe.
     #[error(transparent)]
     Yaml(#[from] YamlError),
-    /// Values that are possible alone but not together.
-    #[error("recipe {origin}: {key}: {why}")]
-    Impossible {
-        /// Where the recipe came from.
+    /// A value is impossible, by itself or together with others.
+    #[error("recipe {origin}{}: {invalid}", .line.map_or(String::new(), |line| format!(":{line}")))]
+    Invalid {
+        /// The recipe that sets the key: the one that was read, or one of its bases.
         origin: String,
-        /// The key to change.
-        key: &'static str,
-        /// The rule that was broken.
-        why: String,
+        /// 1-based line, where a text sets the key.
+        line: Option<usize>,
+        /// The key to change, and the rule.
+        invalid: Invalid,
     },
+    /// A change of a recipe breaks a rule.
+    #[error(transparent)]
+    Edited(#[from] Invalid),
 }
 
 impl Recipe {
@@ -471,19 +463,36 @@ impl Recipe {
     /// # Errors
     /// Unknown keys, wrong types, impossible values, an unknown base.
     pub fn parse(origin: &str, text: &str) -> Result<Self, RecipeError> {
-        let recipe: Self = match base::merged(origin, text)? {
-            Some(merged) => yaml::read(&format!("recipe {origin}, spelt out"), &yaml::write(&merged)?)?,
-            None => yaml::read(&format!("recipe {origin}"), text)?,
-        };
-        match recipe.impossible() {
-            Some((key, why)) => Err(RecipeError::Impossible { origin: origin.to_owned(), key, why }),
-            None => Ok(recipe),
-        }
+        let chain = Chain::read(origin, text)?;
+        let spec = chain.spec()?;
+        spec.validate().map_err(|invalid| chain.refuse(invalid))?;
+        Ok(Self(spec))
     }
 
-    /// Whether anything reads pseudo-labels: else none need be inferred.
-    pub fn needs_labels(&self) -> bool {
-        self.stages.contains(&Stage::PseudoLabels) || self.decoding == Decoding::ShapePrior
+    /// What the recipe says. [`Recipe`] dereferences to it.
+    pub fn spec(&self) -> &Spec {
+        &self.0
+    }
+
+    /// A changed copy.
+    ///
+    /// # Errors
+    /// The change breaks a rule.
+    ///
+    /// ```
+    /// use onemark_models::recipe::Recipe;
+    ///
+    /// let recipe = Recipe::load("c-adapter")?;
+    /// assert_eq!(recipe.edit(|spec| spec.seed = 3)?.seed, 3);
+    /// let refused = recipe.edit(|spec| spec.phases.clear()).unwrap_err();
+    /// assert_eq!(refused.key, "phases");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn edit(&self, change: impl FnOnce(&mut Spec)) -> Result<Self, Invalid> {
+        let mut spec = self.0.clone();
+        change(&mut spec);
+        spec.validate()?;
+        Ok(Self(spec))
     }
 
     /// The recipe as YAML, every key spelt out.
@@ -491,6 +500,21 @@ impl Recipe {
     /// # Errors
     /// It has no YAML form.
     pub fn to_yaml(&self) -> Result<String, YamlError> {
-        yaml::write(self)
+        yaml::write(&self.0)
+    }
+}
+
+impl Deref for Recipe {
+    type Target = Spec;
+
+    fn deref(&self) -> &Spec {
+        &self.0
+    }
+}
+
+impl Spec {
+    /// Whether anything reads pseudo-labels: else none need be inferred.
+    pub fn needs_labels(&self) -> bool {
+        self.stages.contains(&Stage::PseudoLabels) || self.decoding == PriorUse::ShapePrior
     }
 }

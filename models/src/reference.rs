@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array1, Array2, Array4, ArrayView2, Axis, Zip, concatenate, s};
+use ndarray::{Array1, Array2, Array4, ArrayD, ArrayView2, Axis, Zip, concatenate, s};
 
 use crate::graph::{BATCH_NORM_EPSILON, COSINE_EPSILON, Corners, Graph, NodeId, Op, Parameters, Port, interpolation};
 
@@ -30,7 +30,7 @@ pub enum ReferenceError {
         expected: Vec<usize>,
     },
     /// Operands that shape inference should have refused.
-    #[error("graph {graph}, node {node}: {source}")]
+    #[error("graph {graph}, node {node}: its operands do not fit together")]
     Shape {
         /// The graph's name.
         graph: String,
@@ -111,7 +111,7 @@ pub fn run(graph: &Graph, parameters: &Parameters, inputs: &Maps) -> Result<Maps
         };
         values.insert(value, result);
         for input in &node.inputs {
-            // Taps and score maps are large: let go of what nobody reads any more.
+            // Taps and score maps are large: drop values that no later node reads.
             if let Some(left) = uses.get_mut(input) {
                 *left -= 1;
                 if *left == 0 {

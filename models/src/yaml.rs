@@ -1,6 +1,15 @@
-//! The one door to YAML: strict reading with errors that name the key, the line and the nearest valid spelling.
+//! The only reader and writer of YAML: strict reading with errors that name the key, the line and the nearest valid spelling.
 
-use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize as _, Deserializer};
+pub use serde_yaml::Value;
+pub(crate) use serde_yaml::with::singleton_map;
+
+use crate::invalid::Invalid;
+use crate::spelling::nearest;
 
 /// Why a YAML text was refused.
 #[derive(Debug, thiserror::Error)]
@@ -53,10 +62,89 @@ pub fn write<T: serde::Serialize>(value: &T) -> Result<String, YamlError> {
     })
 }
 
-/// The candidate nearest to `word`, if it is near enough to be a slip of the keyboard.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let scored = candidates.into_iter().map(|candidate| (strsim::jaro_winkler(word, candidate), candidate));
-    scored.filter(|(score, _)| *score > 0.75).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, word)| word.to_owned())
+/// Makes a `T` of a value that was read before. The error's key is the path to what is wrong.
+///
+/// # Errors
+/// The value is not a `T`.
+pub(crate) fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Invalid> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let message = error.into_inner().to_string();
+        let hint = hint(&unknown_word(&message));
+        Invalid::new(if path == "." { String::new() } else { path }, format!("{message}{hint}"))
+    })
+}
+
+/// Changes `base` where `changes` differs: mappings are merged key by key, anything else is replaced.
+pub(crate) fn merge(base: &mut Value, changes: Value) {
+    match (base, changes) {
+        (Value::Mapping(base), Value::Mapping(changes)) => {
+            for (key, value) in changes {
+                match base.get_mut(&key) {
+                    Some(old) => merge(old, value),
+                    None => drop(base.insert(key, value)),
+                }
+            }
+        }
+        (base, changes) => *base = changes,
+    }
+}
+
+/// A map whose keys may not occur twice: serde would let the last one win in silence.
+pub(crate) fn without_repeats<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    deserializer: D,
+) -> Result<BTreeMap<String, T>, D::Error> {
+    let map = serde_yaml::Mapping::deserialize(deserializer)?;
+    serde_yaml::from_value(map.into()).map_err(D::Error::custom)
+}
+
+/// The 1-based line on which a text sets the value at `path` (`phases[0].epochs`), or a value that stands in its place. `None`
+/// where the text does not set it.
+pub(crate) fn line_of(text: &str, path: &str) -> Option<usize> {
+    let path: Vec<&str> = path.split(['.', '[', ']']).filter(|part| !part.is_empty()).collect();
+    let stopped = Walk(&path).deserialize(serde_yaml::Deserializer::from_str(text)).err()?;
+    Some(stopped.location()?.line())
+}
+
+/// Walks to the value at a path, and refuses it: only errors know their line.
+#[derive(Clone, Copy)]
+struct Walk<'a>(&'a [&'a str]);
+
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a way to the value that is looked for")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Some((first, rest)) = self.0.split_first() else { return Err(A::Error::custom("this is the value")) };
+        while let Some(key) = map.next_key::<Value>()? {
+            match key.as_str() == Some(first) {
+                true => map.next_value_seed(Walk(rest))?,
+                false => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        if let Some((first, rest)) = self.0.split_first() {
+            for _ in 0..first.parse().unwrap_or(0) {
+                list.next_element::<IgnoredAny>()?;
+            }
+            list.next_element_seed(Walk(rest))?;
+        }
+        Err(A::Error::custom("this is the value"))
+    }
 }
 
 /// Serde says "unknown field `x`, expected one of `a`, `b`": the first quoted word is wrong, the others are right.
@@ -65,4 +153,44 @@ fn unknown_word(message: &str) -> Option<String> {
     let mut quoted = rest.split('`').skip(1).step_by(2);
     let word = quoted.next()?;
     nearest(word, quoted)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const TEXT: &str = "a: 1\nb:\n  c: 2\n  d:\n    - e: 3\n      f: !tag { g: 4 }\n";
+
+    #[test]
+    fn the_line_of_a_value_is_found() {
+        for (path, line) in [("a", 1), ("b.c", 3), ("b.d[0].e", 5), ("b.d[0].f", 6), ("b.d[4].e", 5), ("a.x", 1)] {
+            assert_eq!(line_of(TEXT, path), Some(line), "{path}");
+        }
+        for path in ["x", "b.x", "b.d[0].x"] {
+            assert_eq!(line_of(TEXT, path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn mappings_are_merged_and_all_else_is_replaced() {
+        let read = |text: &str| read::<Value>("a test", text).unwrap();
+        let mut base = read("{ a: 1, b: { c: 2, d: [3, 4] } }");
+        merge(&mut base, read("{ b: { d: [5], e: 6 } }"));
+        assert_eq!(base, read("{ a: 1, b: { c: 2, d: [5], e: 6 } }"));
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_value_is_named_by_its_path() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Inner {
+            #[allow(dead_code)]
+            width: usize,
+        }
+        let value = |text: &str| from_value::<BTreeMap<String, Inner>>(read("a test", text).unwrap()).unwrap_err();
+        assert_eq!(value("a: { width: many }").key, "a.width");
+        let unknown = value("a: { widht: 1 }");
+        assert!(unknown.key == "a.widht" && unknown.why.ends_with("did you mean `width`?"), "{unknown}");
+    }
 }

@@ -11,10 +11,12 @@ fn seven() -> LandmarkId {
 }
 
 fn paper(adapter_channels: usize, variant: AdapterVariant) -> Recipe {
-    let mut recipe = Recipe::load("c-adapter").unwrap();
-    recipe.network.adapter_channels = adapter_channels;
-    recipe.network.adapter_variant = variant;
-    recipe
+    let changed = Recipe::load("c-adapter").unwrap().edit(|spec| {
+        spec.network.adapter_channels = adapter_channels;
+        spec.network.adapter_variant = variant;
+        spec.phases.iter_mut().for_each(|phase| phase.adapters &= adapter_channels > 0);
+    });
+    changed.unwrap()
 }
 
 fn embedding_graph(recipe: &Recipe) -> Graph {
@@ -75,8 +77,7 @@ fn one_landmark_costs_what_the_method_says() {
 
 #[test]
 fn separate_decoders_share_nothing() {
-    let mut recipe = paper(0, AdapterVariant::Block);
-    recipe.network.separate = true;
+    let recipe = paper(0, AdapterVariant::Block).edit(|spec| spec.network.separate = true).unwrap();
     let architecture = Architecture::from(&recipe);
     let one = architecture.embedding_graph(Some(seven())).unwrap();
     let shared = Architecture::from(&paper(0, AdapterVariant::Block)).decoder_params(19).unwrap();

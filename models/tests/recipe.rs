@@ -1,7 +1,7 @@
 //! Recipes: what is built in reads back unchanged, and slips of the keyboard are named with their line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use onemark_models::recipe::{BUILT_IN, Recipe};
+use onemark_models::recipe::{BUILT_IN, PriorUse, Recipe, Spec};
 
 fn error(change: impl Fn(&str) -> String) -> String {
     let text = BUILT_IN.iter().find(|(name, _)| *name == "c-adapter").unwrap().1;
@@ -60,13 +60,16 @@ fn on_c_adapter(differences: &str) -> Result<Recipe, String> {
 fn a_recipe_on_a_base_says_only_how_it_differs() {
     let base = Recipe::load("c-adapter").unwrap();
     let mine = on_c_adapter("network: { adapter_channels: 4 }\nseed: 1\n").unwrap();
-    let mut expected = Recipe { name: "mine".into(), about: "Mine.".into(), seed: 1, ..base };
-    expected.network.adapter_channels = 4;
-    assert_eq!(mine, expected);
+    let expected = base.edit(|spec| {
+        (spec.name, spec.about, spec.seed) = ("mine".into(), "Mine.".into(), 1);
+        spec.network.adapter_channels = 4;
+    });
+    assert_eq!(mine, expected.unwrap());
 
     let unknown = on_c_adapter("network: { adapter_chanels: 4 }\n").unwrap_err();
     assert!(
-        unknown.contains("mine.yaml, spelt out") && unknown.contains("did you mean `adapter_channels`?"),
+        unknown.starts_with("recipe mine.yaml:4: network.adapter_chanels")
+            && unknown.ends_with("did you mean `adapter_channels`?"),
         "{unknown}"
     );
     let nowhere = Recipe::parse("mine.yaml", "base: c-adaptor").unwrap_err().to_string();
@@ -74,7 +77,58 @@ fn a_recipe_on_a_base_says_only_how_it_differs() {
 }
 
 #[test]
-fn recipes_that_stand_on_each_other_are_refused() {
+fn an_error_names_the_recipe_of_the_chain_that_sets_the_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("middle.yaml");
+    let refused = |middle: &str, own: &str| {
+        std::fs::write(&path, format!("base: c-adapter\n{middle}")).unwrap();
+        Recipe::parse("mine.yaml", &format!("base: {}\n{own}", path.display())).unwrap_err().to_string()
+    };
+    let middle = |line: usize| format!("recipe {}:{line}: ", path.display());
+    let value = refused("seed: 1\nnetwork: { size: 380 }\n", "name: mine\n");
+    assert!(value.starts_with(&middle(3)) && value.contains("network.size: 380 is impossible"), "{value}");
+    let wrong_type = refused("seed: many\n", "name: mine\n");
+    assert!(wrong_type.starts_with(&middle(2)) && wrong_type.contains("seed: invalid type"), "{wrong_type}");
+    // What both set, the recipe itself decides.
+    let own = refused("network: { size: 384 }\n", "name: mine\nnetwork: { size: 380 }\n");
+    assert!(own.starts_with("recipe mine.yaml:3: network.size"), "{own}");
+    let phases = refused("phases: []\n", "name: mine\n");
+    assert!(phases.starts_with(&middle(2)) && phases.contains("phases: there must be at least one"), "{phases}");
+}
+
+#[test]
+fn numbers_stand_for_texts_with_a_base_and_without() {
+    let text = BUILT_IN.iter().find(|(name, _)| *name == "c-adapter").unwrap().1;
+    let without = Recipe::parse("mine.yaml", &text.replace("template: \"125\"", "template: 125")).unwrap();
+    let with = Recipe::parse("mine.yaml", "base: c-adapter\ntemplate: 125\n").unwrap();
+    assert_eq!((without.template.as_str(), with.template.as_str()), ("125", "125"));
+}
+
+#[test]
+fn an_edit_keeps_the_rules() {
+    let recipe = Recipe::load("cc2d").unwrap();
+    assert_eq!(recipe.edit(|spec| spec.seed = 7).unwrap().seed, 7);
+    for (change, key) in [
+        ((|spec| spec.network.size = 0) as fn(&mut Spec), "network.size"),
+        (|spec| spec.network.decoder[2] = 0, "network.decoder"),
+        (|spec| spec.phases[0].epochs = 0, "phases[0].epochs"),
+        (|spec| spec.average = Some(f64::NAN), "average"),
+        (|spec| spec.landmarks = "isbi91".into(), "landmarks"),
+        (
+            |spec| {
+                spec.decoding = PriorUse::ShapePrior;
+                spec.phases.truncate(1);
+                spec.phases[0].epochs = 1;
+            },
+            "decoding",
+        ),
+    ] {
+        assert_eq!(recipe.edit(change).unwrap_err().key, key);
+    }
+}
+
+#[test]
+fn recipes_that_are_each_others_base_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("circle.yaml");
     std::fs::write(&path, format!("base: {}\n", path.display())).unwrap();

@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-use onemark_models::film::Film;
+use onemark_film::Film;
 use onemark_runtime::{Decoding, Detector, Options};
 use serde_json::json;
 
@@ -28,7 +28,7 @@ fn main() -> Result<()> {
     };
     let films = films.iter().map(read).collect::<Result<Vec<Film>>>()?;
     let options = Options {
-        backend: backend.clone(),
+        backend: backend.parse()?,
         threads: Some(threads.parse::<NonZeroUsize>()?),
         decoding: Decoding::Argmax,
         landmarks: Some((1..=landmarks.parse()?).collect()),

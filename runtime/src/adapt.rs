@@ -5,13 +5,12 @@
 use std::collections::BTreeMap;
 
 use ndarray::Array2;
-use onemark_models::bundle::names;
-use onemark_models::bundle::{AdaptedFilm, Bundle, BundleError, sha256};
-use onemark_models::film::{Film, FilmError};
-use onemark_models::geometry::{GridMap, Point};
+use onemark_film::geometry::{GridMap, Point, Size};
+use onemark_film::{Film, FilmError};
+use onemark_models::bundle::{AdaptedFilm, Bundle, BundleError, names};
+use onemark_models::files::sha256;
 use onemark_models::graph::Level;
 use onemark_models::landmarks::LandmarkId;
-use onemark_models::metrics::Protocol;
 use onemark_models::parallel::in_parallel;
 
 use crate::detector::Detector;
@@ -109,7 +108,7 @@ pub fn adapt(
     options: Options,
 ) -> Result<(Bundle, Vec<Vec<Change>>), AdaptError> {
     check(bundle, examples)?;
-    let digests: Vec<String> = examples.iter().map(|example| sha256(example.film.grey().as_raw())).collect();
+    let digests: Vec<String> = examples.iter().map(|example| sha256(example.film.grey())).collect();
     let adapted = bundle.manifest().adapted.as_ref();
     for (index, sha256) in digests.iter().enumerate() {
         let known = adapted.iter().flat_map(|adapted| &adapted.films).map(|film| &film.sha256);
@@ -161,9 +160,10 @@ fn check(bundle: &Bundle, examples: &[Example<'_>]) -> Result<(), AdaptError> {
         if points.iter().all(Option::is_none) {
             return Err(AdaptError::Nothing { film });
         }
-        let (width, height) = (pixels.width(), pixels.height());
+        let size = pixels.size();
         for (landmark, point) in (1..).zip(*points) {
-            if let Some(Point { x, y }) = point.filter(|point| !point.is_inside(width, height)) {
+            if let Some(Point { x, y }) = point.filter(|point| !point.is_inside(size)) {
+                let Size { width, height } = size;
                 return Err(AdaptError::Outside { film, landmark, x, y, width, height });
             }
         }
@@ -173,7 +173,7 @@ fn check(bundle: &Bundle, examples: &[Example<'_>]) -> Result<(), AdaptError> {
 
 /// The vectors of a film's own landmarks, by the whole heads.
 fn look(detector: &Detector, Example { film, points }: &Example<'_>) -> Result<Vec<Option<Vectors>>, RuntimeError> {
-    let map = GridMap::new((film.width(), film.height()), detector.grid());
+    let map = GridMap::new(film.size(), detector.grid());
     let all = detector.embeddings(film)?.into_iter().zip(*points);
     Ok(all.map(|((_, embeddings), point)| point.map(|point| embeddings.at(map.to_cell(point)))).collect())
 }
@@ -217,8 +217,7 @@ fn compare(
     before: &[Vectors],
     others: &[Vectors],
 ) -> Result<Vec<Change>, RuntimeError> {
-    let unit = film.spacing().map_or([1.0, 1.0], |spacing| spacing.mm_per_px);
-    let map = GridMap::new((film.width(), film.height()), detector.grid());
+    let map = GridMap::new(film.size(), detector.grid());
     let embeddings: Vec<Embeddings> =
         detector.embeddings(film)?.into_iter().map(|(_, embeddings)| embeddings).collect();
     let scorer = embeddings.first().map(|first| Scorer::new(detector.grid().height, first)).transpose()?;
@@ -228,10 +227,13 @@ fn compare(
         let maps = in_parallel(detector.threads(), all, |(embeddings, vectors)| scorer.score(embeddings, vectors));
         let mut maps = maps.into_iter().collect::<Result<Vec<Array2<f32>>, RuntimeError>>()?;
         let peaks = detector.peaks(&mut maps)?;
-        Ok::<Vec<Point>, RuntimeError>(peaks.iter().map(|peak| map.to_film_at(peak.at.0, peak.at.1)).collect())
+        Ok::<Vec<Point>, RuntimeError>(peaks.iter().map(|peak| map.to_film_at(peak.at)).collect())
     };
     let (before, after) = (found(before)?, found(others)?);
-    let error = |truth: Point, found: Point| Protocol::Film.radial_error(&map, unit, truth, found);
+    let error = |truth: Point, found: Point| match film.spacing() {
+        Some(spacing) => truth.distance_mm(found, spacing),
+        None => truth.distance_px(found),
+    };
     let all = (1..).zip(*points).zip(before.into_iter().zip(after));
     let changes = all.filter_map(|((landmark, truth), (before, after))| {
         truth.map(|truth| Change { landmark, before: error(truth, before), after: error(truth, after) })

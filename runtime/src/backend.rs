@@ -1,38 +1,48 @@
-//! What runs the graphs of a bundle: one trait, one table of the backends behind it.
+//! What runs the graphs of a bundle: a trait for the backend, one for an opened graph, one for tensors, and the table of the
+//! backends that are compiled in.
 //!
-//! A backend gets verified bytes and never a path, so no parser can leave the bundle (`weights.rs`). What the graphs mean
-//! is not known here (see [`crate::Detector`]).
+//! A backend opens a [`CheckedGraph`] and never a path, so no parser can leave the bundle. What the graphs mean is not known
+//! here (see [`crate::Detector`]). A host implements [`Backend`] for a backend of its own and passes it to
+//! [`crate::Detector::with_backend`].
 
-#[cfg(not(target_family = "wasm"))]
+mod kind;
+#[cfg(all(feature = "onnxruntime", not(target_family = "wasm")))]
 mod onnxruntime;
 mod probe;
+#[cfg(feature = "tract")]
 mod tract;
-mod weights;
 
 use std::any::Any;
 use std::sync::Arc;
 
 use ndarray::{Array4, ArrayView4};
+use onemark_models::bundle::{Bundle, WEIGHTS};
+use onemark_onnx::Weights;
 
 use crate::RuntimeError;
 
-#[cfg(not(target_family = "wasm"))]
-pub use onnxruntime::{Library, library};
+pub use kind::BackendKind;
+pub use onemark_onnx::CheckedGraph;
+#[cfg(all(feature = "onnxruntime", not(target_family = "wasm")))]
+pub use onnxruntime::{Library, OnnxRuntime, library};
 
-/// One graph of a bundle, in verified bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct GraphBytes<'a> {
-    /// The graph's file in the bundle, for messages.
-    pub file: &'a str,
-    /// The ONNX file.
-    pub onnx: &'a [u8],
-    /// The one file that its initialisers may refer to, `weights.bin`.
-    pub weights: &'a Arc<[u8]>,
+/// Checks a graph of a bundle by the name of its file, so that a backend can open it.
+///
+/// # Errors
+/// The bundle has no such file, or [`RuntimeError::Graph`]: it is not an ONNX graph, or uses what a bundle must not use.
+pub fn graph(bundle: &Bundle, file: &str) -> Result<CheckedGraph, RuntimeError> {
+    check(file, bundle.bytes(file)?, bundle.bytes(WEIGHTS)?)
+}
+
+/// The same for the bytes of a graph's file and of the weights.
+pub(crate) fn check(file: &str, onnx: &[u8], weights: &Arc<[u8]>) -> Result<CheckedGraph, RuntimeError> {
+    onemark_onnx::check(file, onnx, &Weights::new(WEIGHTS, weights.clone()))
+        .map_err(|error| RuntimeError::Graph { graph: file.to_owned(), why: error.to_string() })
 }
 
 /// Something that can run graphs.
 pub trait Backend: Send + Sync {
-    /// Its name in [`BACKENDS`].
+    /// Its name in reports: that of a [`BackendKind`], or one that a host chooses.
     fn name(&self) -> &'static str;
 
     /// Name, version and place, for people; where `auto` could not take the faster one, why.
@@ -41,8 +51,8 @@ pub trait Backend: Send + Sync {
     /// Prepares a graph for running with `threads` threads (at least one).
     ///
     /// # Errors
-    /// The graph is none, asks for data outside the bundle, or needs what the backend does not have.
-    fn open(&self, graph: GraphBytes<'_>, threads: usize) -> Result<Box<dyn Session>, RuntimeError>;
+    /// The graph contradicts itself, or needs what the backend does not have.
+    fn open(&self, graph: &CheckedGraph, threads: usize) -> Result<Box<dyn Session>, RuntimeError>;
 
     /// Puts numbers where the backend computes, for as many runs as they are wanted for; axes `[1, channel, row, column]`.
     ///
@@ -80,71 +90,5 @@ pub trait Session: Send + Sync {
     fn run(&self, inputs: &[(&str, &dyn Tensor)]) -> Result<Outputs, RuntimeError>;
 }
 
-/// One row of [`BACKENDS`].
-pub struct Choice {
-    /// The name that options and reports use.
-    pub name: &'static str,
-    /// One line for `--help` and the manual.
-    pub about: &'static str,
-    open: fn() -> Result<Box<dyn Backend>, RuntimeError>,
-}
-
-/// All that can be asked for: command-line choices, their help and their validation come from here.
-pub const BACKENDS: &[Choice] = &[
-    Choice { name: "auto", about: "onnxruntime where its library is found, tract otherwise", open: auto },
-    #[cfg(not(target_family = "wasm"))]
-    Choice {
-        name: "onnxruntime",
-        about: "ONNX Runtime on the CPU: the faster of the two there",
-        open: || Ok(Box::new(onnxruntime::OnnxRuntime::cpu()?)),
-    },
-    #[cfg(not(target_family = "wasm"))]
-    Choice {
-        name: "onnxruntime-cuda",
-        about: "ONNX Runtime on an NVIDIA GPU; an error where that is not possible",
-        open: || Ok(Box::new(onnxruntime::OnnxRuntime::cuda()?)),
-    },
-    Choice { name: "tract", about: "built in: needs no library", open: || Ok(Box::new(tract::Tract::default())) },
-];
-
-/// Opens the backend with this name.
-///
-/// # Errors
-/// [`RuntimeError::UnknownBackend`] with the nearest name; [`RuntimeError::Library`] and [`RuntimeError::Cuda`] where the
-/// named backend can't run here: no other one is taken instead.
-pub fn open(name: &str) -> Result<Box<dyn Backend>, RuntimeError> {
-    let Some(choice) = BACKENDS.iter().find(|choice| choice.name == name) else {
-        return Err(RuntimeError::UnknownBackend {
-            name: name.to_owned(),
-            nearest: onemark_models::yaml::nearest(name, BACKENDS.iter().map(|choice| choice.name)),
-            known: BACKENDS.iter().map(|choice| choice.name).collect::<Vec<_>>().join(", "),
-        });
-    };
-    (choice.open)()
-}
-
-/// Opens the backend with this name and has it run a small graph; tells what it is.
-///
-/// # Errors
-/// As [`open`], and whatever goes wrong in the run.
-pub fn check(name: &str) -> Result<String, RuntimeError> {
-    let backend = open(name)?;
-    probe::run(backend.as_ref())?;
-    Ok(backend.about())
-}
-
-#[cfg(target_family = "wasm")]
-fn auto() -> Result<Box<dyn Backend>, RuntimeError> {
-    Ok(Box::new(tract::Tract::default()))
-}
-
-#[cfg(not(target_family = "wasm"))]
-fn auto() -> Result<Box<dyn Backend>, RuntimeError> {
-    Ok(match onnxruntime::OnnxRuntime::cpu() {
-        Ok(backend) => Box::new(backend),
-        Err(why) => Box::new(tract::Tract { instead_of: Some(why.to_string()) }),
-    })
-}
-
-#[cfg(test)]
+#[cfg(all(test, feature = "onnxruntime", feature = "tract"))]
 mod tests;

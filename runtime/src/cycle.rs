@@ -3,7 +3,8 @@
 //! without annotations.
 
 use ndarray::Array2;
-use onemark_models::film::Film;
+use onemark_film::Film;
+use onemark_film::geometry::Cell;
 use onemark_models::parallel::in_parallel;
 
 use crate::decode;
@@ -31,11 +32,11 @@ impl<'a> Cycle<'a> {
         Ok(Self { detector, template, scorer })
     }
 
-    /// For each landmark, the cell (row, column) of the template that looks most like the cell found on `film`.
+    /// For each landmark, the cell of the template that looks most like the cell found on `film`.
     ///
     /// # Errors
     /// The backend fails, or gives scores that are no numbers.
-    pub fn back(&self, film: &Film) -> Result<Vec<(usize, usize)>, RuntimeError> {
+    pub fn back(&self, film: &Film) -> Result<Vec<Cell>, RuntimeError> {
         let (mut scores, seen): (Vec<Array2<f32>>, Vec<Embeddings>) =
             self.detector.embeddings(film)?.into_iter().unzip();
         let found = self.detector.peaks(&mut scores)?;

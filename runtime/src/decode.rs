@@ -1,13 +1,14 @@
 //! From score maps to points in them: the best cell, then the place within it.
 //!
-//! Positions here are in cells, whole numbers at centres. Film pixels are [`onemark_models::geometry::GridMap`]'s matter.
+//! Positions here are in cells, whole numbers at centres. Film pixels are [`onemark_film::geometry::GridMap`]'s matter.
 
 use std::str::FromStr;
 
 use ndarray::Array2;
+use onemark_film::geometry::{Cell, GridPoint};
 use onemark_models::parallel::in_parallel;
-use onemark_models::shape::{ASKING_ROUNDS, Expected, GridPoint, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST};
-use onemark_models::yaml::nearest;
+use onemark_models::shape_prior::{ASKING_ROUNDS, Expected, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST};
+use onemark_models::spelling::nearest;
 use serde::Serialize;
 
 use crate::RuntimeError;
@@ -46,10 +47,10 @@ impl FromStr for Decoding {
 /// The best place in a score map.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Peak {
-    /// Row and column of the best cell.
-    pub cell: (usize, usize),
-    /// Row and column after refinement, at most half a cell from there per axis.
-    pub at: (f64, f64),
+    /// The best cell.
+    pub cell: Cell,
+    /// The position after refinement, at most half a cell from the cell's centre per axis.
+    pub at: GridPoint,
     /// The score there.
     pub score: f32,
     /// How many standard deviations it lies from where the other landmarks expect it, where there is a prior.
@@ -62,10 +63,10 @@ pub(crate) trait Scores {
     fn upper(&self) -> &Array2<f32>;
 
     /// Whether the score of a cell is known.
-    fn is_known(&self, cell: (usize, usize)) -> bool;
+    fn is_known(&self, cell: Cell) -> bool;
 
     /// Makes it known, and those of cells nearby.
-    fn look(&mut self, cell: (usize, usize)) -> Result<(), RuntimeError>;
+    fn look(&mut self, cell: Cell) -> Result<(), RuntimeError>;
 }
 
 /// A whole map.
@@ -74,11 +75,11 @@ impl Scores for Array2<f32> {
         self
     }
 
-    fn is_known(&self, _: (usize, usize)) -> bool {
+    fn is_known(&self, _: Cell) -> bool {
         true
     }
 
-    fn look(&mut self, _: (usize, usize)) -> Result<(), RuntimeError> {
+    fn look(&mut self, _: Cell) -> Result<(), RuntimeError> {
         Ok(())
     }
 }
@@ -128,20 +129,20 @@ pub(crate) fn peaks<S: Scores + Send>(
     Ok(peaks)
 }
 
-/// A cell's centre as the prior has it: continuous, 0 at the film's edge.
-fn centre((row, column): (usize, usize)) -> GridPoint {
-    (row as f64 + 0.5, column as f64 + 0.5)
+/// A cell's centre as the prior has it.
+fn centre(cell: Cell) -> (f64, f64) {
+    (cell.centre().row, cell.centre().column)
 }
 
 /// A landmark that was found is looked for again, by what the others say.
 struct Question {
     expected: Expected,
-    found: (usize, usize),
+    found: Cell,
 }
 
 impl Question {
     /// How good a cell is, by its score and its place.
-    fn value(&self, cell: (usize, usize), score: f32) -> f64 {
+    fn value(&self, cell: Cell, score: f32) -> f64 {
         SCORE_WEIGHT * (f64::from(score) + SCORE_FLOOR).ln() + self.expected.log_density(centre(cell))
     }
 
@@ -161,7 +162,8 @@ fn peak(map: &mut impl Scores, decoding: Decoding, question: Option<&Question>) 
         let upper = map.upper();
         let (mut best, mut highest) = (None, f64::NEG_INFINITY);
         // Most cells are out of the question by their scores.
-        let mut enough = question.map_or(highest, |question| least(value(question.found, upper[question.found])));
+        let mut enough =
+            question.map_or(highest, |question| least(value(question.found, upper[question.found.index()])));
         for (row, scores) in upper.rows().into_iter().enumerate() {
             for (column, &score) in scores.iter().enumerate() {
                 if f64::from(score) < enough {
@@ -170,9 +172,10 @@ fn peak(map: &mut impl Scores, decoding: Decoding, question: Option<&Question>) 
                 if score.is_nan() {
                     return Ok(None);
                 }
-                let value = value((row, column), score);
+                let cell = Cell { row, column };
+                let value = value(cell, score);
                 if value > highest {
-                    (best, highest, enough) = (Some((row, column)), value, least(value).max(enough));
+                    (best, highest, enough) = (Some(cell), value, least(value).max(enough));
                 }
             }
         }
@@ -183,34 +186,36 @@ fn peak(map: &mut impl Scores, decoding: Decoding, question: Option<&Question>) 
     };
     let Some(best) = best else { return Ok(None) };
     let cell = summit(map, best)?;
-    let (row, column) = cell;
-    let map = map.upper();
+    let Cell { row, column } = cell;
+    let (map, score) = (map.upper(), map.upper()[cell.index()]);
     let shift = |before: Option<(usize, usize)>, after: (usize, usize)| {
         let neighbours = before.and_then(|place| map.get(place)).zip(map.get(after));
-        neighbours.map_or(0.0, |(&before, &after)| vertex(before, map[cell], after))
+        neighbours.map_or(0.0, |(&before, &after)| vertex(before, score, after))
     };
     let at = match decoding {
-        Decoding::Argmax => (row as f64, column as f64),
-        Decoding::Subpixel | Decoding::ShapePrior => (
-            row as f64 + shift(row.checked_sub(1).map(|row| (row, column)), (row + 1, column)),
-            column as f64 + shift(column.checked_sub(1).map(|column| (row, column)), (row, column + 1)),
+        Decoding::Argmax => cell.centre(),
+        Decoding::Subpixel | Decoding::ShapePrior => GridPoint::new(
+            row as f64 + shift(row.checked_sub(1).map(|row| (row, column)), (row + 1, column)) + 0.5,
+            column as f64 + shift(column.checked_sub(1).map(|column| (row, column)), (row, column + 1)) + 0.5,
         ),
     };
-    Ok(Some(Peak { cell, at, score: map[cell], surprise: None }))
+    Ok(Some(Peak { cell, at, score, surprise: None }))
 }
 
 /// Uphill from a cell to the nearest maximum of the scores themselves: the others can tell which peak it is, not where on it.
 /// The scores around it are known then.
-fn summit(map: &mut impl Scores, mut cell: (usize, usize)) -> Result<(usize, usize), RuntimeError> {
+fn summit(map: &mut impl Scores, mut cell: Cell) -> Result<Cell, RuntimeError> {
     loop {
         let (rows, columns) = map.upper().dim();
         let around = |place: usize, side: usize| place.saturating_sub(1)..side.min(place + 2);
         let mut higher = cell;
-        for next in around(cell.0, rows).flat_map(|row| around(cell.1, columns).map(move |column| (row, column))) {
+        for next in
+            around(cell.row, rows).flat_map(|row| around(cell.column, columns).map(move |column| Cell { row, column }))
+        {
             if !map.is_known(next) {
                 map.look(next)?;
             }
-            if map.upper()[next] > map.upper()[higher] {
+            if map.upper()[next.index()] > map.upper()[higher.index()] {
                 higher = next;
             }
         }
@@ -254,7 +259,7 @@ mod tests {
     fn ties_go_to_the_first_in_row_major_order() {
         let map = array![[0.1, 0.2, 0.7], [0.7, 0.1, 0.7]];
         let peak = peak(&mut map.clone(), Decoding::Argmax, None).unwrap().unwrap();
-        assert_eq!((peak.cell, peak.at, peak.score), ((0, 2), (0.0, 2.0), 0.7));
+        assert_eq!((peak.cell, peak.at, peak.score), (Cell::new(0, 2), GridPoint::new(0.5, 2.5), 0.7));
     }
 
     #[test]
@@ -266,16 +271,17 @@ mod tests {
         };
         let map = Array2::from_shape_fn((9, 12), gaussian);
         let peak = peak(&mut map.clone(), Decoding::Subpixel, None).unwrap().unwrap();
-        assert_eq!(peak.cell, (4, 7));
-        assert!((peak.at.0 - row).abs() < ROUNDING_CELLS && (peak.at.1 - column).abs() < ROUNDING_CELLS, "{peak:?}");
+        assert_eq!(peak.cell, Cell::new(4, 7));
+        let (down, right) = (peak.at.row - 0.5 - row, peak.at.column - 0.5 - column);
+        assert!(down.abs() < ROUNDING_CELLS && right.abs() < ROUNDING_CELLS, "{peak:?}");
     }
 
     #[test]
     fn an_axis_without_both_neighbours_is_not_refined() {
         let map = array![[0.5, 0.9, 0.8], [0.1, 0.2, 0.3]];
         let peak = peak(&mut map.clone(), Decoding::Subpixel, None).unwrap().unwrap();
-        assert_eq!(peak.at.0, 0.0);
-        assert!(peak.at.1 > 1.0 && peak.at.1 < 1.5, "{peak:?}");
+        assert_eq!(peak.at.row, 0.5);
+        assert!(peak.at.column > 1.5 && peak.at.column < 2.0, "{peak:?}");
     }
 
     #[test]
@@ -297,7 +303,7 @@ mod tests {
     #[test]
     fn where_a_landmark_was_found_does_not_matter() {
         let map = Array2::from_shape_fn((24, 24), |(row, column)| ((row * 7 + column * 5) % 23) as f32 / 23.0);
-        let shapes: Vec<Vec<GridPoint>> =
+        let shapes: Vec<Vec<(f64, f64)>> =
             (0..100).map(|film| vec![((film % 10) as f64, (film / 10) as f64), (12.0, (film % 7) as f64)]).collect();
         let prior = ShapePrior::fit(&shapes, 24).unwrap();
         let expected = prior.expected(0, &[(20.0, 20.0), (12.0, 5.0)], &[true; 2]);
@@ -305,10 +311,10 @@ mod tests {
             let question = Question { expected, found };
             (
                 peak(&mut map.clone(), Decoding::ShapePrior, Some(&question)).unwrap().unwrap(),
-                question.value(found, map[found]),
+                question.value(found, map[found.index()]),
             )
         };
-        let cells = (0..24 * 24).map(|cell| (cell / 24, cell % 24));
+        let cells = (0..24 * 24).map(|cell| Cell::new(cell / 24, cell % 24));
         let (whole, _) = cells.clone().map(at).min_by(|(_, a), (_, b)| a.total_cmp(b)).unwrap();
         assert!(cells.clone().all(|found| at(found).0 == whole), "{whole:?}");
     }
@@ -322,7 +328,7 @@ mod tests {
             let (down, right) = place(film);
             vec![(10.5 + down, 10.5 + right), (10.5 + down, 30.5 + right), (30.5 + down, 20.5 + right)]
         };
-        let shapes: Vec<Vec<GridPoint>> = (0..100).map(shape).collect();
+        let shapes: Vec<Vec<(f64, f64)>> = (0..100).map(shape).collect();
         let prior = ShapePrior::fit(&shapes, 64).unwrap();
         let map = |peaks: &[(usize, usize, f32)]| {
             let mut map = Array2::zeros((64, 64));
@@ -330,11 +336,14 @@ mod tests {
             map
         };
         let maps = [map(&[(14, 13, 0.9)]), map(&[(14, 33, 0.9)]), map(&[(34, 23, 0.6), (60, 60, 0.7)])];
-        let cells = |decoding| -> Vec<(usize, usize)> {
+        let cells = |decoding| -> Vec<Cell> {
             peaks(&mut maps.clone(), decoding, Some(&prior), 2).unwrap().iter().map(|peak| peak.cell).collect()
         };
-        assert_eq!(cells(Decoding::ShapePrior), [(14, 13), (14, 33), (34, 23)]);
-        assert_eq!(cells(Decoding::Subpixel), [(14, 13), (14, 33), (60, 60)]);
+        assert_eq!(
+            cells(Decoding::ShapePrior),
+            [(14, 13), (14, 33), (34, 23)].map(|(row, column)| Cell { row, column })
+        );
+        assert_eq!(cells(Decoding::Subpixel), [(14, 13), (14, 33), (60, 60)].map(|(row, column)| Cell { row, column }));
         let surprise = |decoding| peaks(&mut maps.clone(), decoding, Some(&prior), 2).unwrap()[2].surprise.unwrap();
         assert!(surprise(Decoding::ShapePrior) < 1.0 && surprise(Decoding::Subpixel) > TRUST);
         let without = |decoding| peaks(&mut maps.clone(), decoding, None, 2).unwrap();

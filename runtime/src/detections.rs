@@ -1,11 +1,10 @@
-//! What a detector says about a film. How that is written down for others is in [`crate::results`].
+//! What a detector says about a film. How that is written for others is in `onemark-results`.
 
-use onemark_models::analysis::Measurement;
-use onemark_models::calibration::Calibration;
-use onemark_models::film::Spacing;
-use onemark_models::geometry::Point;
+use onemark_film::Spacing;
+use onemark_film::geometry::{Cell, Point};
+use onemark_models::confidence::Calibration;
 use onemark_models::landmarks::LandmarkSet;
-use schemars::JsonSchema;
+use onemark_models::landmarks::Measurement;
 use serde::{Deserialize, Serialize};
 
 use crate::RuntimeError;
@@ -15,7 +14,8 @@ use crate::RuntimeError;
 const RADIUS_90: f64 = 2.145_966_026_289_347;
 
 /// The landmarks found on one film, and by what.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Detections {
     /// The bundle that was run.
     pub bundle: BundleId,
@@ -36,7 +36,8 @@ pub struct Detections {
 }
 
 /// How much a landmark's position is worth.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// Found by the network.
@@ -49,7 +50,8 @@ pub enum Status {
 }
 
 /// One landmark on one film.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Detection {
     /// Position in the landmark set, from 1.
     pub number: usize,
@@ -60,7 +62,8 @@ pub struct Detection {
     /// Whether it was found at all.
     pub status: Status,
     /// The best cell of the network's grid: row, then column.
-    pub cell: (usize, usize),
+    #[cfg_attr(feature = "schema", schemars(with = "(usize, usize)"))]
+    pub cell: Cell,
     /// Where it is, in film px from the film's top-left corner.
     pub position: Point,
     /// The same in mm, where the spacing is known.
@@ -79,7 +82,8 @@ pub struct Detection {
 }
 
 /// A place on a film in mm from its top-left corner.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Millimetres {
     /// To the right.
     pub x: f64,
@@ -88,7 +92,8 @@ pub struct Millimetres {
 }
 
 /// Which bundle it was.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BundleId {
     /// What the bundle calls itself.
     pub name: String,
@@ -97,7 +102,8 @@ pub struct BundleId {
 }
 
 /// The size of a film in px.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FilmSize {
     /// From left to right.
     pub width: u32,
@@ -126,7 +132,7 @@ impl Detections {
             }
         }
         let scores = self.landmarks.iter().map(|landmark| (landmark.number - 1, landmark.score));
-        self.unusual = Some(calibration.is_unusual(scores));
+        self.unusual = Some(calibration.is_out_of_distribution(scores));
         self.calibration = Some(calibration.films.clone());
         self
     }
@@ -156,11 +162,10 @@ impl Detections {
         let found: Vec<Option<&Detection>> = set.landmarks.iter().map(|landmark| found(landmark.number)).collect();
         let points: Vec<Option<Point>> = found.iter().map(|one| one.map(|one| one.position)).collect();
         let errors: Vec<Option<f64>> = found.iter().map(|one| Some(one.as_ref()?.radius_mm? / RADIUS_90)).collect();
-        self.measurements = set.measure(&points, self.spacing.as_ref().map(|spacing| spacing.mm_per_px), &errors);
+        self.measurements = set.measure(&points, self.spacing.as_ref(), &errors);
     }
 }
 
 fn millimetres(position: Point, spacing: &Spacing) -> Millimetres {
-    let [x, y] = spacing.mm_per_px;
-    Millimetres { x: position.x * x, y: position.y * y }
+    Millimetres { x: position.x * spacing.x(), y: position.y * spacing.y() }
 }

@@ -10,17 +10,17 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use ndarray::{Array2, Axis, s};
-use onemark_models::bundle::{self, Bundle, GraphEntry, WEIGHTS};
-use onemark_models::calibration::Calibration;
-use onemark_models::film::Film;
-use onemark_models::geometry::{GridMap, GridSize};
+use onemark_film::Film;
+use onemark_film::geometry::{GridMap, GridSize};
+use onemark_models::bundle::{Bundle, GraphEntry, WEIGHTS};
+use onemark_models::confidence::Calibration;
 use onemark_models::graph::{Level, Port};
 use onemark_models::landmarks::{Landmark, LandmarkSet};
 use onemark_models::network::SCORE;
 use onemark_models::parallel::in_parallel;
-use onemark_models::shape::ShapePrior;
+use onemark_models::shape_prior::ShapePrior;
 
-use crate::backend::{self, Backend, GraphBytes, Outputs, Session, Tensor};
+use crate::backend::{self, Backend, BackendKind, Outputs, Session, Tensor};
 use crate::decode::{self, DecodeError, Decoding, Peak, Scores};
 use crate::embeddings::Embeddings;
 use crate::windows::Windows;
@@ -29,8 +29,8 @@ use crate::{BundleId, Detection, Detections, FilmSize, RuntimeError, Status};
 /// How a bundle is to be run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// A name from [`backend::BACKENDS`].
-    pub backend: String,
+    /// What runs the graphs.
+    pub backend: BackendKind,
     /// How many threads to use; `None` means as many as there are cores.
     pub threads: Option<NonZeroUsize>,
     /// How score maps become points.
@@ -43,7 +43,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { backend: "auto".into(), threads: None, decoding: Decoding::default(), landmarks: None, pruning: true }
+        Self {
+            backend: BackendKind::default(),
+            threads: None,
+            decoding: Decoding::default(),
+            landmarks: None,
+            pruning: true,
+        }
     }
 }
 
@@ -78,8 +84,8 @@ impl Graph {
         if let Some(session) = self.session.get() {
             return Ok(session.as_ref());
         }
-        let graph = GraphBytes { file: &self.entry.file, onnx: &self.onnx, weights: &self.weights };
-        let session = backend.open(graph, self.threads)?;
+        let graph = backend::check(&self.entry.file, &self.onnx, &self.weights)?;
+        let session = backend.open(&graph, self.threads)?;
         // Another thread may have been faster.
         Ok(self.session.get_or_init(|| session).as_ref())
     }
@@ -110,7 +116,27 @@ impl Detector {
     /// # Errors
     /// As [`Detector::open`].
     pub fn new(bundle: &Bundle, options: Options) -> Result<Self, RuntimeError> {
-        let backend: Arc<dyn Backend> = backend::open(&options.backend)?.into();
+        Self::with_backend(bundle, options.backend.open()?, options)
+    }
+
+    /// The same with a backend that the host has made, instead of the one that the options name.
+    ///
+    /// ```no_run
+    /// // `no_run`, because the file is an example.
+    /// use std::sync::Arc;
+    /// use onemark_models::bundle::Bundle;
+    /// use onemark_runtime::backend::OnnxRuntime;
+    /// use onemark_runtime::{Detector, Options};
+    ///
+    /// let backend = OnnxRuntime::from_library("/opt/scanner/libonnxruntime.so")?;
+    /// let bundle = Bundle::open("head19.onemark")?;
+    /// let detector = Detector::with_backend(&bundle, Arc::new(backend), Options::default())?;
+    /// # Ok::<(), onemark_runtime::RuntimeError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Detector::open`].
+    pub fn with_backend(bundle: &Bundle, backend: Arc<dyn Backend>, options: Options) -> Result<Self, RuntimeError> {
         let threads = options.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         let manifest = bundle.manifest();
         let graph = |entry: &GraphEntry, threads| {
@@ -129,10 +155,7 @@ impl Detector {
             let opened = in_parallel(threads, &heads, |(_, head)| head.session(backend.as_ref()).map(|_| ()));
             opened.into_iter().collect::<Result<(), RuntimeError>>()?;
         }
-        let prior = match &manifest.decoding {
-            bundle::Decoding::Argmax => None,
-            bundle::Decoding::ShapePrior(prior) => Some(prior.marginal(&wanted)),
-        };
+        let prior = manifest.shape_prior.as_ref().map(|prior| prior.marginal(&wanted));
         Ok(Self {
             bundle: BundleId { name: manifest.name.clone(), sha256: bundle.digest()? },
             landmark_set: manifest.landmark_set.clone().or_built_in_analysis(),
@@ -181,7 +204,7 @@ impl Detector {
     /// # Errors
     /// The backend fails, or gives scores that are no numbers: then there is no position, and none is made up.
     pub fn detect(&self, film: &Film) -> Result<Detections, RuntimeError> {
-        let map = GridMap::new((film.width(), film.height()), self.grid);
+        let map = GridMap::new(film.size(), self.grid);
         let shared = &self.shared(film.to_grid(self.grid)?)?;
         let whole = |index: usize| self.score(&self.heads[index].1, self.head(index, shared)?);
         let found = match &self.windows {
@@ -201,7 +224,7 @@ impl Detector {
             title: landmark.title.clone(),
             status: Status::Found,
             cell: peak.cell,
-            position: map.to_film_at(peak.at.0, peak.at.1),
+            position: map.to_film_at(peak.at),
             mm: None,
             score: peak.score.clamp(0.0, 1.0),
             confidence: None,

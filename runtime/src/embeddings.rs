@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use ndarray::{Array1, Array2, Array4, s};
+use onemark_film::geometry::Cell;
 use onemark_models::graph::{Graph, Level, Of, ParamId, Parameters, Port};
 use onemark_models::network::score_graph;
 use onemark_models::reference::{self, Maps};
@@ -26,8 +27,8 @@ impl Embeddings {
         Self(ports.into_iter().filter_map(|port| Some((port.clone(), maps.remove(&port.to_string())?))).collect())
     }
 
-    /// The vectors of the cells that hold the grid's cell (row, column); empty where the bundle's graphs make none.
-    pub(crate) fn at(&self, (row, column): (usize, usize)) -> Vectors {
+    /// The vectors of the cells that hold this cell of the grid; empty where the bundle's graphs make none.
+    pub(crate) fn at(&self, Cell { row, column }: Cell) -> Vectors {
         Level::COARSE_TO_FINE.map(|level| match self.0.get(&Port::Embedding(level)) {
             Some(map) => map.slice(s![0, .., row / level.stride(), column / level.stride()]).to_vec(),
             None => Vec::new(),

@@ -1,7 +1,7 @@
 //! What can go wrong between a bundle and its landmarks.
 
+use onemark_film::FilmError;
 use onemark_models::bundle::BundleError;
-use onemark_models::film::FilmError;
 
 /// Why a bundle can't be opened or a film not be read by it.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,14 @@ pub enum RuntimeError {
         /// The nearest one.
         nearest: Option<String>,
         /// All of them.
+        known: String,
+    },
+    /// The backend is known, and not compiled in.
+    #[error("this program is built without the backend `{name}`; it has {known}")]
+    NotCompiled {
+        /// The name asked for.
+        name: &'static str,
+        /// The names of those that are compiled in; empty if none is.
         known: String,
     },
     /// No way of making points of score maps has this name.
@@ -91,13 +99,4 @@ pub enum RuntimeError {
         /// What came.
         found: String,
     },
-}
-
-/// An error and its causes in one line; many of our errors already say theirs, which is then not said twice.
-pub fn explain(error: &anyhow::Error) -> String {
-    error.chain().fold(String::new(), |said, cause| match cause.to_string() {
-        cause if said.contains(&cause) => said,
-        cause if said.is_empty() => cause,
-        cause => format!("{said}: {cause}"),
-    })
 }

@@ -4,17 +4,16 @@
 //! `onemark-models`; nothing here trains or exports. The one piece of global state is ONNX Runtime's own environment.
 //!
 //! ```no_run
-//! use onemark_models::film::{Film, Pixels, Spacing};
+//! use onemark_film::{Film, Pixels, Size, Spacing};
 //! use onemark_runtime::{Detector, Options, Status};
 //!
 //! // Once: opening a bundle takes a second or so. Any number of threads may share it.
 //! let detector = Detector::open("head19.onemark", Options::default())?;
 //!
 //! // For each film, from a file or, as here, from a viewer's memory: 12 bits a pixel, in two bytes.
-//! let (bytes, width, height) = (vec![0; 2 * 1935 * 2400], 1935, 2400);
-//! let pixels =
-//!     Pixels { bytes: &bytes, width, height, stride: 2 * 1935, bits: 12, inverted: false, window: None };
-//! let film = Film::from_pixels(pixels)?.with_spacing(Spacing::stated([0.1, 0.1], "the scanner's manual")?);
+//! let bytes = vec![0; 2 * 1935 * 2400];
+//! let pixels = Pixels::grey16(&bytes, Size { width: 1935, height: 2400 })?.with_bits(12);
+//! let film = Film::from_pixels(pixels)?.with_spacing(Spacing::new(0.1, 0.1, "scanner manual")?);
 //!
 //! for landmark in detector.detect(&film)?.landmarks {
 //!     match (landmark.status, landmark.mm) {
@@ -26,22 +25,26 @@
 //! # Ok::<(), onemark_runtime::RuntimeError>(())
 //! ```
 //!
+//! Features, all on unless switched off: `onnxruntime` (ONNX Runtime, loaded when first needed; not in a browser), `cuda` (the
+//! same on an NVIDIA GPU) and `tract` (pure Rust, built in).
+//!
 //! For C and Python see `runtime/bindings`.
 
 pub mod adapt;
 pub mod backend;
+mod chain;
 mod cycle;
 mod decode;
 mod detections;
 mod detector;
 mod embeddings;
 mod error;
-pub mod results;
-pub mod viewer;
 mod windows;
 
+pub use backend::BackendKind;
+pub use chain::Chain;
 pub use cycle::Cycle;
 pub use decode::Decoding;
 pub use detections::{BundleId, Detection, Detections, FilmSize, Millimetres, Status};
 pub use detector::{Detector, Options};
-pub use error::{RuntimeError, explain};
+pub use error::RuntimeError;

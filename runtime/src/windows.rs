@@ -2,20 +2,21 @@
 //! tile by tile, only there. What comes of it is the same as of the whole head, but for rounding.
 //!
 //! One graph serves all landmarks and takes a landmark's own numbers as inputs, so its weights are in memory once per thread, not
-//! once per landmark. Where windows lie is `onemark_models::tiling`'s matter, which cells are looked at `decode.rs`'s.
+//! once per landmark. Where windows lie is `onemark_models::bundle::tiling`'s matter, which cells are looked at `decode.rs`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use ndarray::{Array2, Array4, Axis, s};
+use onemark_film::geometry::Cell;
+use onemark_models::bundle::tiling::Tiling;
 use onemark_models::bundle::{Bundle, GraphEntry, Plan, Span, WEIGHTS, names};
 use onemark_models::graph::Port;
 use onemark_models::landmarks::LandmarkId;
 use onemark_models::network::SCORE;
-use onemark_models::tiling::Tiling;
 
 use crate::RuntimeError;
-use crate::backend::{Backend, GraphBytes, Outputs, Session, Tensor};
+use crate::backend::{self, Backend, Outputs, Session, Tensor};
 use crate::decode::Scores;
 
 /// What rounding may do to the bound and to the score that it bounds, each a product of a few numbers in [0, 1].
@@ -46,8 +47,8 @@ impl Windows {
     ) -> Result<Self, RuntimeError> {
         let weights = bundle.bytes(WEIGHTS)?;
         let pool = |entry: &GraphEntry| {
-            let graph = GraphBytes { file: &entry.file, onnx: bundle.bytes(&entry.file)?, weights };
-            let sessions = (0..threads).map(|_| backend.open(graph, 1));
+            let graph = backend::graph(bundle, &entry.file)?;
+            let sessions = (0..threads).map(|_| backend.open(&graph, 1));
             Ok::<Pool, RuntimeError>(Pool::new(sessions.collect::<Result<_, _>>()?))
         };
         let shapes: BTreeMap<&str, [usize; 4]> = [&plan.coarse, &plan.window]
@@ -61,7 +62,8 @@ impl Windows {
             let numbers = plan.precision(name, bundle.manifest().weights).read(bytes);
             Array4::from_shape_vec(*shapes.get(name)?, numbers).ok()
         };
-        let own = landmarks.iter().filter_map(|index| Some((LandmarkId::from_index(*index), plan.own.get(*index)?)));
+        let own =
+            landmarks.iter().filter_map(|index| Some((LandmarkId::from_index(*index), plan.specific.get(*index)?)));
         let own = own.map(|(landmark, own)| {
             let own = own.iter().filter_map(|(name, span)| Some((name.clone(), numbers(name, span)?)));
             let own = own.map(|(name, numbers)| Ok((name, backend.keep(numbers)?)));
@@ -86,8 +88,10 @@ impl Windows {
                     rows.insert(name, kept(matrices)?);
                 }
             }
-            inside
-                .insert(Port::Inside(to).to_string(), tiles.clone().map(|tile| plan.tiling.inside(to, tile)).collect());
+            let name = Port::Inside(to).to_string();
+            if asked(&name) {
+                inside.insert(name, tiles.clone().map(|tile| plan.tiling.inside(to, tile)).collect());
+            }
         }
         Ok(Self {
             coarse: pool(&plan.coarse)?,
@@ -174,12 +178,12 @@ impl Scores for Field<'_> {
         &self.upper
     }
 
-    fn is_known(&self, cell: (usize, usize)) -> bool {
-        self.known[cell]
+    fn is_known(&self, cell: Cell) -> bool {
+        self.known[cell.index()]
     }
 
-    fn look(&mut self, (row, column): (usize, usize)) -> Result<(), RuntimeError> {
-        if self.opened >= self.windows.plan.most {
+    fn look(&mut self, Cell { row, column }: Cell) -> Result<(), RuntimeError> {
+        if self.opened >= self.windows.plan.max_windows {
             self.upper = (self.whole)()?;
             self.known.fill(true);
             return Ok(());

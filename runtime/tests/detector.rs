@@ -4,32 +4,27 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::thread;
 
-use image::{GrayImage, Luma};
-use onemark_models::analysis::Analysis;
+use ndarray::Array4;
+use onemark_film::geometry::{Cell, Point};
+use onemark_film::{Film, Size, Spacing};
 use onemark_models::bundle::names;
 use onemark_models::bundle::{
-    Bundle, Decoding as Rule, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Precision, Span, TensorEntry, WEIGHTS,
+    Bundle, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Precision, Span, TensorEntry, WEIGHTS,
 };
-use onemark_models::film::{Film, Spacing};
-use onemark_models::geometry::Point;
 use onemark_models::graph::Level;
-use onemark_models::landmarks::{Landmark, LandmarkId, LandmarkSet};
+use onemark_models::landmarks::{Analysis, Landmark, LandmarkId, LandmarkSet};
 use onemark_models::network::SCORE;
 use onemark_models::yaml;
-use onemark_runtime::backend::{self, BACKENDS};
-use onemark_runtime::{Decoding, Detections, Detector, Options, RuntimeError, Status};
-use prost::Message as _;
-use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
-use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
-use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
-    TensorShapeProto, TypeProto, ValueInfoProto, attribute_proto, type_proto,
-};
+use onemark_onnx::builder;
+use onemark_onnx::proto::{AttributeProto, DataType};
+use onemark_runtime::backend::{Backend, CheckedGraph, Session, Tensor};
+use onemark_runtime::{BackendKind, Decoding, Detections, Detector, Options, RuntimeError, Status};
 
 const SIZE: usize = 24;
-const FILM: (u32, u32) = (96, 60);
+const FILM: Size = Size { width: 96, height: 60 };
 /// Film px per cell of the grid.
 const SCALE: (f64, f64) = (4.0, 2.5);
 const SPOT: Point = Point::new(33.0, 41.5);
@@ -42,22 +37,22 @@ const REFINED_PX: f64 = 0.25;
 /// A few roundings of doubles.
 const ROUNDING_PX: f64 = 1e-9;
 
-/// Names of all backends that work here; tract always does.
-fn backends() -> impl Iterator<Item = &'static str> {
-    BACKENDS.iter().map(|choice| choice.name).filter(|name| backend::check(name).is_ok())
+/// All backends that work here; tract always does.
+fn backends() -> impl Iterator<Item = BackendKind> {
+    BackendKind::compiled().iter().copied().filter(|kind| kind.probe().is_ok())
 }
 
 fn film() -> Film {
     let bright = |x: u32, y: u32| {
         let (dx, dy) = (f64::from(x) + 0.5 - SPOT.x, f64::from(y) + 0.5 - SPOT.y);
-        Luma([(250.0 * (-(dx * dx + dy * dy) / 200.0).exp()).round() as u8])
+        (250.0 * (-(dx * dx + dy * dy) / 200.0).exp()).round() as u8
     };
-    Film::from_grey(GrayImage::from_fn(FILM.0, FILM.1, bright)).unwrap()
+    let rows = (0..FILM.height).flat_map(|y| (0..FILM.width).map(move |x| bright(x, y)));
+    Film::from_grey(FILM, rows.collect()).unwrap()
 }
 
-fn detector(bundle: &Bundle, backend: &str, threads: usize, decoding: Decoding) -> Detector {
-    let options =
-        Options { backend: backend.into(), threads: NonZeroUsize::new(threads), decoding, ..Options::default() };
+fn detector(bundle: &Bundle, backend: BackendKind, threads: usize, decoding: Decoding) -> Detector {
+    let options = Options { backend, threads: NonZeroUsize::new(threads), decoding, ..Options::default() };
     Detector::new(bundle, options).unwrap()
 }
 
@@ -66,13 +61,13 @@ fn landmarks_are_found_where_they_are() {
     for backend in backends() {
         let found = detector(&bundle(1.0), backend, 2, Decoding::Subpixel).detect(&film()).unwrap();
         let [first, second] = [&found.landmarks[0], &found.landmarks[1]];
-        assert_eq!((first.number, first.name.as_str(), first.cell), (1, "spot", (16, 8)), "{backend}");
-        assert!(first.position.distance(SPOT, [1.0, 1.0]) < REFINED_PX, "{backend}: {:?}", first.position);
+        assert_eq!((first.number, first.name.as_str(), first.cell), (1, "spot", Cell::new(16, 8)), "{backend}");
+        assert!(first.position.distance_px(SPOT) < REFINED_PX, "{backend}: {:?}", first.position);
         let expected = Point::new(first.position.x - SCALE.0, first.position.y);
-        assert!(second.position.distance(expected, [1.0, 1.0]) < ROUNDING_PX, "{backend}: {:?}", second.position);
+        assert!(second.position.distance_px(expected) < ROUNDING_PX, "{backend}: {:?}", second.position);
         assert!((0.9..=1.0).contains(&first.score) && first.mm.is_none(), "{backend}: {first:?}");
 
-        let spacing: Spacing = "0.1,0.2".parse().unwrap();
+        let spacing = Spacing::new(0.1, 0.2, "a test").unwrap();
         let spaced =
             detector(&bundle(1.0), backend, 2, Decoding::Subpixel).detect(&film().with_spacing(spacing)).unwrap();
         let mm = spaced.landmarks[0].mm.unwrap();
@@ -85,12 +80,12 @@ fn landmarks_are_found_where_they_are() {
 
 #[test]
 fn measurements_follow_the_landmarks() {
-    let detector = detector(&bundle(1.0), "tract", 1, Decoding::Subpixel);
+    let detector = detector(&bundle(1.0), BackendKind::Tract, 1, Decoding::Subpixel);
     let gap = |found: &Detections| found.measurements[0].clone();
     let plain = detector.detect(&film()).unwrap();
     assert_eq!(gap(&plain).refused.as_deref(), Some("no spacing is stated"));
 
-    let mut found = detector.detect(&film().with_spacing("0.1,0.2".parse().unwrap())).unwrap();
+    let mut found = detector.detect(&film().with_spacing(Spacing::new(0.1, 0.2, "a test").unwrap())).unwrap();
     assert!((gap(&found).value.unwrap() - SCALE.0 * 0.1).abs() < ROUNDING_PX && gap(&found).sd.is_none());
     // A radius of 90 % is 2.146 standard deviations; both ends err by themselves.
     for landmark in &mut found.landmarks {
@@ -120,6 +115,30 @@ fn the_answer_depends_neither_on_threads_nor_on_company() {
     }
 }
 
+/// A host's backend is used, whatever the options name.
+#[test]
+fn a_host_brings_its_own_backend() {
+    struct Own(Arc<dyn Backend>);
+    impl Backend for Own {
+        fn name(&self) -> &'static str {
+            "own"
+        }
+        fn about(&self) -> String {
+            "the host's own".into()
+        }
+        fn open(&self, graph: &CheckedGraph, threads: usize) -> Result<Box<dyn Session>, RuntimeError> {
+            self.0.open(graph, threads)
+        }
+        fn keep(&self, numbers: Array4<f32>) -> Result<Box<dyn Tensor>, RuntimeError> {
+            self.0.keep(numbers)
+        }
+    }
+    let own = Arc::new(Own(BackendKind::Tract.open().unwrap()));
+    let options = Options { backend: BackendKind::OnnxRuntimeCuda, ..Options::default() };
+    let found = Detector::with_backend(&bundle(1.0), own, options).unwrap().detect(&film()).unwrap();
+    assert_eq!((found.backend, found.landmarks[0].cell), ("own", Cell::new(16, 8)));
+}
+
 #[test]
 fn scores_that_are_no_numbers_give_no_landmark() {
     for backend in backends() {
@@ -133,7 +152,7 @@ fn some_landmarks_are_found_as_all_are() {
     for backend in backends() {
         let all = detector(&bundle(1.0), backend, 2, Decoding::Subpixel).detect(&film()).unwrap();
         let only = |landmarks: &[usize]| {
-            let options = Options { backend: backend.into(), landmarks: Some(landmarks.into()), ..Options::default() };
+            let options = Options { backend, landmarks: Some(landmarks.into()), ..Options::default() };
             Detector::new(&bundle(1.0), options)
         };
         assert_eq!(only(&[2, 2]).unwrap().detect(&film()).unwrap().landmarks, all.landmarks[1..], "{backend}");
@@ -153,7 +172,7 @@ fn the_digest_is_that_of_the_manifest_on_disk() {
     bundle(1.0).write(&path, false).unwrap();
     let manifest = std::fs::read(path.join("manifest.yaml")).unwrap();
     let digest: String = Sha256::digest(manifest).iter().map(|byte| format!("{byte:02x}")).collect();
-    let detector = Detector::open(&path, Options { backend: "tract".into(), ..Options::default() }).unwrap();
+    let detector = Detector::open(&path, Options { backend: BackendKind::Tract, ..Options::default() }).unwrap();
     assert_eq!(detector.bundle().sha256, digest);
 }
 
@@ -181,9 +200,9 @@ fn bundle(weight: f32) -> Bundle {
     let vectors = LandmarkId::up_to(2);
     let vectors = vectors.flat_map(|landmark| Level::COARSE_TO_FINE.map(|level| names::vector(landmark, level)));
     let mut files =
-        BTreeMap::from([(WEIGHTS.to_owned(), weights), ("trunk.onnx".to_owned(), onnx(relu(), None, "film", "copy"))]);
+        BTreeMap::from([(WEIGHTS.to_owned(), weights), ("trunk.onnx".to_owned(), onnx("Relu", None, "film", "copy"))]);
     for number in 1..=2 {
-        files.insert(head(number), onnx(convolution(), Some((number - 1) * 36), "copy", SCORE));
+        files.insert(head(number), onnx("Conv", Some((number - 1) * 36), "copy", SCORE));
     }
     let manifest = Manifest {
         format: FORMAT,
@@ -202,7 +221,7 @@ fn bundle(weight: f32) -> Bundle {
         plan: None,
         weights: Precision::F32,
         template_vectors: vectors.map(|name| (name, Span { offset: 0, length: 4 })).collect(),
-        decoding: Rule::Argmax,
+        shape_prior: None,
         calibration: None,
         adapted: None,
         recipe: String::new(),
@@ -214,54 +233,16 @@ fn bundle(weight: f32) -> Bundle {
     Bundle::new(manifest, files).unwrap()
 }
 
-fn relu() -> NodeProto {
-    NodeProto { op_type: "Relu".into(), ..NodeProto::default() }
-}
-
-fn convolution() -> NodeProto {
-    let pads = AttributeProto {
-        name: "pads".into(),
-        r#type: attribute_proto::AttributeType::Ints as i32,
-        ints: vec![1; 4],
-        ..AttributeProto::default()
-    };
-    NodeProto { op_type: "Conv".into(), attribute: vec![pads], ..NodeProto::default() }
-}
-
 /// A graph of one node, with a 3x3 kernel at an offset of the weights if it takes one.
-fn onnx(node: NodeProto, kernel: Option<usize>, input: &str, output: &str) -> Vec<u8> {
-    let value = |name: &str| {
-        let side =
-            |side: usize| Dimension { value: Some(dimension::Value::DimValue(side as i64)), ..Dimension::default() };
-        let shape = TensorShapeProto { dim: [1, 1, SIZE, SIZE].map(side).into() };
-        let tensor = type_proto::Tensor { elem_type: DataType::Float as i32, shape: Some(shape) };
-        let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() };
-        ValueInfoProto { name: name.into(), r#type: Some(r#type), ..ValueInfoProto::default() }
+fn onnx(op: &str, kernel: Option<usize>, input: &str, output: &str) -> Vec<u8> {
+    let kernel =
+        kernel.map(|offset| builder::external("kernel", &[1, 1, 3, 3], DataType::Float, WEIGHTS, offset..offset + 36));
+    let (inputs, attributes): (&[&str], Vec<AttributeProto>) = match kernel {
+        Some(_) => (&[input, "kernel"], vec![builder::integers("pads", [1; 4])]),
+        None => (&[input], vec![]),
     };
-    let kernel = kernel.map(|offset| TensorProto {
-        name: "kernel".into(),
-        dims: vec![1, 1, 3, 3],
-        data_type: DataType::Float as i32,
-        data_location: Some(DataLocation::External as i32),
-        external_data: [("location", WEIGHTS.to_owned()), ("offset", offset.to_string()), ("length", "36".to_owned())]
-            .map(|(key, value)| StringStringEntryProto { key: key.into(), value })
-            .into(),
-        ..TensorProto::default()
-    });
-    let names = std::iter::once(input.to_owned()).chain(kernel.iter().map(|kernel| kernel.name.clone()));
-    let graph = GraphProto {
-        name: "test".into(),
-        node: vec![NodeProto { input: names.collect(), output: vec![output.into()], ..node }],
-        initializer: kernel.into_iter().collect(),
-        input: vec![value(input)],
-        output: vec![value(output)],
-        ..GraphProto::default()
-    };
-    ModelProto {
-        ir_version: 8,
-        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 18 }],
-        graph: Some(graph),
-        ..ModelProto::default()
-    }
-    .encode_to_vec()
+    let node = builder::node(op, output, inputs, attributes);
+    let value = |name| vec![builder::value(name, &[1, 1, SIZE, SIZE])];
+    let graph = builder::graph("test", vec![node], kernel.into_iter().collect(), value(input), value(output));
+    builder::file(graph, "a test", "1")
 }

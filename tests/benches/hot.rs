@@ -11,13 +11,12 @@ use onemark_exporter::compile::compile;
 use onemark_exporter::emit::pack::pack;
 use onemark_exporter::untrained::untrained;
 use onemark_exporter::{Labels, Options};
-use onemark_models::bundle::{Bundle, GraphEntry, WEIGHTS};
-use onemark_models::film::Film;
-use onemark_models::geometry::GridSize;
+use onemark_film::geometry::GridSize;
+use onemark_models::bundle::{Bundle, GraphEntry};
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::recipe::Recipe;
-use onemark_runtime::backend::{self, GraphBytes};
-use onemark_tests::backends;
+use onemark_runtime::{BackendKind, backend};
+use onemark_tests::{backends, film_of};
 
 fn main() {
     divan::main();
@@ -36,7 +35,7 @@ static BUNDLE: LazyLock<Bundle> = LazyLock::new(|| {
 /// A film of ISBI 2015's size.
 #[divan::bench]
 fn film_to_grid(bencher: Bencher<'_, '_>) {
-    let film = Film::from_grey(GrayImage::from_fn(1935, 2400, |x, y| Luma([(x ^ y) as u8]))).unwrap();
+    let film = film_of(GrayImage::from_fn(1935, 2400, |x, y| Luma([(x ^ y) as u8])));
     bencher.bench(|| film.to_grid(GridSize::new(384, 384)).unwrap());
 }
 
@@ -62,10 +61,9 @@ fn whole_head(bencher: Bencher<'_, '_>, backend: &str) {
 
 /// Runs a graph on one thread.
 fn graph(bencher: Bencher<'_, '_>, backend: &str, entry: &GraphEntry) {
-    let bytes = |file| BUNDLE.bytes(file).unwrap();
-    let graph = GraphBytes { file: &entry.file, onnx: bytes(&entry.file), weights: bytes(WEIGHTS) };
-    let backend = backend::open(backend).unwrap();
-    let session = backend.open(graph, 1).unwrap();
+    let graph = backend::graph(&BUNDLE, &entry.file).unwrap();
+    let backend = backend.parse::<BackendKind>().unwrap().open().unwrap();
+    let session = backend.open(&graph, 1).unwrap();
     let kept = |shape| backend.keep(Array4::from_elem(shape, 0.5)).unwrap();
     let inputs: Vec<_> = entry.inputs.iter().map(|input| (input.name.as_str(), kept(input.shape))).collect();
     let inputs: Vec<_> = inputs.iter().map(|(name, tensor)| (*name, tensor.as_ref())).collect();

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use image::{GrayImage, Luma};
+use onemark_film::{Film, Size};
 
 /// Width and height, px.
 const FILM: (u32, u32) = (97, 120);
@@ -50,6 +51,15 @@ pub fn small_films(root: &Path) -> Films {
         }
     }
     films
+}
+
+/// The film of a picture.
+///
+/// # Panics
+/// The picture has no pixels.
+pub fn film_of(picture: GrayImage) -> Film {
+    let (width, height) = picture.dimensions();
+    Film::from_grey(Size { width, height }, picture.into_raw()).unwrap()
 }
 
 /// A folder of the real films that `ONEMARK_DATA` names; without it, the test that asks is skipped, and says so.

@@ -1,36 +1,52 @@
 //! Results on a film that nobody owns: what a detector could have said, with every kind of landmark in it.
 
-use image::{GrayImage, Luma};
-use onemark_models::film::{DicomIdentity, Film};
-use onemark_models::geometry::Point;
+use std::collections::BTreeMap;
+
+use onemark_film::geometry::{Cell, Point};
+use onemark_film::{Film, Size, Spacing};
 use onemark_models::landmarks::LandmarkSet;
 use onemark_runtime::{BundleId, Detection, Detections, FilmSize, Millimetres, Status};
 
-/// Width and height of the film, px.
-const FILM: (u32, u32) = (970, 1200);
+use crate::data_set;
+
+/// The size of the film.
+const FILM: Size = Size { width: 970, height: 1200 };
 
 /// A film that is a DICOM image, its pixels 0.1 x 0.2 mm.
 ///
 /// # Panics
-/// It can't be made.
+/// It can't be read.
 pub fn dicom_film() -> Film {
-    let grey = |x: u32, y: u32| Luma([((x * x + y * y) / 9000) as u8]);
-    let film = Film::from_grey(GrayImage::from_fn(FILM.0, FILM.1, grey)).unwrap();
-    film.with_spacing("0.1,0.2".parse().unwrap()).with_dicom(DicomIdentity {
-        patient_name: "Müller^Jörg".into(),
-        patient_id: "4711".into(),
-        patient_birth_date: "19700101".into(),
-        patient_sex: "O".into(),
-        study_instance_uid: "1.2.826.0.1.3680043.8.498.1".into(),
-        study_date: "20240229".into(),
-        study_time: "120000".into(),
-        study_id: "1".into(),
-        accession_number: "A1".into(),
-        referring_physician_name: String::new(),
-        series_instance_uid: "1.2.826.0.1.3680043.8.498.2".into(),
-        sop_class_uid: "1.2.840.10008.5.1.4.1.1.1.1".into(),
-        sop_instance_uid: "1.2.826.0.1.3680043.8.498.3".into(),
-    })
+    let rows = (0..FILM.height).flat_map(|y| (0..FILM.width).map(move |x| ((x * x + y * y) / 9000) as u8));
+    let pixels: Vec<u8> = rows.collect();
+    let [one, eight, rows, columns] = [1, 8, FILM.height, FILM.width].map(|number| (number as u16).to_le_bytes());
+    let attributes: BTreeMap<u32, &[u8]> = [
+        (0x0008_0005, &b"ISO_IR 192"[..]),
+        (0x0008_0016, b"1.2.840.10008.5.1.4.1.1.1.1\0"),
+        (0x0008_0018, b"1.2.826.0.1.3680043.8.498.3\0"),
+        (0x0008_0020, b"20240229"),
+        (0x0008_0030, b"120000"),
+        (0x0008_0050, b"A1"),
+        (0x0010_0010, "Müller^Jörg ".as_bytes()),
+        (0x0010_0020, b"4711"),
+        (0x0010_0030, b"19700101"),
+        (0x0010_0040, b"O "),
+        (0x0020_000D, b"1.2.826.0.1.3680043.8.498.1\0"),
+        (0x0020_000E, b"1.2.826.0.1.3680043.8.498.2\0"),
+        (0x0020_0010, b"1 "),
+        (0x0028_0002, &one),
+        (0x0028_0004, b"MONOCHROME2 "),
+        (0x0028_0010, &rows),
+        (0x0028_0011, &columns),
+        (0x0028_0100, &eight),
+        // The window that leaves 8 bits as they are.
+        (0x0028_1050, b"128 "),
+        (0x0028_1051, b"256 "),
+        (0x7FE0_0010, &pixels),
+    ]
+    .into();
+    let film = Film::from_bytes(&data_set(&attributes), "found.dcm").unwrap();
+    film.with_spacing(Spacing::parse("0.1,0.2", "--spacing").unwrap())
 }
 
 /// Four landmarks on [`dicom_film`]: two found, one not found, one put there by hand.
@@ -39,13 +55,13 @@ pub fn dicom_film() -> Film {
 /// The film states no spacing.
 pub fn found() -> Detections {
     let spacing = dicom_film().spacing().unwrap().clone();
-    let [across, down] = spacing.mm_per_px;
+    let (across, down) = (spacing.x(), spacing.y());
     let landmark = |number, name: &str, title: &str, status, (x, y), confidence| Detection {
         number,
         name: name.into(),
         title: title.into(),
         status,
-        cell: (1, 2),
+        cell: Cell::new(1, 2),
         position: Point::new(x, y),
         mm: Some(Millimetres { x: x * across, y: y * down }),
         score: 0.75,
@@ -57,7 +73,7 @@ pub fn found() -> Detections {
     let mut found = Detections {
         bundle: BundleId { name: "head <19>".into(), sha256: "ab".repeat(32) },
         backend: "onnxruntime",
-        film: FilmSize { width: FILM.0, height: FILM.1 },
+        film: FilmSize { width: FILM.width, height: FILM.height },
         spacing: Some(spacing),
         calibration: Some("40 films".into()),
         unusual: Some(true),

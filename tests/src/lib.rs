@@ -3,6 +3,7 @@
 //! The tests themselves are in tests/, one file per subject; independent implementations in Python are in peers/.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod dicom;
 mod films;
 mod found;
 mod program;
@@ -16,7 +17,8 @@ use onemark_models::bundle::Bundle;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::recipe::{AdapterVariant, Recipe};
 
-pub use films::{Films, real_data, small_films};
+pub use dicom::data_set;
+pub use films::{Films, film_of, real_data, small_films};
 pub use found::{dicom_film, found};
 pub use program::{Outcome, Program, backends};
 
@@ -59,11 +61,13 @@ pub fn assert_close(expected: &Array4<f32>, found: &Array4<f32>, tolerance: Tole
 /// # Panics
 /// The built-in recipe is broken.
 pub fn tiny_recipe(adapter_channels: usize, adapter_variant: AdapterVariant) -> Recipe {
-    let mut recipe = Recipe::parse("tiny", include_str!("../tiny.yaml")).unwrap();
-    recipe.network.adapter_channels = adapter_channels;
-    recipe.network.adapter_variant = adapter_variant;
-    recipe.phases.retain(|phase| adapter_channels > 0 || !phase.adapters);
-    recipe
+    let recipe = Recipe::parse("tiny", include_str!("../tiny.yaml")).unwrap();
+    let changed = recipe.edit(|spec| {
+        spec.network.adapter_channels = adapter_channels;
+        spec.network.adapter_variant = adapter_variant;
+        spec.phases.retain(|phase| adapter_channels > 0 || !phase.adapters);
+    });
+    changed.unwrap()
 }
 
 /// A bundle of the network of [`tiny_recipe`], compiled by all passes; it has learnt nothing.

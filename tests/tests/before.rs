@@ -10,10 +10,10 @@ use std::io::{Cursor, Read as _};
 use std::path::Path;
 
 use onemark_exporter::{Labels, Options as ExportOptions, export};
+use onemark_film::Film;
+use onemark_film::geometry::GridSize;
 use onemark_models::bundle::{Bundle, WEIGHTS};
 use onemark_models::checkpoint::Checkpoint;
-use onemark_models::film::Film;
-use onemark_models::geometry::GridSize;
 use onemark_runtime::{Detector, Options};
 use onemark_tests::backends;
 
@@ -64,7 +64,7 @@ fn a_checkpoint_of_before_becomes_the_same_bundle_but_for_names() {
     assert_eq!(again.template_vectors().unwrap(), before.template_vectors().unwrap());
     assert_eq!(numbers(&again), numbers(&before), "other order, same numbers");
     let plans = [&again, &before].map(|bundle| bundle.manifest().plan.as_ref().unwrap());
-    assert_eq!((&plans[0].tiling, plans[0].most), (&plans[1].tiling, plans[1].most));
+    assert_eq!((&plans[0].tiling, plans[0].max_windows), (&plans[1].tiling, plans[1].max_windows));
     assert_finds_cells(&again);
 }
 

@@ -8,15 +8,17 @@ use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::Duration;
 
+use onemark_evaluation::dataset::{Dataset, Split};
+use onemark_film::geometry::Point;
 use onemark_models::checkpoint::Checkpoint;
-use onemark_models::dataset::{Dataset, Split};
-use onemark_models::geometry::Point;
 use onemark_models::recipe::{AdapterVariant, Elastic, Recipe};
-use onemark_tests::{Outcome, Program, backends, small_films, tiny_recipe};
+use onemark_tests::{Outcome, Program, backends, small_films, tiny_bundle, tiny_recipe};
 use serde_json::Value;
 
 /// Two backends round differently, far below a pixel; an argmax in another cell is several pixels away.
 const SAME_PX: f64 = 0.1;
+/// Two ways to compute one mean in f64.
+const SAME_MM: f64 = 1e-9;
 /// mm per px of phantom films, along both axes.
 const SPACING: f64 = 0.1;
 /// Share of the error of somebody who has only the template and puts its coordinates on every film. Anything broken between
@@ -33,7 +35,7 @@ fn from_one_annotated_film_to_landmarks() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     fs::write(here.join("recipe.yaml"), phantom_recipe().to_yaml().unwrap()).unwrap();
-    Program::Train.succeed(here, "phantom --out films --count 9 --seed 5");
+    onemark_phantom::write_films(&here.join("films"), 9, 5, |_| ()).unwrap();
     Program::Train.succeed(here, "run --recipe recipe.yaml --data films --out run --device cpu --threads 1");
     Program::Export.succeed(here, "run/checkpoint.safetensors --out phantom.onemark");
 
@@ -62,6 +64,24 @@ fn from_one_annotated_film_to_landmarks() {
     let cycle = Program::Runtime.succeed(here, &line).stdout;
     let mean = cycle.lines().find_map(|line| line.strip_prefix("MRE ")?.split(' ').next()?.parse::<f64>().ok());
     assert!(mean.is_some_and(|error| error <= TEMPLATE_ERROR), "{cycle}");
+}
+
+/// Needs no trainer: the mean radial error in the report is that of its positions from those where the films were drawn.
+#[test]
+fn drawn_films_are_evaluated_without_training() {
+    const SEED: u64 = 5;
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    onemark_phantom::write_films(&here.join("films"), 3, SEED, |_| ()).unwrap();
+    tiny_bundle().write(&here.join("phantom.onemark"), false).unwrap();
+    let report = evaluate(here, "test1", backends()[0]);
+    // The third film is the first of the test films. Annotations are whole px.
+    let drawn = onemark_phantom::draw(SEED, 2).points;
+    let drawn: Vec<Point> = drawn.iter().map(|point| Point::new(point.x.round(), point.y.round())).collect();
+    let expected = mean(&distances(&positions(&report), &drawn)) * SPACING;
+    let protocol = report["protocols"].as_array().unwrap().iter().find(|each| each["protocol"] == "film").unwrap();
+    let found = protocol["overall"]["mre_mm"].as_f64().unwrap();
+    assert!((found - expected).abs() <= SAME_MM, "{found} mm instead of {expected} mm");
 }
 
 /// `detect --json` is the program's interface to other programs.
@@ -133,15 +153,16 @@ const FIRST_STOP: usize = 14;
 const SECOND_STOP: usize = 27;
 
 fn resumable_recipe() -> Recipe {
-    let mut recipe = tiny_recipe(2, AdapterVariant::Block);
-    recipe.average = Some(0.9);
-    recipe.pairs.film.as_mut().unwrap().cross_fit = true;
-    recipe.template_copies.count = 3;
-    recipe.template_copies.elastic = Some(Elastic { shift: 0.02, lattice: 6 });
-    recipe.template_vectors.copies = 2;
-    (recipe.phases[0].epochs, recipe.phases[0].steps) = (2, Some(10));
-    (recipe.phases[1].epochs, recipe.phases[1].steps) = (2, Some(19));
-    recipe
+    let changed = tiny_recipe(2, AdapterVariant::Block).edit(|spec| {
+        spec.average = Some(0.9);
+        spec.pairs.film.as_mut().unwrap().cross_fit = true;
+        spec.template_copies.count = 3;
+        spec.template_copies.elastic = Some(Elastic { shift: 0.02, lattice: 6 });
+        spec.template_vectors.copies = 2;
+        (spec.phases[0].epochs, spec.phases[0].steps) = (2, Some(10));
+        (spec.phases[1].epochs, spec.phases[1].steps) = (2, Some(19));
+    });
+    changed.unwrap()
 }
 
 /// Two rows of a table on drawn films, in the time that there is; asked for again, nothing is done twice.
@@ -182,12 +203,13 @@ fn a_table_is_reproduced_within_its_budget() {
 
 /// The phantom recipe, made to train in seconds.
 fn phantom_recipe() -> Recipe {
-    let mut recipe = Recipe::load("phantom").unwrap();
-    recipe.template_copies.count = 8;
-    recipe.template_vectors.copies = 4;
-    (recipe.phases[0].epochs, recipe.phases[0].steps) = (3, Some(45));
-    (recipe.phases[1].epochs, recipe.phases[1].steps) = (1, Some(19));
-    recipe
+    let changed = Recipe::load("phantom").unwrap().edit(|spec| {
+        spec.template_copies.count = 8;
+        spec.template_vectors.copies = 4;
+        (spec.phases[0].epochs, spec.phases[0].steps) = (3, Some(45));
+        (spec.phases[1].epochs, spec.phases[1].steps) = (1, Some(19));
+    });
+    changed.unwrap()
 }
 
 /// Starts the trainer, sends it a signal when `step` has been logged, and waits for its end.

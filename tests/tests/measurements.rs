@@ -3,7 +3,8 @@
 
 use std::fs;
 
-use onemark_models::geometry::Point;
+use onemark_film::Spacing;
+use onemark_film::geometry::Point;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::recipe::AdapterVariant;
 use onemark_tests::{Program, backends, small_films, tiny_recipe};
@@ -30,7 +31,8 @@ fn a_film_and_a_bundle_have_measurements() {
     let landmarks = found["films"][0]["landmarks"].as_array().unwrap();
     let position = |landmark: &Value| serde_json::from_value::<Point>(landmark["position"].clone()).unwrap();
     let points: Vec<Option<Point>> = landmarks.iter().map(|landmark| Some(position(landmark))).collect();
-    let expected = LandmarkSet::named("isbi19").unwrap().measure(&points, Some([0.1, 0.2]), &[]);
+    let spacing = Spacing::new(0.1, 0.2, "a test").unwrap();
+    let expected = LandmarkSet::named("isbi19").unwrap().measure(&points, Some(&spacing), &[]);
     let measurements = found["films"][0]["measurements"].as_array().unwrap();
     assert_eq!(measurements.len(), expected.len());
     for (measurement, expected) in measurements.iter().zip(&expected) {

@@ -14,19 +14,18 @@ use onemark_exporter::compile::compile;
 use onemark_exporter::emit::pack::pack;
 use onemark_exporter::untrained::untrained;
 use onemark_exporter::{Labels, Options as ExportOptions};
-use onemark_models::bundle::{Bundle, WEIGHTS};
-use onemark_models::checkpoint::{Checkpoint, parameters, spelled};
-use onemark_models::film::Film;
-use onemark_models::geometry::GridSize;
+use onemark_film::Film;
+use onemark_film::geometry::{Cell, GridSize};
+use onemark_models::bundle::Bundle;
+use onemark_models::checkpoint::{Checkpoint, init, parameters, spelled};
 use onemark_models::graph::{Graph, Level, Of, Owner, ParamId, Parameters, Port};
-use onemark_models::init;
 use onemark_models::landmarks::{LandmarkId, LandmarkSet};
 use onemark_models::network::{Architecture, FILM, SCORE};
 use onemark_models::recipe::{AdapterVariant, Recipe};
 use onemark_models::reference;
-use onemark_runtime::backend::{self, Backend, GraphBytes, Tensor};
-use onemark_runtime::{Decoding, Detector, Options};
-use onemark_tests::{Tolerance, assert_close, backends, tiny_bundle, tiny_recipe};
+use onemark_runtime::backend::{self, Backend, Tensor};
+use onemark_runtime::{BackendKind, Decoding, Detector, Options};
+use onemark_tests::{Tolerance, assert_close, backends, film_of, tiny_bundle, tiny_recipe};
 
 const SEED: u64 = 11;
 /// METHOD.md sec. 5c.
@@ -65,11 +64,14 @@ fn phantom() {
 #[test]
 fn neither_threads_nor_repeats_change_a_bit() {
     let bundle = tiny_bundle();
-    let film = Film::from_grey(grey(200)).unwrap();
+    let film = film_of(grey(200));
     for backend in backends() {
         let detector = |threads: usize| {
-            let options =
-                Options { backend: backend.into(), threads: NonZeroUsize::new(threads), ..Options::default() };
+            let options = Options {
+                backend: backend.parse().unwrap(),
+                threads: NonZeroUsize::new(threads),
+                ..Options::default()
+            };
             Detector::new(&bundle, options).unwrap()
         };
         let expected = detector(1).detect(&film).unwrap();
@@ -100,7 +102,7 @@ fn paper_size() {
 
     // The template is the film itself, so that there is a peak to find; and what its vectors are read from is, with them,
     // all that a score is made of: the judge need not run the network a second time.
-    let film = Film::from_grey(grey(size)).unwrap();
+    let film = film_of(grey(size));
     let grid = reference::Maps::from([(Port::Film, input(&film, size).remove(FILM).unwrap())]);
     let mut expected = reference::run(&architecture.trunk_graph().unwrap(), &tensors, &grid).unwrap();
     expected = reference::run(&architecture.embedding_graph(Some(landmark)).unwrap(), &tensors, &expected).unwrap();
@@ -123,11 +125,11 @@ fn paper_size() {
 fn all_ways_agree(case: &str, recipe: Recipe, landmarks: &[usize]) {
     let checkpoint = untrained(recipe, SEED).unwrap();
     let size = checkpoint.recipe.network.size;
-    let template = Film::from_grey(grey(size)).unwrap();
+    let template = film_of(grey(size));
     // Another film of another size and shape: nothing is where the template has it.
     let waves = grey(200);
     let other = GrayImage::from_fn(131, 170, |x, y| *waves.get_pixel((x + 60) % 200, (y + 90) % 200));
-    let other = Film::from_grey(other).unwrap();
+    let other = film_of(other);
     for (name, film) in [("template", template), ("other", other)] {
         let film_maps = input(&film, size);
         let judge = |landmark: &usize| {
@@ -139,8 +141,12 @@ fn all_ways_agree(case: &str, recipe: Recipe, landmarks: &[usize]) {
         let case = format!("{case}, {name}");
         let bundle = ways(&case, &checkpoint, &expected, &film_maps);
         for (backend, pruning) in backends().into_iter().flat_map(|backend| [(backend, true), (backend, false)]) {
-            let options =
-                Options { backend: backend.into(), decoding: Decoding::Argmax, pruning, ..Options::default() };
+            let options = Options {
+                backend: backend.parse().unwrap(),
+                decoding: Decoding::Argmax,
+                pruning,
+                ..Options::default()
+            };
             let found = Detector::new(&bundle, options).unwrap().detect(&film).unwrap();
             for (landmark, expected) in &expected {
                 let (cell, score) = peak(&expected[SCORE]);
@@ -166,7 +172,7 @@ fn ways(case: &str, checkpoint: &Checkpoint, expected: &BTreeMap<usize, Maps>, f
     let labels = Labels { name: case.into(), intended_use: "tests".into(), weights_licence: "none".into() };
     let bundle = pack(onnx, checkpoint, set, &labels, 0).unwrap();
     for name in backends() {
-        let backend = backend::open(name).unwrap();
+        let backend = name.parse::<BackendKind>().unwrap().open().unwrap();
         compare(&format!("{case}, {name}"), expected, film, |number, inputs| {
             run_graph(&bundle, backend.as_ref(), number, inputs)
         });
@@ -200,9 +206,7 @@ fn named(maps: reference::Maps) -> Maps {
 fn run_graph(bundle: &Bundle, backend: &dyn Backend, number: usize, inputs: &Maps) -> Maps {
     let manifest = bundle.manifest();
     let entry = manifest.graphs().nth(number).unwrap();
-    let onnx = bundle.bytes(&entry.file).unwrap();
-    let graph = GraphBytes { file: &entry.file, onnx, weights: bundle.bytes(WEIGHTS).unwrap() };
-    let session = backend.open(graph, THREADS).unwrap();
+    let session = backend.open(&backend::graph(bundle, &entry.file).unwrap(), THREADS).unwrap();
     let inputs = entry.inputs.iter().map(|input| (input.name.as_str(), &inputs[&input.name] as &dyn Tensor));
     let outputs = session.run(&inputs.collect::<Vec<_>>()).unwrap();
     outputs.into_iter().map(|(name, tensor)| (name, tensor.array().unwrap().to_owned())).collect()
@@ -229,11 +233,11 @@ fn input(film: &Film, size: usize) -> Maps {
 }
 
 /// The first maximum in row-major order.
-fn peak(score: &Array4<f32>) -> ((usize, usize), f32) {
-    let mut best = ((0, 0), f32::NEG_INFINITY);
+fn peak(score: &Array4<f32>) -> (Cell, f32) {
+    let mut best = (Cell::new(0, 0), f32::NEG_INFINITY);
     for ((_, _, row, column), score) in score.indexed_iter() {
         if *score > best.1 {
-            best = ((row, column), *score);
+            best = (Cell { row, column }, *score);
         }
     }
     best

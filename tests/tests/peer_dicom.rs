@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use chrono::Local;
-use onemark_runtime::results::{FilmResults, dicom_sr};
+use onemark_results::{FilmResults, dicom_sr};
 use onemark_runtime::{Detection, Status};
 use onemark_tests::{Program, dicom_film, found, real_data, tiny_bundle};
 use serde_json::Value;

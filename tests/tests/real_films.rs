@@ -7,13 +7,12 @@ use std::fs;
 use std::path::PathBuf;
 
 use ndarray::{Axis, s};
+use onemark_evaluation::dataset::{Case, Dataset, Split};
 use onemark_exporter::{Labels, Options, export};
-use onemark_models::checkpoint::{Checkpoint, spelled};
-use onemark_models::dataset::{Case, Dataset, Split};
-use onemark_models::film::Film;
-use onemark_models::geometry::{GridMap, GridSize};
+use onemark_film::Film;
+use onemark_film::geometry::{Cell, GridMap, GridSize};
+use onemark_models::checkpoint::{Checkpoint, init, spelled};
 use onemark_models::graph::{Level, Of, ParamId, Port};
-use onemark_models::init;
 use onemark_models::landmarks::LandmarkId;
 use onemark_models::network::Architecture;
 use onemark_models::recipe::Recipe;
@@ -72,10 +71,12 @@ fn template_finds_itself(landmarks: &str, root: PathBuf, template: &str, split: 
 
 /// The phantom recipe's network without adapters, random, with the template vectors that `case` gives it.
 fn untrained(landmarks: &str, case: &Case) -> Checkpoint {
-    let mut recipe = Recipe::load("phantom").unwrap();
-    recipe.landmarks = landmarks.into();
-    recipe.network.adapter_channels = 0;
-    recipe.phases.truncate(1);
+    let changed = Recipe::load("phantom").unwrap().edit(|spec| {
+        spec.landmarks = landmarks.into();
+        spec.network.adapter_channels = 0;
+        spec.phases.truncate(1);
+    });
+    let recipe = changed.unwrap();
     let architecture = Architecture::from(&recipe);
     let (trunk, head) = (architecture.trunk_graph().unwrap(), architecture.embedding_graph(None).unwrap());
     let mut tensors = init::random(trunk.params().iter().chain(head.params()), SEED);
@@ -85,9 +86,9 @@ fn untrained(landmarks: &str, case: &Case) -> Checkpoint {
     let grid = film.to_grid(size).unwrap().insert_axis(Axis(0)).insert_axis(Axis(0));
     let taps = reference::run(&trunk, &tensors, &[(Port::Film, grid)].into()).unwrap();
     let embeddings = reference::run(&head, &tensors, &taps).unwrap();
-    let map = GridMap::new((film.width(), film.height()), size);
+    let map = GridMap::new(film.size(), size);
     for (index, point) in case.points.as_ref().unwrap().iter().enumerate() {
-        let (row, column) = map.to_cell(*point);
+        let Cell { row, column } = map.to_cell(*point);
         for level in Level::COARSE_TO_FINE {
             let (row, column) = (row / level.stride(), column / level.stride());
             let vector = embeddings[&Port::Embedding(level)].slice(s![0, .., row, column]);

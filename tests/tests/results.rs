@@ -4,9 +4,9 @@
 use chrono::DateTime;
 use dicom_dictionary_std::tags;
 use dicom_object::{InMemDicomObject, from_reader};
-use onemark_models::film::Film;
-use onemark_runtime::results::json::{Document, FilmReport};
-use onemark_runtime::results::{FilmResults, ResultsError, csv, dicom_sr, html, mrk_json, overlay};
+use onemark_film::Film;
+use onemark_results::json::{Document, FilmReport};
+use onemark_results::{FilmResults, ResultsError, csv, dicom_sr, html, mrk_json, overlay};
 use onemark_runtime::{Detections, Status};
 use onemark_tests::{dicom_film, found};
 use serde_json::Value;
@@ -152,7 +152,8 @@ fn a_structured_report_is_the_same_again_and_another_when_a_point_moves() {
 #[test]
 fn a_report_about_no_image_is_refused() {
     let detections = found();
-    let plain = Film::from_grey(dicom_film().grey().clone()).unwrap();
+    let film = dicom_film();
+    let plain = Film::from_grey(film.size(), film.grey().to_vec()).unwrap();
     let error = dicom_sr::write(&results(&detections, &plain)).unwrap_err();
     assert!(matches!(error, ResultsError::NoDicom { .. }) && error.to_string().contains("is no DICOM"), "{error}");
 }

@@ -9,12 +9,12 @@ use std::path::Path;
 
 use image::{GrayImage, Luma};
 use onemark_exporter::check::synthetic_film;
+use onemark_film::Film;
+use onemark_film::geometry::{GridMap, Point};
 use onemark_models::bundle::{Bundle, WEIGHTS};
-use onemark_models::film::Film;
-use onemark_models::geometry::{GridMap, Point};
 use onemark_runtime::adapt::{AdaptError, Example, adapt};
-use onemark_runtime::{Detector, Options};
-use onemark_tests::{Outcome, Program, backends, tiny_bundle};
+use onemark_runtime::{BackendKind, Detector, Options};
+use onemark_tests::{Outcome, Program, backends, film_of, tiny_bundle};
 use serde_json::Value;
 
 /// Two ways to the same sum of f32.
@@ -32,7 +32,7 @@ fn picture(size: usize, (right, down): (usize, usize), gamma: f32) -> GrayImage 
 /// A film, and where its landmarks are: where the network finds them on its template, moved.
 fn film(detector: &Detector, moved: (usize, usize), gamma: f32) -> (Film, Vec<Option<Point>>) {
     let size = detector.grid().width;
-    let of = |moved, gamma| Film::from_grey(picture(size, moved, gamma)).unwrap();
+    let of = |moved, gamma| film_of(picture(size, moved, gamma));
     let side = size as f64;
     let found = detector.detect(&of((0, 0), 1.0)).unwrap().landmarks.into_iter().map(|landmark| {
         let (x, y) = (landmark.position.x + moved.0 as f64, landmark.position.y + moved.1 as f64);
@@ -47,7 +47,7 @@ fn open(bundle: &Bundle) -> Detector {
 }
 
 fn options() -> Options {
-    Options { backend: "tract".into(), ..Options::default() }
+    Options { backend: BackendKind::Tract, ..Options::default() }
 }
 
 #[test]
@@ -62,11 +62,11 @@ fn a_bundle_learns_what_landmarks_look_like_elsewhere() {
     assert_eq!((record.films.len(), record.films[0].source.as_deref()), (1, Some("ward 7")));
 
     // What was taught scores higher where it was taught.
-    let map = GridMap::new((film.width(), film.height()), detector.grid());
+    let map = GridMap::new(film.size(), detector.grid());
     let grid = film.to_grid(detector.grid()).unwrap();
     let total = |detector: &Detector| -> f32 {
         let score = |(number, point): (usize, &Option<Point>)| {
-            detector.score_map(&grid, number).unwrap()[map.to_cell(point.unwrap())]
+            detector.score_map(&grid, number).unwrap()[map.to_cell(point.unwrap()).index()]
         };
         (1..).zip(&points).map(score).sum()
     };
@@ -76,7 +76,7 @@ fn a_bundle_learns_what_landmarks_look_like_elsewhere() {
     // The vectors of every graph were replaced: whole heads and windows agree.
     for backend in backends() {
         let cells = |pruning: bool| -> Vec<_> {
-            let options = Options { backend: backend.into(), pruning, ..Options::default() };
+            let options = Options { backend: backend.parse().unwrap(), pruning, ..Options::default() };
             let found = Detector::new(&after, options).unwrap().detect(&film).unwrap();
             found.landmarks.iter().map(|landmark| landmark.cell).collect()
         };
@@ -107,7 +107,7 @@ fn films_count_alike_in_whatever_order_they_come() {
     let errors = |bundle: &Bundle| -> Vec<f64> {
         let found = open(bundle).detect(one.film).unwrap();
         let truth = one.points.iter().map(|point| point.unwrap());
-        found.landmarks.iter().zip(truth).map(|(found, truth)| found.position.distance(truth, [1.0; 2])).collect()
+        found.landmarks.iter().zip(truth).map(|(found, truth)| found.position.distance_px(truth)).collect()
     };
     for ((change, before), after) in changes[0].iter().zip(errors(&start)).zip(errors(&alone)) {
         let near = |one: f64, other: f64| (one - other).abs() < 1e-3;
@@ -147,7 +147,8 @@ fn lab(films: usize) -> tempfile::TempDir {
     for number in 0..films {
         let (moved, gamma) = ((number % 4, number / 4), 0.9 + 0.01 * number as f32);
         let (film, points) = film(&detector, moved, gamma);
-        film.grey().save(images.join(format!("{number:02}.png"))).unwrap();
+        let picture = GrayImage::from_raw(film.width(), film.height(), film.grey().to_vec()).unwrap();
+        picture.save(images.join(format!("{number:02}.png"))).unwrap();
         for (landmark, point) in (1..).zip(points.into_iter().flatten()) {
             writeln!(table, "{number:02}.png,{landmark},{},{}", point.x, point.y).unwrap();
         }

@@ -8,9 +8,9 @@ use std::process::Child;
 
 use image::{GrayImage, Luma};
 use onemark_models::bundle::Bundle;
-use onemark_runtime::Options;
-use onemark_runtime::viewer::{Desk, Source};
+use onemark_runtime::{BackendKind, Options};
 use onemark_tests::{Outcome, Program, tiny_bundle};
+use onemark_viewer::{Desk, Source};
 use serde_json::Value;
 
 /// A viewer that is ended with the test.
@@ -145,7 +145,7 @@ fn nothing_is_told_to_who_has_no_link() {
         ("PUT", "films/0/landmarks/2", "{", 400, "a position is"),
         ("PUT", "films/0/landmarks/2", r#"{"x": -1, "y": 3}"#, 400, "outside of the film"),
         ("PUT", "films/0/landmarks/99", r#"{"x": 1, "y": 3}"#, 400, "no landmark 99"),
-        ("POST", "films/0/learn", "", 400, "--learn-to"),
+        ("POST", "films/0/learn", "", 400, "may not adapt"),
     ] {
         let (found, body) = viewer.answer(method, path, body);
         let body = String::from_utf8(body).unwrap();
@@ -159,7 +159,7 @@ fn what_can_not_be_shown_is_said_at_once() {
     for (line, says) in [
         ("view nowhere/* --bundle tiny.onemark", "no film matches"),
         ("view a.png --bundle none.onemark", "none.onemark"),
-        ("view a.png --bundle tiny.onemark --learn-to tiny.onemark", "is there already"),
+        ("view a.png --bundle tiny.onemark --learn-to tiny.onemark", "already exists"),
     ] {
         let outcome = Outcome::from(Program::Runtime.command(here.path(), line).output().unwrap());
         assert!(!outcome.success && outcome.stderr.contains(says), "{line}: {}", outcome.stderr);
@@ -169,11 +169,15 @@ fn what_can_not_be_shown_is_said_at_once() {
 /// As within a browser, where there are neither files nor a server.
 #[test]
 fn films_in_memory_are_answered_for_too() {
-    let mut desk = Desk::new(tiny_bundle(), Options { backend: "tract".into(), ..Options::default() }, None).unwrap();
+    let mut desk =
+        Desk::new(tiny_bundle(), Options { backend: BackendKind::Tract, ..Options::default() }, None).unwrap();
     let here = desk_folder();
     for name in ["a.png", "b.png"] {
         let bytes = std::fs::read(here.path().join(name)).unwrap();
-        desk.put(Source::Bytes { name: name.into(), bytes }, Some("0.5".parse().unwrap()));
+        desk.put(
+            Source::Bytes { name: name.into(), bytes },
+            Some(onemark_film::Spacing::parse("0.5", "a person").unwrap()),
+        );
     }
     let json = |method, path, body: &str| -> Value {
         let answer = desk.answer(method, path, body.as_bytes());

@@ -14,20 +14,20 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use ndarray::ArrayView2;
-use onemark_models::dataset::{Dataset, Split};
-use onemark_models::init;
+use onemark_evaluation::dataset::{Dataset, Split};
+use onemark_models::checkpoint::init;
 use onemark_models::network::Architecture;
 use onemark_models::recipe::{Network, Phase, Recipe, TrunkWeights};
-use onemark_trainer::adam::Adam;
-use onemark_trainer::features::{Features, Trunk};
-use onemark_trainer::films::Films;
-use onemark_trainer::interpreter::Mode;
-use onemark_trainer::labels::Heads;
-use onemark_trainer::params::Params;
-use onemark_trainer::profile::Profile;
-use onemark_trainer::steps::{Place, Sampler, Step};
-use onemark_trainer::update::{Batch, Settings, update};
-use onemark_trainer::{phantom, precision};
+use onemark_trainer::data::features::{Features, Trunk};
+use onemark_trainer::data::samples::Films;
+use onemark_trainer::net::heads::Heads;
+use onemark_trainer::net::interpreter::Mode;
+use onemark_trainer::net::params::Params;
+use onemark_trainer::net::precision;
+use onemark_trainer::report::profile::Profile;
+use onemark_trainer::step::adam::Adam;
+use onemark_trainer::step::sampler::{Sampler, SchedulePosition, Step};
+use onemark_trainer::step::update::{Batch, Settings, update};
 use safetensors::tensor::{Dtype, TensorView};
 use tch::Device;
 
@@ -41,13 +41,13 @@ fn main() -> Result<()> {
         bail!("usage: throughput RECIPE PHASE STEPS PRECISION FILE")
     };
     let kind = precision::named(precision).context("the precision is f32 or bf16")?;
-    let (recipe, steps) = (small(Recipe::load(recipe)?), steps.parse()?);
+    let (recipe, steps) = (small(&Recipe::load(recipe)?)?, steps.parse()?);
     let index = recipe.phases.iter().position(|each| each.name == *phase).context("the recipe has no such phase")?;
     let phase = &recipe.phases[index];
 
     let folder = tempfile::tempdir()?;
     let films = folder.path().join("films");
-    phantom::write_films(&films, FILMS, SEED, |_| ())?;
+    onemark_phantom::write_films(&films, FILMS, SEED, |_| ())?;
     let cases = Dataset::open(&films, Split::Train)?.cases;
     let network = Network {
         adapter_channels: if phase.adapters { recipe.network.adapter_channels } else { 0 },
@@ -65,31 +65,34 @@ fn main() -> Result<()> {
     println!("{}", started.elapsed().as_secs_f64() / samples as f64);
 
     // Every film's landmarks as the template has them: where pseudo-labels lie costs nothing.
-    let labels = vec![films.template_points().to_vec(); films.count()].into();
-    let (sampler, heads) = (Sampler::new(&recipe, &films), Heads::new(&recipe, landmarks, phase.adapters)?);
+    let labels = vec![films.samples.template_points().to_vec(); films.samples.count()].into();
+    let (sampler, heads) = (Sampler::new(&recipe, &films.samples), Heads::new(&recipe, landmarks, phase.adapters)?);
     let trunk = Trunk::new(&recipe)?;
     let mut adam = Adam::new(recipe.optimiser);
     let mut taken: Vec<(Step, Option<usize>)> = Vec::new();
-    let start = Place { phase: index, epoch: 0, step: 0 };
-    for (step, plan) in sampler.epoch(start).iter().enumerate().take(steps) {
+    let start = SchedulePosition { phase: index, epoch: 0, step: 0 };
+    for (step, planned) in sampler.epoch(start).iter().enumerate().take(steps) {
         let started = Instant::now();
-        let step = sampler.draw(Place { step, ..start }, plan, Some(&labels))?;
+        let step = sampler.draw(SchedulePosition { step, ..start }, planned, Some(&labels))?;
         let batch = Batch::of(&step, &films, &trunk, &params, kind, &mut Profile::off())?;
         let mode = Mode::Train { freeze_shared: phase.freeze_statistics };
         let settings = Settings { loss: &recipe.loss, mode, learning_rate: phase.learning_rate };
-        update(heads.graph(plan.landmark), &params, &mut adam, &batch, &settings, &mut Profile::off())?;
+        update(heads.graph(planned.landmark), &params, &mut adam, &batch, &settings, &mut Profile::off())?;
         println!("{}", step.samples.len() as f64 / started.elapsed().as_secs_f64());
-        taken.push((step, plan.landmark.map(|landmark| landmark + 1)));
+        taken.push((step, planned.landmark.map(|landmark| landmark + 1)));
     }
     write(file.as_ref(), &recipe, &network, phase, &films, &taken)
 }
 
 /// The recipe with just as many copies as a batch takes: their number changes the time before the steps, not that of a step.
-fn small(mut recipe: Recipe) -> Recipe {
-    recipe.template = "001".to_owned();
-    recipe.trunk.weights = TrunkWeights::Random;
-    recipe.template_copies.count = recipe.pairs.patch.as_ref().map_or(2, |pairs| pairs.batch);
-    recipe
+fn small(recipe: &Recipe) -> Result<Recipe> {
+    let changed = recipe.edit(|spec| {
+        spec.template = "001".to_owned();
+        spec.trunk.weights = TrunkWeights::Random;
+        spec.template_copies.count = spec.pairs.patch.as_ref().map_or(2, |pairs| pairs.batch);
+        spec.template_vectors.copies = 0;
+    });
+    Ok(changed?)
 }
 
 fn write(
@@ -106,7 +109,7 @@ fn write(
             let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
             tensors.insert(format!("step{}.{part}", index + 1), (shape, bytes));
         };
-        let grey: Vec<ArrayView2<f32>> = step.samples.iter().map(|sample| films.grey(*sample)).collect();
+        let grey: Vec<ArrayView2<f32>> = step.samples.iter().map(|sample| films.samples.grey(*sample)).collect();
         let size = recipe.network.size;
         add("film", vec![grey.len(), 1, size, size], grey.iter().flatten().copied().collect());
         if let Some(patch) = step.patches.first() {

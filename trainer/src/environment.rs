@@ -1,21 +1,21 @@
-//! What a run was computed with, for whoever wants to compare or repeat it.
+//! The versions, machine and command of a run, for those who want to compare or repeat it.
 
 use std::path::Path;
 use std::time::SystemTime;
 
-use onemark_models::checkpoint::write_whole;
+use onemark_models::files::write_whole;
 use serde_json::{Value, json};
 use tch::{Cuda, Device, Kind};
 
 use crate::TrainError;
-use crate::log::RunLog;
-use crate::precision;
+use crate::net::precision;
+use crate::report::log::RunLog;
 
 /// The file's name in a run's folder.
 const FILE: &str = "environment.json";
 
-/// Writes `environment.json` into a run's folder and logs the same. A run that goes on elsewhere gets another file; the log keeps
-/// them all.
+/// Writes `environment.json` into a run's folder and logs the same. A run that is resumed elsewhere gets a new file; the log keeps
+/// all of them.
 ///
 /// # Errors
 /// The folder can't be written to.
@@ -24,7 +24,7 @@ pub fn record(folder: &Path, device: Device, kind: Kind, log: &mut RunLog) -> Re
     let path = folder.join(FILE);
     let text = format!("{environment:#}\n");
     write_whole(&path, text.as_bytes()).map_err(|source| TrainError::Write { path, source })?;
-    Ok(log.event(&json!({"event": "environment", "environment": environment}))?)
+    log.event(&json!({"event": "environment", "environment": environment}))
 }
 
 fn describe(device: Device, kind: Kind) -> Value {
@@ -45,7 +45,7 @@ fn describe(device: Device, kind: Kind) -> Value {
     })
 }
 
-/// The processor's name, where the system tells it.
+/// The processor's name, on systems that state it.
 fn processor() -> Option<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("model name"))?;

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use onemark_models::recipe::{BUILT_IN, Recipe};
-use onemark_trainer::phantom;
 
 mod commands;
 
@@ -56,7 +55,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {error:#}{}", commands::console::remedy(&error));
             ExitCode::FAILURE
         }
     }
@@ -65,7 +64,7 @@ fn main() -> ExitCode {
 impl Phantom {
     fn run(self) -> Result<()> {
         let bar = indicatif::ProgressBar::new(self.count as u64);
-        phantom::write_films(&self.out, self.count, self.seed, |done| bar.set_position(done as u64))?;
+        onemark_phantom::write_films(&self.out, self.count, self.seed, |done| bar.set_position(done as u64))?;
         bar.finish_and_clear();
         println!("{} phantom films in {}", self.count, self.out.display());
         Ok(())

@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use image::{GrayImage, Luma};
 use ndarray::Array2;
+use onemark_film::{Film, Size};
 use onemark_models::recipe::{AffineRange, Border, Jitter};
-use onemark_trainer::augment::{adjust, jitter, rotate_patch, rotate_point};
-use onemark_trainer::warp::{Affine, warp, warp_film};
+use onemark_trainer::data::augment::{adjust, jitter, rotate_patch, rotate_point};
+use onemark_trainer::data::warp::{Affine, warp, warp_film};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
@@ -220,12 +220,13 @@ fn random_affines_keep_to_their_range() {
 #[test]
 fn films_warp_as_their_grids_do() {
     let mut rng = random();
-    let grey = GrayImage::from_fn(37, 23, |_, _| Luma([rng.random()]));
-    let grid = Array2::from_shape_fn((23, 37), |(i, j)| f32::from(grey[(j as u32, i as u32)].0[0]));
+    let grey: Vec<u8> = (0..23 * 37).map(|_| rng.random()).collect();
+    let grid = Array2::from_shape_fn((23, 37), |(i, j)| f32::from(grey[37 * i + j]));
+    let film = Film::from_grey(Size { width: 37, height: 23 }, grey).unwrap();
     let affine = Affine::about_centre(0.2, [1.1, 0.9], [1.5, -0.25], grid.dim());
     for border in [Border::Zero, Border::Nearest] {
-        let warped = warp_film(&grey, &affine.into(), border);
+        let warped = warp_film(&film, &affine.into(), border);
         let expected: Vec<u8> = warp(&grid, &affine.into(), border).iter().map(|grey| grey.round() as u8).collect();
-        assert_eq!(warped.into_raw(), expected);
+        assert_eq!(warped, expected);
     }
 }

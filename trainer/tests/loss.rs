@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use onemark_models::recipe::Loss;
-use onemark_trainer::loss::{Cell, Match, level_loss};
+use onemark_trainer::step::loss::level_loss;
+use onemark_trainer::step::pairs::{Cell, Match};
 use tch::{Kind, Tensor};
 
 /// The goldens are given to seven digits; the loss computes in f32 and adds 1e-3 to the product of norms.
@@ -18,20 +19,20 @@ fn golden_map(length: f64) -> (Tensor, Tensor) {
     (source, target)
 }
 
-fn loss_at(options: &Loss, positive: Cell, window: Option<i64>) -> f64 {
+fn loss_at(options: &Loss, positive: Cell, radius: Option<i64>) -> f64 {
     let (source, target) = golden_map(1e4);
     let point = Match { source: (0, (0, 0)), target: (0, positive), weight: 1.0 };
-    f64::try_from(level_loss(options, &source, &target, &[point], 0, window).unwrap().to_kind(Kind::Double)).unwrap()
+    f64::try_from(level_loss(options, &source, &target, &[point], 0, radius).unwrap().to_kind(Kind::Double)).unwrap()
 }
 
 #[test]
 fn c2_loss_matches_the_goldens() {
     let options = Loss::default();
-    for (positive, window, golden) in
+    for (positive, radius, golden) in
         [((2, 3), None, 11.6211909), ((2, 3), Some(2), 10.2985208), ((0, 5), Some(2), 6.2090092)]
     {
-        let found = loss_at(&options, positive, window);
-        assert!((found / golden - 1.0).abs() < GOLDEN, "{positive:?} {window:?}: {found} is not {golden}");
+        let found = loss_at(&options, positive, radius);
+        assert!((found / golden - 1.0).abs() < GOLDEN, "{positive:?} {radius:?}: {found} is not {golden}");
     }
 }
 

@@ -11,12 +11,12 @@ use onemark_models::graph::{Of, Owner, ParamShapes, Parameters, Port};
 use onemark_models::landmarks::LandmarkId;
 use onemark_models::network::Architecture;
 use onemark_models::recipe::{Loss, Network, Optimiser, Trunk};
-use onemark_trainer::adam::Adam;
-use onemark_trainer::interpreter::{self, Mode};
-use onemark_trainer::loss::Match;
-use onemark_trainer::params::{Params, from_torch, to_torch};
-use onemark_trainer::profile::Profile;
-use onemark_trainer::update::{Batch, Settings, Taps, update};
+use onemark_trainer::net::interpreter::{self, Mode};
+use onemark_trainer::net::params::{Params, from_torch, to_torch};
+use onemark_trainer::report::profile::Profile;
+use onemark_trainer::step::adam::Adam;
+use onemark_trainer::step::pairs::Match;
+use onemark_trainer::step::update::{Batch, Settings, Taps, update};
 use serde::de::DeserializeOwned;
 use tch::Device;
 

@@ -1,4 +1,4 @@
-//! What steps are drawn: points that mark the same place on both sides of a pair, and the same draws whenever asked.
+//! What steps are drawn: points that mark the same position on both sides of a pair, and the same draws whenever asked.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::collections::BTreeSet;
@@ -6,16 +6,17 @@ use std::path::Path;
 
 use image::{GrayImage, Luma};
 use ndarray::{Array2, ArrayView2};
-use onemark_models::dataset::Case;
-use onemark_models::geometry::Point;
-use onemark_models::init;
+use onemark_evaluation::dataset::Case;
+use onemark_film::geometry::Point;
+use onemark_models::checkpoint::init;
 use onemark_models::network::{Architecture, LABEL_WEIGHTS};
 use onemark_models::recipe::{PatchPairs, Recipe, Stage};
-use onemark_trainer::features::Features;
-use onemark_trainer::films::Films;
-use onemark_trainer::loss::{Cell, Match};
-use onemark_trainer::params::Params;
-use onemark_trainer::steps::{Labels, Place, Sampler, renews};
+use onemark_trainer::data::features::Features;
+use onemark_trainer::data::samples::{Films, Samples};
+use onemark_trainer::net::params::Params;
+use onemark_trainer::pseudo_labels::PseudoLabels;
+use onemark_trainer::step::pairs::{Cell, Match};
+use onemark_trainer::step::sampler::{Sampler, SchedulePosition, renews};
 use tch::Device;
 
 /// A blob's brightest cell may be off by what rotation, resizing and rounding shift it.
@@ -24,7 +25,7 @@ const NEAR: f64 = 2.0;
 /// Where the films show a bright blob, px: the template's only landmark.
 const BLOB: Point = Point { x: 170.0, y: 140.0 };
 
-/// Black but for one soft blob, whose place on other films is off by `shift`.
+/// Black but for one soft blob, whose position on other films is off by `shift`.
 fn film(folder: &Path, id: &str, shift: f64) -> Case {
     let grey = GrayImage::from_fn(300, 360, |x, y| {
         let (dx, dy) = (f64::from(x) + 0.5 - BLOB.x - shift, f64::from(y) + 0.5 - BLOB.y);
@@ -35,27 +36,30 @@ fn film(folder: &Path, id: &str, shift: f64) -> Case {
     Case { id: id.into(), film: path, points: Some(vec![BLOB]), spacing: None, doctors: None }
 }
 
-fn films(recipe: &Recipe, folder: &Path) -> Films {
+fn films(recipe: &Recipe, folder: &Path) -> Samples {
     let cases = [film(folder, "001", 0.0), film(folder, "002", 20.0)];
     let trunk = init::initial(Architecture::from(recipe).trunk_graph().unwrap().params(), recipe.seed);
     let params = Params::new(&trunk, Device::Cpu).unwrap();
-    Films::prepare(recipe, &cases, &Features::new(recipe, &params, None).unwrap(), |_, _| ()).unwrap()
+    Films::prepare(recipe, &cases, &Features::new(recipe, &params, None).unwrap(), |_, _| ()).unwrap().samples
 }
 
 fn film_pairs() -> Recipe {
-    let mut recipe = Recipe::load("phantom").unwrap();
-    recipe.network.size = 96;
-    recipe.template_copies.count = 4;
-    recipe.phases[0].steps = Some(6);
-    recipe
+    let changed = Recipe::load("phantom").unwrap().edit(|spec| {
+        spec.network.size = 96;
+        spec.template_copies.count = 4;
+        spec.template_vectors.copies = 4;
+        spec.phases[0].steps = Some(6);
+    });
+    changed.unwrap()
 }
 
 fn patch_pairs() -> Recipe {
-    let mut recipe = film_pairs();
-    recipe.pairs.film = None;
-    recipe.pairs.patch = Some(PatchPairs { size: 64, degrees: 20.0, centre_shift: 6, repeats: 1, batch: 2 });
-    recipe.phases.iter_mut().for_each(|phase| phase.steps = None);
-    recipe
+    let changed = film_pairs().edit(|spec| {
+        spec.pairs.film = None;
+        spec.pairs.patch = Some(PatchPairs { size: 64, degrees: 20.0, centre_shift: 6, repeats: 1, batch: 2 });
+        spec.phases.iter_mut().for_each(|phase| phase.steps = None);
+    });
+    changed.unwrap()
 }
 
 fn brightest(film: ArrayView2<f32>) -> Cell {
@@ -74,13 +78,13 @@ fn patches_and_their_films_show_the_landmark_where_the_match_says() {
     let (recipe, folder) = (patch_pairs(), tempfile::tempdir().unwrap());
     let films = films(&recipe, folder.path());
     let sampler = Sampler::new(&recipe, &films);
-    let place = Place::default();
-    let plans = sampler.epoch(place);
+    let position = SchedulePosition::default();
+    let plans = sampler.epoch(position);
     // One landmark: two batches of the four copies of the template, then one of the two films.
     let stages: Vec<Option<Stage>> = plans.iter().map(|plan| plan.stage).collect();
     assert_eq!(stages, [Stage::Template, Stage::Template, Stage::PseudoLabels].map(Some));
     for (step, plan) in plans.iter().enumerate().take(2) {
-        let step = sampler.draw(Place { step, ..place }, plan, None).unwrap();
+        let step = sampler.draw(SchedulePosition { step, ..position }, plan, None).unwrap();
         assert_eq!(step.patches.len(), 2);
         for point in &step.matches {
             assert_near(point.target.1, films.grey(step.samples[point.target.0]));
@@ -96,9 +100,9 @@ fn copies_show_the_landmark_where_the_match_says() {
     let sampler = Sampler::new(&recipe, &films);
     // True labels: the blob of the second film is 20 px to the right, of 300 px on 96 cells.
     let (template, right) = (films.template_points()[0], 20.0 * 96.0 / 300.0);
-    let labels = Labels::from(vec![vec![template], vec![(template.0, template.1 + right)]]);
-    for (step, plan) in sampler.epoch(Place::default()).iter().enumerate() {
-        let step = sampler.draw(Place { step, ..Place::default() }, plan, Some(&labels)).unwrap();
+    let labels = PseudoLabels::from(vec![vec![template], vec![(template.0, template.1 + right)]]);
+    for (step, plan) in sampler.epoch(SchedulePosition::default()).iter().enumerate() {
+        let step = sampler.draw(SchedulePosition { step, ..SchedulePosition::default() }, plan, Some(&labels)).unwrap();
         let [first, .., last] = step.matches.as_slice() else { panic!("a step without points") };
         // The first match is the landmark itself on two copies of the template; the last, on the template and a film.
         for (side, cell) in [first.source, first.target, last.source, last.target] {
@@ -113,9 +117,12 @@ fn a_label_counts_against_the_template_by_its_weight() {
     let films = films(&recipe, folder.path());
     let sampler = Sampler::new(&recipe, &films);
     let draw = |weight: f32| {
-        let mut labels = Labels::from(vec![films.template_points().to_vec(); 2]);
+        let mut labels = PseudoLabels::from(vec![films.template_points().to_vec(); 2]);
         labels.weights.fill(weight);
-        sampler.draw(Place::default(), &sampler.epoch(Place::default())[0], Some(&labels)).unwrap().matches
+        sampler
+            .draw(SchedulePosition::default(), &sampler.epoch(SchedulePosition::default())[0], Some(&labels))
+            .unwrap()
+            .matches
     };
     let [whole, half] = [1.0, 0.5].map(draw);
     // The last match is the template's landmark and its label; the others are points of one film on two of its samples.
@@ -128,15 +135,15 @@ fn a_label_counts_against_the_template_by_its_weight() {
 #[test]
 fn labels_come_back_from_a_checkpoint() {
     let points = vec![vec![(1.5, 2.5), (3.5, 4.5)]];
-    let mut labels = Labels::from(points.clone());
+    let mut labels = PseudoLabels::from(points.clone());
     labels.weights[[0, 1]] = 0.25;
-    assert_eq!(Labels::resume(&mut labels.to_tensors()), Some(labels.clone()));
+    assert_eq!(PseudoLabels::resume(&mut labels.to_tensors()), Some(labels.clone()));
     let mut before = labels.to_tensors();
     before.remove(LABEL_WEIGHTS);
-    assert_eq!(Labels::resume(&mut before), Some(Labels::from(points)));
+    assert_eq!(PseudoLabels::resume(&mut before), Some(PseudoLabels::from(points)));
     let mut harmed = labels.to_tensors();
     harmed.insert(LABEL_WEIGHTS.to_owned(), Array2::ones((2, 1)).into_dyn());
-    assert_eq!(Labels::resume(&mut harmed), None);
+    assert_eq!(PseudoLabels::resume(&mut harmed), None);
 }
 
 #[test]
@@ -145,26 +152,26 @@ fn draws_depend_on_seed_and_place_only() {
     let films = films(&recipe, folder.path());
     let draw = |recipe: &Recipe, step: usize| {
         let sampler = Sampler::new(recipe, &films);
-        let place = Place { step, ..Place::default() };
-        sampler.draw(place, &sampler.epoch(place)[0], None).unwrap().matches
+        let position = SchedulePosition { step, ..SchedulePosition::default() };
+        sampler.draw(position, &sampler.epoch(position)[0], None).unwrap().matches
     };
     assert_eq!(draw(&recipe, 3), draw(&recipe, 3));
     assert_ne!(draw(&recipe, 3), draw(&recipe, 4));
-    let other = Recipe { seed: recipe.seed + 1, ..recipe.clone() };
+    let other = recipe.edit(|spec| spec.seed += 1).unwrap();
     assert_ne!(draw(&recipe, 3), draw(&other, 3));
 }
 
 #[test]
 fn without_the_template_two_films_are_shown() {
-    let (mut recipe, folder) = (film_pairs(), tempfile::tempdir().unwrap());
-    recipe.stages = vec![Stage::PseudoLabels];
+    let recipe = film_pairs().edit(|spec| spec.stages = vec![Stage::PseudoLabels]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
     let films = films(&recipe, folder.path());
     let sampler = Sampler::new(&recipe, &films);
     let right = 20.0 * 96.0 / 300.0;
     let template = films.template_points()[0];
-    let labels = Labels::from(vec![vec![template], vec![(template.0, template.1 + right)]]);
-    for (step, plan) in sampler.epoch(Place::default()).iter().enumerate() {
-        let step = sampler.draw(Place { step, ..Place::default() }, plan, Some(&labels)).unwrap();
+    let labels = PseudoLabels::from(vec![vec![template], vec![(template.0, template.1 + right)]]);
+    for (step, plan) in sampler.epoch(SchedulePosition::default()).iter().enumerate() {
+        let step = sampler.draw(SchedulePosition { step, ..SchedulePosition::default() }, plan, Some(&labels)).unwrap();
         assert!(step.samples.iter().all(|sample| !films.template_copies().contains(sample)));
         assert!(step.matches.iter().all(|point| [(1, 0), (3, 2)].contains(&(point.source.0, point.target.0))));
     }
@@ -172,17 +179,18 @@ fn without_the_template_two_films_are_shown() {
 
 #[test]
 fn crosswise_an_epoch_shows_the_films_whose_labels_it_does_not_renew() {
-    let (mut recipe, folder) = (film_pairs(), tempfile::tempdir().unwrap());
+    let (recipe, folder) = (film_pairs(), tempfile::tempdir().unwrap());
     let films = films(&recipe, folder.path());
-    let labels = Labels::from(vec![films.template_points().to_vec(); 2]);
-    let shown = |recipe: &Recipe, epoch: usize, labels: Option<&Labels>| -> BTreeSet<usize> {
-        let (sampler, start) = (Sampler::new(recipe, &films), Place { epoch, ..Place::default() });
+    let labels = PseudoLabels::from(vec![films.template_points().to_vec(); 2]);
+    let shown = |recipe: &Recipe, epoch: usize, labels: Option<&PseudoLabels>| -> BTreeSet<usize> {
+        let (sampler, start) =
+            (Sampler::new(recipe, &films), SchedulePosition { epoch, ..SchedulePosition::default() });
         let plans = sampler.epoch(start);
-        let draw = |(step, plan)| sampler.draw(Place { step, ..start }, plan, labels).unwrap().samples;
+        let draw = |(step, plan)| sampler.draw(SchedulePosition { step, ..start }, plan, labels).unwrap().samples;
         plans.iter().enumerate().flat_map(draw).filter(|sample| *sample < films.count()).collect()
     };
     assert_eq!(shown(&recipe, 0, Some(&labels)), [0, 1].into());
-    recipe.pairs.film.as_mut().unwrap().cross_fit = true;
+    let recipe = recipe.edit(|spec| spec.pairs.film.as_mut().unwrap().cross_fit = true).unwrap();
     assert_eq!(shown(&recipe, 0, None), [0, 1].into());
     for epoch in 0..2 {
         let shown = shown(&recipe, epoch, Some(&labels));
@@ -193,19 +201,23 @@ fn crosswise_an_epoch_shows_the_films_whose_labels_it_does_not_renew() {
 
 #[test]
 fn random_points_need_no_landmark() {
-    let (mut recipe, folder) = (patch_pairs(), tempfile::tempdir().unwrap());
-    recipe.stages = vec![Stage::RandomPoints];
+    let changed = patch_pairs().edit(|spec| {
+        spec.stages = vec![Stage::RandomPoints];
+        spec.network.adapter_channels = 0;
+        spec.phases.retain(|phase| !phase.adapters);
+    });
+    let (recipe, folder) = (changed.unwrap(), tempfile::tempdir().unwrap());
     let films = films(&recipe, folder.path());
     let sampler = Sampler::new(&recipe, &films);
-    let plans = sampler.epoch(Place::default());
+    let plans = sampler.epoch(SchedulePosition::default());
     // One batch of the two films, for all landmarks together; other points in the next epoch.
     assert_eq!(
         plans.iter().map(|plan| (plan.stage, plan.landmark)).collect::<Vec<_>>(),
         [(Some(Stage::RandomPoints), None)]
     );
     let targets = |epoch: usize| -> Vec<Cell> {
-        let place = Place { epoch, ..Place::default() };
-        let step = sampler.draw(place, &plans[0], None).unwrap();
+        let position = SchedulePosition { epoch, ..SchedulePosition::default() };
+        let step = sampler.draw(position, &plans[0], None).unwrap();
         step.matches.iter().map(|point| point.target.1).collect()
     };
     assert_ne!(targets(0), targets(1));

@@ -10,6 +10,8 @@ use anyhow::{Context, Result, bail};
 use crate::test::BIN_DIR;
 use crate::{peers, setup, shell};
 
+/// The viewer's page, whoever serves it.
+const PAGE_FILES: &str = "runtime/viewer/page";
 const PACKAGE: &str = "runtime/bindings/wasm";
 const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -57,13 +59,13 @@ fn build() -> Result<()> {
         let mut bindgen = Command::new(wasm_bindgen()?);
         bindgen.args(["--target", "web", "--out-name", "onemark", "--remove-name-section", "--out-dir"]).arg(page);
         shell::run(bindgen.arg(format!("target/wasm/{TARGET}/release/onemark_wasm.wasm")))?;
-        // The page's own engine.js comes last: it takes the place of the one that asks a server.
-        for folder in ["runtime/viewer".to_owned(), format!("{PACKAGE}/page")] {
-            for file in fs::read_dir(folder)? {
-                let file = file?;
-                fs::copy(file.path(), page.join(file.file_name()))?;
-            }
+        for file in fs::read_dir(PAGE_FILES)? {
+            let file = file?;
+            fs::copy(file.path(), page.join(file.file_name()))?;
         }
+        // The page asks `engine.js`: here the one that works within the browser.
+        fs::rename(page.join("engine-worker.js"), page.join("engine.js"))?;
+        fs::remove_file(page.join("engine-server.js"))?;
         Ok(())
     })?;
     println!("page          {PAGE}");

@@ -7,13 +7,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use onemark_models::bundle::{Span, WEIGHTS};
 use onemark_models::graph::{COSINE_EPSILON, Corners, Graph, Node, Of, Op, ParamId, Shape, Value};
-use prost::Message as _;
-use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
+use onemark_onnx::builder::{self, floats, indices, integer, integers, node, string, value, zero_point};
+use onemark_onnx::proto::{DataType, GraphProto, NodeProto, TensorProto};
 
 use super::layout::{Layout, Storage};
-use super::onnx::{external, floats, indices, integer, integers, model, node, string, value, zero_level};
 use crate::passes::{PassError, Property};
 
 /// What the stage is called.
@@ -38,7 +37,10 @@ impl OnnxFiles {
     /// # Errors
     /// A graph holds what has no ONNX form, or a parameter has no place in the weights.
     pub fn new(layout: Layout) -> Result<Self, PassError> {
-        let file = |graph: &Graph| Ok::<Vec<u8>, PassError>(model(lower(graph, &layout)?).encode_to_vec());
+        let file = |graph: &Graph| {
+            let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+            Ok::<Vec<u8>, PassError>(builder::file(lower(graph, &layout)?, name, version))
+        };
         let trunk = file(&layout.module.trunk)?;
         let heads = layout.module.heads.iter().map(file).collect::<Result<_, _>>()?;
         let split_head = match &layout.module.split_head {
@@ -84,16 +86,16 @@ fn lower(graph: &Graph, layout: &Layout) -> Result<GraphProto, PassError> {
         lowering.nodes.push(node("Identity", &output, &[&lowering.names[&made]], vec![]));
     }
     let shape = |made: &Value| &graph.node(*made).shape;
-    Ok(GraphProto {
-        name: graph.name().into(),
-        node: lowering.nodes,
-        initializer: lowering.tensors,
-        input: (graph.inputs().iter().map(|(port, made)| value(&port.to_string(), shape(made))))
-            .chain(given(graph).map(|(param, shape)| value(&param.to_string(), &shape)))
-            .collect(),
-        output: graph.outputs().iter().map(|(port, made)| value(&port.to_string(), shape(made))).collect(),
-        ..GraphProto::default()
-    })
+    let inputs = graph.inputs().iter().map(|(port, made)| value(&port.to_string(), shape(made)));
+    let given = given(graph).map(|(param, shape)| value(&param.to_string(), &shape));
+    let outputs = graph.outputs().iter().map(|(port, made)| value(&port.to_string(), shape(made)));
+    let Lowering { nodes, tensors, .. } = lowering;
+    Ok(builder::graph(graph.name(), nodes, tensors, inputs.chain(given).collect(), outputs.collect()))
+}
+
+/// A tensor whose numbers are in `weights.bin`.
+fn external(name: &str, dims: &[usize], span: Span, data_type: DataType) -> TensorProto {
+    builder::external(name, dims, data_type, WEIGHTS, span.offset..span.offset + span.length)
 }
 
 struct Lowering<'a> {
@@ -188,7 +190,7 @@ impl Lowering<'_> {
                     return Err(malformed(source));
                 };
                 let levels = format!("{}.levels", source.id);
-                self.add(zero_level("level.zero"));
+                self.add(zero_point("level.zero"));
                 self.nodes.push(node("QuantizeLinear", &levels, &[x, scale, "level.zero"], vec![]));
                 node("DequantizeLinear", name, &[&levels, scale, "level.zero"], vec![])
             }

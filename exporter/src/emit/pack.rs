@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use onemark_models::bundle::{
-    Bundle, Decoding, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Plan, Precision, TensorEntry, WEIGHTS,
+    Bundle, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Plan, Precision, TensorEntry, WEIGHTS,
 };
 use onemark_models::checkpoint::Checkpoint;
+use onemark_models::checkpoint::pseudo_labels::from_tensor;
 use onemark_models::graph::{Graph, ParamId, Port, Value};
 use onemark_models::landmarks::{Landmark, LandmarkId, LandmarkSet};
 use onemark_models::network::LABELS;
-use onemark_models::recipe;
-use onemark_models::shape::{self, ShapePrior};
+use onemark_models::recipe::{PriorUse, RecipeError};
+use onemark_models::shape_prior::ShapePrior;
 
 use super::layout::Layout;
 use super::lower::{OnnxFiles, given};
@@ -64,10 +65,10 @@ pub fn pack(
         plan: module.split_head.as_ref().map(|split| plan(split, landmarks.len(), &layout)),
         weights: layout.precision,
         template_vectors: vectors.map(|(param, span)| (param.to_string(), *span)).collect(),
-        decoding: decoding(checkpoint)?,
+        shape_prior: shape_prior(checkpoint)?,
         calibration: None,
         adapted: None,
-        recipe: checkpoint.recipe.to_yaml().map_err(onemark_models::recipe::RecipeError::from)?,
+        recipe: checkpoint.recipe.to_yaml().map_err(RecipeError::from)?,
         history: history(checkpoint, &layout, films),
         intended_use: labels.intended_use.clone(),
         weights_licence: labels.weights_licence.clone(),
@@ -90,14 +91,14 @@ fn history(checkpoint: &Checkpoint, layout: &Layout, films: usize) -> Vec<String
     history
 }
 
-/// How score maps become points: as the recipe says.
-fn decoding(checkpoint: &Checkpoint) -> Result<Decoding, ExportError> {
+/// The prior that points are chosen by, if the recipe asks for one.
+fn shape_prior(checkpoint: &Checkpoint) -> Result<Option<ShapePrior>, ExportError> {
     match checkpoint.recipe.decoding {
-        recipe::Decoding::Argmax => Ok(Decoding::Argmax),
-        recipe::Decoding::ShapePrior => {
-            let labels = checkpoint.tensors.get(LABELS).and_then(shape::from_tensor).unwrap_or_default();
+        PriorUse::Argmax => Ok(None),
+        PriorUse::ShapePrior => {
+            let labels = checkpoint.tensors.get(LABELS).and_then(from_tensor).unwrap_or_default();
             let prior = ShapePrior::fit(&labels, checkpoint.recipe.network.size);
-            prior.map(Decoding::ShapePrior).ok_or(ExportError::NoShapePrior { films: labels.len() })
+            prior.map(Some).ok_or(ExportError::NoShapePrior { films: labels.len() })
         }
     }
 }
@@ -119,9 +120,9 @@ fn plan(split: &SplitHead, landmarks: usize, layout: &Layout) -> Plan {
     Plan {
         coarse: graph(COARSE, &split.coarse),
         window: graph(WINDOW, &split.window),
-        own: LandmarkId::up_to(landmarks).map(spans).collect(),
+        specific: LandmarkId::up_to(landmarks).map(spans).collect(),
         tiling: split.tiling.clone(),
-        most: split.max_windows,
+        max_windows: split.max_windows,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which passes run, in their order, each with its contract checked.
 
-use onemark_models::yaml;
+use onemark_models::spelling;
 
 use super::{Context, Effect, PASSES, Pass, PassError, Property};
 use crate::emit::STAGES;
@@ -29,7 +29,7 @@ pub fn chosen(options: &Options) -> Result<Vec<Pass>, ExportError> {
             let known = || PASSES.iter().map(|pass| pass.name);
             return Err(ExportError::UnknownPass {
                 name: name.clone(),
-                nearest: yaml::nearest(name, known()),
+                nearest: spelling::nearest(name, known()),
                 known: known().collect::<Vec<_>>().join(", "),
             });
         };

@@ -8,8 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use onemark_models::bundle::tiling::{Tiling, corners};
 use onemark_models::graph::{Corners, Graph, Node, NodeId, Of, Op, Owner, ParamId, Port, Value};
-use onemark_models::tiling::{Tiling, corners};
 
 use super::window_needs::{Margins, windows};
 use super::{Context, Effect, Pass, PassError, Property};

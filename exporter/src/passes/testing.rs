@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use ndarray::Array4;
+use onemark_models::checkpoint::init;
 use onemark_models::graph::{Conv, Graph, Level, NodeId, Of, Op, Owner, Port, Role};
-use onemark_models::init;
 use onemark_models::landmarks::LandmarkId;
 use onemark_models::reference::{self, Maps};
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use onemark_models::bundle::tiling::{LevelWindows, Tiling};
 use onemark_models::graph::{Corners, Op, Value, interpolation};
-use onemark_models::tiling::{Tiling, Windows};
 
 use super::plan_levels::Cut;
 
@@ -30,15 +30,15 @@ pub(super) fn windows(cut: &Cut<'_>) -> (Tiling, BTreeMap<Value, Margins>) {
             }
         }
     }
-    let levels: Vec<Windows> = hulls
+    let levels: Vec<LevelWindows> = hulls
         .values()
-        .map(|hulls| Windows {
+        .map(|hulls| LevelWindows {
             cells: hulls.iter().map(|hull| (hull.end - hull.start) as usize).max().unwrap_or(0),
             starts: hulls.iter().map(|hull| hull.start).collect(),
         })
         .collect();
     let margin = |value: &Value, axis: usize| {
-        let Windows { cells, starts } = &levels[cut.level(*value)];
+        let LevelWindows { cells, starts } = &levels[cut.level(*value)];
         let free = starts.iter().zip(&needs[axis]).filter_map(|(start, needs)| {
             let need = needs.get(value)?;
             Some((need.start - start).min(start + *cells as i64 - need.end) as usize)

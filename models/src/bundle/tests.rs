@@ -2,12 +2,12 @@
 
 use tempfile::TempDir;
 
+use super::tiling::LevelWindows;
 use super::*;
-use crate::analysis::Analysis;
 use crate::graph::Level;
-use crate::landmarks::LandmarkId;
-use crate::landmarks::{Landmark, LandmarkSet};
+use crate::landmarks::{Analysis, Landmark, LandmarkId, LandmarkSet};
 use crate::network::SCORE;
+use crate::shape_prior::ShapePrior;
 
 fn vector(number: usize, level: Level) -> String {
     names::vector(LandmarkId::new(number).unwrap(), level)
@@ -36,7 +36,7 @@ fn toy() -> Bundle {
         plan: None,
         weights: Precision::F32,
         template_vectors: Level::COARSE_TO_FINE.map(|level| (vector(1, level), Span { offset: 0, length: 8 })).into(),
-        decoding: Decoding::Argmax,
+        shape_prior: None,
         calibration: None,
         adapted: None,
         recipe: "name: toy\n".into(),
@@ -156,11 +156,12 @@ fn a_manifest_is_whole_current_and_without_contradiction() {
         ("  size: 32", "  size: 64", "trunk.inputs"),
         ("offset: 0", "offset: 8", "template_vectors"),
         ("name: score", "name: scores", "heads"),
-        ("number: 1", "number: 7", "landmark_set"),
     ] {
         let error = opened_after(|path| edit_manifest(path, from, to)).unwrap_err();
-        assert!(matches!(&error, BundleError::Manifest { key: found, .. } if found.starts_with(key)), "{error}");
+        assert!(matches!(&error, BundleError::Manifest { invalid, .. } if invalid.key.starts_with(key)), "{error}");
     }
+    let misnumbered = opened_after(|path| edit_manifest(path, "number: 1", "number: 7")).unwrap_err().to_string();
+    assert!(misnumbered.contains("landmark set \"toy\": entry 1: its number is 7, it must be 1"), "{misnumbered}");
     // Wherever a manifest is cut, even at the end of a line, it is refused.
     let whole = yaml::write(toy().manifest()).unwrap();
     for length in 0..whole.trim_end().len() {
@@ -181,11 +182,59 @@ fn archives_are_stored_and_flat() {
     assert!(Bundle::open(&path).is_err());
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     assert!(matches!(Bundle::open(&path), Err(BundleError::NotABundle { .. })));
-    let mut writer = zip::ZipWriter::new(File::create(&path).unwrap());
+    let mut writer = zip::ZipWriter::new(fs::File::create(&path).unwrap());
     let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     writer.start_file("../manifest.yaml", options).unwrap();
     writer.finish().unwrap();
     assert!(matches!(Bundle::open(&path), Err(BundleError::NotABundle { .. })));
+}
+
+#[test]
+fn a_set_a_prior_and_a_tiling_keep_their_rules() {
+    let graph = |name: &str| GraphEntry { file: "trunk.onnx".into(), inputs: vec![], outputs: vec![grid(name)] };
+    let levels = vec![LevelWindows { cells: 32, starts: vec![0] }];
+    let tiling = Tiling { size: 32, tile: 32, levels };
+    let plan = Plan { coarse: graph("bound"), window: graph(SCORE), tiling, max_windows: 1, specific: vec![[].into()] };
+    let whole = Manifest { plan: Some(plan), ..toy().manifest().clone() };
+    toy().with_manifest(whole.clone()).unwrap();
+    let prior = ShapePrior { mean: vec![(1.0, 2.0)], covariance: vec![vec![1.0, 0.0], vec![0.0, -1.0]], noise: 1.0 };
+    type Harm<'a> = &'a dyn Fn(&mut Manifest);
+    let harms: [(Harm<'_>, &str); 4] = [
+        (&|manifest| levels_of(manifest).resize(65, LevelWindows { cells: 32, starts: vec![0] }), "tiling.levels"),
+        (&|manifest| levels_of(manifest)[0].starts.clear(), "tiling.levels[0]"),
+        (&|manifest| manifest.landmark_set.landmarks.push(manifest.landmark_set.landmarks[0].clone()), "landmark_set"),
+        (&|manifest| manifest.shape_prior = Some(prior.clone()), "covariance"),
+    ];
+    for (harm, key) in harms {
+        let mut manifest = whole.clone();
+        harm(&mut manifest);
+        let made = toy().with_manifest(manifest.clone()).unwrap_err();
+        assert!(matches!(&made, BundleError::Manifest { invalid, .. } if invalid.key.contains(key)), "{made}");
+        // The same where it is read.
+        let text = yaml::write(&manifest).unwrap();
+        assert!(matches!(read_manifest(Path::new("toy"), text.into()), Err(BundleError::Yaml(_))), "{key}");
+    }
+    let mut twins = whole;
+    let twin = Landmark { number: 2, ..twins.landmark_set.landmarks[0].clone() };
+    twins.landmark_set.landmarks.push(twin);
+    let refused = read_manifest(Path::new("toy"), yaml::write(&twins).unwrap().into()).unwrap_err().to_string();
+    assert!(refused.contains("name \"tip\" is taken"), "{refused}");
+}
+
+fn levels_of(manifest: &mut Manifest) -> &mut Vec<LevelWindows> {
+    &mut manifest.plan.as_mut().unwrap().tiling.levels
+}
+
+fn grid(name: &str) -> TensorEntry {
+    TensorEntry { name: name.into(), shape: [1, 1, 32, 32] }
+}
+
+#[test]
+fn every_vector_lies_inside_the_weights() {
+    let mut manifest = toy().manifest().clone();
+    manifest.template_vectors.insert("template.77.level1".into(), Span { offset: 0, length: 1 << 20 });
+    let error = toy().with_manifest(manifest).unwrap_err().to_string();
+    assert!(error.contains("template.77.level1") && error.contains("8 bytes"), "{error}");
 }
 
 /// The toy with five vectors of two numbers, and other weights before and after them.

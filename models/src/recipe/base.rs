@@ -3,13 +3,16 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use serde_yaml::Value;
+use super::{BUILT_IN, RecipeError, Spec};
+use crate::invalid::Invalid;
+use crate::spelling::did_you_mean;
+use crate::yaml::{self, Value};
 
-use super::{BUILT_IN, RecipeError};
-use crate::yaml;
+/// The longest chain of `base` recipes. A longer one is a cycle.
+const LONGEST_CHAIN: usize = 8;
 
-/// How many recipes may stand on each other: more are a circle.
-const LONGEST_LINE: usize = 8;
+/// The keys of recipes whose values are texts.
+const TEXTS: [&str; 4] = ["name", "about", "landmarks", "template"];
 
 /// The text of a built-in recipe, or else of the file called `name`.
 pub(super) fn text_of(name: &str) -> Result<Cow<'static, str>, RecipeError> {
@@ -21,43 +24,81 @@ pub(super) fn text_of(name: &str) -> Result<Cow<'static, str>, RecipeError> {
         return Err(RecipeError::Unknown {
             name: name.to_owned(),
             built_in: names.join(", "),
-            hint: yaml::nearest(name, names).map_or(String::new(), |near| format!("; did you mean `{near}`?")),
+            hint: did_you_mean(name, names),
         });
     }
     let text = std::fs::read_to_string(name).map_err(|source| RecipeError::Read { path: name.to_owned(), source })?;
     Ok(Cow::Owned(text))
 }
 
-/// A recipe with a base merged into one; nothing where it has no base.
-pub(super) fn merged(origin: &str, text: &str) -> Result<Option<Value>, RecipeError> {
-    merged_within(LONGEST_LINE, origin, text)
+/// A recipe's text and those of its bases, each of which the one before it changes.
+pub(super) struct Chain<'a>(Vec<Link<'a>>);
+
+struct Link<'a> {
+    /// Where the text comes from.
+    origin: String,
+    text: Cow<'a, str>,
+    /// What the text says, but for its `base`.
+    value: Value,
 }
 
-fn merged_within(bases_left: usize, origin: &str, text: &str) -> Result<Option<Value>, RecipeError> {
-    let mut own: Value = yaml::read(&format!("recipe {origin}"), text)?;
-    let Some(base) = own.as_mapping_mut().and_then(|own| own.remove("base")) else { return Ok(None) };
-    let refuse = |why: &str| RecipeError::Impossible { origin: origin.to_owned(), key: "base", why: why.to_owned() };
-    let name = base.as_str().ok_or_else(|| refuse("must name a built-in recipe or a recipe file"))?;
-    let left = bases_left.checked_sub(1).ok_or_else(|| refuse("recipes stand on each other in a circle"))?;
-    let text = text_of(name)?;
-    let mut base = match merged_within(left, name, &text)? {
-        Some(merged) => merged,
-        None => yaml::read(&format!("recipe {name}"), &text)?,
-    };
-    merge(&mut base, own);
-    Ok(Some(base))
+impl<'a> Chain<'a> {
+    /// Reads a recipe's bases.
+    pub(super) fn read(origin: &str, text: &'a str) -> Result<Self, RecipeError> {
+        let mut chain = Self(Vec::new());
+        let mut next = Some((origin.to_owned(), Cow::Borrowed(text)));
+        while let Some((origin, text)) = next {
+            let mut value: Value = yaml::read(&format!("recipe {origin}"), &text)?;
+            let base = value.as_mapping_mut().and_then(|own| own.remove("base"));
+            chain.0.push(Link { origin, text, value });
+            let Some(base) = base else { break };
+            let refuse = |why| chain.refuse(Invalid::new("base", why));
+            let name = base.as_str().ok_or_else(|| refuse("must name a built-in recipe or a recipe file"))?;
+            if chain.0.len() > LONGEST_CHAIN {
+                return Err(refuse("recipes are each other's base, in a circle"));
+            }
+            next = Some((name.to_owned(), text_of(name)?));
+        }
+        Ok(chain)
+    }
+
+    /// What the recipe and its bases say together.
+    pub(super) fn spec(&self) -> Result<Spec, RecipeError> {
+        if let [Link { origin, text, .. }] = self.0.as_slice() {
+            return Ok(yaml::read(&format!("recipe {origin}"), text)?);
+        }
+        let mut merged = Value::Null;
+        self.0.iter().rev().for_each(|link| yaml::merge(&mut merged, link.value.clone()));
+        spell_texts(&mut merged);
+        yaml::from_value(merged).map_err(|invalid| self.refuse(invalid))
+    }
+
+    /// A refusal that names the recipe that sets the wrong key, and the line.
+    pub(super) fn refuse(&self, invalid: Invalid) -> RecipeError {
+        let set_by = |link: &Link<'_>| Some((link.origin.clone(), yaml::line_of(&link.text, &invalid.key)?));
+        let own = || self.0.first().map(|own| own.origin.clone()).unwrap_or_default();
+        let (origin, line) = match self.0.iter().find_map(set_by) {
+            Some((origin, line)) => (origin, Some(line)),
+            None => (own(), None),
+        };
+        RecipeError::Invalid { origin, line, invalid }
+    }
 }
 
-fn merge(base: &mut Value, own: Value) {
-    match (base, own) {
-        (Value::Mapping(base), Value::Mapping(own)) => {
-            for (key, value) in own {
-                match base.get_mut(&key) {
-                    Some(old) => merge(old, value),
-                    None => drop(base.insert(key, value)),
+/// Spells what YAML takes for a number or a truth where a recipe has a text: `template: 125`. Reading from a text does the same.
+fn spell_texts(value: &mut Value) {
+    match value {
+        Value::Mapping(map) => {
+            for (key, value) in map {
+                let is_text = key.as_str().is_some_and(|key| TEXTS.contains(&key));
+                match value {
+                    Value::Number(number) if is_text => *value = number.to_string().into(),
+                    Value::Bool(truth) if is_text => *value = truth.to_string().into(),
+                    value => spell_texts(value),
                 }
             }
         }
-        (base, own) => *base = own,
+        Value::Sequence(list) => list.iter_mut().for_each(spell_texts),
+        _ => {}
     }
 }

@@ -4,20 +4,23 @@
 
 use std::any::Any;
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ndarray::{Array4, ArrayView4};
-use ort::ep::{self, ExecutionProvider as _};
+use ort::environment::Environment;
+use ort::ep;
+#[cfg(feature = "cuda")]
+use ort::ep::ExecutionProvider as _;
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::Session as OrtSession;
 use ort::session::builder::SessionBuilder;
 use ort::value::{DynValue, Tensor as OrtTensor};
-use prost::Message as _;
 
-use super::{Backend, GraphBytes, Outputs, Session, Tensor, probe, weights};
+#[cfg(feature = "cuda")]
+use super::probe;
+use super::{Backend, BackendKind, CheckedGraph, Outputs, Session, Tensor};
 use crate::RuntimeError;
-use onemark_models::bundle::WEIGHTS;
 
 /// The GPU in use, with CUDA: the first.
 const DEVICE: i32 = 0;
@@ -29,33 +32,48 @@ pub struct Library {
     pub path: PathBuf,
     /// Its version, as far as `ort` tells it: "1.31".
     pub version: String,
-    /// Whether it was built with CUDA; a driver and a device may still be missing.
+    /// Whether it was built with CUDA; a driver and a device may still be missing. Not asked, and false, without the feature
+    /// `cuda`.
     pub cuda: bool,
 }
 
-/// Finds and loads ONNX Runtime: `ORT_DYLIB_PATH`, then beside the executable, then
+/// Finds and loads ONNX Runtime, unless that was done before: `ORT_DYLIB_PATH`, then beside the executable, then
 /// `${XDG_CACHE_HOME:-~/.cache}/onemark/onnxruntime`, where `cargo xtask setup` puts it.
 ///
 /// # Errors
 /// [`RuntimeError::Library`] with the places that were looked at, or what the loader said.
 pub fn library() -> Result<&'static Library, RuntimeError> {
-    runtime().map(|(_, library)| library)
+    runtime(find).map(|(_, library)| library)
 }
 
-fn runtime() -> Result<&'static (ort::environment::Environment, Library), RuntimeError> {
-    static RUNTIME: OnceLock<Result<(ort::environment::Environment, Library), String>> = OnceLock::new();
-    let load = || {
-        let path = find()?;
-        // Nothing else of `ort` may be called before this succeeds: it would panic for want of the library.
-        let builder = ort::init_from(&path).map_err(|error| error.to_string())?;
-        let environment = builder.with_name("onemark").with_telemetry(false).build().map_err(text)?;
-        // What goes wrong comes back as an error; nothing is to be written past it.
-        environment.set_log_level(ort::logging::LogLevel::Fatal);
-        let version = ort::util::probe(&path).map_or("of unknown version".into(), |minor| format!("1.{minor}"));
-        let cuda = ep::CUDA::is_available().unwrap_or(false);
-        Ok((environment, Library { path, version, cuda }))
-    };
-    RUNTIME.get_or_init(load).as_ref().map_err(|why| RuntimeError::Library { why: why.clone() })
+/// The process's one ONNX Runtime; if none is loaded yet, the one that `find` finds.
+fn runtime(find: impl FnOnce() -> Result<PathBuf, String>) -> Result<&'static (Environment, Library), RuntimeError> {
+    static RUNTIME: OnceLock<(Environment, Library)> = OnceLock::new();
+    static LOADING: Mutex<()> = Mutex::new(());
+    let _loading = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(loaded) = RUNTIME.get() {
+        return Ok(loaded);
+    }
+    let loaded = find().and_then(load).map_err(|why| RuntimeError::Library { why })?;
+    Ok(RUNTIME.get_or_init(|| loaded))
+}
+
+fn load(path: PathBuf) -> Result<(Environment, Library), String> {
+    // Nothing else of `ort` may be called before this succeeds: it would panic for want of the library.
+    let builder = ort::init_from(&path).map_err(|error| error.to_string())?;
+    let environment = builder.with_name("onemark").with_telemetry(false).build().map_err(text)?;
+    // What goes wrong comes back as an error; nothing is to be written past it.
+    environment.set_log_level(ort::logging::LogLevel::Fatal);
+    let version = ort::util::probe(&path).map_or("of unknown version".into(), |minor| format!("1.{minor}"));
+    Ok((environment, Library { path, version, cuda: has_cuda() }))
+}
+
+/// Whether the library that is loaded was built with CUDA.
+fn has_cuda() -> bool {
+    #[cfg(feature = "cuda")]
+    return ep::CUDA::is_available().unwrap_or(false);
+    #[cfg(not(feature = "cuda"))]
+    return false;
 }
 
 fn find() -> Result<PathBuf, String> {
@@ -79,25 +97,68 @@ fn find() -> Result<PathBuf, String> {
 }
 
 /// ONNX Runtime with one execution provider.
-pub(super) struct OnnxRuntime {
-    environment: ort::environment::Environment,
-    library: &'static Library,
+///
+/// [`BackendKind`] opens it with the library that [`library`] finds. A host that has its own ONNX Runtime makes it from that,
+/// and passes it to [`crate::Detector::with_backend`].
+pub struct OnnxRuntime {
+    environment: Environment,
+    /// For people, as `place` is.
+    version: String,
+    place: String,
     cuda: bool,
 }
 
 impl OnnxRuntime {
-    /// On the CPU.
-    pub(super) fn cpu() -> Result<Self, RuntimeError> {
-        let (environment, library) = runtime()?;
-        Ok(Self { environment: environment.clone(), library, cuda: false })
+    /// On the CPU, with the library that [`library`] finds.
+    ///
+    /// # Errors
+    /// As [`library`].
+    pub fn new() -> Result<Self, RuntimeError> {
+        runtime(find).map(Self::loaded)
     }
 
-    /// On CUDA, after a first small run there: a library built with CUDA may still lack a driver, a device or cuDNN.
-    pub(super) fn cuda() -> Result<Self, RuntimeError> {
-        let backend = Self { cuda: true, ..Self::cpu()? };
-        if !backend.library.cuda {
-            let path = backend.library.path.display();
-            let why = format!("{path} was built without it; `cargo xtask setup --cuda` fetches one that has it");
+    /// On the CPU, with the library in this file.
+    ///
+    /// ```
+    /// use onemark_runtime::backend::OnnxRuntime;
+    /// let error = OnnxRuntime::from_library("nowhere/libonnxruntime.so").err().unwrap();
+    /// assert!(error.to_string().starts_with("ONNX Runtime can't be used"));
+    /// ```
+    ///
+    /// # Errors
+    /// [`RuntimeError::Library`]: it can't be loaded, or the process has loaded another one, which is for good.
+    pub fn from_library(path: impl AsRef<Path>) -> Result<Self, RuntimeError> {
+        let refuse = |why: String| RuntimeError::Library { why };
+        let path = path.as_ref();
+        let path = path.canonicalize().map_err(|error| refuse(format!("{}: {error}", path.display())))?;
+        let loaded = runtime(|| Ok(path.clone()))?;
+        let before = &loaded.1.path;
+        if before.canonicalize().ok().as_ref() != Some(&path) {
+            return Err(refuse(format!("{} is loaded already, and a process can load one only", before.display())));
+        }
+        Ok(Self::loaded(loaded))
+    }
+
+    /// On the CPU, in an environment that the host has made with `ort`, of the version that this crate depends on.
+    pub fn from_environment(environment: Environment) -> Self {
+        Self { environment, version: "of the host".into(), place: String::new(), cuda: false }
+    }
+
+    fn loaded((environment, library): &(Environment, Library)) -> Self {
+        let (version, place) = (library.version.clone(), format!(", {}", library.path.display()));
+        Self { environment: environment.clone(), version, place, cuda: false }
+    }
+
+    /// The same on CUDA, after a first small run there: a library built with CUDA may still lack a driver, a device or cuDNN.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Cuda`]: the library was built without CUDA, or the run fails.
+    #[cfg(feature = "cuda")]
+    pub fn on_cuda(self) -> Result<Self, RuntimeError> {
+        let backend = Self { cuda: true, ..self };
+        if !has_cuda() {
+            let library = library().map_or("ONNX Runtime".into(), |library| library.path.display().to_string());
+            let why = format!("{library} was built without it; `cargo xtask setup --cuda` fetches one that has it");
             return Err(RuntimeError::Cuda { why });
         }
         probe::run(&backend).map_err(|error| RuntimeError::Cuda { why: error.to_string() })?;
@@ -114,17 +175,18 @@ impl OnnxRuntime {
         let builder = builder.with_deterministic_compute(true).map_err(text)?;
         // Each session would keep its largest working memory for good, twenty times what one of them needs at a time.
         let cpu = ep::CPU::default().with_arena_allocator(false).build().error_on_failure();
-        if !self.cuda {
-            return builder.with_execution_providers([cpu]).map_err(text);
+        #[cfg(feature = "cuda")]
+        if self.cuda {
+            let cuda = ep::CUDA::default()
+                .with_device_id(DEVICE)
+                .with_tf32(false)
+                // The exhaustive search takes whatever is fastest that day, and so gives other last digits another day.
+                .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic)
+                .build()
+                .error_on_failure();
+            return builder.with_execution_providers([cuda]).map_err(text);
         }
-        let cuda = ep::CUDA::default()
-            .with_device_id(DEVICE)
-            .with_tf32(false)
-            // The exhaustive search takes whatever is fastest that day, and so gives other last digits another day.
-            .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic)
-            .build()
-            .error_on_failure();
-        builder.with_execution_providers([cuda]).map_err(text)
+        builder.with_execution_providers([cpu]).map_err(text)
     }
 
     /// Where tensors stay between graphs.
@@ -135,27 +197,26 @@ impl OnnxRuntime {
 
 impl Backend for OnnxRuntime {
     fn name(&self) -> &'static str {
-        if self.cuda { "onnxruntime-cuda" } else { "onnxruntime" }
+        if self.cuda { BackendKind::OnnxRuntimeCuda.name() } else { BackendKind::OnnxRuntime.name() }
     }
 
     fn about(&self) -> String {
         let device = if self.cuda { "CUDA" } else { "CPU" };
-        format!("ONNX Runtime {} on {device}, {}", self.library.version, self.library.path.display())
+        format!("ONNX Runtime {} on {device}{}", self.version, self.place)
     }
 
-    fn open(&self, graph: GraphBytes<'_>, threads: usize) -> Result<Box<dyn Session>, RuntimeError> {
-        // Written anew from what was checked: ONNX Runtime can't read anything into it that the check did not see.
-        let onnx = weights::check(graph)?.encode_to_vec();
+    fn open(&self, graph: &CheckedGraph, threads: usize) -> Result<Box<dyn Session>, RuntimeError> {
         let open = || {
-            let builder = self.builder(threads)?;
-            let mut builder =
-                builder.with_external_initializer_file_in_memory(WEIGHTS, graph.weights.clone()).map_err(text)?;
+            let (builder, weights) = (self.builder(threads)?, graph.weights());
+            let mut builder = builder
+                .with_external_initializer_file_in_memory(weights.name(), weights.bytes().clone())
+                .map_err(text)?;
             let memory = MemoryInfo::new(self.device(), DEVICE, AllocatorType::Device, MemoryType::Default);
-            Ok((builder.commit_from_memory(&onnx).map_err(text)?, memory.map_err(text)?))
+            Ok((builder.commit_from_memory(graph.bytes()).map_err(text)?, memory.map_err(text)?))
         };
-        let (session, memory) = open().map_err(|why| RuntimeError::Graph { graph: graph.file.to_owned(), why })?;
-        let (graph, backend) = (graph.file.to_owned(), self.name());
-        Ok(Box::new(LoadedGraph { graph, backend, memory, session: Mutex::new(session) }))
+        let file = || graph.file().to_owned();
+        let (session, memory) = open().map_err(|why| RuntimeError::Graph { graph: file(), why })?;
+        Ok(Box::new(LoadedGraph { graph: file(), backend: self.name(), memory, session: Mutex::new(session) }))
     }
 
     fn keep(&self, numbers: Array4<f32>) -> Result<Box<dyn Tensor>, RuntimeError> {

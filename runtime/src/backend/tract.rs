@@ -1,15 +1,17 @@
 //! tract: pure Rust, part of this program, needs no library.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ndarray::{Array4, ArrayView4, Ix4};
 use tract_linalg::multithread::Executor;
+use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::knobs::KnobScope;
 
-use super::{Backend, GraphBytes, Outputs, Session, Tensor, weights};
+use super::{Backend, BackendKind, CheckedGraph, Outputs, Session, Tensor};
 use crate::RuntimeError;
 
 mod winograd;
@@ -23,7 +25,7 @@ pub(super) struct Tract {
 
 impl Backend for Tract {
     fn name(&self) -> &'static str {
-        "tract"
+        BackendKind::Tract.name()
     }
 
     fn about(&self) -> String {
@@ -31,31 +33,49 @@ impl Backend for Tract {
         format!("tract, built in{}", because.unwrap_or_default())
     }
 
-    fn open(&self, graph: GraphBytes<'_>, threads: usize) -> Result<Box<dyn Session>, RuntimeError> {
-        let model = weights::inline(graph)?;
-        let main = || model.graph.iter();
-        let is_constant = |name: &str| main().flat_map(|main| &main.initializer).any(|tensor| tensor.name == name);
-        let inputs = main().flat_map(|main| &main.input).map(|input| input.name.clone());
-        let inputs = inputs.filter(|name| !is_constant(name)).collect();
-        let outputs = main().flat_map(|main| &main.output).map(|output| output.name.clone()).collect();
-        let plan = caught(|| {
-            let executor = if threads > 1 { Executor::multithread(threads) } else { Executor::SingleThread };
-            let options = RunOptions { executor: Some(executor), ..RunOptions::default() };
-            let model = tract_onnx::onnx().model_for_proto_model(&model)?;
-            let mut model = model.into_typed()?.into_decluttered()?;
-            let model = knobs()?.enter(|| {
-                winograd::rewrite(&mut model)?;
-                model.into_optimized()
-            });
-            model?.into_runnable_with_options(&options)
+    fn open(&self, graph: &CheckedGraph, threads: usize) -> Result<Box<dyn Session>, RuntimeError> {
+        let opened = caught(|| {
+            let model = decode(graph)?;
+            let main = || model.graph.iter();
+            let is_constant = |name: &str| main().flat_map(|main| &main.initializer).any(|tensor| tensor.name == name);
+            let inputs = main().flat_map(|main| &main.input).map(|input| input.name.clone());
+            let inputs = inputs.filter(|name| !is_constant(name)).collect();
+            let outputs = main().flat_map(|main| &main.output).map(|output| output.name.clone()).collect();
+            Ok((inputs, outputs, plan(&model, threads)?))
         });
-        let plan = plan.map_err(|why| RuntimeError::Graph { graph: graph.file.to_owned(), why })?;
-        Ok(Box::new(TractSession { graph: graph.file.to_owned(), inputs, outputs, plan }))
+        let (inputs, outputs, plan) =
+            opened.map_err(|why| RuntimeError::Graph { graph: graph.file().to_owned(), why })?;
+        Ok(Box::new(TractSession { graph: graph.file().to_owned(), inputs, outputs, plan }))
     }
 
     fn keep(&self, numbers: Array4<f32>) -> Result<Box<dyn Tensor>, RuntimeError> {
         Ok(Box::new(Kept(numbers.into_tvalue())))
     }
+}
+
+/// The graph in tract's messages, all numbers inside: tract would look for other files on disk.
+fn decode(graph: &CheckedGraph) -> TractResult<ModelProto> {
+    let mut model = tract_onnx::onnx().proto_model_for_read(&mut graph.bytes())?;
+    let external: HashMap<&str, &[u8]> = graph.external().collect();
+    for tensor in model.graph.iter_mut().flat_map(|main| &mut main.initializer) {
+        if let Some(bytes) = external.get(tensor.name.as_str()) {
+            tensor.raw_data = bytes.to_vec();
+            tensor.data_location = None;
+            tensor.external_data.clear();
+        }
+    }
+    Ok(model)
+}
+
+fn plan(model: &ModelProto, threads: usize) -> TractResult<Arc<TypedSimplePlan>> {
+    let executor = if threads > 1 { Executor::multithread(threads) } else { Executor::SingleThread };
+    let options = RunOptions { executor: Some(executor), ..RunOptions::default() };
+    let mut model = tract_onnx::onnx().model_for_proto_model(model)?.into_typed()?.into_decluttered()?;
+    let model = knobs()?.enter(|| {
+        winograd::rewrite(&mut model)?;
+        model.into_optimized()
+    });
+    model?.into_runnable_with_options(&options)
 }
 
 /// A tensor in tract's own layout; copies of it share its memory.
@@ -64,7 +84,10 @@ struct Kept(TValue);
 impl Tensor for Kept {
     fn array(&self) -> Result<ArrayView4<'_, f32>, RuntimeError> {
         let array = || self.0.to_plain_array_view::<f32>()?.into_dimensionality::<Ix4>().map_err(TractError::from);
-        array().map_err(|why: TractError| RuntimeError::Tensor { backend: "tract", why: why.to_string() })
+        array().map_err(|why: TractError| RuntimeError::Tensor {
+            backend: BackendKind::Tract.name(),
+            why: why.to_string(),
+        })
     }
 }
 
@@ -103,7 +126,7 @@ impl Session for TractSession {
 
 impl TractSession {
     fn failed(&self, why: String) -> RuntimeError {
-        RuntimeError::Run { graph: self.graph.clone(), backend: "tract", why }
+        RuntimeError::Run { graph: self.graph.clone(), backend: BackendKind::Tract.name(), why }
     }
 }
 

@@ -25,7 +25,7 @@ pub const CASES: &[Case] = &[
         name: "bundle over a folder of something else",
         harm: NOTHING,
         line: "recipe.yaml --untrained --out films --force",
-        says: &["films is there already", "no bundle", "choose another name"],
+        says: &["films already exists", "not a bundle", "choose another name"],
     },
     Case {
         name: "check film of wrong type",

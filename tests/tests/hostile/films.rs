@@ -51,7 +51,7 @@ pub const CASES: &[Case] = &[
         name: "DICOMDIR that is none",
         harm: |here| fs::copy(here.join("note.txt"), here.join("DICOMDIR")).map(drop).unwrap(),
         line: "detect DICOMDIR --bundle head.onemark",
-        says: &["DICOMDIR", "it is no DICOM", "give the folder of the films instead"],
+        says: &["DICOMDIR", "it is not DICOM", "give the folder of the films instead"],
     },
     Case {
         name: "shard that is none",
@@ -149,11 +149,7 @@ fn dicom(changed: &[(u32, &[u8])]) -> Vec<u8> {
     ]
     .into();
     attributes.extend(changed.iter().copied());
-    let written = attributes.iter().flat_map(|(tag, value)| {
-        let [group, element] = [(tag >> 16) as u16, *tag as u16].map(u16::to_le_bytes);
-        [&group[..], &element, &(value.len() as u32).to_le_bytes(), value].concat()
-    });
-    written.collect()
+    onemark_tests::data_set(&attributes)
 }
 
 /// A DICOM file that says its data set is in this transfer syntax.

@@ -148,12 +148,14 @@ fn fresh() -> TempDir {
         let here = folder.path();
         small_films(&here.join("films"));
         fs::write(here.join("note.txt"), "No film, no weights, no bundle.\n").unwrap();
-        let mut recipe = tiny_recipe(2, AdapterVariant::Block);
-        recipe.template_copies.count = 2;
-        recipe.template_vectors.copies = 1;
-        for phase in &mut recipe.phases {
-            (phase.epochs, phase.steps) = (1, Some(2));
-        }
+        let changed = tiny_recipe(2, AdapterVariant::Block).edit(|spec| {
+            spec.template_copies.count = 2;
+            spec.template_vectors.copies = 1;
+            for phase in &mut spec.phases {
+                (phase.epochs, phase.steps) = (1, Some(2));
+            }
+        });
+        let recipe = changed.unwrap();
         fs::write(here.join("recipe.yaml"), recipe.to_yaml().unwrap()).unwrap();
         let checkpoint = untrained(recipe, SEED).unwrap();
         let labels = Labels { name: "head".into(), intended_use: "tests".into(), weights_licence: "none".into() };

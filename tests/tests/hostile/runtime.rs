@@ -87,13 +87,33 @@ pub const CASES: &[Case] = &[
         name: "bundle with a file too many",
         harm: |here| fs::write(here.join("head.onemark/landmark-20.onnx"), "").unwrap(),
         line: "detect films/RawImage/Test1Data/151.png --bundle head.onemark",
-        says: &["lists no file landmark-20.onnx", "take it out"],
+        says: &["landmark-20.onnx is not listed", "remove it"],
     },
     Case {
         name: "bundle without manifest",
         harm: |here| fs::remove_file(here.join("head.onemark").join(MANIFEST)).unwrap(),
         line: "detect films/RawImage/Test1Data/151.png --bundle head.onemark",
-        says: &["head.onemark is no bundle", MANIFEST],
+        says: &["head.onemark is not a bundle", MANIFEST],
+    },
+    Case {
+        name: "bundle with a tiling of 65 levels",
+        harm: |here| {
+            edit(&here.join("head.onemark").join(MANIFEST), |text| {
+                let (before, levels) = text.split_once("    levels:\n").unwrap();
+                let end = levels.find("  most:").unwrap();
+                format!("{before}    levels:\n{}{}", levels[..end].repeat(65), &levels[end..])
+            });
+        },
+        line: "detect films/RawImage/Test1Data/151.png --bundle head.onemark",
+        says: &[MANIFEST, "tiling.levels", "1 to 6"],
+    },
+    Case {
+        name: "bundle with two landmarks of one name",
+        harm: |here| {
+            edit(&here.join("head.onemark").join(MANIFEST), |text| text.replacen("name: nasion", "name: sella", 1));
+        },
+        line: "detect films/RawImage/Test1Data/151.png --bundle head.onemark",
+        says: &[MANIFEST, "entry 2", "\"sella\" is taken"],
     },
     Case {
         name: "bundle that names an absolute path",
@@ -115,7 +135,7 @@ pub const CASES: &[Case] = &[
             std::os::unix::fs::symlink(here.join("elsewhere.onnx"), here.join(HEAD)).unwrap();
         },
         line: "detect films/RawImage/Test1Data/151.png --bundle head.onemark",
-        says: &["landmark-01-sella.onnx", "no plain file"],
+        says: &["landmark-01-sella.onnx", "not a plain file"],
     },
     Case {
         name: "wrong backend name",

@@ -1,4 +1,4 @@
-//! What every command that trains is told: films, weights, machine.
+//! The options of every command that trains: films, weights, machine.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
-use onemark_models::dataset::Dataset;
+use onemark_evaluation::dataset::Dataset;
+use onemark_models::checkpoint::init;
 use onemark_models::graph::Parameters;
-use onemark_models::init;
 use onemark_models::network::Architecture;
 use onemark_models::recipe::{Recipe, TrunkWeights};
+use onemark_trainer::net::vgg;
 use onemark_trainer::run::Run;
-use onemark_trainer::vgg;
 use tch::{Device, Kind};
+
+use super::console::Console;
 
 #[derive(Args)]
 pub struct Lab {
@@ -45,6 +47,8 @@ pub struct Lab {
     /// After every epoch, print where its time went.
     #[arg(long)]
     profile: bool,
+    #[arg(skip)]
+    console: Console,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -67,7 +71,7 @@ enum Precision {
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 impl Lab {
-    /// Makes the machine ready: threads, device, what ctrl-C does.
+    /// Sets up threads, the device and the handler of ctrl-C.
     pub fn open(&self) -> Result<Device> {
         spin_briefly();
         let device = self.device.open()?;
@@ -83,8 +87,8 @@ impl Lab {
         Ok(device)
     }
 
-    /// A run of `recipe` in `folder`.
-    pub fn run<'a>(&self, recipe: &'a Recipe, films: &'a Dataset, device: Device, folder: &Path) -> Run<'a> {
+    /// A run of `recipe` in `folder`, shown on the console.
+    pub fn run<'a>(&'a self, recipe: &'a Recipe, films: &'a Dataset, device: Device, folder: &Path) -> Run<'a> {
         Run {
             recipe,
             cases: &films.cases,
@@ -96,6 +100,7 @@ impl Lab {
             keep: self.keep,
             profile: self.profile,
             interrupted: &INTERRUPTED,
+            observer: &self.console,
         }
     }
 
@@ -142,9 +147,9 @@ impl DeviceChoice {
     }
 }
 
-/// Starts this program again in its own place, once, with threads that spin only briefly while they wait for each other. As
-/// GNU's OpenMP has it by default, they spin so long that whatever else runs on the machine makes training many times slower;
-/// not spinning at all makes small networks twice as slow on a quiet one. It reads its settings when it is loaded.
+/// Restarts this program by exec, once, so that threads spin only briefly while they wait for each other. By default, threads of
+/// GNU's OpenMP spin so long that any other work on the machine makes training many times slower; without spinning, small
+/// networks are twice as slow on an idle machine. OpenMP reads its settings when it is loaded.
 fn spin_briefly() {
     const SPINS: (&str, &str) = ("GOMP_SPINCOUNT", "3000");
     #[cfg(unix)]
@@ -153,7 +158,7 @@ fn spin_briefly() {
     {
         let mut again = std::process::Command::new(program);
         again.args(std::env::args_os().skip(1)).env(SPINS.0, SPINS.1);
-        // Where that fails, training goes on as it is.
+        // If that fails, training goes on with the default.
         let _ = std::os::unix::process::CommandExt::exec(&mut again);
     }
 }

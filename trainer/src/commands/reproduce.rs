@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, ValueEnum};
-use onemark_models::checkpoint::write_whole;
-use onemark_models::dataset::{Dataset, Split};
+use onemark_evaluation::dataset::{Dataset, Split};
+use onemark_models::files::write_whole;
 use onemark_models::recipe::Recipe;
 use onemark_models::yaml;
 use onemark_trainer::run::{CHECKPOINT, Ending, is_finished, recipe_of};
@@ -154,19 +154,21 @@ impl Reproduce {
 
     fn recipe(&self, row: &Row) -> Result<Recipe> {
         let base = row.recipe.as_deref().unwrap_or_default();
-        let mut recipe = match self.scale {
+        let recipe = match self.scale {
             Scale::Paper => Recipe::load(base)?,
             Scale::Laptop => Recipe::load(&format!("{base}-laptop"))?,
-            Scale::Phantom => like(&Recipe::load(base)?, Recipe::load("phantom")?),
+            Scale::Phantom => like(&Recipe::load(base)?, &Recipe::load("phantom")?)?,
         };
-        recipe.name.clone_from(&row.name);
-        if let Some(channels) = row.channels {
-            recipe.network.adapter_channels = channels;
-        }
-        if let Some(more) = row.wider {
-            recipe.network.decoder.iter_mut().chain(&mut recipe.network.rfb).for_each(|width| *width += more);
-        }
-        Ok(recipe)
+        let changed = recipe.edit(|spec| {
+            spec.name.clone_from(&row.name);
+            if let Some(channels) = row.channels {
+                spec.network.adapter_channels = channels;
+            }
+            if let Some(more) = row.wider {
+                spec.network.decoder.iter_mut().chain(&mut spec.network.rfb).for_each(|width| *width += more);
+            }
+        });
+        changed.with_context(|| format!("row {}", row.name))
     }
 
     /// Trains a row, goes on with it, or finds it trained.
@@ -245,14 +247,16 @@ impl Reproduce {
 }
 
 /// The phantoms' recipe, made to train by the method of another.
-fn like(method: &Recipe, mut recipe: Recipe) -> Recipe {
-    recipe.stages.clone_from(&method.stages);
-    recipe.network.separate = method.network.separate;
-    if method.network.adapter_channels == 0 {
-        recipe.network.adapter_channels = 0;
-        recipe.phases.retain(|phase| !phase.adapters);
-    }
-    recipe
+fn like(method: &Recipe, recipe: &Recipe) -> Result<Recipe> {
+    let changed = recipe.edit(|spec| {
+        spec.stages.clone_from(&method.stages);
+        spec.network.separate = method.network.separate;
+        if method.network.adapter_channels == 0 {
+            spec.network.adapter_channels = 0;
+            spec.phases.retain(|phase| !phase.adapters);
+        }
+    });
+    Ok(changed?)
 }
 
 /// Runs a program that stands beside this one or on PATH.

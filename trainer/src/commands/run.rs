@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
-use onemark_models::dataset::{Dataset, Split};
+use onemark_evaluation::dataset::{Dataset, Split};
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::recipe::Recipe;
 use onemark_trainer::run::{CHECKPOINT, Ending, recipe_of};
@@ -86,14 +86,16 @@ impl Training {
     }
 
     fn recipe(&self) -> Result<Recipe> {
-        let mut recipe = match &self.recipe {
+        let recipe = match &self.recipe {
             Some(name) => Recipe::load(name)?,
             None => recipe_of(&self.out)?,
         };
-        if let Some(template) = &self.template {
-            recipe.template.clone_from(template);
-        }
-        recipe.seed = self.seed.unwrap_or(recipe.seed);
-        Ok(recipe)
+        let changed = recipe.edit(|spec| {
+            if let Some(template) = &self.template {
+                spec.template.clone_from(template);
+            }
+            spec.seed = self.seed.unwrap_or(spec.seed);
+        });
+        Ok(changed?)
     }
 }

@@ -1,4 +1,4 @@
-//! A run's checkpoints: the one to go on from, those of the last epochs, and finished ones for the exporter.
+//! The checkpoints of a run: the one to resume from, those of the last epochs, and finished ones for the exporter.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,20 +9,21 @@ use onemark_models::graph::{Level, Of, ParamId};
 use onemark_models::landmarks::LandmarkId;
 use tch::Tensor;
 
-use super::{CHECKPOINT, KIND, Place, Run, State};
+use super::{CHECKPOINT, KIND, Run, State};
 use crate::TrainError;
-use crate::params::from_torch;
-use crate::precision;
+use crate::net::params::from_torch;
+use crate::net::precision;
+use crate::step::sampler::SchedulePosition;
 
 impl Run<'_> {
-    /// What the run goes on from.
+    /// Writes the checkpoint that the run can be resumed from.
     pub(super) fn save(&self, state: &State) -> Result<(), TrainError> {
         let mut tensors = spelled(state.params.to_parameters()?);
         tensors.extend(state.adam.to_tensors()?);
         if let Some(average) = &state.average {
             tensors.extend(average.to_tensors()?);
         }
-        let Place { phase, epoch, step } = state.place;
+        let SchedulePosition { phase, epoch, step } = state.position;
         let mut notes: BTreeMap<String, String> = [("phase", phase), ("epoch", epoch), ("step", step)]
             .map(|(key, number)| (key.to_owned(), number.to_string()))
             .into();
@@ -31,8 +32,8 @@ impl Run<'_> {
         self.write(state, tensors, notes, &self.checkpoint_path())
     }
 
-    /// A checkpoint that the exporter takes: with the template's vectors and the last pseudo-labels, without the optimiser's
-    /// memory.
+    /// Writes a checkpoint for the exporter: with the template vectors and the last pseudo-labels, without the optimiser's
+    /// moments.
     pub(super) fn write_finished(&self, state: &State, vectors: &[Tensor], path: &Path) -> Result<(), TrainError> {
         let mut parameters = state.steady().to_parameters()?;
         for (level, vectors) in Level::COARSE_TO_FINE.into_iter().zip(vectors) {
@@ -59,13 +60,13 @@ impl Run<'_> {
         Ok(checkpoint.write(path)?)
     }
 
-    /// Keeps the checkpoint just written under its epoch's name, and drops the oldest that is kept too many.
-    pub(super) fn keep_epoch(&self, Place { phase, epoch, .. }: Place) -> Result<(), TrainError> {
+    /// Keeps the checkpoint just written under its epoch's name, and removes those of epochs too long ago.
+    pub(super) fn keep_epoch(&self, SchedulePosition { phase, epoch, .. }: SchedulePosition) -> Result<(), TrainError> {
         let path = |phase: usize, epoch: usize| self.folder.join(format!("epoch-{}-{epoch}.safetensors", phase + 1));
         if self.keep > 0 {
             let kept = path(phase, epoch);
             let _ = fs::remove_file(&kept);
-            // A link costs no space: the next checkpoint is a new file.
+            // A link takes no space: the next checkpoint is a new file.
             let linked = fs::hard_link(self.checkpoint_path(), &kept);
             linked
                 .or_else(|_| fs::copy(self.checkpoint_path(), &kept).map(drop))

@@ -6,8 +6,8 @@ use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char};
 use std::panic::{self, AssertUnwindSafe};
 
-use onemark_models::film::FilmError;
-use onemark_runtime::RuntimeError;
+use onemark_film::FilmError;
+use onemark_runtime::{Chain, RuntimeError};
 
 use crate::types::OnemarkStatus;
 
@@ -41,7 +41,7 @@ impl CallError {
             }
             Self::Film(_) | Self::Runtime(R::Film(_)) => OnemarkStatus::Film,
             Self::Runtime(R::Bundle(_) | R::Graph { .. }) => OnemarkStatus::Bundle,
-            Self::Runtime(R::Library { .. } | R::Cuda { .. }) => OnemarkStatus::Backend,
+            Self::Runtime(R::NotCompiled { .. } | R::Library { .. } | R::Cuda { .. }) => OnemarkStatus::Backend,
             Self::Runtime(_) => OnemarkStatus::Run,
             Self::Internal(_) => OnemarkStatus::Internal,
         }
@@ -55,7 +55,7 @@ pub(crate) fn call(work: impl FnOnce() -> Result<(), CallError>) -> OnemarkStatu
     match result.unwrap_or_else(|panic| Err(CallError::Internal(message(panic.as_ref())))) {
         Ok(()) => OnemarkStatus::Ok,
         Err(error) => {
-            LAST_ERROR.set(c_string(&error.to_string()));
+            LAST_ERROR.set(c_string(&Chain(&error).to_string()));
             error.status()
         }
     }

@@ -13,7 +13,7 @@ use std::ffi::c_char;
 use std::num::NonZeroUsize;
 use std::ptr;
 
-use onemark_models::film::Film;
+use onemark_film::Film;
 use onemark_runtime::{Detector, Options};
 
 use call::{CallError, call, check_size, reference, target, text};
@@ -196,7 +196,7 @@ unsafe fn read_options(options: *const OnemarkOptions) -> Result<Options, CallEr
     let mut read = Options { threads: NonZeroUsize::new(options.threads as usize), ..Options::default() };
     if !options.backend.is_null() {
         // SAFETY: promised by the caller.
-        read.backend = unsafe { text(options.backend, "OnemarkOptions.backend") }?.into();
+        read.backend = unsafe { text(options.backend, "OnemarkOptions.backend") }?.parse()?;
     }
     if !options.decoding.is_null() {
         // SAFETY: promised by the caller.

@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_char, c_void};
 
-use onemark_models::film::{Film, Pixels, Spacing, Window};
+use onemark_film::{Film, GreyWindow, Pixels, Size, Spacing};
 use onemark_runtime::{Detection, Detections, Detector, Status};
 
 use crate::call::{CallError, c_string, check_size};
@@ -137,17 +137,13 @@ impl OnemarkFilm {
         }
         // SAFETY: not null, no larger than memory can be, and for the rest as promised by the caller.
         let bytes = unsafe { std::slice::from_raw_parts(self.pixels.cast::<u8>(), self.bytes) };
-        let window = Window { centre: self.window_centre, width: self.window_width };
-        let film = Film::from_pixels(Pixels {
-            bytes,
-            width: self.width,
-            height: self.height,
-            stride: self.stride,
-            bits: self.bits,
-            inverted: self.inverted != 0,
-            window: (self.window_width != 0.0).then_some(window),
-        })?;
-        with_spacing(film, self.spacing_x, self.spacing_y)
+        let size = Size { width: self.width, height: self.height };
+        let pixels = if self.bits == 8 { Pixels::grey8(bytes, size)? } else { Pixels::grey16(bytes, size)? };
+        let mut pixels = pixels.with_bits(self.bits).with_stride(self.stride).inverted(self.inverted != 0);
+        if self.window_width != 0.0 {
+            pixels = pixels.with_window(GreyWindow { centre: self.window_centre, width: self.window_width });
+        }
+        with_spacing(Film::from_pixels(pixels)?, self.spacing_x, self.spacing_y)
     }
 }
 
@@ -156,7 +152,7 @@ pub(crate) fn with_spacing(film: Film, x: f64, y: f64) -> Result<Film, CallError
     if x == 0.0 && y == 0.0 {
         return Ok(film);
     }
-    Ok(film.with_spacing(Spacing::stated([x, y], "the calling program")?))
+    Ok(film.with_spacing(Spacing::new(x, y, "the calling program")?))
 }
 
 impl OnemarkDetections {

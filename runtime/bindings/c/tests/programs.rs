@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-use onemark_models::film::{Film, Pixels, Spacing};
+use onemark_film::{Film, Pixels, Size, Spacing};
 use onemark_runtime::{Detector, Options};
 use onemark_tests::{backends, tiny_bundle};
 use tempfile::TempDir;
@@ -71,10 +71,11 @@ fn pixels(bits: u32) -> Vec<u8> {
 type Found = Vec<(String, Vec<f64>)>;
 
 fn found_by_rust(bundle: &Path, backend: &str, bytes: &[u8], bits: u32) -> Found {
-    let (width, height, stride) = (WIDTH, HEIGHT, bytes.len() / HEIGHT as usize);
-    let film = Film::from_pixels(Pixels { bytes, width, height, stride, bits, inverted: false, window: None }).unwrap();
-    let film = film.with_spacing(Spacing::stated([0.1, 0.1], "a test").unwrap());
-    let detector = Detector::open(bundle, Options { backend: backend.into(), ..Options::default() }).unwrap();
+    let size = Size { width: WIDTH, height: HEIGHT };
+    let pixels = if bits == 8 { Pixels::grey8(bytes, size) } else { Pixels::grey16(bytes, size) };
+    let film = Film::from_pixels(pixels.unwrap().with_bits(bits)).unwrap();
+    let film = film.with_spacing(Spacing::new(0.1, 0.1, "a test").unwrap());
+    let detector = Detector::open(bundle, Options { backend: backend.parse().unwrap(), ..Options::default() }).unwrap();
     let numbers = detector.detect(&film).unwrap().landmarks.into_iter().map(|landmark| {
         let (px, mm) = (landmark.position, landmark.mm.unwrap());
         (landmark.name, vec![px.x, px.y, mm.x, mm.y, f64::from(landmark.score)])

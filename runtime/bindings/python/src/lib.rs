@@ -8,8 +8,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use numpy::{PyReadonlyArray2, PyUntypedArrayMethods as _};
-use onemark_models::film::{Film, FilmError, Pixels, Spacing, Window};
-use onemark_runtime::{Options, RuntimeError};
+use onemark_film::{Film, FilmError, GreyWindow, Pixels, Size, Spacing};
+use onemark_runtime::{Chain, Options, RuntimeError};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -33,8 +33,9 @@ impl Detector {
         threads: Option<NonZeroUsize>,
         decoding: &str,
     ) -> PyResult<Self> {
+        let backend = backend.parse().map_err(runtime_error)?;
         let decoding = decoding.parse().map_err(runtime_error)?;
-        let options = Options { backend: backend.into(), threads, decoding, ..Options::default() };
+        let options = Options { backend, threads, decoding, ..Options::default() };
         py.detach(|| onemark_runtime::Detector::open(path, options)).map(Self).map_err(runtime_error)
     }
 
@@ -54,7 +55,8 @@ impl Detector {
         window: Option<(f64, f64)>,
     ) -> PyResult<Detections> {
         let array = Array::read(image)?;
-        let window = window.map(|(centre, width)| Window { centre, width });
+        let window = window.map(|(centre, width)| GreyWindow { centre, width });
+        array.check_bits(bits)?;
         self.run(py, spacing, || array.film(bits, inverted, window))
     }
 
@@ -93,7 +95,7 @@ impl Detector {
         let found = py.detach(|| {
             let mut film = film()?;
             if let Some((x, y)) = spacing {
-                film = film.with_spacing(Spacing::stated([x, y], "the calling program")?);
+                film = film.with_spacing(Spacing::new(x, y, "the calling program")?);
             }
             self.0.detect(&film)
         });
@@ -129,36 +131,47 @@ impl Array {
         )))
     }
 
-    fn film(&self, bits: Option<u32>, inverted: bool, window: Option<Window>) -> Result<Film, FilmError> {
-        let bits = match (self.wide, bits) {
-            (false, None | Some(8)) => 8,
-            (true, None) => 16,
-            (true, Some(bits @ 9..=16)) => bits,
-            (wide, Some(bits)) => {
-                let (dtype, allowed) = if wide { ("uint16", "9 to 16") } else { ("uint8", "8") };
-                return Err(FilmError::Pixels {
-                    reason: format!("{bits} bits in {dtype}, which is read with {allowed}"),
-                });
+    /// Refuses a number of bits that numpy's type does not have.
+    fn check_bits(&self, bits: Option<u32>) -> PyResult<()> {
+        let (dtype, allowed, words) = if self.wide { ("uint16", 9..=16, "9 to 16") } else { ("uint8", 8..=8, "8") };
+        match bits {
+            Some(bits) if !allowed.contains(&bits) => {
+                Err(PyValueError::new_err(format!("{bits} bits in {dtype}, which is read with {words}")))
             }
-        };
-        let [height, width] = self.shape;
+            _ => Ok(()),
+        }
+    }
+
+    fn film(&self, bits: Option<u32>, inverted: bool, window: Option<GreyWindow>) -> Result<Film, FilmError> {
         // Sides beyond u32 are far beyond the largest film, and refused as such.
-        let [height, width] = [height, width].map(|side| u32::try_from(side).unwrap_or(u32::MAX));
-        let stride = self.shape[1] * if self.wide { 2 } else { 1 };
-        Film::from_pixels(Pixels { bytes: &self.bytes, width, height, stride, bits, inverted, window })
+        let [height, width] = self.shape.map(|side| u32::try_from(side).unwrap_or(u32::MAX));
+        let size = Size { width, height };
+        let pixels = if self.wide { Pixels::grey16(&self.bytes, size)? } else { Pixels::grey8(&self.bytes, size)? };
+        let mut pixels = pixels.inverted(inverted);
+        if let Some(bits) = bits {
+            pixels = pixels.with_bits(bits);
+        }
+        if let Some(window) = window {
+            pixels = pixels.with_window(window);
+        }
+        Film::from_pixels(pixels)
     }
 }
 
 /// What a caller got wrong is a ValueError, everything else our own.
 fn runtime_error(error: RuntimeError) -> PyErr {
     use RuntimeError as R;
+    let message = Chain(&error).to_string();
     match error {
         R::UnknownBackend { .. }
         | R::UnknownDecoding { .. }
-        | R::Film(FilmError::Pixels { .. } | FilmError::ZeroSize { .. } | FilmError::TooLarge { .. }) => {
-            PyValueError::new_err(error.to_string())
-        }
-        _ => OnemarkError::new_err(error.to_string()),
+        | R::Film(
+            FilmError::Pixels { .. }
+            | FilmError::Spacing { .. }
+            | FilmError::ZeroSize { .. }
+            | FilmError::TooLarge { .. },
+        ) => PyValueError::new_err(message),
+        _ => OnemarkError::new_err(message),
     }
 }
 

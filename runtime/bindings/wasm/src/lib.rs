@@ -4,11 +4,11 @@
 
 use std::path::Path;
 
+use onemark_film::{Film, Spacing};
 use onemark_models::bundle::Bundle;
-use onemark_models::film::{Film, Spacing};
-use onemark_runtime::results::json::{Document, FilmReport};
-use onemark_runtime::viewer::{Desk, Source};
+use onemark_results::json::{Document, FilmReport};
 use onemark_runtime::{Options, RuntimeError};
+use onemark_viewer::{Desk, Source};
 use wasm_bindgen::prelude::*;
 
 /// An opened bundle.
@@ -33,7 +33,7 @@ impl Detector {
         let start = chrono::Utc::now();
         let detections = Box::new(self.0.detect(&film)?);
         let seconds = (chrono::Utc::now() - start).as_seconds_f64().max(0.0);
-        let warnings = film.warnings().to_vec();
+        let warnings = film.warnings().iter().map(ToString::to_string).collect();
         let report = FilmReport::Done { file: name.to_owned(), seconds, warnings, detections };
         Ok(serde_json::to_string(&Document::new(vec![report]))?)
     }
@@ -65,7 +65,7 @@ impl Viewer {
 
 /// An answer, in the words of HTTP.
 #[wasm_bindgen]
-pub struct Answer(onemark_runtime::viewer::Answer);
+pub struct Answer(onemark_viewer::Answer);
 
 #[wasm_bindgen]
 impl Answer {
@@ -100,5 +100,5 @@ fn open(name: &str, bundle: &[u8]) -> Result<Bundle, RuntimeError> {
 
 fn read_spacing(text: &str) -> Result<Option<Spacing>, JsError> {
     let text = text.trim();
-    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(|why: String| JsError::new(&why)) }
+    if text.is_empty() { Ok(None) } else { Ok(Some(Spacing::parse(text, "given in the browser")?)) }
 }

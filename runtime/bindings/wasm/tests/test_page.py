@@ -87,7 +87,7 @@ def test_what_is_no_bundle_or_film_is_said(page, bundle, film, tmp_path):
     other = tmp_path / "other.zip"
     other.write_bytes(b"no zip")
     page.locator("#open-bundle").set_input_files(other)
-    page.locator("#status", has_text="other.zip is no bundle").wait_for()
+    page.locator("#status", has_text="other.zip is not a bundle").wait_for()
     assert page.locator("#open-films").is_disabled()
     other = tmp_path / "cut.png"
     other.write_bytes(film.read_bytes()[:100])

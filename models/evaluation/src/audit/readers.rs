@@ -1,0 +1,81 @@
+//! Doctors who disagree: how far apart two of them put each landmark, and where that is far more than usual.
+
+use serde::Serialize;
+
+use super::{Finding, Kind};
+use crate::dataset::Case;
+use onemark_models::statistics::upper_median;
+
+/// Doctors disagree wildly where they are apart by more than this many times the landmark's median distance …
+const TIMES_MEDIAN: f64 = 5.0;
+/// … and by more than this, in mm: what the clinic takes for right (METHOD.md sec. 1e: the first radius of SDR).
+const TOLERATED_MM: f64 = 2.0;
+
+/// How far apart two doctors put a landmark, in mm.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Disagreement {
+    /// The landmark's number, from 1.
+    pub landmark: usize,
+    /// Mean over the films.
+    pub mean_mm: f64,
+    /// Median over the films.
+    pub median_mm: f64,
+    /// What is beyond this is more than the usual: five times the median, and at least 2 mm.
+    pub limit_mm: f64,
+    /// The films beyond the limit, the farthest first.
+    pub beyond: Vec<Apart>,
+}
+
+/// The distance between two doctors' points on one film.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Apart {
+    /// The film's id.
+    pub film: String,
+    /// The distance in mm.
+    pub mm: f64,
+}
+
+/// Per landmark, over the films that two doctors annotated and whose spacing is known.
+pub(super) fn disagreements(cases: &[Case]) -> Vec<Disagreement> {
+    let apart: Vec<(&str, Vec<f64>)> = cases
+        .iter()
+        .filter_map(|case| {
+            let ([senior, junior], spacing) = (case.doctors.as_ref()?, case.spacing.as_ref()?);
+            Some((
+                case.id.as_str(),
+                senior.iter().zip(junior).map(|(one, other)| one.distance_mm(*other, spacing)).collect(),
+            ))
+        })
+        .collect();
+    let landmarks = apart.first().map_or(0, |(_, distances)| distances.len());
+    let of = |index: usize| {
+        let distances = || apart.iter().map(move |(_, distances)| distances[index]);
+        let median_mm = upper_median(distances());
+        let limit_mm = TOLERATED_MM.max(TIMES_MEDIAN * median_mm);
+        let beyond = apart.iter().zip(distances()).filter(|(_, mm)| *mm > limit_mm);
+        let mut beyond: Vec<Apart> = beyond.map(|((film, _), mm)| Apart { film: (*film).to_owned(), mm }).collect();
+        beyond.sort_by(|one, other| other.mm.total_cmp(&one.mm));
+        Disagreement {
+            landmark: index + 1,
+            mean_mm: distances().sum::<f64>() / apart.len() as f64,
+            median_mm,
+            limit_mm,
+            beyond,
+        }
+    };
+    (0..landmarks).map(of).collect()
+}
+
+/// A finding per film with landmarks beyond their limits.
+pub(super) fn findings(cases: &[Case], disagreements: &[Disagreement]) -> Vec<Finding> {
+    let of = |case: &Case| {
+        let beyond = disagreements.iter().filter_map(|landmark| {
+            let apart = landmark.beyond.iter().find(|apart| apart.film == case.id)?;
+            Some((landmark.landmark, format!("{} by {:.1} mm", landmark.landmark, apart.mm)))
+        });
+        let (landmarks, words): (Vec<usize>, Vec<String>) = beyond.unzip();
+        let message = format!("far more than usual: {}", words.join(", "));
+        (!landmarks.is_empty()).then(|| Finding::new(Kind::DoctorsDisagree, &[&case.id], &landmarks, message))
+    };
+    cases.iter().filter_map(of).collect()
+}

@@ -1,0 +1,147 @@
+//! Fits a calibration to annotated films that training did not use.
+
+use nalgebra::{DMatrix, DVector};
+use ndarray::{ArrayView2, Axis};
+use onemark_models::confidence::{COVERAGE, Calibration, LandmarkCalibration, Reliability, WRONG_MM, evidence};
+use onemark_models::statistics::{conformal_lower, conformal_upper, nearest_rank_quantile, sorted};
+
+use super::reliability;
+use crate::metrics::SDR_RADII_MM;
+
+/// Fewer films say too little about one in ten.
+pub const FEWEST_FILMS: usize = 20;
+
+/// The share of right points that may be called not found.
+const LOST: f64 = 0.005;
+/// The share of films that may be called out of distribution though they are not.
+const FALSE_ALARMS: f64 = 0.01;
+/// Standard deviations of a Gaussian per median absolute deviation.
+const MAD: f64 = 1.4826;
+/// The least standard deviation of a landmark's evidence: scores are f32.
+const LEAST_DEVIATION: f64 = 1e-3;
+/// Weight of the prior that draws landmarks' odds together: as that of one point at one standard deviation.
+const RIDGE: f64 = 1.0;
+/// Steps of Newton's method: it converges in six or so.
+const STEPS: usize = 25;
+
+/// Why there is no calibration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CalibrationError {
+    /// Too few films.
+    #[error("{films} annotated films are too few to calibrate a bundle: give at least {FEWEST_FILMS}")]
+    TooFew {
+        /// How many there are.
+        films: usize,
+    },
+    /// Scores and errors of different films or landmarks.
+    #[error("scores are {scores:?} and errors {errors:?}: both must be [films, landmarks]")]
+    Shapes {
+        /// Films and landmarks of the scores.
+        scores: [usize; 2],
+        /// Films and landmarks of the errors.
+        errors: [usize; 2],
+    },
+    /// A number that is infinite or NaN.
+    #[error("a score or an error is not a finite number, so nothing can be calibrated by it")]
+    NotFinite,
+}
+
+/// Fits a calibration to scores in [0, 1] and errors in mm, both `[films, landmarks]`; `patients[film]` numbers the patients, so that
+/// two films of one never stand on both sides when its reliability is measured. `films` says which films these are.
+///
+/// # Errors
+/// See [`CalibrationError`].
+pub fn fit(
+    films: String,
+    scores: ArrayView2<'_, f32>,
+    errors_mm: ArrayView2<'_, f64>,
+    patients: &[usize],
+) -> Result<Calibration, CalibrationError> {
+    if scores.nrows() < FEWEST_FILMS {
+        return Err(CalibrationError::TooFew { films: scores.nrows() });
+    }
+    if scores.dim() != errors_mm.dim() || patients.len() != scores.nrows() {
+        let sides = |(films, landmarks): (usize, usize)| [films, landmarks];
+        return Err(CalibrationError::Shapes { scores: sides(scores.dim()), errors: sides(errors_mm.dim()) });
+    }
+    if !scores.iter().all(|score| score.is_finite()) || !errors_mm.iter().all(|error| error.is_finite()) {
+        return Err(CalibrationError::NotFinite);
+    }
+    let mut fitted = fit_alone(scores, errors_mm);
+    fitted.films = films;
+    fitted.reliability = reliability::estimate(scores, errors_mm, patients);
+    Ok(fitted)
+}
+
+/// The fit alone.
+pub(super) fn fit_alone(scores: ArrayView2<'_, f32>, errors_mm: ArrayView2<'_, f64>) -> Calibration {
+    let landmarks = scores.axis_iter(Axis(1)).zip(errors_mm.axis_iter(Axis(1))).map(|(scores, errors)| {
+        let evidence = sorted(scores.iter().map(|score| evidence(*score)));
+        let median = nearest_rank_quantile(&evidence, 0.5);
+        let distances = sorted(evidence.iter().map(|evidence| (evidence - median).abs()));
+        let deviation = (MAD * nearest_rank_quantile(&distances, 0.5)).max(LEAST_DEVIATION);
+        let radius_mm = conformal_upper(&sorted(errors.iter().copied()), COVERAGE);
+        let count = errors.len() as f64;
+        LandmarkCalibration {
+            median,
+            deviation,
+            log_odds: 0.0,
+            mean_error_mm: errors.sum() / count,
+            within_2_mm: errors.iter().filter(|error| **error < SDR_RADII_MM[0]).count() as f64 / count,
+            radius_mm,
+        }
+    });
+    let mut fitted = Calibration {
+        films: String::new(),
+        landmarks: landmarks.collect(),
+        slope: 0.0,
+        weakest: 0.0,
+        out_of_distribution: 0.0,
+        reliability: Reliability::default(),
+    };
+    let mut points = Vec::with_capacity(scores.len());
+    for ((film, landmark), score) in scores.indexed_iter() {
+        points.push((landmark, fitted.strength(landmark, *score), errors_mm[[film, landmark]] <= WRONG_MM));
+    }
+    let (slope, log_odds) = logistic(&points, scores.ncols());
+    fitted.slope = slope;
+    fitted.landmarks.iter_mut().zip(log_odds).for_each(|(landmark, odds)| landmark.log_odds = odds);
+    let right = points.iter().filter(|(_, _, right)| *right).map(|(_, strength, _)| *strength);
+    fitted.weakest = conformal_lower(&sorted(right), LOST);
+    let films = scores.axis_iter(Axis(0)).map(|film| fitted.film_strength(film.iter().copied().enumerate()));
+    fitted.out_of_distribution = conformal_lower(&sorted(films), FALSE_ALARMS);
+    fitted
+}
+
+/// Logistic regression of being right on (landmark, strength): one slope, and log odds per landmark drawn to their mean.
+fn logistic(points: &[(usize, f64, bool)], landmarks: usize) -> (f64, Vec<f64>) {
+    // Slope, mean log odds, and each landmark's difference from there.
+    let mut weights = DVector::<f64>::zeros(2 + landmarks);
+    for _ in 0..STEPS {
+        let mut gradient = DVector::zeros(weights.len());
+        let mut curvature = DMatrix::zeros(weights.len(), weights.len());
+        for own in 0..weights.len() {
+            gradient[own] = -RIDGE * weights[own];
+            curvature[(own, own)] = RIDGE;
+        }
+        for &(landmark, strength, right) in points {
+            let active = [(0, strength), (1, 1.0), (2 + landmark, 1.0)];
+            let odds: f64 = active.iter().map(|(index, value)| weights[*index] * value).sum();
+            let probability = 1.0 / (1.0 + (-odds).exp());
+            let (surprise, spread) = (f64::from(right) - probability, probability * (1.0 - probability));
+            for (row, value) in active {
+                gradient[row] += surprise * value;
+                active.iter().for_each(|(column, other)| curvature[(row, *column)] += spread * value * other);
+            }
+        }
+        // The prior makes it positive definite.
+        let Some(factors) = curvature.cholesky() else { break };
+        weights += factors.solve(&gradient);
+    }
+    (weights[0], (0..landmarks).map(|landmark| weights[1] + weights[2 + landmark]).collect())
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,124 @@
+//! How well a calibration holds on films that it was not fitted to: random halves, one fitted to, the other judged.
+
+use ndarray::{ArrayView2, Axis};
+use onemark_models::confidence::{Calibration, Reliability, WRONG_MM};
+use rand::SeedableRng as _;
+use rand::seq::SliceRandom as _;
+use rand_chacha::ChaCha8Rng;
+
+use super::fit::fit_alone;
+
+/// Random halves, and the seed they come from.
+const DRAWS: usize = 200;
+const SEED: u64 = 1;
+/// Groups of points of about the same confidence, all of one size, among which confidence is compared with what came of it.
+const GROUPS: usize = 10;
+
+/// Estimates it from scores and errors in mm, `[films, landmarks]`, all finite; films of one number in `patients` stay together.
+pub(super) fn estimate(scores: ArrayView2<'_, f32>, errors_mm: ArrayView2<'_, f64>, patients: &[usize]) -> Reliability {
+    let mut random = ChaCha8Rng::seed_from_u64(SEED);
+    let mut order = patients.to_vec();
+    order.sort_unstable();
+    order.dedup();
+    let mut sum = Reliability::default();
+    for _ in 0..DRAWS {
+        order.shuffle(&mut random);
+        let half = &order[..order.len() / 2];
+        let (fitted, judged): (Vec<usize>, Vec<usize>) =
+            (0..patients.len()).partition(|film| half.contains(&patients[*film]));
+        let of = |films: &[usize]| (scores.select(Axis(0), films), errors_mm.select(Axis(0), films));
+        let ((scores, errors), (new_scores, new_errors)) = (of(&fitted), of(&judged));
+        let one = judge(&fit_alone(scores.view(), errors.view()), new_scores.view(), new_errors.view());
+        sum.coverage += one.coverage;
+        sum.auroc += one.auroc;
+        sum.calibration_error += one.calibration_error;
+        sum.lost += one.lost;
+        sum.out_of_distribution += one.out_of_distribution;
+    }
+    let mean = |sum: f64| sum / DRAWS as f64;
+    Reliability {
+        draws: DRAWS,
+        coverage: mean(sum.coverage),
+        auroc: mean(sum.auroc),
+        calibration_error: mean(sum.calibration_error),
+        lost: mean(sum.lost),
+        out_of_distribution: mean(sum.out_of_distribution),
+    }
+}
+
+/// How it does on other films.
+fn judge(calibration: &Calibration, scores: ArrayView2<'_, f32>, errors_mm: ArrayView2<'_, f64>) -> Reliability {
+    let (mut points, mut covered, mut lost) = (Vec::with_capacity(scores.len()), 0, 0);
+    for ((film, landmark), &score) in scores.indexed_iter() {
+        let error = errors_mm[[film, landmark]];
+        let right = error <= WRONG_MM;
+        covered += usize::from(error <= calibration.landmarks[landmark].radius_mm);
+        lost += usize::from(right && !calibration.is_found(landmark, score));
+        points.push((calibration.confidence(landmark, score), right));
+    }
+    points.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let right = points.iter().filter(|(_, right)| *right).count();
+    let out_of_distribution = scores
+        .axis_iter(Axis(0))
+        .filter(|film| calibration.is_out_of_distribution(film.iter().copied().enumerate()))
+        .count();
+    let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
+    Reliability {
+        draws: 1,
+        coverage: share(covered, points.len()),
+        auroc: auroc(&points),
+        calibration_error: calibration_error(&points),
+        lost: share(lost, right),
+        out_of_distribution: share(out_of_distribution, scores.nrows()),
+    }
+}
+
+/// Of points (confidence, whether right) in ascending order: pairs of a right and a wrong one in the right order, ties half.
+fn auroc(points: &[(f64, bool)]) -> f64 {
+    let (mut wrong_below, mut in_order) = (0.0, 0.0);
+    for tied in points.chunk_by(|one, other| one.0 == other.0) {
+        let right = tied.iter().filter(|(_, right)| *right).count() as f64;
+        let wrong = tied.len() as f64 - right;
+        in_order += right * (wrong_below + wrong / 2.0);
+        wrong_below += wrong;
+    }
+    let pairs = wrong_below * (points.len() as f64 - wrong_below);
+    if pairs > 0.0 { in_order / pairs } else { 0.5 }
+}
+
+/// Of points (confidence, whether right) in ascending order.
+fn calibration_error(points: &[(f64, bool)]) -> f64 {
+    let size = points.len().div_ceil(GROUPS).max(1);
+    let gaps = points.chunks(size).map(|group| {
+        let promised: f64 = group.iter().map(|(confidence, _)| confidence).sum();
+        (promised - group.iter().filter(|(_, right)| *right).count() as f64).abs()
+    });
+    gaps.sum::<f64>() / points.len().max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_with_ties() {
+        assert_eq!(auroc(&[(0.1, false), (0.2, true), (0.3, true)]), 1.0);
+        assert_eq!(auroc(&[(0.1, true), (0.2, false)]), 0.0);
+        assert_eq!(auroc(&[(0.5, true), (0.5, false)]), 0.5);
+        assert_eq!(auroc(&[(0.1, false), (0.5, true), (0.5, false), (0.9, true)]), 0.875);
+        assert_eq!(auroc(&[(0.1, true)]), 0.5);
+    }
+
+    #[test]
+    fn promises_and_what_came_of_them() {
+        // Two groups of ten points: 0.5 promised and all right, then 0.9 promised and nine right.
+        let points = |confidence: f64, right: usize| (0..100).map(move |point| (confidence, point < right));
+        let all: Vec<_> = points(0.5, 100).chain(points(0.9, 90)).collect();
+        let fifths = all.chunks(20).map(|group| {
+            let promised: f64 = group.iter().map(|point| point.0).sum();
+            (promised - group.iter().filter(|point| point.1).count() as f64).abs()
+        });
+        let expected: f64 = fifths.sum::<f64>() / 200.0;
+        assert!((calibration_error(&all) - expected).abs() < 1e-12 && expected > 0.25);
+    }
+}

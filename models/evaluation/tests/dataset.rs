@@ -1,0 +1,230 @@
+//! Datasets on disk: both layouts, and every way in which a folder can disagree with itself.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+
+use onemark_evaluation::dataset::{Dataset, DatasetError, Split};
+use onemark_film::geometry::Point;
+use onemark_film::{Size, Spacing};
+use onemark_models::landmarks::LandmarkSet;
+use tempfile::TempDir;
+
+fn spacing(x: f64, y: f64) -> Spacing {
+    Spacing::new(x, y, "the dataset").unwrap()
+}
+
+fn write(root: &Path, file: &str, text: impl AsRef<[u8]>) {
+    let path = root.join(file);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// 19 lines "x,y" shifted by `shift` px.
+fn points(shift: usize) -> String {
+    (0..19).map(|i| format!("{},{}\n", 100 + i + shift, 200 + 2 * i)).collect()
+}
+
+/// The published layout: training film 001 without annotation, 002 with; tests 151, 301 (in Test1Data), 302.
+fn isbi() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for film in [
+        "TrainingData/001.bmp",
+        "TrainingData/002.jpg",
+        "TrainingData/.hidden.jpg",
+        "TrainingData/Thumbs.db",
+        "Test1Data/151.BMP",
+        "Test1Data/301.png",
+        "Test2Data/302.bmp",
+    ] {
+        write(root, &format!("RawImage/{film}"), "");
+    }
+    for id in ["002", "151", "301", "302"] {
+        write(root, &format!("AnnotationsByMD/400_senior/{id}.txt"), points(0));
+        write(root, &format!("AnnotationsByMD/400_junior/{id}.txt"), points(3));
+    }
+    folder
+}
+
+fn plain() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for film in ["9.jpg", "10.jpg", "a.b.png"] {
+        write(root, &format!("images/{film}"), "");
+    }
+    write(root, "landmarks.csv", "image,landmark,x,y\n9.jpg,2,3.5,4\n9.jpg,1,1,2\n10,1,5,6\n10,2,7,8\n");
+    write(root, "spacing.csv", "image,mm_per_px_x,mm_per_px_y\n9.jpg,0.1,0.2\n");
+    folder
+}
+
+fn ids(dataset: &Dataset) -> Vec<&str> {
+    dataset.cases.iter().map(|case| case.id.as_str()).collect()
+}
+
+fn message(root: &TempDir) -> String {
+    Dataset::open(root.path(), Split::All).unwrap_err().to_string()
+}
+
+#[test]
+fn isbi_splits_by_folder_and_number() {
+    let root = isbi();
+    for (split, expected) in [
+        (Split::Train, vec!["001", "002"]),
+        (Split::Test1, vec!["151"]),
+        (Split::Test2, vec!["301", "302"]),
+        (Split::All, vec!["001", "002", "151", "301", "302"]),
+    ] {
+        assert_eq!(ids(&Dataset::open(root.path(), split).unwrap()), expected, "{split}");
+    }
+}
+
+#[test]
+fn isbi_truth_is_the_truncated_mean_of_two_doctors() {
+    let dataset = Dataset::open(isbi().path(), Split::All).unwrap();
+    assert_eq!(dataset.case("001").unwrap().points, None);
+    let case = dataset.case("002").unwrap();
+    // 0.5 * (100 + 103) = 101.5
+    assert_eq!(case.points.as_ref().unwrap()[0], Point::new(101.0, 200.0));
+    assert_eq!(case.doctors.as_ref().unwrap()[1][18], Point::new(121.0, 236.0));
+    assert_eq!(case.spacing, Some(spacing(0.1, 0.1)));
+}
+
+#[test]
+fn isbi_reads_27_lines_loose_spelling_and_repacked_folders() {
+    let root = isbi();
+    let loose: String = points(0).lines().map(|line| format!("{line} \t\r\n")).collect();
+    write(root.path(), "AnnotationsByMD/400_senior/002.txt", loose + &"2\n".repeat(8) + "\n");
+    let published = Dataset::open(root.path(), Split::Train).unwrap();
+    for doctor in ["400_senior", "400_junior"] {
+        fs::rename(root.path().join("AnnotationsByMD").join(doctor), root.path().join(doctor)).unwrap();
+    }
+    fs::remove_dir(root.path().join("AnnotationsByMD")).unwrap();
+    let repacked = Dataset::open(root.path(), Split::Train).unwrap();
+    assert_eq!(published.cases, repacked.cases);
+    assert_eq!(published.cases[1].points.as_ref().unwrap().len(), 19);
+}
+
+#[test]
+fn isbi_annotations_that_are_wrong_are_named() {
+    let senior = "AnnotationsByMD/400_senior/002.txt";
+    for (text, expected) in [
+        ("".to_owned(), "002.txt is empty"),
+        (" \n\n".to_owned(), "002.txt is empty"),
+        (points(0) + "1,2\n", "002.txt has 20 lines, expected 19 landmarks"),
+        (points(0).replace("103,206", "103;206"), "002.txt, line 4: \"103;206\" is not a position"),
+        (points(0).replace("103,206", "103,nan"), "002.txt, line 4"),
+        (points(0).replace("103,206", "103"), "002.txt, line 4"),
+    ] {
+        let root = isbi();
+        write(root.path(), senior, text);
+        assert!(message(&root).contains(expected), "{}", message(&root));
+    }
+    let root = isbi();
+    write(root.path(), senior, [0xFF, 0xFE]);
+    assert!(message(&root).contains("cannot read") && message(&root).contains(senior), "{}", message(&root));
+}
+
+#[test]
+fn isbi_doctors_and_films_must_match() {
+    let root = isbi();
+    fs::remove_file(root.path().join("AnnotationsByMD/400_junior/002.txt")).unwrap();
+    assert!(matches!(
+        Dataset::open(root.path(), Split::Train),
+        Err(DatasetError::OneDoctor { missing, .. }) if missing.ends_with("400_junior/002.txt")
+    ));
+    // A training film may lack annotations, a test film may not.
+    let root = isbi();
+    fs::remove_dir_all(root.path().join("AnnotationsByMD")).unwrap();
+    assert_eq!(Dataset::open(root.path(), Split::Train).unwrap().cases.len(), 2);
+    assert!(matches!(Dataset::open(root.path(), Split::Test1), Err(DatasetError::NoAnnotation { .. })));
+    let root = isbi();
+    write(root.path(), "RawImage/TrainingData/002.png", "");
+    assert!(message(&root).contains("two films are called \"002\""), "{}", message(&root));
+}
+
+#[test]
+fn plain_folder() {
+    let root = plain();
+    let dataset = Dataset::open(root.path(), Split::All).unwrap();
+    assert_eq!(ids(&dataset), ["9", "10", "a.b"]);
+    let [nine, ten, without] = &dataset.cases[..] else { unreachable!() };
+    assert_eq!(nine.points, Some(vec![Point::new(1.0, 2.0), Point::new(3.5, 4.0)]));
+    assert_eq!((&nine.spacing, &ten.spacing), (&Some(spacing(0.1, 0.2)), &None));
+    assert_eq!(ten.points, Some(vec![Point::new(5.0, 6.0), Point::new(7.0, 8.0)]));
+    assert_eq!(without.points, None);
+    assert_eq!(Dataset::open(root.path(), Split::Train).unwrap().cases, dataset.cases);
+    assert!(matches!(Dataset::open(root.path(), Split::Test1), Err(DatasetError::NoSplits { .. })));
+    let set = LandmarkSet::named("hand37").unwrap();
+    let error = dataset.check_set(&set).unwrap_err().to_string();
+    assert!(error.contains("annotated with 2 landmarks, but set \"hand37\" has 37"), "{error}");
+}
+
+#[test]
+fn plain_tables_that_are_wrong_are_named() {
+    let good = "image,landmark,x,y\n9.jpg,1,1,2\n9.jpg,2,3,4\n";
+    for (file, text, expected) in [
+        ("landmarks.csv", String::new(), "landmarks.csv is empty"),
+        ("landmarks.csv", "image,landmark,x,y\n".to_owned(), "landmarks.csv is empty"),
+        ("landmarks.csv", "image,landmark,x\n9.jpg,1,1\n".to_owned(), "line 2: missing field `y`"),
+        ("landmarks.csv", format!("{good}10.jpg,1,5,six\n"), "landmarks.csv, line 4"),
+        ("landmarks.csv", format!("{good}10.jpg,1,5,inf\n"), "line 4: (5, inf) is not a position"),
+        ("landmarks.csv", format!("{good}10.jpg,1,5\n"), "line 4: there are 3 fields where 4"),
+        ("landmarks.csv", format!("{good}10.jpg,3,5,6\n"), "line 4: landmark 3 is outside 1 to 2"),
+        ("landmarks.csv", format!("{good}10.jpg,0,5,6\n"), "line 4: landmark 0 is outside 1 to 2"),
+        ("landmarks.csv", format!("{good}9.jpg,2,5,6\n"), "line 4: landmark 2 of 9.jpg was given before"),
+        ("landmarks.csv", format!("{good}9,2,5,6\n"), "line 4: landmark 2 of 9 was given before"),
+        ("landmarks.csv", format!("{good}11.jpg,1,5,6\n"), "line 4: there is no image \"11.jpg\""),
+        ("landmarks.csv", format!("{good}10.jpg,1,5,6\n"), "has 1 landmarks for film 10, expected 2"),
+        ("spacing.csv", "image,mm_per_px_x,mm_per_px_y\n9,0,0.1\n".to_owned(), "spacing.csv, line 2: 0 x 0.1 mm"),
+        ("spacing.csv", "image,mm_per_px_x,mm_per_px_y\n9,1,1\n9,1,1\n".to_owned(), "spacing.csv, line 3"),
+    ] {
+        let root = plain();
+        write(root.path(), file, &text);
+        let found = message(&root);
+        assert!(found.contains(expected), "{found}\nfor {text}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_no_dataset() {
+    let root = tempfile::tempdir().unwrap();
+    assert!(message(&root).contains("looked for RawImage/"), "{}", message(&root));
+    fs::create_dir_all(root.path().join("RawImage/Test1Data")).unwrap();
+    assert!(message(&root).contains("no film of split \"all\""), "{}", message(&root));
+    let gone = root.path().join("gone");
+    assert!(matches!(Dataset::open(&gone, Split::All), Err(DatasetError::Read { path, .. }) if path == gone));
+}
+
+#[test]
+fn films_are_found_by_loose_ids() {
+    let dataset = Dataset::open(isbi().path(), Split::All).unwrap();
+    for id in ["002", "2", "0002", "002.jpg", "2.BMP"] {
+        assert_eq!(dataset.case(id).unwrap().id, "002", "{id}");
+    }
+    let error = dataset.case("150").unwrap_err().to_string();
+    assert!(error.contains("nearest ids are 151, 002"), "{error}");
+    let plain = Dataset::open(plain().path(), Split::All).unwrap();
+    assert_eq!(plain.case("a.b").unwrap().id, "a.b");
+    assert!(plain.case("a.c").unwrap_err().to_string().contains("ids are a.b"));
+}
+
+#[test]
+fn a_landmark_outside_the_film_is_named() {
+    let dataset = Dataset::open(isbi().path(), Split::Train).unwrap();
+    let case = dataset.case("2").unwrap();
+    // The last of 19 points is at (119, 236).
+    assert!(case.check_inside(Size { width: 120, height: 237 }).is_ok());
+    let error = case.check_inside(Size { width: 119, height: 237 }).unwrap_err().to_string();
+    assert!(error.contains("landmark 19 at x 119, y 236") && error.contains("119x237 px"), "{error}");
+    assert!(case.check_inside(Size { width: 120, height: 236 }).is_err());
+}
+
+#[test]
+fn splits_are_spelled_one_way() {
+    for (name, split) in Split::NAMES {
+        assert_eq!((name.parse::<Split>().unwrap(), split.to_string().as_str()), (split, name));
+    }
+    let error = "Test1".parse::<Split>().unwrap_err().to_string();
+    assert!(error.contains("choose train, test1, test2 or all"), "{error}");
+}

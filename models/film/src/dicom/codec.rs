@@ -1,0 +1,211 @@
+//! Pixels of a DICOM file as they were stored, whatever they are compressed with: one `u16` each, row by row.
+//!
+//! Each decoder first compares what its stream claims to hold with the file's header, and decodes only what fits. `grey` says
+//! what the numbers mean.
+
+use dicom_core::{DicomValue, PrimitiveValue};
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::InMemDicomObject;
+use dicom_transfer_syntax_registry::TransferSyntax;
+use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
+use jpeg_decoder::PixelFormat;
+
+use super::header::Header;
+use super::reader::Fault;
+use crate::Size;
+use crate::signature::jpeg_is_complete;
+
+/// Retired, and still in archives.
+const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
+
+/// What to do about a coding that is not read.
+pub(super) const ADVICE: &str = "export it uncompressed or as JPEG 2000, or save it as PNG or TIFF";
+
+/// Decompresses a whole stream of pixels.
+pub(super) type Decoder = fn(&[u8], &Header) -> Result<Vec<u16>, Fault>;
+
+/// What decompresses the pixels of a transfer syntax, if they are compressed; an error that names it where it isn't read.
+pub(super) fn decoder(syntax: &TransferSyntax) -> Result<Option<Decoder>, Fault> {
+    Ok(match syntax.uid() {
+        uids::IMPLICIT_VR_LITTLE_ENDIAN | uids::EXPLICIT_VR_LITTLE_ENDIAN | EXPLICIT_VR_BIG_ENDIAN => None,
+        uids::RLE_LOSSLESS => Some(rle),
+        uids::JPEG_BASELINE8_BIT | uids::JPEG_EXTENDED12_BIT | uids::JPEG_LOSSLESS | uids::JPEG_LOSSLESS_SV1 => {
+            Some(jpeg)
+        }
+        uids::JPEGLS_LOSSLESS | uids::JPEGLS_NEAR_LOSSLESS => Some(jpeg_ls),
+        uids::JPEG2000_LOSSLESS | uids::JPEG2000 => Some(jpeg_2000),
+        _ => return Err(Fault::Unsupported(format!("its transfer syntax {} is not read", syntax.name()), ADVICE)),
+    })
+}
+
+/// The pixels, as many as `header` says.
+pub(super) fn decode(film: &InMemDicomObject, header: &Header, decoder: Option<Decoder>) -> Result<Vec<u16>, Fault> {
+    let mut stored = match (decoder, film.get(tags::PIXEL_DATA).map(|element| element.value())) {
+        (None, Some(DicomValue::Primitive(value))) => native(value, header),
+        // All fragments together are the one frame, however it was cut.
+        (Some(decode), Some(DicomValue::PixelSequence(pixels))) => decode(&pixels.fragments().concat(), header)?,
+        (None, _) => return Err(Fault::Damaged("its pixels are compressed, and it says they are not".into())),
+        (Some(_), _) => return Err(Fault::Damaged("its pixels are not compressed, and it says they are".into())),
+    };
+    let (found, expected) = (stored.len(), pixels(header));
+    // Rows that were cut off at the end are missing; a byte or a few too many is padding.
+    if found < expected {
+        return Err(Fault::Damaged(format!("it has {found} pixels where {expected} are expected")));
+    }
+    stored.truncate(expected);
+    Ok(stored)
+}
+
+/// At most [`MAX_FILM_PIXELS`](crate::MAX_FILM_PIXELS): the size was checked.
+fn pixels(header: &Header) -> usize {
+    header.size.pixels() as usize
+}
+
+/// Refuses a stream that claims another size than the file.
+fn check_claim(width: u32, height: u32, header: &Header) -> Result<(), Fault> {
+    let claimed = Size { width, height };
+    if claimed == header.size {
+        return Ok(());
+    }
+    Err(Fault::Damaged(format!("it says {} px and its compressed stream {claimed} px", header.size)))
+}
+
+fn broken(coding: &str, why: impl std::fmt::Display) -> Fault {
+    Fault::Damaged(format!("its {coding} stream can't be decoded: {why}"))
+}
+
+/// Pixels that are not compressed: bytes, or words with the first of two 8-bit pixels in their lower half (PS3.5, 8.1.1).
+fn native(value: &PrimitiveValue, header: &Header) -> Vec<u16> {
+    match (value, header.bits_allocated) {
+        (PrimitiveValue::U16(words), 16) => words.to_vec(),
+        (PrimitiveValue::U16(words), _) => words.iter().flat_map(|word| word.to_le_bytes()).map(u16::from).collect(),
+        (PrimitiveValue::U8(bytes), 16) => {
+            bytes.chunks_exact(2).map(|two| u16::from_le_bytes([two[0], two[1]])).collect()
+        }
+        (PrimitiveValue::U8(bytes), _) => bytes.iter().copied().map(u16::from).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// RLE: a segment of packed bytes for the upper halves of all pixels, then one for the lower (PS3.5, annex G).
+///
+/// This decoder is our own because the adapter in the registry of transfer syntaxes slices its input without checks and unwraps:
+/// a damaged stream would end the program.
+fn rle(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
+    const HEADER_WORDS: usize = 16;
+    let mut words =
+        stream.chunks_exact(4).take(HEADER_WORDS).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize);
+    let segments = (header.bits_allocated / 8) as usize;
+    if words.next() != Some(segments) {
+        return Err(broken("RLE", format!("it has not the {segments} segments of its pixels")));
+    }
+    let starts: Vec<usize> = words.take(segments).collect();
+    let mut stored = vec![0_u16; pixels(header)];
+    for (index, start) in starts.iter().enumerate() {
+        let end = starts.get(index + 1).copied().unwrap_or(stream.len());
+        let packed = stream.get(*start..end).ok_or_else(|| broken("RLE", "a segment lies outside of it"))?;
+        let mut filled = 0;
+        for byte in Unpacked::new(packed).take(stored.len()) {
+            stored[filled] = stored[filled] << 8 | u16::from(byte);
+            filled += 1;
+        }
+        if filled < stored.len() {
+            return Err(broken("RLE", format!("a segment ends after {filled} of {} pixels", stored.len())));
+        }
+    }
+    Ok(stored)
+}
+
+/// The bytes of a PackBits segment: a count, then so many bytes as they are, or one byte to repeat.
+struct Unpacked<'a> {
+    packed: &'a [u8],
+    left: usize,
+    repeated: Option<u8>,
+}
+
+impl<'a> Unpacked<'a> {
+    fn new(packed: &'a [u8]) -> Self {
+        Self { packed, left: 0, repeated: None }
+    }
+
+    fn take_byte(&mut self) -> Option<u8> {
+        let (byte, rest) = self.packed.split_first()?;
+        self.packed = rest;
+        Some(*byte)
+    }
+}
+
+impl Iterator for Unpacked<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        while self.left == 0 {
+            // As a signed number the count is negative for a byte to repeat; -128 means nothing.
+            let count = usize::from(self.take_byte()?);
+            (self.left, self.repeated) = match count {
+                ..=127 => (count + 1, None),
+                128 => (0, None),
+                _ => (257 - count, Some(self.take_byte()?)),
+            };
+        }
+        self.left -= 1;
+        self.repeated.or_else(|| self.take_byte())
+    }
+}
+
+/// JPEG of 8 bits, or lossless JPEG of up to 16.
+fn jpeg(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
+    let mut decoder = jpeg_decoder::Decoder::new(stream);
+    decoder.read_info().map_err(|e| broken("JPEG", e))?;
+    let info = decoder.info().ok_or_else(|| broken("JPEG", "it has no header"))?;
+    check_claim(info.width.into(), info.height.into(), header)?;
+    if !jpeg_is_complete(stream) {
+        return Err(broken("JPEG", "it ends before its end marker"));
+    }
+    if !matches!(info.pixel_format, PixelFormat::L8 | PixelFormat::L16) {
+        return Err(broken("JPEG", "it holds colours, not grey"));
+    }
+    let bytes = decoder.decode().map_err(|e| broken("JPEG", e))?;
+    Ok(match info.pixel_format {
+        PixelFormat::L16 => bytes.chunks_exact(2).map(|two| u16::from_ne_bytes([two[0], two[1]])).collect(),
+        _ => bytes.into_iter().map(u16::from).collect(),
+    })
+}
+
+/// JPEG-LS, lossless or nearly so. The decoder checks the stream's claims itself.
+fn jpeg_ls(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
+    let decoded = jpegls::decode(stream, header.size.width, header.size.height).map_err(|e| broken("JPEG-LS", e))?;
+    Ok(decoded.0)
+}
+
+/// JPEG 2000, lossless or not.
+fn jpeg_2000(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
+    const MARKERS: [&[u8]; 2] = [b"\xFF\x4F\xFF\x51", b"\xFF\xD9"];
+    /// Of the first component's precision; its highest bit says whether numbers are signed.
+    const PRECISION_BYTE: usize = 42;
+    let [start, end] = MARKERS;
+    let padding = stream.iter().rev().take_while(|byte| **byte == 0).count();
+    if !stream.starts_with(start) || !stream[..stream.len() - padding].ends_with(end) {
+        return Err(broken("JPEG 2000", "its start or its end is missing"));
+    }
+    let settings = DecodeSettings { strict: true, ..DecodeSettings::default() };
+    let image = Image::new(stream, &settings).map_err(|e| broken("JPEG 2000", e))?;
+    check_claim(image.width(), image.height(), header)?;
+    let bits = image.original_bit_depth();
+    if bits > 16 {
+        return Err(broken("JPEG 2000", format!("its numbers have {bits} bits, more than 16")));
+    }
+    let mut context = DecoderContext::default();
+    let decoded = image.decode(&mut context).map_err(|e| broken("JPEG 2000", e))?;
+    let [grey] = decoded.components() else { return Err(broken("JPEG 2000", "it holds colours, not grey")) };
+    // The decoder takes all numbers for unsigned, so it has moved signed ones up by half their range.
+    let signed = stream.get(PRECISION_BYTE).is_some_and(|byte| byte & 0x80 != 0);
+    let moved = if signed { 1 << (bits - 1) } else { 0 };
+    // A lossy stream may leave the range of its numbers.
+    let most = if signed { moved - 1 } else { u16::MAX.into() };
+    Ok(grey
+        .samples()
+        .iter()
+        .map(|sample| (sample.round() as i32).saturating_sub(moved).clamp(-moved, most) as u16)
+        .collect())
+}

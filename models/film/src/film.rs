@@ -1,0 +1,157 @@
+//! The radiograph: 8-bit grey pixels and all that is known about them. Files are read by `read`, grids made by `resize`.
+
+use std::fmt;
+use std::path::Path;
+
+use crate::geometry::Size;
+use crate::{DicomIdentity, FilmError, FilmWarning, PixelFault, Spacing};
+
+/// The most pixels a film may have; the largest detectors in use deliver about a quarter of this.
+pub const MAX_FILM_PIXELS: u64 = 100_000_000;
+
+/// One radiograph: 8-bit grey pixels, at least one of them, and what is known about them.
+///
+/// `Debug` shows neither pixels nor patient data.
+#[derive(Clone, PartialEq)]
+pub struct Film {
+    size: Size,
+    /// Row after row, `size.width` times `size.height`.
+    grey: Vec<u8>,
+    spacing: Option<Spacing>,
+    warnings: Vec<FilmWarning>,
+    dicom: Option<DicomIdentity>,
+}
+
+impl Film {
+    /// A film from 8-bit grey pixels in memory: row after row from the top, each from left to right. For pixels of more bits,
+    /// or with a window, see [`Film::from_pixels`].
+    ///
+    /// ```
+    /// use onemark_film::Film;
+    /// use onemark_film::geometry::Size;
+    ///
+    /// let film = Film::from_grey(Size { width: 3, height: 2 }, vec![0, 128, 255, 0, 0, 0])?;
+    /// assert_eq!((film.width(), film.height()), (3, 2));
+    /// assert_eq!(film.grey()[..3], [0, 128, 255]);
+    /// assert_eq!(film.spacing(), None);
+    /// # Ok::<(), onemark_film::FilmError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`FilmError::ZeroSize`], [`FilmError::TooLarge`], and [`FilmError::Pixels`] unless there is one byte per pixel.
+    pub fn from_grey(size: Size, grey: Vec<u8>) -> Result<Self, FilmError> {
+        check_size(size, None)?;
+        if size.pixels() != grey.len() as u64 {
+            return Err(FilmError::Pixels(PixelFault::Length { found: grey.len(), size }));
+        }
+        Ok(Self { size, grey, spacing: None, warnings: Vec::new(), dicom: None })
+    }
+
+    /// The same film with what a file states about it.
+    #[cfg(feature = "dicom")]
+    pub(crate) fn with_statements(
+        self,
+        spacing: Option<Spacing>,
+        warnings: Vec<FilmWarning>,
+        dicom: DicomIdentity,
+    ) -> Self {
+        Self { spacing, warnings, dicom: Some(dicom), ..self }
+    }
+
+    /// The same film with this spacing, whatever its file states. Warnings about the spacing are dropped.
+    ///
+    /// ```
+    /// use onemark_film::{Film, Spacing, geometry::Size};
+    ///
+    /// let film = Film::from_grey(Size { width: 1, height: 1 }, vec![0])?;
+    /// let film = film.with_spacing(Spacing::new(0.1, 0.1, "scanner manual")?);
+    /// assert_eq!(film.spacing().map(|spacing| spacing.source()), Some("scanner manual"));
+    /// # Ok::<(), onemark_film::FilmError>(())
+    /// ```
+    #[must_use]
+    pub fn with_spacing(mut self, spacing: Spacing) -> Self {
+        self.spacing = Some(spacing);
+        self.warnings.retain(|warning| !warning.is_about_spacing());
+        self
+    }
+
+    /// How large its pixels are, where the file or a person states it.
+    pub fn spacing(&self) -> Option<&Spacing> {
+        self.spacing.as_ref()
+    }
+
+    /// Patient, study and image, where the film was read from DICOM.
+    pub fn dicom(&self) -> Option<&DicomIdentity> {
+        self.dicom.as_ref()
+    }
+
+    /// What a person should know about how the file was read.
+    pub fn warnings(&self) -> &[FilmWarning] {
+        &self.warnings
+    }
+
+    /// Width and height in px.
+    pub fn size(&self) -> Size {
+        self.size
+    }
+
+    /// Width in px.
+    pub fn width(&self) -> u32 {
+        self.size.width
+    }
+
+    /// Height in px.
+    pub fn height(&self) -> u32 {
+        self.size.height
+    }
+
+    /// The pixels: row after row from the top, each from left to right; 0 is black.
+    pub fn grey(&self) -> &[u8] {
+        &self.grey
+    }
+}
+
+/// Without pixels and patient data, which logs must not contain.
+impl fmt::Debug for Film {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Film")
+            .field("size", &self.size)
+            .field("spacing", &self.spacing)
+            .field("warnings", &self.warnings)
+            .field("dicom", &self.dicom)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Refuses a film by its size, before its pixels are decoded. `path` is its file's, where it has one.
+pub(crate) fn check_size(size: Size, path: Option<&Path>) -> Result<(), FilmError> {
+    let path = path.map(Path::to_owned);
+    match size.pixels() {
+        0 => Err(FilmError::ZeroSize { path, size }),
+        pixels if pixels > MAX_FILM_PIXELS => Err(FilmError::TooLarge { path, size }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn pixels_must_fit_the_size_and_errors_name_no_file() {
+        let refused = |width, height, grey| Film::from_grey(Size { width, height }, grey).unwrap_err().to_string();
+        assert_eq!(refused(0, 7, vec![]), "the film is empty (0x7 px); export it again from its source");
+        assert!(refused(20_000, 20_000, vec![]).starts_with("the film is too large: 20000x20000 px"));
+        assert!(refused(2, 2, vec![0; 5]).contains("5 bytes where a film of 2x2 px"));
+    }
+
+    #[test]
+    fn debug_shows_neither_pixels_nor_patient() {
+        let identity = DicomIdentity { patient_name: "Secret^Sarah".into(), ..DicomIdentity::default() };
+        let film = Film::from_grey(Size { width: 1, height: 1 }, vec![173]).unwrap();
+        let shown = format!("{:?}", Film { dicom: Some(identity), ..film });
+        assert!(shown.contains("DicomIdentity") && !shown.contains("Secret") && !shown.contains("173"), "{shown}");
+    }
+}

@@ -1,0 +1,50 @@
+//! One radiograph: its pixels, its [`Spacing`], what a person should know about how it was read ([`FilmWarning`]), and the
+//! [`geometry`] between a film and the grid that a network sees.
+//!
+//! ```
+//! use onemark_film::geometry::{GridSize, Size};
+//! use onemark_film::{Film, Pixels, Spacing};
+//!
+//! // 12-bit pixels from a viewer's memory, two bytes each, row after row.
+//! let bytes = vec![0; 2 * 1935 * 2400];
+//! let pixels = Pixels::grey16(&bytes, Size { width: 1935, height: 2400 })?.with_bits(12);
+//! let film = Film::from_pixels(pixels)?.with_spacing(Spacing::new(0.1, 0.1, "scanner manual")?);
+//!
+//! let grid = film.to_grid(GridSize::new(384, 384))?;
+//! assert_eq!(grid.dim(), (384, 384));
+//! # Ok::<(), onemark_film::FilmError>(())
+//! ```
+//!
+//! # Features
+//! None is on by default; all are additive. [`Film::open`] names the format of a file that the build does not read.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `raster` | PNG, JPEG, BMP and TIFF |
+//! | `dicom` | DICOM and DICOMDIR |
+//! | `schema` | `schemars::JsonSchema` for the types in published JSON |
+
+mod dicom;
+mod error;
+mod film;
+pub mod geometry;
+mod pixels;
+#[cfg(feature = "raster")]
+mod raster;
+mod read;
+mod resize;
+mod signature;
+mod spacing;
+mod warning;
+
+pub use dicom::DicomIdentity;
+#[cfg(feature = "dicom")]
+pub use dicom::directory_films;
+pub use error::{FilmError, PixelFault};
+pub use film::{Film, MAX_FILM_PIXELS};
+pub use geometry::Size;
+pub use pixels::{GreyWindow, Pixels};
+pub use read::FILM_EXTENSIONS;
+pub use signature::holds_dicom;
+pub use spacing::Spacing;
+pub use warning::FilmWarning;

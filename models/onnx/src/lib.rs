@@ -1,0 +1,35 @@
+//! The part of ONNX that a bundle uses.
+//!
+//! [`builder`] makes graphs from plain values. [`check()`] reads the bytes of an ONNX file and refuses all that a bundle must
+//! not use; only its result, a [`CheckedGraph`], is opened by a backend.
+//!
+//! ```
+//! use onemark_onnx::{Weights, builder, check};
+//!
+//! // y = x * 2, for images of 4 x 4 pixels; the 2 is stored outside the graph, after another number.
+//! let weights = [9.0_f32, 2.0].iter().flat_map(|weight| weight.to_le_bytes()).collect();
+//! let graph = builder::graph(
+//!     "double",
+//!     vec![builder::node("Mul", "y", &["x", "factor"], vec![])],
+//!     vec![builder::external("factor", &[], onemark_onnx::proto::DataType::Float, "weights.bin", 4..8)],
+//!     vec![builder::value("x", &[1, 1, 4, 4])],
+//!     vec![builder::value("y", &[1, 1, 4, 4])],
+//! );
+//! let file = builder::file(graph, "an example", "1.0");
+//!
+//! let checked = check("double.onnx", &file, &Weights::new("weights.bin", weights))?;
+//! let external: Vec<(&str, &[u8])> = checked.external().collect();
+//! assert_eq!(external, [("factor", &2.0_f32.to_le_bytes()[..])]);
+//! # Ok::<(), onemark_onnx::OnnxError>(())
+//! ```
+#![warn(clippy::indexing_slicing)]
+
+pub mod builder;
+mod checked;
+mod error;
+mod external;
+pub mod proto;
+
+pub use checked::{CheckedGraph, check};
+pub use error::OnnxError;
+pub use external::{ExternalError, Weights};

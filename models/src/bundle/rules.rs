@@ -1,0 +1,164 @@
+//! The rules that a manifest must satisfy, each broken one named by its key.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Adaptation, HeadEntry, MANIFEST, Manifest, Plan, Precision, Span, TensorEntry, WEIGHTS, names};
+use crate::graph::{Level, Shape};
+use crate::invalid::Invalid;
+use crate::landmarks::LandmarkId;
+use crate::network::SCORE;
+
+/// Longest name of a file.
+const LONGEST_NAME: usize = 120;
+
+/// A rule that is broken if `good` is false.
+fn rule(good: bool, key: impl Into<String>, why: impl Into<String>) -> Result<(), Invalid> {
+    if good { Ok(()) } else { Err(Invalid::new(key, why.into())) }
+}
+
+impl Manifest {
+    /// Holds the manifest against all rules.
+    pub(super) fn validate(&self) -> Result<(), Invalid> {
+        self.validate_files()?;
+        self.landmark_set.validate().map_err(|invalid| invalid.within("landmark_set"))?;
+        let count = self.landmark_set.len();
+        let in_order = self.heads.iter().map(|head| head.landmark).eq(1..=count);
+        rule(in_order, "heads", format!("there must be one for each landmark, 1 to {count}, in order"))?;
+        for file in self.graphs().map(|graph| graph.file.as_str()).chain([WEIGHTS]) {
+            rule(self.files.contains_key(file), "files", format!("`{file}` must be listed"))?;
+        }
+        let grid = [1, 1, self.input.size, self.input.size];
+        let film = matches!(self.trunk.inputs.as_slice(), [only] if only.shape == grid);
+        rule(film, "trunk.inputs", "must be one film, [1, 1, size, size] of `input.size`")?;
+        self.heads.iter().try_for_each(|head| self.validate_head(head, grid))?;
+        self.validate_vectors()?;
+        if let Some(plan) = &self.plan {
+            self.validate_plan(plan)?;
+        }
+        if let Some(prior) = &self.shape_prior {
+            prior.validate(count).map_err(|invalid| invalid.within("decoding.shape-prior"))?;
+        }
+        let of_before = self.adapted.as_ref().and_then(|adapted| adapted.calibration.as_ref());
+        for calibration in self.calibration.iter().chain(of_before) {
+            calibration.validate(count).map_err(|invalid| invalid.within("calibration"))?;
+        }
+        self.adapted.as_ref().map_or(Ok(()), |adapted| self.validate_adaptation(adapted))
+    }
+
+    fn validate_files(&self) -> Result<(), Invalid> {
+        let mut seen = BTreeSet::new();
+        for (name, file) in &self.files {
+            let key = || format!("files: `{name}`");
+            let hex = |c: char| matches!(c, '0'..='9' | 'a'..='f');
+            let is_digest = file.sha256.len() == 64 && file.sha256.chars().all(hex);
+            rule(is_digest, key(), "sha256 must be 64 lower-case hexadecimal digits")?;
+            validate_name(name).map_err(|why| Invalid::new(key(), why))?;
+            rule(seen.insert(name.to_ascii_lowercase()), key(), "another file's name differs in case only")?;
+        }
+        Ok(())
+    }
+
+    fn validate_head(&self, head: &HeadEntry, grid: Shape) -> Result<(), Invalid> {
+        let key = format!("heads: `{}`", head.graph.file);
+        if !head.graph.outputs.iter().any(|output| output.name == SCORE && output.shape == grid) {
+            return Err(Invalid::new(key, format!("must make `{SCORE}`, [1, 1, size, size] of `input.size`")));
+        }
+        match head.graph.inputs.iter().find(|input| !self.trunk.outputs.contains(input)) {
+            Some(stray) => {
+                let why = format!("its input `{}` must be an output of the trunk, of the same shape", stray.name);
+                Err(Invalid::new(key, why))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn validate_plan(&self, plan: &Plan) -> Result<(), Invalid> {
+        plan.tiling.validate().map_err(|invalid| invalid.within("plan.tiling"))?;
+        let size = plan.tiling.size;
+        rule(size == self.input.size, "plan.tiling.size", "must be `input.size`")?;
+        let bounds = plan.coarse.outputs.iter().filter(|output| output.shape == [1, 1, size, size]).count();
+        rule(bounds == 1, "plan.coarse", "must have one output [1, 1, size, size] of `input.size`, the bound")?;
+        let side = plan.tiling.levels[0].cells;
+        let outputs = plan.window.outputs.as_slice();
+        let score = matches!(outputs, [only] if only.name == SCORE && only.shape == [1, 1, side, side]);
+        rule(score, "plan.window", format!("must make `{SCORE}`, [1, 1, {side}, {side}] as the tiling says"))?;
+        rule(plan.specific.len() == self.heads.len(), "plan.own", "must have an entry for each landmark")?;
+        let mut landmarks = LandmarkId::up_to(plan.specific.len()).zip(&plan.specific);
+        landmarks.try_for_each(|(landmark, specific)| self.validate_specific(plan, landmark, specific))
+    }
+
+    /// Whether all that the plan's graphs take for a landmark is made by something.
+    fn validate_specific(
+        &self,
+        plan: &Plan,
+        landmark: LandmarkId,
+        specific: &BTreeMap<String, Span>,
+    ) -> Result<(), Invalid> {
+        let end = self.weights_end();
+        let width = |name: &str| plan.precision(name, self.weights).bytes();
+        if let Some((name, _)) = specific.iter().find(|(name, span)| !span.is_in(end, width(name))) {
+            return Err(Invalid::new(format!("plan.own: landmark {landmark}: `{name}`"), Span::rule(end)));
+        }
+        let is_specific = |input: &TensorEntry| {
+            let bytes = input.shape.iter().try_fold(width(&input.name), |bytes, side| bytes.checked_mul(*side));
+            specific.get(&input.name).is_some_and(|span| Some(span.length) == bytes)
+        };
+        for (graph, is_window) in [(&plan.coarse, false), (&plan.window, true)] {
+            let stray = graph.inputs.iter().find(|input| {
+                let trunk = self.trunk.outputs.iter().filter(|made| names::feeds(&made.name, &input.name, landmark));
+                let coarse = plan.coarse.outputs.iter().filter(|made| is_window && made.name == input.name);
+                let made = trunk.chain(coarse).any(|output| plan.fits(output, input, is_window));
+                !is_specific(input) && !plan.is_computed(input) && !made
+            });
+            if let Some(stray) = stray {
+                let why = format!("no graph produces its input `{}` for landmark {landmark}", stray.name);
+                return Err(Invalid::new(format!("plan: `{}`", graph.file), why));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_vectors(&self) -> Result<(), Invalid> {
+        let end = self.weights_end();
+        let landmarks = LandmarkId::up_to(self.heads.len());
+        let expected = landmarks.flat_map(|landmark| Level::COARSE_TO_FINE.map(|level| names::vector(landmark, level)));
+        for name in expected {
+            rule(self.template_vectors.contains_key(&name), format!("template_vectors: `{name}`"), "is missing")?;
+        }
+        for (name, span) in &self.template_vectors {
+            let good = span.is_in(end, Precision::F32.bytes());
+            rule(good, format!("template_vectors: `{name}`"), Span::rule(end))?;
+        }
+        Ok(())
+    }
+
+    fn validate_adaptation(&self, adapted: &Adaptation) -> Result<(), Invalid> {
+        let end = self.weights_end();
+        for (name, span) in &self.template_vectors {
+            let before = adapted.original.get(name).filter(|before| before.length == span.length);
+            let good = before.is_some_and(|before| before.is_in(end, Precision::F32.bytes()));
+            rule(good, format!("adapted.original: `{name}`"), Span::rule(end))?;
+        }
+        let kept = adapted.original.values().all(|span| adapted.weights_bytes <= span.offset);
+        rule(kept, "adapted.weights_bytes", "must end before the original vectors")
+    }
+
+    /// The size of the weights in bytes.
+    fn weights_end(&self) -> u64 {
+        self.files.get(WEIGHTS).map_or(0, |file| file.bytes)
+    }
+}
+
+/// Refuses a file's name that could mean something in a path.
+fn validate_name(name: &str) -> Result<(), &'static str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(plain) {
+        Err("a file's name must be 1 to 120 letters, digits, `.`, `-` and `_`: no folders")
+    } else if name.starts_with('.') {
+        Err("a file's name must not start with a dot")
+    } else if name.eq_ignore_ascii_case(MANIFEST) {
+        Err("the manifest can't list itself")
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,277 @@
+//! What is measured on a film: lines through its landmarks, angles, distances, and what is usual for them.
+//!
+//! An analysis is data, under `analysis` in `landmarks/*.yaml` (docs/ANALYSIS.md). `rules.rs` decides whether it makes sense;
+//! `measure.rs` computes the values on a film and their errors.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::yaml::{singleton_map, without_repeats};
+
+/// What is measured from the landmarks of a set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Analysis {
+    /// Where definitions, classes and norms come from: the short name they cite, and the reference in full.
+    #[serde(deserialize_with = "without_repeats")]
+    pub sources: BTreeMap<String, String>,
+    /// Lines by name: from the first landmark towards the second. The direction matters.
+    #[serde(default, deserialize_with = "without_repeats")]
+    pub lines: BTreeMap<String, [String; 2]>,
+    /// The measurements, in the order in which people read them.
+    pub measurements: Vec<Definition>,
+}
+
+/// One measurement, as a set defines it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Definition {
+    /// Short name without blanks: "ANB".
+    pub name: String,
+    /// Name for people.
+    pub title: String,
+    /// How it is computed; its unit follows.
+    #[serde(with = "singleton_map")]
+    pub formula: Formula,
+    /// Which of the sources defines it and its classes.
+    pub source: String,
+    /// What values are called. Values between classes have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<Class>,
+    /// What is usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub norm: Option<Norm>,
+    /// What else a reader should know: conventions, and where it departs from custom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// How a measurement is computed: from landmarks, lines, and measurements that stand above it, all by name.
+///
+/// Signs are anatomical: a positive side is that on which another line runs (`towards`), so it is the same for patients who
+/// face left and right, and however the film is turned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Formula {
+    /// Angle in [0, 180]° at the second of three landmarks.
+    Angle([String; 3]),
+    /// Angle in [0, 180]° between the directions of two lines.
+    Between([String; 2]),
+    /// Angle in (-180, 180]° by which one line turns away from another; positive where it turns `towards`.
+    Turn {
+        /// The line that is measured from.
+        from: String,
+        /// The line that has turned.
+        to: String,
+        /// The line that runs to the positive side of `from`.
+        towards: String,
+    },
+    /// Distance in mm between two landmarks.
+    Distance([String; 2]),
+    /// The same; negative where the way from one to the other runs against a line.
+    SignedDistance {
+        /// The landmark at which it starts.
+        from: String,
+        /// The landmark at which it ends.
+        to: String,
+        /// The line that runs in the positive direction.
+        towards: String,
+    },
+    /// Distance in mm of a landmark from a line, perpendicular to it; positive on the side `towards`.
+    Offset {
+        /// The landmark.
+        of: String,
+        /// The line.
+        from: String,
+        /// The line that runs to the positive side of `from`.
+        towards: String,
+    },
+    /// Distance in mm between two landmarks as seen along a line; positive in the line's direction.
+    Along {
+        /// The landmark at which it starts.
+        from: String,
+        /// The landmark at which it ends.
+        to: String,
+        /// The line.
+        line: String,
+    },
+    /// The first measurement over the second.
+    Ratio([String; 2]),
+    /// The same times 100.
+    Percent([String; 2]),
+    /// The sum of measurements.
+    Sum(Vec<String>),
+    /// The first measurement less the second.
+    Difference([String; 2]),
+}
+
+/// The names in a formula.
+#[derive(Default)]
+pub(super) struct Parts<'a> {
+    pub(super) landmarks: Vec<&'a str>,
+    pub(super) lines: Vec<&'a str>,
+    pub(super) measurements: Vec<&'a str>,
+}
+
+impl Formula {
+    pub(super) fn parts(&self) -> Parts<'_> {
+        match self {
+            Self::Angle(of) => Parts { landmarks: of.each_ref().map(String::as_str).into(), ..Parts::default() },
+            Self::Distance(of) => Parts { landmarks: of.each_ref().map(String::as_str).into(), ..Parts::default() },
+            Self::Between(of) => Parts { lines: of.each_ref().map(String::as_str).into(), ..Parts::default() },
+            Self::Turn { from, to, towards } => Parts { lines: vec![from, to, towards], ..Parts::default() },
+            Self::SignedDistance { from, to, towards: line } | Self::Along { from, to, line } => {
+                Parts { landmarks: vec![from, to], lines: vec![line], ..Parts::default() }
+            }
+            Self::Offset { of, from, towards } => {
+                Parts { landmarks: vec![of], lines: vec![from, towards], ..Parts::default() }
+            }
+            Self::Ratio(of) | Self::Percent(of) | Self::Difference(of) => {
+                Parts { measurements: of.each_ref().map(String::as_str).into(), ..Parts::default() }
+            }
+            Self::Sum(of) => Parts { measurements: of.iter().map(String::as_str).collect(), ..Parts::default() },
+        }
+    }
+}
+
+/// What a measurement's number counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Unit {
+    /// Degrees.
+    #[serde(rename = "deg")]
+    Degrees,
+    /// Millimetres.
+    #[serde(rename = "mm")]
+    Millimetres,
+    /// Hundredths.
+    #[serde(rename = "%")]
+    Percent,
+    /// Nothing: one length or angle over another.
+    #[serde(rename = "ratio")]
+    Ratio,
+}
+
+impl Unit {
+    /// Digits after the point that are worth writing.
+    pub(super) fn digits(self) -> usize {
+        if self == Self::Ratio { 2 } else { 1 }
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Degrees => "°",
+            Self::Millimetres => " mm",
+            Self::Percent => " %",
+            Self::Ratio => "",
+        })
+    }
+}
+
+/// An interval of values and what they are called. `from` and `to` belong to it, `below` and `above` don't.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Class {
+    /// In plain words: "open bite tendency".
+    pub name: String,
+    /// The least value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<f64>,
+    /// All values are greater.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub above: Option<f64>,
+    /// The greatest value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<f64>,
+    /// All values are less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub below: Option<f64>,
+}
+
+impl Class {
+    /// Whether a value belongs to it.
+    pub fn contains(&self, value: f64) -> bool {
+        self.from.is_none_or(|from| value >= from)
+            && self.above.is_none_or(|above| value > above)
+            && self.to.is_none_or(|to| value <= to)
+            && self.below.is_none_or(|below| value < below)
+    }
+}
+
+/// As a doctor reads it: "class I (3.2 to 5.7)".
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, from, above, to, below } = self;
+        let low = from.map(|from| format!("{from}")).or(above.map(|above| format!("above {above}")));
+        let high = to.map(|to| format!("to {to}")).or(below.map(|below| format!("below {below}")));
+        match (low, high) {
+            (Some(low), Some(_)) if from == to => write!(f, "{name} ({low})"),
+            (Some(low), Some(high)) => write!(f, "{name} ({low} {high})"),
+            (low, high) => write!(f, "{name} ({})", low.or(high).unwrap_or_default()),
+        }
+    }
+}
+
+/// What is usual in the people that a source looked at. Not what is healthy, and rarely what is usual elsewhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Norm {
+    /// Their mean, in the measurement's unit.
+    pub mean: f64,
+    /// Their standard deviation, where the source gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sd: Option<f64>,
+    /// Which of the sources.
+    pub source: String,
+}
+
+/// As a doctor reads it: "87.8 ± 3.6 (Downs 1948)".
+impl fmt::Display for Norm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { mean, sd, source } = self;
+        match sd {
+            Some(sd) => write!(f, "{mean} ± {sd} ({source})"),
+            None => write!(f, "{mean} ({source})"),
+        }
+    }
+}
+
+impl Analysis {
+    /// Whether nothing is measured.
+    pub fn is_empty(&self) -> bool {
+        self.measurements.is_empty()
+    }
+
+    /// The units of all measurements, in their order.
+    pub fn units(&self) -> Vec<Unit> {
+        let mut units: Vec<Unit> = Vec::with_capacity(self.measurements.len());
+        for definition in &self.measurements {
+            units.push(match &definition.formula {
+                Formula::Angle(_) | Formula::Between(_) | Formula::Turn { .. } => Unit::Degrees,
+                Formula::Distance(_)
+                | Formula::SignedDistance { .. }
+                | Formula::Offset { .. }
+                | Formula::Along { .. } => Unit::Millimetres,
+                Formula::Ratio(_) => Unit::Ratio,
+                Formula::Percent(_) => Unit::Percent,
+                Formula::Sum(_) | Formula::Difference(_) => {
+                    let first =
+                        definition.formula.parts().measurements.first().and_then(|name| self.above(units.len(), name));
+                    first.map_or(Unit::Ratio, |index| units[index])
+                }
+            });
+        }
+        units
+    }
+
+    /// Where a measurement is that the one at `index` may be made of: above it, so that none is ever made of itself.
+    pub(super) fn above(&self, index: usize, name: &str) -> Option<usize> {
+        self.measurements.iter().take(index).position(|other| other.name == name)
+    }
+}

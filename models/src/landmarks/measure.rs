@@ -1,0 +1,255 @@
+//! An analysis on one film: values, and the error that each inherits from its landmarks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::{Analysis, Class, Definition, Formula, LandmarkSet, Norm, Unit};
+use onemark_film::Spacing;
+use onemark_film::geometry::Point;
+
+/// How far landmarks are moved to see how measurements follow, in mm. Far above rounding, far below anatomy.
+const STEP_MM: f64 = 1e-3;
+
+/// One measurement on one film.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Measurement {
+    /// Short name: "ANB".
+    pub name: String,
+    /// Name for people.
+    pub title: String,
+    /// Whose definition and classes these are: a key of [`Analysis::sources`].
+    pub source: String,
+    /// What the value counts.
+    pub unit: Unit,
+    /// The value, unless it was refused.
+    pub value: Option<f64>,
+    /// The standard deviation of its error, in the same unit, where the errors of all its landmarks are known. To first order,
+    /// with errors that are independent and the same in all directions.
+    pub sd: Option<f64>,
+    /// The class that the value belongs to.
+    pub class: Option<Class>,
+    /// What is usual.
+    pub norm: Option<Norm>,
+    /// Why there is no value: nothing is ever measured by a guess.
+    pub refused: Option<String>,
+    /// What the value takes for granted.
+    pub note: Option<String>,
+}
+
+impl Measurement {
+    /// What the value means, in words: its class and whose that is, what is usual, what it takes for granted; or why there is none.
+    pub fn judgement(&self) -> String {
+        // Whose class it is matters: others draw the borders elsewhere.
+        let class = self.class.as_ref().map(|class| format!("{class}, {}", self.source));
+        let norm = self.norm.as_ref().map(|norm| format!("norm {norm}"));
+        let all = [self.refused.clone(), class, norm, self.note.clone()];
+        all.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+
+    /// The value with its error as a doctor reads it: "3.4° ± 0.9", "71.2 ± 1.1 mm"; why there is none where it was refused.
+    pub fn text(&self) -> String {
+        let number = |value: f64| {
+            let text = format!("{value:.*}", self.unit.digits());
+            // Never a negative zero.
+            match text.strip_prefix('-') {
+                Some(rest) if rest.chars().all(|c| matches!(c, '0' | '.')) => rest.to_owned(),
+                _ => text,
+            }
+        };
+        let unit = self.unit;
+        match (self.value.map(number), self.sd.map(number)) {
+            (None, _) => format!("no value: {}", self.refused.as_deref().unwrap_or("refused")),
+            (Some(value), None) => format!("{value}{unit}"),
+            (Some(value), Some(sd)) if unit == Unit::Degrees => format!("{value}{unit} ± {sd}"),
+            (Some(value), Some(sd)) => format!("{value} ± {sd}{unit}"),
+        }
+    }
+}
+
+/// Where landmarks are: mm, or px taken as square; x to the right, y down.
+type Places<'a> = BTreeMap<&'a str, [f64; 2]>;
+
+impl LandmarkSet {
+    /// All measurements of the set on one film, in their order.
+    ///
+    /// `points` are the landmarks in film px, in the set's order; `None` where one was not found. Without a spacing there are no
+    /// distances, and angles and ratios take pixels as square. `sd_mm` are the standard deviations of the landmarks' errors
+    /// along each axis, in mm; `None` where one is unknown.
+    pub fn measure(
+        &self,
+        points: &[Option<Point>],
+        spacing: Option<&Spacing>,
+        sd_mm: &[Option<f64>],
+    ) -> Vec<Measurement> {
+        let analysis = &self.analysis;
+        let [x, y] = spacing.map_or([1.0, 1.0], |spacing| [spacing.x(), spacing.y()]);
+        let found = self.landmarks.iter().zip(points);
+        let found = found.filter_map(|(landmark, point)| Some((landmark.name.as_str(), (*point)?)));
+        let places: Places<'_> = found.map(|(name, point)| (name, [point.x * x, point.y * y])).collect();
+        let names = self.landmarks.iter().map(|landmark| landmark.name.as_str());
+        let errors = names.zip(sd_mm).filter_map(|(name, sd)| Some((name, (*sd)?)));
+        // An error in mm says nothing about places in px.
+        let errors: BTreeMap<&str, f64> = if spacing.is_some() { errors.collect() } else { BTreeMap::new() };
+
+        let refusal = |needs: &BTreeSet<&str>, kind: Unit, value: f64| {
+            let missing = self.landmarks.iter().filter(|one| needs.contains(one.name.as_str()));
+            let missing = missing.filter(|one| !places.contains_key(one.name.as_str()));
+            let missing: Vec<&str> = missing.map(|landmark| landmark.title.as_str()).collect();
+            if !missing.is_empty() {
+                Some(format!("no position for {}", missing.join(", ")))
+            } else if kind == Unit::Millimetres && spacing.is_none() {
+                Some("no spacing is stated".to_owned())
+            } else if !value.is_finite() {
+                Some("its landmarks lie on one another".to_owned())
+            } else {
+                None
+            }
+        };
+        let results = analysis.values(&places).into_iter().zip(analysis.variances(&places, &errors));
+        let definitions = analysis.measurements.iter().zip(analysis.units()).zip(analysis.needs());
+        let all = definitions.zip(results).map(|(((definition, kind), needs), (value, variance))| {
+            let refused = refusal(&needs, kind, value);
+            let value = Some(value).filter(|_| refused.is_none());
+            let sd = value.filter(|_| needs.iter().all(|name| errors.contains_key(name))).map(|_| variance.sqrt());
+            Measurement {
+                name: definition.name.clone(),
+                title: definition.title.clone(),
+                source: definition.source.clone(),
+                unit: kind,
+                value,
+                sd: sd.filter(|sd| sd.is_finite()),
+                class: value.and_then(|value| definition.classes.iter().find(|class| class.contains(value)).cloned()),
+                norm: definition.norm.clone(),
+                refused,
+                note: value
+                    .filter(|_| spacing.is_none())
+                    .map(|_| "pixels taken as square: no spacing is stated".into()),
+            }
+        });
+        all.collect()
+    }
+}
+
+impl Analysis {
+    /// The landmarks that each measurement depends on.
+    fn needs(&self) -> Vec<BTreeSet<&str>> {
+        let mut all: Vec<BTreeSet<&str>> = Vec::with_capacity(self.measurements.len());
+        for definition in &self.measurements {
+            let parts = definition.formula.parts();
+            let lines = parts.lines.iter().filter_map(|line| self.lines.get(*line)).flatten().map(String::as_str);
+            let operands = parts.measurements.iter().filter_map(|name| self.above(all.len(), name));
+            let operands = operands.flat_map(|index| all[index].iter().copied());
+            all.push(parts.landmarks.iter().copied().chain(lines).chain(operands).collect());
+        }
+        all
+    }
+
+    /// The values of all measurements; no number where there is none.
+    fn values(&self, places: &Places<'_>) -> Vec<f64> {
+        let mut values = Vec::with_capacity(self.measurements.len());
+        for definition in &self.measurements {
+            values.push(self.value(definition, places, &values));
+        }
+        values
+    }
+
+    /// The variances that all measurements inherit from errors of landmarks, by central differences.
+    fn variances(&self, places: &Places<'_>, errors: &BTreeMap<&str, f64>) -> Vec<f64> {
+        let mut variances = vec![0.0; self.measurements.len()];
+        let mut moved = places.clone();
+        for (name, place) in places {
+            let Some(sd) = errors.get(name) else { continue };
+            for axis in 0..2 {
+                let mut at = |step: f64| {
+                    let mut place = *place;
+                    place[axis] += step;
+                    moved.insert(name, place);
+                    self.values(&moved)
+                };
+                let (ahead, behind) = (at(STEP_MM), at(-STEP_MM));
+                for (variance, (ahead, behind)) in variances.iter_mut().zip(ahead.iter().zip(behind)) {
+                    *variance += (sd * (ahead - behind) / (2.0 * STEP_MM)).powi(2);
+                }
+            }
+            moved.insert(name, *place);
+        }
+        variances
+    }
+
+    /// The value of a measurement from landmarks and from the values of those above it.
+    fn value(&self, definition: &Definition, places: &Places<'_>, above: &[f64]) -> f64 {
+        let point = |name: &String| places.get(name.as_str()).map_or(Vector::NONE, |[x, y]| Vector(*x, *y));
+        let way = |from: &String, to: &String| point(to).minus(point(from));
+        // A line through one and the same point has no direction.
+        let line = |name: &String| self.lines.get(name).map_or(Vector::NONE, |[from, to]| way(from, to).or_none());
+        let start = |name: &String| self.lines.get(name).map_or(Vector::NONE, |[from, _]| point(from));
+        let operand = |name: &String| self.above(above.len(), name).map_or(f64::NAN, |index| above[index]);
+        match &definition.formula {
+            Formula::Angle([one, at, other]) => way(at, one).or_none().angle(way(at, other).or_none()),
+            Formula::Between([one, other]) => line(one).angle(line(other)),
+            Formula::Turn { from, to, towards } => {
+                let (normal, to) = (line(from).normal(line(towards)), line(to));
+                normal.dot(to).atan2(line(from).unit().dot(to)).to_degrees()
+            }
+            Formula::Distance([from, to]) => way(from, to).length(),
+            Formula::SignedDistance { from, to, towards } => {
+                let way = way(from, to);
+                way.length().copysign(way.dot(line(towards)))
+            }
+            Formula::Offset { of, from, towards } => line(from).normal(line(towards)).dot(point(of).minus(start(from))),
+            Formula::Along { from, to, line: name } => line(name).unit().dot(way(from, to)),
+            Formula::Ratio([one, other]) => operand(one) / operand(other),
+            Formula::Percent([one, other]) => 100.0 * operand(one) / operand(other),
+            Formula::Sum(all) => all.iter().map(operand).sum(),
+            Formula::Difference([one, other]) => operand(one) - operand(other),
+        }
+    }
+}
+
+/// A way on the film: to the right, and down.
+#[derive(Clone, Copy)]
+struct Vector(f64, f64);
+
+impl Vector {
+    const NONE: Self = Self(f64::NAN, f64::NAN);
+
+    fn minus(self, other: Self) -> Self {
+        Self(self.0 - other.0, self.1 - other.1)
+    }
+
+    fn dot(self, other: Self) -> f64 {
+        self.0 * other.0 + self.1 * other.1
+    }
+
+    fn length(self) -> f64 {
+        self.0.hypot(self.1)
+    }
+
+    /// None if it leads nowhere.
+    fn or_none(self) -> Self {
+        if self.length() > 0.0 { self } else { Self::NONE }
+    }
+
+    fn unit(self) -> Self {
+        Self(self.0 / self.length(), self.1 / self.length())
+    }
+
+    /// The unit vector perpendicular to this one, on the side to which `towards` runs; none if it runs to neither.
+    fn normal(self, towards: Self) -> Self {
+        let Self(x, y) = self.unit();
+        let normal = Self(-y, x);
+        match normal.dot(towards) {
+            side if side > 0.0 => normal,
+            side if side < 0.0 => Self(y, -x),
+            _ => Self::NONE,
+        }
+    }
+
+    /// The angle between two directions, in [0, 180]°.
+    fn angle(self, other: Self) -> f64 {
+        let cross = self.0 * other.1 - self.1 * other.0;
+        cross.abs().atan2(self.dot(other)).to_degrees()
+    }
+}

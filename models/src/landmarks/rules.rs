@@ -1,0 +1,106 @@
+//! Whether an analysis makes sense: every name is known, units agree, classes don't overlap.
+
+use super::{Analysis, Class, Definition, Formula, Landmark, Norm};
+use crate::invalid::Invalid;
+use crate::spelling::did_you_mean;
+
+impl Analysis {
+    /// Holds the analysis against its rules.
+    pub(super) fn validate(&self, landmarks: &[Landmark]) -> Result<(), Invalid> {
+        for (name, points) in &self.lines {
+            self.line(points, landmarks).map_err(|why| Invalid::new(format!("line `{name}`"), why))?;
+        }
+        for (index, definition) in self.measurements.iter().enumerate() {
+            self.definition(index, definition, landmarks)
+                .map_err(|why| Invalid::new(format!("measurement `{}`", definition.name), why))?;
+        }
+        Ok(())
+    }
+
+    fn line(&self, [from, to]: &[String; 2], landmarks: &[Landmark]) -> Result<(), String> {
+        for name in [from, to] {
+            known("landmark", name, landmarks.iter().map(|landmark| landmark.name.as_str()))?;
+        }
+        if from == to { Err(format!("it starts and ends at `{from}`; give two landmarks")) } else { Ok(()) }
+    }
+
+    fn definition(&self, index: usize, definition: &Definition, landmarks: &[Landmark]) -> Result<(), String> {
+        let Definition { name, formula, source, classes, norm, .. } = definition;
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_graphic()) {
+            return Err("its name must be letters, digits and signs, without blanks".into());
+        }
+        if self.above(index, name).is_some() {
+            return Err("its name is taken; choose another".into());
+        }
+        let parts = formula.parts();
+        for name in &parts.landmarks {
+            known("landmark", name, landmarks.iter().map(|landmark| landmark.name.as_str()))?;
+        }
+        for name in &parts.lines {
+            known("line", name, self.lines.keys().map(String::as_str))?;
+        }
+        for name in &parts.measurements {
+            known("measurement", name, self.measurements.iter().map(|other| other.name.as_str()))?;
+            if self.above(index, name).is_none() {
+                return Err(format!("it is made of `{name}`, which must stand above it"));
+            }
+        }
+        if matches!(formula, Formula::Sum(of) if of.len() < 2) {
+            return Err("a sum needs at least two measurements".into());
+        }
+        let units = self.units();
+        let mut units = parts.measurements.iter().filter_map(|name| Some((name, units[self.above(index, name)?])));
+        if let Some((first, unit)) = units.next()
+            && let Some((other, _)) = units.find(|(_, other)| *other != unit)
+        {
+            return Err(format!("`{first}` and `{other}` have different units: they can't be taken together"));
+        }
+        for source in norm.iter().map(|norm| &norm.source).chain([source]) {
+            known("source", source, self.sources.keys().map(String::as_str))?;
+        }
+        let makes_sense = |norm: &Norm| norm.mean.is_finite() && norm.sd.is_none_or(|sd| sd > 0.0);
+        if !norm.iter().all(makes_sense) {
+            return Err("its norm needs a mean that is a number, and a standard deviation above 0 or none".into());
+        }
+        disjoint(classes)
+    }
+}
+
+/// Refuses a name that is not among the known ones.
+fn known<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Result<(), String> {
+    if known.clone().any(|one| one == name) {
+        return Ok(());
+    }
+    Err(format!("no {what} is called `{name}`{}", did_you_mean(name, known)))
+}
+
+/// Refuses classes that are no intervals, or that share values.
+fn disjoint(classes: &[Class]) -> Result<(), String> {
+    for (index, class) in classes.iter().enumerate() {
+        let Class { name, from, above, to, below } = class;
+        if (from.is_some() && above.is_some()) || (to.is_some() && below.is_some()) {
+            return Err(format!("class \"{name}\" has two ends on one side: give `from` or `above`, `to` or `below`"));
+        }
+        let (low, high) = (from.or(*above), to.or(*below));
+        if low.is_none() && high.is_none() {
+            return Err(format!("class \"{name}\" has no end: give `from` or `above`, `to` or `below`"));
+        }
+        let holds_both_ends = from.is_some() && to.is_some();
+        if !(low.is_none() || high.is_none() || low < high || (low == high && holds_both_ends)) {
+            return Err(format!("class \"{name}\" is empty: its upper end must lie above its lower end"));
+        }
+        let overlaps = |other: &&Class| !(before(class, other) || before(other, class));
+        if let Some(other) = classes.iter().take(index).find(overlaps) {
+            return Err(format!("classes \"{}\" and \"{name}\" overlap", other.name));
+        }
+    }
+    Ok(())
+}
+
+/// Whether all values of one class are less than all of the other.
+fn before(one: &Class, other: &Class) -> bool {
+    match (one.to.or(one.below), other.from.or(other.above)) {
+        (Some(end), Some(start)) => end < start || (end == start && !(one.to.is_some() && other.from.is_some())),
+        _ => false,
+    }
+}

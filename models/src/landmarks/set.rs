@@ -1,0 +1,208 @@
+//! Which landmarks there are, in which order, and what each of them is.
+
+use serde::{Deserialize, Serialize};
+
+use super::Analysis;
+use crate::invalid::Invalid;
+use crate::spelling::nearest;
+use crate::yaml::{self, YamlError};
+
+/// The built-in sets: id and YAML text.
+const BUILT_IN: [(&str, &str); 2] =
+    [("isbi19", include_str!("../../landmarks/isbi19.yaml")), ("hand37", include_str!("../../landmarks/hand37.yaml"))];
+
+/// The landmarks of one kind of film, in the order of its annotations. Held against its rules wherever it is read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
+pub struct LandmarkSet {
+    /// Short name, as recipes and bundles give it: "isbi19".
+    pub id: String,
+    /// Name for people.
+    pub name: String,
+    /// Where order and definitions come from.
+    pub source: String,
+    /// The landmarks; number `n` is at index `n - 1`.
+    pub landmarks: Vec<Landmark>,
+    /// What is measured between them. Left out where empty, so that older bundles are what they were.
+    #[serde(default, skip_serializing_if = "Analysis::is_empty")]
+    pub analysis: Analysis,
+}
+
+/// A set as a text gives it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unchecked {
+    id: String,
+    name: String,
+    source: String,
+    landmarks: Vec<Landmark>,
+    #[serde(default)]
+    analysis: Analysis,
+}
+
+impl TryFrom<Unchecked> for LandmarkSet {
+    type Error = Invalid;
+
+    fn try_from(Unchecked { id, name, source, landmarks, analysis }: Unchecked) -> Result<Self, Invalid> {
+        let set = Self { id, name, source, landmarks, analysis };
+        match set.validate() {
+            Ok(()) => Ok(set),
+            Err(Invalid { key, why }) => Err(Invalid::new(format!("landmark set \"{}\": {key}", set.id), why)),
+        }
+    }
+}
+
+/// One named point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Landmark {
+    /// Position in the set's order, from 1.
+    pub number: usize,
+    /// Lower-case letters, digits and hyphens, for file names and parameters: "posterior-nasal-spine".
+    pub name: String,
+    /// Name for people: "Posterior nasal spine".
+    pub title: String,
+    /// Where a person would put the point, in one line.
+    pub definition: String,
+}
+
+/// Why there is no such landmark set.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LandmarkError {
+    /// No built-in set has this id.
+    #[error("no landmark set is called \"{id}\"{}; sets: {known}", hint(.nearest))]
+    Unknown {
+        /// The id asked for.
+        id: String,
+        /// The nearest spelling.
+        nearest: Option<String>,
+        /// All ids.
+        known: String,
+    },
+    /// The text is not a landmark set, or one that contradicts itself.
+    #[error(transparent)]
+    Yaml(#[from] YamlError),
+}
+
+fn hint(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or(String::new(), |nearest| format!("; did you mean \"{nearest}\"?"))
+}
+
+impl LandmarkSet {
+    /// The ids of the built-in sets.
+    pub fn ids() -> impl Iterator<Item = &'static str> {
+        BUILT_IN.iter().map(|(id, _)| *id)
+    }
+
+    /// The built-in set with this id.
+    ///
+    /// # Errors
+    /// [`LandmarkError::Unknown`] with the closest id.
+    pub fn named(id: &str) -> Result<Self, LandmarkError> {
+        if let Some((_, yaml)) = BUILT_IN.iter().find(|(known, _)| *known == id) {
+            return Self::from_yaml(yaml);
+        }
+        Err(LandmarkError::Unknown {
+            id: id.to_owned(),
+            nearest: nearest(id, Self::ids()),
+            known: Self::ids().collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    /// A set from YAML text in the form of `landmarks/isbi19.yaml`.
+    ///
+    /// # Errors
+    /// Numbers must run 1, 2, 3, ...; names must be unique and fit for file names; the analysis must make sense.
+    pub fn from_yaml(text: &str) -> Result<Self, LandmarkError> {
+        Ok(yaml::read("landmark set", text)?)
+    }
+
+    /// Checks that numbers run 1, 2, 3, ..., that names are unique and fit for file names, and that the analysis makes sense.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        if self.landmarks.is_empty() {
+            return Err(Invalid::new("landmarks", "there is no landmark; list at least one"));
+        }
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        for (index, Landmark { number, name, .. }) in self.landmarks.iter().enumerate() {
+            let expected = index + 1;
+            let invalid = |why: String| Err(Invalid::new(format!("entry {expected}"), why));
+            if *number != expected {
+                return invalid(format!("its number is {number}, it must be {expected}"));
+            }
+            if name.is_empty() || !name.chars().all(fits) {
+                return invalid(format!("name \"{name}\" must be lower-case letters, digits and hyphens"));
+            }
+            if self.landmarks.iter().take(index).any(|other| other.name == *name) {
+                return invalid(format!("name \"{name}\" is taken; choose another"));
+            }
+        }
+        self.analysis.validate(&self.landmarks)
+    }
+
+    /// The same set; one that measures nothing gets the analysis of the built-in set with the same id and landmarks. For bundles
+    /// from before sets had one.
+    #[must_use]
+    pub fn or_built_in_analysis(mut self) -> Self {
+        if self.analysis.is_empty()
+            && let Ok(built_in) = Self::named(&self.id)
+            && self.landmarks.iter().map(|one| &one.name).eq(built_in.landmarks.iter().map(|one| &one.name))
+        {
+            self.analysis = built_in.analysis;
+        }
+        self
+    }
+
+    /// How many landmarks there are.
+    pub fn len(&self) -> usize {
+        self.landmarks.len()
+    }
+
+    /// Always false: a set has at least one landmark.
+    pub fn is_empty(&self) -> bool {
+        self.landmarks.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn built_in_sets_are_valid_and_complete() {
+        for (id, len) in [("isbi19", 19), ("hand37", 37)] {
+            let set = LandmarkSet::named(id).unwrap();
+            assert_eq!((set.id.as_str(), set.len()), (id, len));
+            assert!(set.landmarks.iter().all(|l| l.definition.ends_with('.')));
+        }
+        assert_eq!(LandmarkSet::named("isbi19").unwrap().landmarks[18].name, "articulare");
+    }
+
+    #[test]
+    fn a_typo_gets_the_nearest_id() {
+        let message = LandmarkSet::named("isbi-19").unwrap_err().to_string();
+        assert!(message.contains("did you mean \"isbi19\""), "{message}");
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        let yaml = |second: &str| {
+            format!(
+                "{{id: a, name: A, source: s, landmarks: [{{number: 1, name: tip, title: T, definition: d}}, {second}]}}"
+            )
+        };
+        for (second, expected) in [
+            ("{number: 3, name: base, title: T, definition: d}", "number is 3, it must be 2"),
+            ("{number: 2, name: tip, title: T, definition: d}", "\"tip\" is taken"),
+            ("{number: 2, name: ../x, title: T, definition: d}", "lower-case letters"),
+            ("{number: 2, name: b, title: T, definition: d, color: red}", "unknown field `color`"),
+        ] {
+            let message = LandmarkSet::from_yaml(&yaml(second)).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! `onemark calibrate`: learns from annotated films that training did not use how far a bundle's points can be trusted. What is
+//! fitted, and how it is checked, is in [`onemark_evaluation::calibrate`].
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use ndarray::Array2;
+use onemark_evaluation::audit::{Print, patients};
+use onemark_evaluation::calibrate;
+use onemark_evaluation::dataset::{Dataset, Split};
+use onemark_film::Spacing;
+use onemark_models::bundle::Bundle;
+use onemark_models::confidence::{COVERAGE, Reliability, WRONG_MM};
+
+use super::{films, measure};
+use crate::console::{self, RunOptions, Target};
+
+/// Learns from annotated films how far a bundle's points can be trusted
+///
+/// The films must be others than those that the network was trained on. The new bundle gives every point a confidence and a
+/// radius in mm, says where a landmark is not found, and where a film looks unlike those films.
+#[derive(Args)]
+pub struct Calibrate {
+    /// The bundle
+    bundle: PathBuf,
+    /// The dataset: ISBI 2015 as published, or images/ with landmarks.csv
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Which of its films
+    #[arg(long, default_value = "all", value_parser = PossibleValuesParser::new(Split::NAMES.map(|(name, _)| name)))]
+    split: String,
+    /// Only these of the split: ids and ranges of ids
+    #[arg(long, value_name = "151-190,200")]
+    films: Option<String>,
+    /// mm per pixel, or x,y, of films whose spacing neither the dataset nor the file says
+    #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
+    spacing: Option<Spacing>,
+    #[command(flatten)]
+    options: RunOptions,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Calibrate {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        self.target.check()?;
+        let bundle = Bundle::open(&self.bundle)?;
+        let set = &bundle.manifest().landmark_set;
+        let mut data = Dataset::open(&self.data, self.split.parse()?)?;
+        data.check_set(set)?;
+        films::keep_annotated(&mut data, self.films.as_deref(), None)?;
+        let detector = self.options.open(&bundle, None)?;
+        let mut prints = Vec::with_capacity(data.cases.len());
+        let measured = measure::all(&detector, &data, self.spacing.as_ref(), |film, _| {
+            prints.push(Print::of(film)?);
+            Ok(())
+        })?;
+
+        let shape = (measured.len(), set.len());
+        let scores = measured.iter().flat_map(|film| film.detections.landmarks.iter().map(|landmark| landmark.score));
+        let scores = Array2::from_shape_vec(shape, scores.collect())?;
+        let errors = measured.iter().flat_map(|film| film.film_errors_mm.clone());
+        let errors = Array2::from_shape_vec(shape, errors.collect())?;
+        let films = format!("{} annotated films", measured.len());
+        let patients = patients(&prints.iter().collect::<Vec<_>>());
+        let calibration = calibrate::fit(films, scores.view(), errors.view(), &patients)?;
+
+        let header = ["#", "landmark", "mean mm", "within 2 mm %", "radius mm", "wrong %"].map(str::to_owned).to_vec();
+        let rows =
+            set.landmarks.iter().zip(&calibration.landmarks).zip(errors.columns()).map(|((landmark, own), errors)| {
+                let wrong = errors.iter().filter(|error| **error > WRONG_MM).count() as f64 / errors.len() as f64;
+                let numbers = [
+                    format!("{:.2}", own.mean_error_mm),
+                    format!("{:.1}", 100.0 * own.within_2_mm),
+                    format!("{:.2}", own.radius_mm),
+                    format!("{:.1}", 100.0 * wrong),
+                ];
+                [landmark.number.to_string(), landmark.title.clone()].into_iter().chain(numbers).collect()
+            });
+        console::print(console::table(&[header].into_iter().chain(rows).collect::<Vec<_>>(), &[1]))?;
+        console::print(format_args!("\n{}", reliability(&calibration.reliability)))?;
+        let mut manifest = bundle.manifest().clone();
+        manifest.calibration = Some(calibration);
+        self.target.write(&bundle.with_manifest(manifest)?)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// How well a calibration holds, as people read it.
+pub fn reliability(of: &Reliability) -> String {
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    format!(
+        "on the other half of the films, over {} random halves (a patient's films together):\n\
+         truth within the radius            {} (meant: {})\n\
+         confidence tells right from wrong  AUROC {:.3} (wrong: more than {WRONG_MM} mm off)\n\
+         confidence is off by               {} (expected calibration error)\n\
+         right points called not found      {}\n\
+         films called unusual               {}\n",
+        of.draws,
+        percent(of.coverage),
+        percent(COVERAGE),
+        of.auroc,
+        percent(of.calibration_error),
+        percent(of.lost),
+        percent(of.out_of_distribution),
+    )
+}

@@ -1,0 +1,88 @@
+//! `onemark cycle`: how far a bundle can be believed on films that nobody has annotated.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use indicatif::ProgressBar;
+use ndarray::Array2;
+use onemark_evaluation::dataset::{Dataset, Split};
+use onemark_evaluation::metrics::{self, Evaluation};
+use onemark_film::geometry::GridMap;
+use onemark_film::{Film, Spacing};
+use onemark_models::bundle::Bundle;
+
+use super::{films, tables};
+use crate::console::{self, RunOptions};
+
+/// Looks for what was found on films on the template again: how far from the template's landmarks that ends, in mm there.
+/// Needs no annotation but the template's
+#[derive(Args)]
+pub struct Cycle {
+    /// The bundle
+    bundle: PathBuf,
+    /// The dataset that holds the template and the films
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Which of its films
+    #[arg(long, default_value = "train", value_parser = PossibleValuesParser::new(Split::NAMES.map(|(name, _)| name)))]
+    split: String,
+    /// The id of the annotated film that the network was trained from
+    #[arg(long, value_name = "ID")]
+    template: String,
+    #[command(flatten)]
+    options: RunOptions,
+    /// Only these of the split: ids and ranges of ids
+    #[arg(long, value_name = "1-40,90")]
+    films: Option<String>,
+    /// mm per pixel, or x,y, of the template, if the dataset does not say
+    #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
+    spacing: Option<Spacing>,
+}
+
+impl Cycle {
+    /// A film that fails ends it, as in `evaluate`.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let bundle = Bundle::open(&self.bundle)?;
+        let mut data = Dataset::open(&self.data, self.split.parse()?)?;
+        data.check_set(&bundle.manifest().landmark_set)?;
+        let template = data.case(&self.template)?.clone();
+        let truth = template.points.as_ref().with_context(|| format!("film {} is not annotated", template.id))?;
+        let spacing = template.spacing.as_ref().or(self.spacing.as_ref());
+        let spacing = spacing.context("nobody says how large the template's pixels are; give --spacing")?;
+        films::keep(&mut data, self.films.as_deref())?;
+        data.cases.retain(|case| case.id != template.id);
+
+        let detector = self.options.open(&bundle, None)?;
+        let film = Film::open(&template.film)?;
+        template.check_inside(film.size())?;
+        let map = GridMap::new(film.size(), detector.grid());
+        let cycle = onemark_runtime::Cycle::new(&detector, &film)?;
+        let bar = ProgressBar::new(data.cases.len() as u64);
+        let mut errors = Vec::new();
+        for case in &data.cases {
+            let cells = Film::open(&case.film).map_err(anyhow::Error::from).and_then(|film| Ok(cycle.back(&film)?));
+            let cells = cells.with_context(|| format!("film {}", case.id))?;
+            for (truth, found) in truth.iter().zip(cells) {
+                errors.push(metrics::radial_error_cells(&map, spacing, map.to_cell(*truth), found));
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+
+        let names: Vec<String> =
+            bundle.manifest().landmark_set.landmarks.iter().map(|each| each.name.clone()).collect();
+        let ids: Vec<String> = data.cases.iter().map(|case| case.id.clone()).collect();
+        let count = ids.len();
+        let errors = Array2::from_shape_vec((count, names.len()), errors)?;
+        let evaluation = Evaluation::new(names, ids, errors)?;
+        console::print(format_args!(
+            "from template {} to {count} films and back (cells of the network's grid)\n{}\n",
+            template.id,
+            tables::errors(&evaluation, &tables::bootstrap(&evaluation)),
+        ))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

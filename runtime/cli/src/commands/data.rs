@@ -1,0 +1,199 @@
+//! `onemark data check`: what is wrong with a dataset. What is looked for, and how, is in [`onemark_models::check`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Instant;
+
+use clap::{Args, Subcommand};
+use image::{Rgb, RgbImage};
+use indicatif::ProgressBar;
+use onemark_evaluation::audit::{Finding, Kind, Report, Severity, check};
+use onemark_evaluation::dataset::{Case, Dataset};
+use onemark_film::Film;
+use onemark_models::parallel::in_parallel;
+use onemark_results::overlay;
+
+use crate::console;
+use crate::sheet::{self, Tile};
+
+/// How many findings of a kind the table shows, and ids in a row of it; `--json` has all.
+const MOST_ROWS: usize = 40;
+const MOST_IDS: usize = 8;
+/// How many films a sheet shows.
+const MOST_TILES: usize = 400;
+/// Stands for a film that can't be read.
+const NO_FILM: Rgb<u8> = Rgb([70, 20, 20]);
+
+/// Looks after datasets
+#[derive(Subcommand)]
+pub enum Data {
+    Check(Check),
+}
+
+impl Data {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Check(command) => command.run(),
+        }
+    }
+}
+
+/// Says what is wrong with a dataset before anyone trains or evaluates on it: films that can't be read or are there twice,
+/// landmarks outside the film, exchanged or far off, doctors who disagree wildly, spacings that are missing or make no sense
+#[derive(Args)]
+#[command(
+    after_help = "Exit status: 0 where it finds nothing, or only warnings; 1 where it finds an error (refused, unreadable \
+                        film, outside film, swapped landmarks, swapped axes), or can't check at all."
+)]
+pub struct Check {
+    /// The dataset, all its splits: ISBI 2015 as published, or images/ with landmarks.csv
+    #[arg(value_name = "DIR")]
+    data: PathBuf,
+    /// Write everything as JSON to a file, or to standard output instead of the tables with `-`
+    #[arg(long, value_name = "OUT")]
+    json: Option<PathBuf>,
+    /// Draw the films with findings side by side: landmarks in green, those that were found fault with in red
+    #[arg(long, value_name = "OUT.png")]
+    sheet: Option<PathBuf>,
+    /// How many threads to use [default: one per core]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+impl Check {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        for output in self.json.iter().chain(&self.sheet) {
+            console::check_folder(output)?;
+        }
+        let start = Instant::now();
+        let threads = self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let (data, complaints) = Dataset::survey(&self.data)?;
+        let bar = ProgressBar::new(data.cases.len() as u64);
+        let report = check(&data, &complaints, threads, &|| bar.inc(1));
+        bar.finish_and_clear();
+
+        if self.json.as_deref() != Some(Path::new("-")) {
+            console::print(text(&data, &report))?;
+        }
+        if let Some(path) = &self.json {
+            console::write_json(path, &report)?;
+        }
+        if let Some(path) = &self.sheet {
+            let tiles = tiles(&data, &report.findings, threads);
+            if tiles.is_empty() {
+                console::note(format_args!("no film was found fault with, so there is no {}", path.display()));
+            } else {
+                console::write_png(path, &sheet::sheet(&tiles))?;
+            }
+        }
+        console::note(format_args!("{} films in {:.1} s", data.cases.len(), start.elapsed().as_secs_f64()));
+        Ok(if report.count(Severity::Error) > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}
+
+fn text(data: &Dataset, report: &Report) -> String {
+    let mut folders: BTreeMap<String, usize> = BTreeMap::new();
+    for folder in data.cases.iter().filter_map(|case| case.film.parent()?.file_name()) {
+        *folders.entry(folder.to_string_lossy().into_owned()).or_default() += 1;
+    }
+    let folders: Vec<String> = folders.iter().map(|(name, count)| format!("{count} in {name}")).collect();
+    let Report { films, annotated, .. } = report;
+    let mut text = format!("{films} films, {annotated} annotated: {}\n", folders.join(", "));
+    if !report.findings.is_empty() {
+        text += &format!("\n{}", findings(report));
+    }
+    if !report.doctors.is_empty() {
+        text += &format!("\nhow far the two doctors are apart, mm\n{}", doctors(report));
+    }
+    for what in &report.left_out {
+        text += &format!("\nnot checked: {what}\n");
+    }
+    let (errors, warnings) = (report.count(Severity::Error), report.count(Severity::Warning));
+    text + &format!("\nerrors: {errors}, warnings: {warnings}\n")
+}
+
+/// A row per finding; doctors who disagree have a table of their own.
+fn findings(report: &Report) -> String {
+    let mut rows = vec![["", "finding", "films", "landmarks", ""].map(str::to_owned).to_vec()];
+    let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
+    for finding in report.findings.iter().filter(|finding| finding.kind != Kind::DoctorsDisagree) {
+        let count = counts.entry(finding.kind).or_default();
+        *count += 1;
+        if *count <= MOST_ROWS {
+            let severity = match finding.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            };
+            let landmarks: Vec<String> = finding.landmarks.iter().map(usize::to_string).collect();
+            let cells = [few(&finding.films), few(&landmarks), finding.message.clone()];
+            let start = [severity, finding.kind.title()].map(str::to_owned);
+            rows.push(start.into_iter().chain(cells).collect());
+        }
+    }
+    let more = counts
+        .iter()
+        .filter(|(_, count)| **count > MOST_ROWS)
+        .map(|(kind, count)| format!("and {} more of \"{}\": --json has them all\n", count - MOST_ROWS, kind.title()));
+    format!("{}{}", console::table(&rows, &[0, 1, 2, 3, 4]), more.collect::<String>())
+}
+
+/// A row per landmark.
+fn doctors(report: &Report) -> String {
+    let mut rows = vec![["landmark", "mean", "median", "limit", "films beyond the limit"].map(str::to_owned).to_vec()];
+    rows.extend(report.doctors.iter().map(|landmark| {
+        let numbers = [landmark.mean_mm, landmark.median_mm, landmark.limit_mm].map(|mm| format!("{mm:.2}"));
+        let beyond: Vec<String> =
+            landmark.beyond.iter().map(|apart| format!("{} ({:.1})", apart.film, apart.mm)).collect();
+        [landmark.landmark.to_string()].into_iter().chain(numbers).chain([few(&beyond)]).collect()
+    }));
+    console::table(&rows, &[4])
+}
+
+/// The first of some words, and how many more there are.
+fn few(words: &[String]) -> String {
+    match words.get(..MOST_IDS) {
+        Some(first) if words.len() > MOST_IDS => format!("{} and {} more", first.join(" "), words.len() - MOST_IDS),
+        _ => words.join(" "),
+    }
+}
+
+/// A tile per film with findings about it, in the order of the findings: so films that are the same lie side by side.
+fn tiles(data: &Dataset, findings: &[Finding], threads: usize) -> Vec<Tile> {
+    let mut flagged: Vec<(&Case, BTreeSet<usize>, Vec<&str>)> = Vec::new();
+    // Whether a film lacks something can't be seen on it.
+    for finding in findings.iter().filter(|finding| !matches!(finding.kind, Kind::NotAnnotated | Kind::NoSpacing)) {
+        for case in finding.films.iter().filter_map(|id| data.cases.iter().find(|case| case.id == *id)) {
+            let index = flagged.iter().position(|(other, ..)| other.id == case.id).unwrap_or_else(|| {
+                flagged.push((case, BTreeSet::new(), Vec::new()));
+                flagged.len() - 1
+            });
+            let (_, landmarks, words) = &mut flagged[index];
+            landmarks.extend(&finding.landmarks);
+            if !words.contains(&finding.kind.title()) {
+                words.push(finding.kind.title());
+            }
+        }
+    }
+    if flagged.len() > MOST_TILES {
+        console::note(format_args!("the sheet shows the first {MOST_TILES} of {} films with findings", flagged.len()));
+        flagged.truncate(MOST_TILES);
+    }
+    in_parallel(threads, &flagged, |(case, landmarks, words)| Tile {
+        picture: picture(case, landmarks),
+        lines: [case.id.as_str()].iter().chain(words).map(|line| (*line).to_owned()).collect(),
+    })
+}
+
+/// A film with all readings of it, these landmarks of each in red.
+fn picture(case: &Case, landmarks: &BTreeSet<usize>) -> RgbImage {
+    let Ok(film) = Film::open(&case.film) else {
+        return RgbImage::from_pixel(sheet::WIDTH, sheet::WIDTH, NO_FILM);
+    };
+    let numbered = case.readings().into_iter().flat_map(|(_, points)| (1..).zip(points));
+    let (red, green): (Vec<_>, Vec<_>) = numbered.partition(|(number, _)| landmarks.contains(number));
+    let points = |marks: Vec<(usize, &_)>| marks.into_iter().map(|(_, point)| *point).collect::<Vec<_>>();
+    overlay::small(&film, sheet::WIDTH, &points(red), &points(green))
+}

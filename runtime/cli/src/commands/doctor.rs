@@ -1,0 +1,58 @@
+//! `onemark doctor`: what can run here, and why the rest can't.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Args;
+use onemark_models::bundle::Bundle;
+use onemark_runtime::backend::{self, Library};
+use onemark_runtime::{BackendKind, Detector, Options};
+
+use crate::console;
+
+/// Tells which backends work on this machine, and why the others don't
+#[derive(Args)]
+pub struct Doctor {
+    /// A bundle to open with every backend that works
+    bundle: Option<PathBuf>,
+}
+
+impl Doctor {
+    /// Fails only where nothing works, or the bundle can't be opened by what does.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        console::print(format_args!("onemark {}\n", env!("CARGO_PKG_VERSION")))?;
+        match backend::library() {
+            Ok(Library { path, version, cuda }) => {
+                let cuda = if *cuda { "with CUDA" } else { "without CUDA" };
+                console::print(format_args!("ONNX Runtime {version}, built {cuda}: {}\n", path.display()))?;
+            }
+            Err(why) => console::print(format_args!("{why}\n"))?,
+        }
+        let bundle = self.bundle.as_ref().map(Bundle::open).transpose()?;
+        let (mut working, mut failed) = (0, 0);
+        console::print("\n")?;
+        for &kind in BackendKind::compiled() {
+            match kind.probe() {
+                Err(why) => console::print(format_args!("{kind:<17} no: {why}\n"))?,
+                Ok(about) => {
+                    working += 1;
+                    console::print(format_args!("{kind:<17} works: {about}\n"))?;
+                    let start = Instant::now();
+                    let options = Options { backend: kind, ..Options::default() };
+                    let opened = bundle.as_ref().map(|bundle| Detector::new(bundle, options));
+                    let seconds = start.elapsed().as_secs_f64();
+                    match opened {
+                        None => {}
+                        Some(Ok(_)) => console::print(format_args!("{:<17} opens the bundle in {seconds:.1} s\n", ""))?,
+                        Some(Err(why)) => {
+                            failed += 1;
+                            console::print(format_args!("{:<17} can't open the bundle: {why}\n", ""))?;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(if working > 0 && failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}

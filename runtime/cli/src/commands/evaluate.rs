@@ -1,0 +1,159 @@
+//! `onemark evaluate`: how good a bundle is on the annotated films of a dataset. What is measured is in
+//! [`onemark_evaluation::metrics`]; which films are taken is in [`super::films`].
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use ndarray::Array2;
+use onemark_evaluation::dataset::{Dataset, Split};
+use onemark_evaluation::metrics::{Bootstrap, Evaluation, Protocol};
+use onemark_film::Spacing;
+use onemark_film::geometry::Point;
+use onemark_models::bundle::Bundle;
+use onemark_results::overlay;
+use onemark_runtime::{BundleId, Decoding};
+use serde::Serialize;
+
+use super::measure::{self, Measured};
+use super::{films, tables};
+use crate::console::{self, RunOptions};
+
+/// Runs a bundle on annotated films and measures its errors
+#[derive(Args)]
+pub struct Evaluate {
+    /// The bundle
+    bundle: PathBuf,
+    /// The dataset: ISBI 2015 as published, or images/ with landmarks.csv
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Which of its films
+    #[arg(long, default_value = "all", value_parser = PossibleValuesParser::new(Split::NAMES.map(|(name, _)| name)))]
+    split: String,
+    #[command(flatten)]
+    options: RunOptions,
+    /// Only these of the split: ids and ranges of ids
+    #[arg(long, value_name = "151-190,200")]
+    films: Option<String>,
+    /// Only the first N of them
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Summarise a second time without these: ids and ranges, or `repeated` for ISBI 2015's films of patients that appear
+    /// twice
+    #[arg(long, value_name = "IDS")]
+    without: Option<String>,
+    /// mm per pixel, or x,y, of films whose spacing the dataset does not say
+    #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
+    spacing: Option<Spacing>,
+    /// Draw truth in green and prediction in red on every film
+    #[arg(long, value_name = "DIR")]
+    overlays: Option<PathBuf>,
+    /// Write everything as JSON: films, positions, errors, summaries
+    #[arg(long, value_name = "OUT.json")]
+    report: Option<PathBuf>,
+}
+
+/// What `--report` holds.
+#[derive(Serialize)]
+struct Report<'a> {
+    bundle: &'a BundleId,
+    backend: &'static str,
+    decoding: Decoding,
+    data: &'a PathBuf,
+    split: &'a str,
+    seconds: f64,
+    protocols: Vec<Summary>,
+    films: Vec<Measured>,
+}
+
+/// One protocol's numbers on one selection of films.
+#[derive(Serialize)]
+struct Summary {
+    protocol: Protocol,
+    /// The films left out of this summary.
+    without: Vec<String>,
+    bootstrap: Bootstrap,
+    #[serde(flatten)]
+    evaluation: Evaluation,
+}
+
+impl Evaluate {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let bundle = Bundle::open(&self.bundle)?;
+        let mut data = Dataset::open(&self.data, self.split.parse()?)?;
+        data.check_set(&bundle.manifest().landmark_set)?;
+        films::keep_annotated(&mut data, self.films.as_deref(), self.limit)?;
+        let without = self.without.as_deref().map(|text| films::left_out(&data, text)).transpose()?;
+        if let Some(folder) = &self.overlays {
+            fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
+        }
+        if let Some(report) = &self.report {
+            console::check_folder(report)?;
+        }
+        let detector = self.options.open(&bundle, None)?;
+
+        let start = Instant::now();
+        let films = measure::all(&detector, &data, self.spacing.as_ref(), |film, measured| match &self.overlays {
+            None => Ok(()),
+            Some(folder) => {
+                let found: Vec<Point> =
+                    measured.detections.landmarks.iter().map(|landmark| landmark.position).collect();
+                let picture = overlay::compare(film, &found, &measured.truth);
+                console::write_png(&folder.join(format!("{}.png", measured.id)), &picture)
+            }
+        })?;
+        let seconds = start.elapsed().as_secs_f64();
+
+        let names = bundle.manifest().landmark_set.landmarks.iter().map(|landmark| landmark.name.clone());
+        let protocols = summaries(&films, &names.collect::<Vec<_>>(), without.as_deref())?;
+        for summary in &protocols {
+            console::print(format_args!("{}\n", text(summary)))?;
+        }
+        let (count, backend) = (films.len(), detector.backend().name());
+        let each = seconds / count as f64;
+        console::note(format_args!("{count} films in {seconds:.1} s on {backend}, {each:.2} s each"));
+        if let Some(path) = &self.report {
+            let (bundle, decoding) = (detector.bundle(), detector.decoding());
+            let (data, split) = (&self.data, self.split.as_str());
+            console::write_json(path, &Report { bundle, backend, decoding, data, split, seconds, protocols, films })?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Both protocols on all films, then both again without those left out.
+fn summaries(films: &[Measured], landmarks: &[String], without: Option<&[String]>) -> anyhow::Result<Vec<Summary>> {
+    let selections = [Some(&[][..]), without];
+    let mut summaries = Vec::new();
+    for without in selections.into_iter().flatten() {
+        for protocol in [Protocol::Grid, Protocol::Film] {
+            let errors = |film: &Measured| match protocol {
+                Protocol::Grid => film.grid_errors_mm.clone(),
+                Protocol::Film => film.film_errors_mm.clone(),
+            };
+            let errors =
+                Array2::from_shape_vec((films.len(), landmarks.len()), films.iter().flat_map(errors).collect())?;
+            let ids = films.iter().map(|film| film.id.clone()).collect();
+            let evaluation = Evaluation::new(landmarks.to_vec(), ids, errors)?.without(without)?;
+            let bootstrap = tables::bootstrap(&evaluation);
+            summaries.push(Summary { protocol, without: without.to_vec(), bootstrap, evaluation });
+        }
+    }
+    Ok(summaries)
+}
+
+fn text(Summary { protocol, without, bootstrap, evaluation }: &Summary) -> String {
+    let title = match protocol {
+        Protocol::Grid => "grid protocol (cells of the network's grid, as published)",
+        Protocol::Film => "film protocol (full resolution, refined positions)",
+    };
+    let left_out = match without.as_slice() {
+        [] => String::new(),
+        ids => format!(", without {}", ids.join(" ")),
+    };
+    format!("{title}, {} films{left_out}\n{}", evaluation.films().len(), tables::errors(evaluation, bootstrap))
+}

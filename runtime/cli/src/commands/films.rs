@@ -1,0 +1,136 @@
+//! Choosing films of a dataset by their ids (`151-190,200`, or the name of a list), and reading films ahead of their turn.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use anyhow::{Context as _, bail};
+use onemark_evaluation::dataset::{Dataset, REPEATED_TEST1_FILMS};
+use onemark_film::{Film, FilmError};
+
+use crate::console;
+
+/// The name of ISBI 2015's list of films whose patient appears on another film too (METHOD.md sec. 7).
+const REPEATED: &str = "repeated";
+
+/// Films read before their turn: each is large.
+const AHEAD: usize = 1;
+
+/// Reads films, in order, while `work` is busy with those before.
+pub fn read_ahead<'a, T>(
+    files: &'a [PathBuf],
+    work: impl FnOnce(&mut dyn Iterator<Item = (&'a Path, Result<Film, FilmError>)>) -> T,
+) -> T {
+    thread::scope(|scope| {
+        let (sender, films) = sync_channel(AHEAD);
+        scope.spawn(move || {
+            // Until all are read, or nobody takes them.
+            files.iter().try_for_each(|file| sender.send((file.as_path(), Film::open(file))).map_err(drop))
+        });
+        work(&mut films.into_iter())
+    })
+}
+
+/// Keeps the annotated films among those named, at most `limit` of them.
+pub fn keep_annotated(data: &mut Dataset, ids: Option<&str>, limit: Option<usize>) -> anyhow::Result<()> {
+    keep(data, ids)?;
+    let named = data.cases.len();
+    data.cases.retain(|case| case.points.is_some());
+    if data.cases.len() < named {
+        console::note(format_args!("{} films are not annotated, so not evaluated", named - data.cases.len()));
+    }
+    data.cases.truncate(limit.unwrap_or(usize::MAX));
+    if data.cases.is_empty() {
+        bail!("no annotated film is left to evaluate in {}", data.root.display());
+    }
+    Ok(())
+}
+
+/// Keeps the films named; all of them where none is.
+pub fn keep(data: &mut Dataset, ids: Option<&str>) -> anyhow::Result<()> {
+    if let Some(text) = ids {
+        let ids = resolve(data, text)?;
+        data.cases.retain(|case| ids.contains(&case.id));
+    }
+    Ok(())
+}
+
+/// The ids to leave out, of those that are in the data; at least one must be.
+pub fn left_out(data: &Dataset, text: &str) -> anyhow::Result<Vec<String>> {
+    let ids: Vec<String> = if text == REPEATED {
+        REPEATED_TEST1_FILMS.iter().filter_map(|id| data.case(id).ok()).map(|case| case.id.clone()).collect()
+    } else {
+        resolve(data, text)?
+    };
+    if ids.is_empty() {
+        bail!("none of the films of --without {text} is among those evaluated");
+    }
+    Ok(ids)
+}
+
+/// The ids of a list of ids and ranges. Every single id must exist; a range takes what is there, at least one.
+fn resolve(data: &Dataset, text: &str) -> anyhow::Result<Vec<String>> {
+    let mut ids = Vec::new();
+    for part in text.split(',').map(str::trim) {
+        let range = part.split_once('-').and_then(|(from, to)| Some(from.parse::<u64>().ok()?..=to.parse().ok()?));
+        match range {
+            Some(range) => {
+                let inside = |id: &&String| id.parse().is_ok_and(|number| range.contains(&number));
+                let before = ids.len();
+                ids.extend(data.cases.iter().map(|case| &case.id).filter(inside).cloned());
+                if ids.len() == before {
+                    bail!("no film of split {} is in {part}", data.split);
+                }
+            }
+            None => ids.push(data.case(part).with_context(|| format!("in the list {text}"))?.id.clone()),
+        }
+    }
+    Ok(ids)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::path::PathBuf;
+
+    use super::*;
+    use onemark_evaluation::dataset::{Case, Split};
+
+    fn data(ids: &[&str]) -> Dataset {
+        let case = |id: &&str| Case {
+            id: (*id).to_owned(),
+            film: PathBuf::new(),
+            points: Some(Vec::new()),
+            spacing: None,
+            doctors: None,
+        };
+        Dataset { root: PathBuf::new(), split: Split::Test1, cases: ids.iter().map(case).collect() }
+    }
+
+    #[test]
+    fn ids_and_ranges() {
+        let ids = |text: &str| resolve(&data(&["009", "151", "152", "a-b", "200"]), text);
+        assert_eq!(ids("150-160, 200").unwrap(), ["151", "152", "200"]);
+        assert_eq!(ids("9").unwrap(), ["009"]);
+        // An id with a hyphen is no range.
+        assert_eq!(ids("a-b").unwrap(), ["a-b"]);
+        for wrong in ["300-310", "153", "", "160-150"] {
+            assert!(ids(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_repeated_films_are_those_that_are_there() {
+        assert_eq!(left_out(&data(&["172", "173", "275"]), REPEATED).unwrap(), ["275", "173"]);
+        assert!(left_out(&data(&["172"]), REPEATED).is_err());
+    }
+
+    #[test]
+    fn nothing_to_evaluate_is_an_error() {
+        let mut data = data(&["1", "2", "3"]);
+        keep_annotated(&mut data, Some("2-3"), Some(1)).unwrap();
+        assert_eq!(data.cases.len(), 1);
+        data.cases[0].points = None;
+        assert!(keep_annotated(&mut data, None, None).is_err());
+    }
+}

@@ -1,0 +1,93 @@
+//! `onemark inspect`: what a bundle says about itself. Verifies it, runs nothing.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use onemark_models::bundle::{Adaptation, Bundle};
+use onemark_models::confidence::Calibration;
+
+use super::tables;
+use crate::console;
+
+/// Shows what a bundle is: landmarks, graphs, measurements, origin, intended use
+#[derive(Args)]
+pub struct Inspect {
+    /// The bundle
+    bundle: PathBuf,
+    /// Print its recipe too
+    #[arg(long)]
+    recipe: bool,
+}
+
+impl Inspect {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let bundle = Bundle::open(&self.bundle)?;
+        let manifest = bundle.manifest();
+        let set = &manifest.landmark_set;
+        let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+        let size = |file: &str| megabytes(manifest.files.get(file).map_or(0, |entry| entry.bytes));
+        let facts = [
+            ("name", manifest.name.clone()),
+            ("made by", format!("{}, format {}", manifest.made_by, manifest.format)),
+            ("landmarks", format!("{} of {} ({})", set.len(), set.id, set.name)),
+            ("input", format!("{0}x{0} px: {1}", manifest.input.size, manifest.input.preprocessing)),
+            ("files", format!("{} with {}, all verified", manifest.files.len(), megabytes(bundle.total_bytes()))),
+            ("accuracy", accuracy(manifest.calibration.as_ref())),
+            ("calibration", calibration(manifest.calibration.as_ref())),
+            ("adapted by", adaptation(manifest.adapted.as_ref())),
+            ("intended use", manifest.intended_use.clone()),
+            ("weights licence", manifest.weights_licence.clone()),
+        ];
+        let facts: Vec<Vec<String>> = facts.into_iter().map(|(key, value)| vec![key.to_owned(), value]).collect();
+        console::print(console::table(&facts, &[0, 1]))?;
+
+        let mut rows = vec![["#", "landmark", "graph", "size"].map(str::to_owned).to_vec()];
+        rows.push(vec![String::new(), "(all)".into(), manifest.trunk.file.clone(), size(&manifest.trunk.file)]);
+        rows.extend(set.landmarks.iter().zip(&manifest.heads).map(|(landmark, head)| {
+            let file = head.graph.file.clone();
+            vec![landmark.number.to_string(), landmark.title.clone(), file, size(&head.graph.file)]
+        }));
+        console::print(format_args!("\n{}", console::table(&rows, &[1, 2])))?;
+        console::print(tables::defined(&set.clone().or_built_in_analysis().analysis))?;
+        if !manifest.history.is_empty() {
+            console::print(format_args!("\nhistory:\n  {}\n", manifest.history.join("\n  ")))?;
+        }
+        if self.recipe {
+            console::print(format_args!("\n{}", manifest.recipe))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// How good it was on the films that it was calibrated on.
+fn accuracy(of: Option<&Calibration>) -> String {
+    let Some(calibration) = of else { return "not measured (`onemark evaluate`, `onemark calibrate`)".into() };
+    let (mean_mm, within) = calibration.accuracy();
+    format!("mean error {mean_mm:.2} mm, {:.1} % within 2 mm, on {}", 100.0 * within, calibration.films)
+}
+
+/// How far the bundle's points can be trusted.
+fn calibration(of: Option<&Calibration>) -> String {
+    let Some(Calibration { films, reliability, .. }) = of else {
+        return "none: its points have no confidence and no radius (`onemark calibrate`)".into();
+    };
+    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+    format!(
+        "by {films}; on halves left out, truth within the radius {}, AUROC of confidence {:.2}, off by {}",
+        percent(reliability.coverage),
+        reliability.auroc,
+        percent(reliability.calibration_error)
+    )
+}
+
+/// From which films it learnt after its export.
+fn adaptation(of: Option<&Adaptation>) -> String {
+    let Some(Adaptation { films, .. }) = of else {
+        return "nothing: its template is the one it was exported with".into();
+    };
+    let mut sources: Vec<&str> = films.iter().filter_map(|film| film.source.as_deref()).collect();
+    sources.dedup();
+    let sources = if sources.is_empty() { String::new() } else { format!(" ({})", sources.join("; ")) };
+    format!("{} further annotated films{sources}", films.len())
+}

@@ -1,0 +1,17 @@
+//! One file per command.
+
+pub mod adapt;
+pub mod calibrate;
+pub mod cycle;
+pub mod data;
+pub mod detect;
+pub mod doctor;
+pub mod evaluate;
+pub mod external;
+mod films;
+pub mod inspect;
+mod measure;
+pub mod shell;
+mod tables;
+pub mod verify;
+pub mod view;

@@ -1,0 +1,55 @@
+//! `onemark view`: shows films and their landmarks to a person, in a browser on this machine.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use onemark_film::Spacing;
+use onemark_models::bundle::Bundle;
+use onemark_viewer::{Desk, Server, Source};
+
+use crate::console::{self, RunOptions};
+use crate::inputs;
+
+/// Shows films with their landmarks in a browser on this machine; landmarks can be moved, and results saved
+///
+/// Prints a link to open. The page talks to this program only, and this program to nobody else. End it with Ctrl-C.
+#[derive(Args)]
+pub struct View {
+    /// Films: files, folders, quoted patterns, DICOMDIRs
+    #[arg(required = true, value_name = "FILM|FOLDER|PATTERN")]
+    films: Vec<PathBuf>,
+    /// The bundle to run
+    #[arg(long, short)]
+    bundle: PathBuf,
+    #[command(flatten)]
+    options: RunOptions,
+    /// How large the films' pixels are: mm per pixel, or x,y
+    #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
+    spacing: Option<Spacing>,
+    /// The port to listen on [default: one that is free]
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    port: u16,
+    /// Let the page teach the bundle by corrected films, and write it there
+    #[arg(long, value_name = "NEW")]
+    learn_to: Option<PathBuf>,
+}
+
+impl View {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        if let Some(target) = &self.learn_to {
+            Bundle::check_target(target, false)?;
+        }
+        let films = inputs::find(&self.films, None)?;
+        let bundle = Bundle::open(&self.bundle)?;
+        let mut desk = Desk::new(bundle, self.options.for_library(), self.learn_to)?;
+        for film in films {
+            desk.put(Source::File(film), self.spacing.clone());
+        }
+        let server = Server::open(desk, self.port)?;
+        console::print(format_args!("{}\n", server.link()))?;
+        console::note(format_args!("open this link in a browser; Ctrl-C ends"));
+        server.run();
+        Ok(ExitCode::SUCCESS)
+    }
+}

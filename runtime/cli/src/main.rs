@@ -1,0 +1,72 @@
+//! `onemark`: finds landmarks on films with a bundle.
+//!
+//! Here are only the command line's shape and the way out; each command lives in its own file under `commands`.
+
+mod commands;
+mod console;
+mod inputs;
+mod outputs;
+mod points;
+mod sheet;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use onemark_runtime::Chain;
+
+/// Finds anatomical landmarks in radiographs, learnt from one annotated film.
+#[derive(Parser)]
+#[command(name = "onemark", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Detect(commands::detect::Detect),
+    View(commands::view::View),
+    Evaluate(commands::evaluate::Evaluate),
+    Calibrate(commands::calibrate::Calibrate),
+    Adapt(commands::adapt::Adapt),
+    Cycle(commands::cycle::Cycle),
+    #[command(subcommand)]
+    Data(commands::data::Data),
+    Inspect(commands::inspect::Inspect),
+    Verify(commands::verify::Verify),
+    Doctor(commands::doctor::Doctor),
+    Completions(commands::shell::Completions),
+    Man(commands::shell::Man),
+    /// Trains a network: hands over to `onemark-train`
+    #[command(disable_help_flag = true)]
+    Train(commands::external::Arguments),
+    /// Compiles a checkpoint into a bundle: hands over to `onemark-export`
+    #[command(disable_help_flag = true)]
+    Export(commands::external::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Detect(command) => command.run(),
+        Command::View(command) => command.run(),
+        Command::Evaluate(command) => command.run(),
+        Command::Calibrate(command) => command.run(),
+        Command::Adapt(command) => command.run(),
+        Command::Cycle(command) => command.run(),
+        Command::Data(command) => command.run(),
+        Command::Inspect(command) => command.run(),
+        Command::Verify(command) => command.run(),
+        Command::Doctor(command) => command.run(),
+        Command::Completions(command) => command.run(Cli::command()),
+        Command::Man(command) => command.run(Cli::command()),
+        Command::Train(arguments) => commands::external::hand_over("onemark-train", &arguments),
+        Command::Export(arguments) => commands::external::hand_over("onemark-export", &arguments),
+    };
+    result.unwrap_or_else(|error| {
+        // Whoever reads our output may have seen enough (`onemark … | head`): no reason to complain.
+        if !console::is_broken_pipe(&error) {
+            console::note(format_args!("error: {}", Chain(error.as_ref())));
+        }
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,73 @@
+//! CSV: one table for all films, a row for each landmark of each film, for spreadsheets and statistics.
+//!
+//! A cell that is empty is unknown. A landmark that was not found has no position here: nobody should count a guess by
+//! mistake. A film that failed has one row, with the error in it.
+
+use csv::Writer;
+use serde::Serialize;
+
+use crate::ResultsError;
+use crate::json::FilmReport;
+use onemark_runtime::{Detection, Status};
+
+/// A row of the table; its fields are the columns.
+#[derive(Default, Serialize)]
+struct Row<'a> {
+    file: &'a str,
+    number: Option<usize>,
+    name: &'a str,
+    title: &'a str,
+    status: Option<Status>,
+    x_px: Option<String>,
+    y_px: Option<String>,
+    x_mm: Option<String>,
+    y_mm: Option<String>,
+    score: Option<String>,
+    confidence: Option<String>,
+    radius_mm: Option<String>,
+    surprise: Option<String>,
+    error: &'a str,
+}
+
+/// The table of these films, as UTF-8.
+///
+/// # Errors
+/// [`ResultsError::Write`] if the writer fails, of which no cause is known.
+pub fn write(films: &[FilmReport]) -> Result<Vec<u8>, ResultsError> {
+    let error = |reason: String| ResultsError::Write { film: "the table".into(), format: "csv", reason };
+    let mut table = Writer::from_writer(Vec::new());
+    for film in films {
+        match film {
+            FilmReport::Failed { file, error: why } => {
+                table.serialize(Row { file, error: why, ..Row::default() }).map_err(|e| error(e.to_string()))?;
+            }
+            FilmReport::Done { file, detections, .. } => {
+                for landmark in &detections.landmarks {
+                    table.serialize(row(file, landmark)).map_err(|e| error(e.to_string()))?;
+                }
+            }
+        }
+    }
+    table.into_inner().map_err(|e| error(e.to_string()))
+}
+
+fn row<'a>(file: &'a str, landmark: &'a Detection) -> Row<'a> {
+    let here = (landmark.status != Status::NotFound).then_some(landmark);
+    let [px, mm] = [|px: f64| format!("{px:.3}"), |mm: f64| format!("{mm:.4}")];
+    Row {
+        file,
+        number: Some(landmark.number),
+        name: &landmark.name,
+        title: &landmark.title,
+        status: Some(landmark.status),
+        x_px: here.map(|landmark| px(landmark.position.x)),
+        y_px: here.map(|landmark| px(landmark.position.y)),
+        x_mm: here.and_then(|landmark| landmark.mm).map(|place| mm(place.x)),
+        y_mm: here.and_then(|landmark| landmark.mm).map(|place| mm(place.y)),
+        score: Some(format!("{:.4}", landmark.score)),
+        confidence: landmark.confidence.map(|confidence| format!("{confidence:.4}")),
+        radius_mm: landmark.radius_mm.map(|radius| format!("{radius:.2}")),
+        surprise: landmark.surprise.map(|surprise| format!("{surprise:.2}")),
+        error: "",
+    }
+}

@@ -1,0 +1,6 @@
+//! DICOM structured reports (TID 1500).
+
+mod content;
+mod report;
+
+pub use report::write;

@@ -1,0 +1,253 @@
+//! The report: one page about one film that a doctor can read, print and mail; nothing in it is loaded from elsewhere.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use image::imageops::{self, FilterType};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use onemark_film::Film;
+
+use crate::cautions::{percent, remark};
+use crate::film_results::INTENDED_USE;
+use crate::{FilmResults, PROGRAM, ResultsError, picture};
+use onemark_runtime::{Detection, Status};
+
+/// The film on the page is at most so many px high: enough to see whether a point is where it belongs.
+const HEIGHT: u32 = 1200;
+
+/// Points and numbers on the film, as parts of its longer side.
+const DOT: f64 = 0.004;
+const LETTERS: f64 = 0.018;
+
+const STYLE: &str = include_str!("report.css");
+
+/// The page, as UTF-8 HTML.
+///
+/// # Errors
+/// [`ResultsError::Write`] if the film can't be encoded.
+pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
+    let film = film(results.film).map_err(|error| results.error("report", error))?;
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width";
+                title { "Landmarks of " (file_name(results)) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    h1 { "Landmarks of " (file_name(results)) }
+                    p { strong { (INTENDED_USE) } " Found by " (PROGRAM) ", " (date(results)) "." }
+                }
+                main {
+                    (cautions(results))
+                    (figure(results, &film))
+                    (table(results))
+                    (measurements(results))
+                    (origin(results))
+                }
+            }
+        }
+    };
+    Ok(page.into_string().into_bytes())
+}
+
+/// Without its folders: a page is sent to people, and where the film lies is not their business.
+fn file_name<'a>(results: &FilmResults<'a>) -> &'a str {
+    results.name.rsplit(['/', '\\']).next().unwrap_or(results.name)
+}
+
+fn date(results: &FilmResults<'_>) -> String {
+    results.time.format("%Y-%m-%d %H:%M").to_string()
+}
+
+/// The film as a `data:` URL.
+fn film(film: &Film) -> Result<String, image::ImageError> {
+    let height = film.height().min(HEIGHT);
+    let width = (u64::from(film.width()) * u64::from(height) / u64::from(film.height())).max(1) as u32;
+    let small = imageops::resize(&picture::grey(film), width, height, FilterType::Triangle);
+    Ok(format!("data:image/png;base64,{}", BASE64.encode(picture::png(small)?)))
+}
+
+/// First of all: why not to believe what follows.
+fn cautions(results: &FilmResults<'_>) -> Markup {
+    let cautions = results.cautions();
+    html! {
+        @if !cautions.is_empty() {
+            section.cautions {
+                h2 { "Before you rely on this" }
+                ul { @for caution in &cautions { li { (caution) } } }
+            }
+        }
+    }
+}
+
+/// The film with numbered points; circles where a radius is known.
+fn figure(results: &FilmResults<'_>, film: &str) -> Markup {
+    let (width, height) = (results.film.width(), results.film.height());
+    let side = f64::from(width.max(height));
+    let radius = |landmark: &Detection| {
+        let spacing = results.detections.spacing.as_ref()?;
+        landmark.radius_mm.filter(|_| landmark.status == Status::Found).map(|mm| (mm / spacing.x(), mm / spacing.y()))
+    };
+    html! {
+        figure {
+            svg viewBox={ "0 0 " (width) " " (height) } role="img" aria-label="The film with its landmarks" {
+                image href=(film) width=(width) height=(height) preserveAspectRatio="none" {}
+                @for landmark in &results.detections.landmarks {
+                    @let (x, y) = (landmark.position.x, landmark.position.y);
+                    g class=(class(landmark)) stroke-width=(format!("{:.2}", side * DOT / 3.0)) {
+                        title { (landmark.number) " " (landmark.title) " " (remark(landmark)) }
+                        @if let Some((rx, ry)) = radius(landmark) {
+                            ellipse.radius cx=(px(x)) cy=(px(y)) rx=(px(rx)) ry=(px(ry)) {}
+                        }
+                        circle cx=(px(x)) cy=(px(y)) r=(px(side * DOT)) {}
+                        text x=(px(x + 2.0 * side * DOT)) y=(px(y - side * DOT)) font-size=(px(side * LETTERS)) {
+                            (landmark.number)
+                        }
+                    }
+                }
+            }
+            figcaption {
+                "Red: found. Yellow ring: not found, a guess. Blue: put there by hand."
+                @if results.detections.landmarks.iter().any(|landmark| radius(landmark).is_some()) {
+                    " On 90 % of films the landmark lies within the circle."
+                }
+            }
+        }
+    }
+}
+
+fn px(number: f64) -> String {
+    format!("{number:.2}")
+}
+
+fn class(landmark: &Detection) -> &'static str {
+    match landmark.status {
+        Status::Found => "found",
+        Status::NotFound => "not-found",
+        Status::EditedByHand => "by-hand",
+    }
+}
+
+/// The measurements that have a value, then the names of those that have none.
+fn measurements(results: &FilmResults<'_>) -> Markup {
+    let (measured, refused): (Vec<_>, Vec<_>) =
+        results.detections.measurements.iter().partition(|measurement| measurement.value.is_some());
+    let names: Vec<&str> = refused.iter().map(|measurement| measurement.name.as_str()).collect();
+    html! {
+        @if !results.detections.measurements.is_empty() {
+            section {
+                h2 { "Measurements" }
+                table.measurements {
+                    thead { tr { th scope="col" { "Measurement" } th scope="col" { "Value" } th scope="col" { "Class, norm" } } }
+                    tbody {
+                        @for one in measured {
+                            tr {
+                                th scope="row" { (one.name) ": " (one.title) }
+                                td { (one.text()) }
+                                td { (one.judgement()) }
+                            }
+                        }
+                    }
+                }
+                @if !names.is_empty() { p { "Not measured: " (names.join(", ")) "." } }
+            }
+        }
+    }
+}
+
+fn table(results: &FilmResults<'_>) -> Markup {
+    let landmarks = &results.detections.landmarks;
+    let any = |known: fn(&Detection) -> bool| landmarks.iter().any(known);
+    let mm = any(|one| one.mm.is_some());
+    let confidence = any(|one| one.confidence.is_some());
+    let radius = any(|one| one.radius_mm.is_some());
+    html! {
+        section {
+            h2 { "Landmarks" }
+            table {
+                thead {
+                    tr {
+                        th scope="col" { "#" }
+                        th scope="col" { "Landmark" }
+                        th scope="col" { "x px" }
+                        th scope="col" { "y px" }
+                        @if mm { th scope="col" { "x mm" } th scope="col" { "y mm" } }
+                        @if confidence { th scope="col" { "Confidence" } }
+                        @if radius { th scope="col" { "90 % within mm" } }
+                        th scope="col" { "Score" }
+                        th scope="col" { "Status" }
+                    }
+                }
+                tbody {
+                    @for landmark in landmarks {
+                        @let here = (landmark.status != Status::NotFound).then_some(landmark);
+                        @let place = here.map(|one| one.position);
+                        @let millimetres = here.and_then(|one| one.mm);
+                        tr class=(class(landmark)) {
+                            td { (landmark.number) }
+                            th scope="row" { (landmark.title) }
+                            td { (cell(place.map(|place| format!("{:.1}", place.x)))) }
+                            td { (cell(place.map(|place| format!("{:.1}", place.y)))) }
+                            @if mm {
+                                td { (cell(millimetres.map(|place| format!("{:.2}", place.x)))) }
+                                td { (cell(millimetres.map(|place| format!("{:.2}", place.y)))) }
+                            }
+                            @if confidence { td { (cell(landmark.confidence.map(percent))) } }
+                            @if radius { td { (cell(landmark.radius_mm.map(|mm| format!("{mm:.1}")))) } }
+                            td { (format!("{:.3}", landmark.score)) }
+                            td { (status(landmark)) }
+                        }
+                    }
+                }
+            }
+            p { "x to the right and y down, from the film's top-left corner. The score ranks points; it is no probability." }
+        }
+    }
+}
+
+/// What is unknown shows as a dash, so that nobody takes a gap for a slip of the printer.
+fn cell(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "–".into())
+}
+
+fn status(landmark: &Detection) -> &'static str {
+    match landmark.status {
+        Status::Found => "found",
+        Status::NotFound => "not found",
+        Status::EditedByHand => "edited by hand",
+    }
+}
+
+/// Where all this comes from.
+fn origin(results: &FilmResults<'_>) -> Markup {
+    let found = results.detections;
+    html! {
+        section {
+            h2 { "How it was made" }
+            dl {
+                dt { "Film" }
+                dd { (file_name(results)) ", " (found.film.width) " × " (found.film.height) " px" }
+                dt { "Size of a pixel" }
+                dd {
+                    @match &found.spacing {
+                        Some(spacing) => { (spacing.x()) " × " (spacing.y()) " mm, by " (spacing.source()) }
+                        None => "not stated",
+                    }
+                }
+                dt { "Bundle" }
+                dd { (found.bundle.name) }
+                dt { "Its SHA-256" }
+                dd.digest { (found.bundle.sha256) }
+                dt { "Calibration" }
+                dd { (found.calibration.as_deref().unwrap_or("none")) }
+                dt { "Run by" }
+                dd { (PROGRAM) ", " (found.backend) }
+                dt { "Date" }
+                dd { (date(results)) }
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Pictures of films with landmarks on them: one to read, with names and confidences; one that compares with the truth, found
+//! ones in red and true ones in green, as in the paper's Fig. 3; and small ones with flagged landmarks in red.
+
+use image::RgbImage;
+use onemark_film::Film;
+use onemark_film::geometry::Point;
+
+use crate::cautions::percent;
+use crate::picture::{self, Colour, LETTER, resized, ring, stroke};
+use crate::{FilmResults, ResultsError};
+use onemark_runtime::{Detection, Status};
+
+/// Width of a comparison in px: large enough to judge by eye, small enough to leaf through.
+const WIDTH: u32 = 768;
+/// Width of a picture with names in px: that of the film where it lies between these.
+const NAMED_WIDTHS: [u32; 2] = [768, 1536];
+
+const FOUND: Colour = [255.0, 40.0, 40.0];
+const TRUE: Colour = [40.0, 230.0, 60.0];
+const NOT_FOUND: Colour = [255.0, 200.0, 0.0];
+const BY_HAND: Colour = [60.0, 190.0, 255.0];
+const INK: Colour = [255.0, 255.0, 255.0];
+
+/// Radius of a mark, in px of a picture [`WIDTH`] px wide.
+const RADIUS: f64 = 3.5;
+const SMALL_RADIUS: f64 = 1.5;
+
+/// The film with its landmarks, as a PNG file: a red dot for one that was found, blue where a person put it, an empty yellow
+/// ring where it was not found; beside each its number, name and confidence.
+///
+/// # Errors
+/// [`ResultsError::Write`] if the picture can't be encoded.
+pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
+    png(&named(results)).map_err(|error| results.error("overlay", error))
+}
+
+/// A picture as a PNG file.
+///
+/// # Errors
+/// Those of the encoder.
+pub fn png(picture: &RgbImage) -> Result<Vec<u8>, image::ImageError> {
+    picture::png(picture.clone())
+}
+
+/// The picture that [`write()`] encodes.
+pub fn named(results: &FilmResults<'_>) -> RgbImage {
+    let (mut picture, scale) = resized(results.film, results.film.width().clamp(NAMED_WIDTHS[0], NAMED_WIDTHS[1]));
+    let unit = f64::from(picture.width()) / f64::from(WIDTH);
+    let radius = RADIUS * unit;
+    let landmarks: Vec<_> = results.detections.landmarks.iter().map(|one| (one, place(one.position, scale))).collect();
+    for (landmark, mark) in &landmarks {
+        match landmark.status {
+            Status::Found => stroke(&mut picture, *mark, *mark, radius, FOUND),
+            Status::EditedByHand => stroke(&mut picture, *mark, *mark, radius, BY_HAND),
+            Status::NotFound => ring(&mut picture, *mark, 1.5 * radius, 0.5 * radius, NOT_FOUND),
+        }
+    }
+    // Words keep off the marks and off each other, as far as there is room.
+    let mut taken: Vec<Area> = landmarks.iter().map(|(_, mark)| Area::around(*mark, radius)).collect();
+    let film = Area { left: 0.0, top: 0.0, right: picture.width().into(), bottom: picture.height().into() };
+    let letter = unit.round() as u32;
+    for (landmark, mark) in &landmarks {
+        let text = label(landmark);
+        let size = f64::from(letter * LETTER);
+        // A line's outline needs room too.
+        let size = [size * text.chars().count() as f64, size + f64::from(2 * letter)];
+        let area = Area::beside(*mark, 2.0 * radius, size, &taken, &film);
+        let colour = if landmark.status == Status::NotFound { NOT_FOUND } else { INK };
+        picture::write(&mut picture, &text, (area.left as i64, area.top as i64 + i64::from(letter)), letter, colour);
+        taken.push(area);
+    }
+    picture
+}
+
+/// What stands beside a mark.
+fn label(landmark: &Detection) -> String {
+    let name = format!("{} {}", landmark.number, landmark.title);
+    match (landmark.status, landmark.confidence) {
+        (Status::NotFound, _) => format!("{name}: not found"),
+        (Status::Found, Some(confidence)) => format!("{name} {}", percent(confidence)),
+        _ => name,
+    }
+}
+
+/// A rectangle of a picture, in px.
+struct Area {
+    left: f64,
+    top: f64,
+    right: f64,
+    bottom: f64,
+}
+
+impl Area {
+    fn around(point: Point, reach: f64) -> Self {
+        let Point { x, y } = point;
+        Self { left: x - reach, top: y - reach, right: x + reach, bottom: y + reach }
+    }
+
+    /// Of the places beside a mark the one that covers least of what is taken; better to cover than to leave the film.
+    fn beside(mark: Point, away: f64, [width, height]: [f64; 2], taken: &[Self], film: &Self) -> Self {
+        let [right, left, middle] = [mark.x + away, mark.x - away - width, mark.x - width / 2.0];
+        let [level, above, below] = [mark.y - height / 2.0, mark.y - away - height, mark.y + away];
+        let places = [
+            (right, level),
+            (left, level),
+            (right, above),
+            (right, below),
+            (left, above),
+            (left, below),
+            (middle, above),
+            (middle, below),
+        ];
+        let areas = places.map(|(left, top)| Self { left, top, right: left + width, bottom: top + height });
+        let cost = |area: &Self| {
+            let outside = width * height - area.shared(film);
+            let covered: f64 = taken.iter().map(|other| area.shared(other)).sum();
+            10.0 * outside + covered
+        };
+        areas.into_iter().min_by(|a, b| cost(a).total_cmp(&cost(b))).unwrap_or_else(|| Self::around(mark, away))
+    }
+
+    /// How many square px are in both.
+    fn shared(&self, other: &Self) -> f64 {
+        let width = self.right.min(other.right) - self.left.max(other.left);
+        let height = self.bottom.min(other.bottom) - self.top.max(other.top);
+        width.max(0.0) * height.max(0.0)
+    }
+}
+
+/// Draws `found`, and `truth` where it is known, both in film px in the same order; a line joins those that belong
+/// together.
+pub fn compare(film: &Film, found: &[Point], truth: &[Point]) -> RgbImage {
+    let (mut picture, scale) = resized(film, WIDTH);
+    for (found, truth) in found.iter().zip(truth) {
+        stroke(&mut picture, place(*truth, scale), place(*found, scale), 0.5, FOUND);
+    }
+    dots(&mut picture, scale, RADIUS, [(truth, TRUE), (found, FOUND)]);
+    picture
+}
+
+/// Draws a film `width` px wide with `flagged` points in red over `others` in green, both in film px.
+pub fn small(film: &Film, width: u32, flagged: &[Point], others: &[Point]) -> RgbImage {
+    let (mut picture, scale) = resized(film, width);
+    dots(&mut picture, scale, SMALL_RADIUS, [(others, TRUE), (flagged, FOUND)]);
+    picture
+}
+
+fn dots(picture: &mut RgbImage, scale: f64, radius: f64, marks: [(&[Point], Colour); 2]) {
+    for (points, colour) in marks {
+        for mark in points.iter().map(|point| place(*point, scale)) {
+            stroke(picture, mark, mark, radius, colour);
+        }
+    }
+}
+
+fn place(point: Point, scale: f64) -> Point {
+    Point::new(point.x * scale, point.y * scale)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::picture::OUTLINE;
+    use onemark_film::Size;
+
+    #[test]
+    fn marks_are_where_the_landmarks_are_on_dark_and_light_film() {
+        for grey in [0, 255] {
+            let film = Film::from_grey(Size { width: 1536, height: 1000 }, vec![grey; 1536 * 1000]).unwrap();
+            let picture = compare(&film, &[Point::new(400.0, 600.0)], &[Point::new(1000.0, 200.0)]);
+            assert_eq!(picture.dimensions(), (768, 500));
+            assert_eq!(picture.get_pixel(200, 300).0, FOUND.map(|channel| channel as u8));
+            assert_eq!(picture.get_pixel(500, 100).0, TRUE.map(|channel| channel as u8));
+            assert_eq!(picture.get_pixel(203, 302).0, OUTLINE.map(|channel| channel as u8));
+            assert_eq!(picture.get_pixel(700, 450).0, [grey; 3]);
+        }
+    }
+
+    #[test]
+    fn marks_beyond_the_film_are_cut_off() {
+        let film = Film::from_grey(Size { width: 4, height: 4 }, vec![0; 16]).unwrap();
+        compare(&film, &[Point::new(-1e9, 1e9), Point::new(f64::NAN, 2.0)], &[Point::new(4.0, 4.0)]);
+    }
+
+    #[test]
+    fn words_keep_off_the_marks_and_stay_on_the_film() {
+        let film = Area { left: 0.0, top: 0.0, right: 100.0, bottom: 50.0 };
+        let other = Area::around(Point::new(40.0, 25.0), 3.0);
+        let free = Area::beside(Point::new(20.0, 25.0), 5.0, [30.0, 8.0], &[], &film);
+        assert_eq!((free.left, free.top), (25.0, 21.0));
+        let above = Area::beside(Point::new(20.0, 25.0), 5.0, [30.0, 8.0], &[other], &film);
+        assert_eq!((above.left, above.top), (25.0, 12.0));
+        let at_the_edge = Area::beside(Point::new(95.0, 25.0), 5.0, [30.0, 8.0], &[], &film);
+        assert_eq!(at_the_edge.right, 90.0);
+    }
+}

@@ -1,0 +1,90 @@
+//! What a person at the terminal sees of a run: a progress bar, or a line a minute in a log; other events as lines; and what to
+//! do about an error, in words of this program.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use onemark_trainer::report::observer::{Event, Observer};
+use onemark_trainer::{ResumeObstacle, TrainError};
+
+const BETWEEN_LINES: Duration = Duration::from_secs(60);
+
+/// Prints events to standard error.
+#[derive(Default)]
+pub struct Console {
+    running: RefCell<Option<Running>>,
+}
+
+/// The computation whose progress is shown.
+struct Running {
+    task: String,
+    bar: ProgressBar,
+    last_line: Instant,
+}
+
+impl Observer for Console {
+    fn observe(&self, event: Event) {
+        match event {
+            Event::Progress { task, done, total, loss } => self.progress(task, done, total, loss),
+            Event::Ended { .. } => {
+                if let Some(running) = self.running.take() {
+                    running.bar.finish_and_clear();
+                }
+            }
+            Event::Features { samples, seconds } => {
+                eprintln!("features of {samples} films and copies in {seconds:.0} s")
+            }
+            Event::NoShapePrior { films, needed } => {
+                eprintln!(
+                    "pseudo-labels are inferred without a shape prior: it needs {needed} films, and there are {films}"
+                );
+            }
+            Event::Epoch(report) => eprintln!("{report}"),
+            Event::Profile(profile) => eprintln!("{profile}"),
+            Event::ShortBudget { minutes } => eprintln!(
+                "the budget is too short for this recipe, however few its steps: features, pseudo-labels and validation alone take \
+                 about {minutes:.0} minutes"
+            ),
+            _ => (),
+        }
+    }
+}
+
+impl Console {
+    fn progress(&self, task: &str, done: usize, total: usize, loss: Option<f64>) {
+        let mut running = self.running.borrow_mut();
+        let running = running.get_or_insert_with(|| Running::new(task));
+        let message = loss.map_or_else(String::new, |loss| format!("loss {loss:.3}"));
+        running.bar.set_length(total as u64);
+        running.bar.set_position(done as u64);
+        if running.bar.is_hidden() && running.last_line.elapsed() >= BETWEEN_LINES {
+            eprintln!("{}: {done} of {total} {message}", running.task);
+            running.last_line = Instant::now();
+        }
+        running.bar.set_message(message);
+    }
+}
+
+impl Running {
+    fn new(task: &str) -> Self {
+        let bar = ProgressBar::new(0).with_prefix(task.to_owned());
+        let style = ProgressStyle::with_template("{prefix:24} [{bar:30}] {pos}/{len} eta {eta} {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self { task: task.to_owned(), bar, last_line: Instant::now() }
+    }
+}
+
+/// What to do about an error, where that takes an option or another program.
+pub fn remedy(error: &anyhow::Error) -> &'static str {
+    match error.downcast_ref() {
+        Some(TrainError::NoTemplate { .. }) => " or by --template",
+        Some(TrainError::RunExists { .. }) => ": continue it with --resume, or choose another folder",
+        Some(TrainError::CantResume { why: ResumeObstacle::OtherRecipe, .. }) => {
+            ": resume without --recipe, or choose another folder"
+        }
+        Some(TrainError::CantResume { why: ResumeObstacle::OtherFilms, .. }) => ": give the same --data",
+        Some(TrainError::NoWeights { .. }) => ": `cargo xtask setup --weights` fetches torchvision's",
+        _ => "",
+    }
+}

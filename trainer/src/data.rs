@@ -1,0 +1,6 @@
+//! What training sees: films, augmented copies of them, and the trunk's features.
+
+pub mod augment;
+pub mod features;
+pub mod samples;
+pub mod warp;

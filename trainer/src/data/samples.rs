@@ -1,0 +1,238 @@
+//! The images that training uses: every film of the dataset, augmented copies of the films, augmented copies of the template.
+//!
+//! Points are continuous (row, column) on the network's grid; the cell that holds a point is its whole part.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use ndarray::{Array2, ArrayView2};
+use onemark_evaluation::dataset::Case;
+use onemark_film::Film;
+use onemark_film::geometry::{GridSize, Point};
+use onemark_models::graph::{Level, Port};
+use onemark_models::recipe::{Copies, PriorUse, Recipe};
+use onemark_models::shape_prior::{GridPoint, ShapePrior};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+use tch::{Device, Kind, Tensor};
+
+use crate::TrainError;
+use crate::data::augment::jitter;
+use crate::data::features::Features;
+use crate::data::warp::{Affine, Bend, Warp, warp_film};
+
+/// A film or an augmented copy of one.
+pub struct Sample {
+    /// Grey values on the grid, in [0, 1].
+    pub grey: Array2<f32>,
+    /// The map, in pixels, that made a copy of its film; `None` for the film itself.
+    warp: Option<Warp>,
+    /// Cells per pixel, rows then columns.
+    scale: (f64, f64),
+}
+
+impl Sample {
+    fn new(recipe: &Recipe, film: &Film, copies: Option<&Copies>, number: u64) -> Result<Self, TrainError> {
+        let grid = GridSize { height: recipe.network.size, width: recipe.network.size };
+        let scale = scale(film, grid);
+        let Some(copies) = copies else {
+            return Ok(Self { grey: film.to_grid(grid)?, warp: None, scale });
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(recipe.seed);
+        rng.set_stream(number);
+        // Copies are made at full resolution, then resized (METHOD.md sec. 2c and 4, item 18).
+        let size = (film.height() as usize, film.width() as usize);
+        let affine = Affine::random(&copies.affine, size, &mut rng);
+        let warp = Warp::new(affine, copies.elastic.map(|range| Bend::random(&range, size, &mut rng)));
+        let copy = Film::from_grey(film.size(), warp_film(film, &warp, copies.border))?;
+        let mut grey = copy.to_grid(grid)?;
+        if copies.jitter {
+            jitter(&mut grey, &recipe.jitter, &mut rng);
+        }
+        Ok(Self { grey, warp: Some(warp), scale })
+    }
+
+    /// Where this sample shows a grid point of its film. Centres of pixels are whole numbers; the grid's 0 is the film's edge.
+    fn shows(&self, point: GridPoint) -> GridPoint {
+        let Some(warp) = &self.warp else { return point };
+        let (row, column) = warp.from_source((point.0 / self.scale.0 - 0.5, point.1 / self.scale.1 - 0.5));
+        ((row + 0.5) * self.scale.0, (column + 0.5) * self.scale.1)
+    }
+}
+
+/// Copies of the template that no step trains on.
+const HELD_OUT: usize = 8;
+
+/// All samples and the trunk's features of them.
+pub struct Films {
+    /// The samples.
+    pub samples: Samples,
+    /// Of each sample, f16, tap 1 first.
+    taps: Vec<Vec<Tensor>>,
+}
+
+/// All samples: first the films, then their copies, then the template's copies, the held-out ones last. They hold no tensors,
+/// so steps can be drawn from them on any thread.
+pub struct Samples {
+    all: Vec<Sample>,
+    films: usize,
+    copies_per_film: usize,
+    template: usize,
+    template_points: Vec<GridPoint>,
+}
+
+impl Films {
+    /// Reads every film once, so that an unusable film is reported before anything is computed or written.
+    ///
+    /// # Errors
+    /// As [`Films::prepare`]; and there are too few films for the recipe's shape prior.
+    pub fn validate(recipe: &Recipe, cases: &[Case]) -> Result<(), TrainError> {
+        let (_, _, points) = find_template(recipe, cases)?;
+        let needed = ShapePrior::films_needed(points.len());
+        if recipe.decoding == PriorUse::ShapePrior && cases.len() < needed {
+            return Err(TrainError::FewFilms { films: cases.len(), needed });
+        }
+        cases.iter().try_for_each(|case| Film::open(&case.film).map(drop)).map_err(TrainError::from)
+    }
+
+    /// Reads `cases`, makes the recipe's copies and gets the features of them all. Calls `progress` with the number of samples
+    /// done and of all samples.
+    ///
+    /// # Errors
+    /// A film can't be read, the template is not among the cases, not annotated or annotated outside the film.
+    pub fn prepare(
+        recipe: &Recipe,
+        cases: &[Case],
+        features: &Features,
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<Self, TrainError> {
+        let (template, template_film, points) = find_template(recipe, cases)?;
+        let grid = GridSize { height: recipe.network.size, width: recipe.network.size };
+        let scale = scale(&template_film, grid);
+        let film_copies = recipe.pairs.film.as_ref().map(|pairs| pairs.film_copies);
+        let copies_per_film = film_copies.map_or(0, |copies| copies.count);
+        let total = cases.len() * (1 + copies_per_film) + recipe.template_copies.count + HELD_OUT;
+        let samples = Samples {
+            all: Vec::with_capacity(total),
+            films: cases.len(),
+            copies_per_film,
+            template,
+            template_points: points.iter().map(|Point { x, y }| (y * scale.0, x * scale.1)).collect(),
+        };
+        let mut films = Self { samples, taps: Vec::with_capacity(total) };
+        let mut add = |films: &mut Self, film: &Film, copies: Option<&Copies>| -> Result<(), TrainError> {
+            let number = films.samples.len();
+            let sample = Sample::new(recipe, film, copies, number as u64)?;
+            films.taps.push(features.of(&sample.grey)?);
+            films.samples.all.push(sample);
+            progress(number + 1, total);
+            Ok(())
+        };
+        for case in cases {
+            add(&mut films, &Film::open(&case.film)?, None)?;
+        }
+        for copies in film_copies.iter() {
+            for case in cases {
+                let film = Film::open(&case.film)?;
+                (0..copies.count).try_for_each(|_| add(&mut films, &film, Some(copies)))?;
+            }
+        }
+        (0..recipe.template_copies.count + HELD_OUT)
+            .try_for_each(|_| add(&mut films, &template_film, Some(&recipe.template_copies)))?;
+        Ok(films)
+    }
+
+    /// The taps of some samples as one batch of `kind` on `device`, ready for an embedding graph.
+    ///
+    /// # Errors
+    /// Torch has no memory left.
+    pub fn taps(&self, samples: &[usize], device: Device, kind: Kind) -> Result<BTreeMap<Port, Tensor>, TrainError> {
+        (Level::COARSE_TO_FINE.into_iter())
+            .map(|level| {
+                let tap = |sample: &usize| &self.taps[*sample][level.number() - 1];
+                let parts: Vec<&Tensor> = samples.iter().map(tap).collect();
+                Ok((Port::Tap(level), Tensor::f_cat(&parts, 0)?.f_to_device(device)?.f_to_kind(kind)?))
+            })
+            .collect()
+    }
+}
+
+impl Samples {
+    /// Number of films, copies not counted: samples `0..count` are the films.
+    pub fn count(&self) -> usize {
+        self.films
+    }
+
+    /// The template's sample.
+    pub fn template(&self) -> usize {
+        self.template
+    }
+
+    /// The samples that are copies of `film`.
+    pub fn copies(&self, film: usize) -> Range<usize> {
+        let first = self.films + film * self.copies_per_film;
+        first..first + self.copies_per_film
+    }
+
+    /// The samples that are copies of the template, to train on.
+    pub fn template_copies(&self) -> Range<usize> {
+        self.films * (1 + self.copies_per_film)..self.held_out().start
+    }
+
+    /// The samples that are copies of the template and validate the network: no step trains on them.
+    pub fn held_out(&self) -> Range<usize> {
+        self.len() - HELD_OUT..self.len()
+    }
+
+    /// Number of samples of all kinds.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// The template's landmarks on its own grid, in the set's order.
+    pub fn template_points(&self) -> &[GridPoint] {
+        &self.template_points
+    }
+
+    /// The sample's grey values.
+    pub fn grey(&self, sample: usize) -> ArrayView2<'_, f32> {
+        self.all[sample].grey.view()
+    }
+
+    /// Where a grid point of a sample's film lies on the sample.
+    pub fn from_film(&self, sample: usize, point: GridPoint) -> GridPoint {
+        self.all[sample].shows(point)
+    }
+}
+
+/// The recipe's template: its index among the cases, its film and its landmarks.
+fn find_template<'a>(recipe: &Recipe, cases: &'a [Case]) -> Result<(usize, Film, &'a [Point]), TrainError> {
+    let no_template = || TrainError::NoTemplate { id: recipe.template.clone() };
+    let (index, case) =
+        cases.iter().enumerate().find(|(_, case)| case.id == recipe.template).ok_or_else(no_template)?;
+    let points = case.points.as_deref().ok_or_else(no_template)?;
+    let film = Film::open(&case.film)?;
+    case.check_inside(film.size())?;
+    Ok((index, film, points))
+}
+
+/// Grid cells per film pixel, rows then columns.
+fn scale(film: &Film, grid: GridSize) -> (f64, f64) {
+    (grid.height as f64 / f64::from(film.height()), grid.width as f64 / f64::from(film.width()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grid_points_go_the_way_of_pixels() {
+        let warp = Warp::from(Affine::about_centre(0.2, [1.1, 0.9], [7.0, -3.0], (2400, 1935)));
+        let (row, column) = warp.from_source((1000.0, 500.0));
+        let sample = Sample { grey: Array2::zeros((0, 0)), warp: Some(warp), scale: (384.0 / 2400.0, 384.0 / 1935.0) };
+        let on_grid = |row: f64, column: f64| ((row + 0.5) * sample.scale.0, (column + 0.5) * sample.scale.1);
+        let (expected, found) = (on_grid(row, column), sample.shows(on_grid(1000.0, 500.0)));
+        assert!((found.0 - expected.0).hypot(found.1 - expected.1) < 1e-9);
+    }
+}

@@ -1,0 +1,84 @@
+//! Events of a run for the program that started it. The library itself prints nothing.
+
+use std::fmt;
+
+use crate::report::profile::Profile;
+
+/// Is told what happens in a run.
+pub trait Observer {
+    /// Takes note of an event.
+    fn observe(&self, event: Event);
+}
+
+/// Something that happens in a run.
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A long computation has come this far.
+    Progress {
+        /// The computation, in words.
+        task: &'a str,
+        /// Parts done.
+        done: usize,
+        /// All parts.
+        total: usize,
+        /// The mean loss of the steps so far, where the computation takes steps.
+        loss: Option<f64>,
+    },
+    /// A computation that reported progress has ended.
+    Ended {
+        /// The computation, in words.
+        task: &'a str,
+    },
+    /// The trunk's features of all films and copies are known.
+    Features {
+        /// Number of films and copies.
+        samples: usize,
+        /// Time that they took, in seconds.
+        seconds: f64,
+    },
+    /// Pseudo-labels are inferred without a shape prior because there are too few films to fit one.
+    NoShapePrior {
+        /// Number of films.
+        films: usize,
+        /// Number of films that a shape prior needs.
+        needed: usize,
+    },
+    /// An epoch has ended.
+    Epoch(&'a EpochReport),
+    /// Where the time of an epoch went.
+    Profile(&'a Profile),
+    /// A time budget is shorter than what a run takes without any steps.
+    ShortBudget {
+        /// What features, pseudo-labels and validation take, in minutes.
+        minutes: f64,
+    },
+}
+
+/// The result of an epoch. Its `Display` is the line in a checkpoint's history.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct EpochReport {
+    /// The phase's name.
+    pub phase: String,
+    /// The epoch's number in its phase, from 1.
+    pub epoch: usize,
+    /// The phase's number of epochs.
+    pub epochs: usize,
+    /// The mean loss of its steps.
+    pub loss: f64,
+    /// The mean error on the held-out copies of the template, in cells of the network's grid.
+    pub held_out_cells: f64,
+    /// Time that it took, in seconds.
+    pub seconds: f64,
+}
+
+impl fmt::Display for EpochReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { phase, epoch, epochs, loss, held_out_cells, seconds } = self;
+        write!(
+            f,
+            "phase {phase}, epoch {epoch}/{epochs}: loss {loss:.3}, {held_out_cells:.2} cells off on held-out copies of the \
+             template, {seconds:.0} s"
+        )
+    }
+}
