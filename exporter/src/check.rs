@@ -7,37 +7,21 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ndarray::{Array2, Array4, Axis};
-use onemark_models::bundle::{Bundle, GraphEntry, Precision};
-use onemark_models::checkpoint::Checkpoint;
-use onemark_models::graph::Graph;
-use onemark_models::network::{Architecture, FILM, LEVELS, SCORE, embedding_name};
-use onemark_models::reference;
+use onemark_models::bundle::{Bundle, GraphEntry};
+use onemark_models::checkpoint::{Checkpoint, parameters};
+use onemark_models::graph::{Graph, Port};
+use onemark_models::landmarks::LandmarkId;
+use onemark_models::network::{Architecture, FILM, SCORE};
+use onemark_models::reference::{self, Maps};
 use onemark_runtime::backend::{self, Backend, Tensor};
 use onemark_runtime::{BackendKind, Detector};
 
+use crate::ExportError;
 use crate::module::Module;
-use crate::{ExportError, Options};
 
 /// Largest difference of an output from the reference, as a share of the output's largest number. Some fifty layers of
 /// f32 sums in another order; measured on random networks, of the paper's size and smaller: 5e-6.
 pub const TOLERANCE: f32 = 1e-4;
-/// The same where the bundle stores f16: each weight is rounded by up to 5e-4 of itself; measured on small random networks, whose
-/// scores are products of five cosines near 0: 1.4e-2.
-pub const TOLERANCE_F16: f32 = 5e-2;
-
-/// The same where the trunk is quantised: a number between two levels may be rounded up by one and down by the other, and
-/// that goes on; measured on small random networks: 6e-2.
-pub const TOLERANCE_INT8: f32 = 0.2;
-
-/// The tolerance for a way to compile.
-pub fn tolerance(options: &Options) -> f32 {
-    match (options.calibration.is_empty(), options.precision) {
-        (false, _) => TOLERANCE_INT8,
-        (true, Precision::F16) => TOLERANCE_F16,
-        (true, Precision::F32) => TOLERANCE,
-    }
-}
-
 /// A score map below this is judged as if this were its largest number: a film that shows nothing of the landmark leaves
 /// cosines near 0, and their product keeps few digits. A landmark that is found scores far above it.
 const SCORE_FLOOR: f32 = 0.01;
@@ -125,7 +109,7 @@ pub fn check(
             found.push(maps);
         }
         for landmark in landmarks {
-            let mut expected = judge.maps(landmark, &input)?;
+            let mut expected = judge.maps(landmark, grid)?;
             if planned {
                 expected.insert(IN_WINDOWS.to_owned(), expected[SCORE].clone());
             }
@@ -168,29 +152,31 @@ impl Judge<'_> {
     /// Multiply-accumulates of one landmark.
     fn macs(&self) -> Result<u64, ExportError> {
         Ok(match self {
-            Self::Network(checkpoint) => Architecture::from(&checkpoint.recipe).graph(1)?.macs(),
+            Self::Network(checkpoint) => {
+                Architecture::from(&checkpoint.recipe).graph(LandmarkId::from_index(0))?.macs()
+            }
             Self::Module(module) => module.trunk.macs() + module.heads.first().map_or(0, Graph::macs),
         })
     }
 
-    /// Score and embeddings of a landmark.
-    fn maps(&self, landmark: usize, film: &Tensors4) -> Result<Tensors4, ExportError> {
-        match self {
+    /// Score and embeddings of the landmark with this number, by name.
+    fn maps(&self, landmark: usize, film: &Array2<f32>) -> Result<Tensors4, ExportError> {
+        let landmark = LandmarkId::from_index(landmark - 1);
+        let film = Maps::from([(Port::Film, film.clone().insert_axis(Axis(0)).insert_axis(Axis(0)))]);
+        let maps = match self {
             Self::Network(checkpoint) => {
                 let graph = Architecture::from(&checkpoint.recipe).graph(landmark)?;
-                Ok(reference::run(&graph, &checkpoint.tensors, film)?)
+                reference::run(&graph, &parameters(&checkpoint.tensors, graph.params())?, &film)?
             }
             Self::Module(module) => {
-                let tensors = module.tensors.iter().chain(&module.constants).map(|(n, t)| (n.clone(), t.clone()));
-                let tensors = tensors.collect();
-                let mut maps = reference::run(&module.trunk, &tensors, film)?;
-                let own = reference::run(&module.heads[landmark - 1], &tensors, &maps)?;
-                let embeddings = LEVELS.map(embedding_name);
-                maps.retain(|name, _| embeddings.contains(name));
-                maps.extend(own);
-                Ok(maps)
+                let mut maps = reference::run(&module.trunk, &module.tensors, &film)?;
+                let head = reference::run(&module.heads[landmark.index()], &module.tensors, &maps)?;
+                maps.retain(|port, _| matches!(port, Port::Embedding(_)));
+                maps.extend(head);
+                maps
             }
-        }
+        };
+        Ok(maps.into_iter().map(|(port, map)| (port.to_string(), map)).collect())
     }
 }
 

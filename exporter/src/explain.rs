@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use onemark_models::graph::Graph;
 
-use crate::module::Module;
+use crate::compile::Progress;
 
 /// Size of a module after a pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,20 +36,17 @@ pub struct Size {
 }
 
 impl Summary {
-    /// Measures a module.
-    pub fn of(pass: &str, module: &Module) -> Self {
-        let numbers = module.tensors.values().chain(module.constants.values()).map(|tensor| tensor.len());
-        let bytes =
-            module.weights.as_ref().map_or(numbers.sum::<usize>() * size_of::<f32>(), |weights| weights.bytes.len());
-        let plan = module.plan.as_ref();
-        let (coarse, window) = (plan.map(|plan| &plan.coarse), plan.map(|plan| &plan.window));
+    /// Measures what a step of a compile made.
+    pub fn of(Progress { step, module, weights }: &Progress<'_>) -> Self {
+        let numbers = || module.tensors.values().map(|tensor| tensor.len()).sum::<usize>();
+        let split = module.split_head.as_ref();
         Self {
-            pass: pass.to_owned(),
+            pass: (*step).to_owned(),
             trunk: size([&module.trunk]),
             heads: size(&module.heads),
-            coarse: size(coarse),
-            window: size(window),
-            bytes,
+            coarse: size(split.map(|split| &split.coarse)),
+            window: size(split.map(|split| &split.window)),
+            bytes: weights.map_or_else(|| numbers() * size_of::<f32>(), <[u8]>::len),
         }
     }
 }
@@ -60,8 +57,8 @@ fn size<'a>(graphs: impl IntoIterator<Item = &'a Graph>) -> Size {
     for graph in graphs {
         size.nodes += graph.nodes().count();
         size.macs += graph.macs();
-        let new = graph.params().iter().filter(|(name, _)| known.insert(name.as_str()));
-        let trained = new.filter(|(name, _)| !onemark_models::graph::is_statistic(name));
+        let new = graph.params().iter().filter(|(param, _)| known.insert(*param));
+        let trained = new.filter(|(param, _)| !param.is_statistic());
         size.parameters += trained.map(|(_, shape)| shape.iter().product::<usize>()).sum::<usize>();
     }
     size

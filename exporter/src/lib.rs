@@ -1,20 +1,19 @@
-//! Compiles a checkpoint into a bundle: [`passes`] rewrite the network's graphs, the result is [packed](pack), and
+//! Compiles a checkpoint into a bundle: [`passes`] rewrite the network's graphs, the result is [emitted](emit) and
 //! [checked](check) against the network as it was trained. An export that differs is an error and leaves nothing behind.
 //!
 //! What a network is, and the bundle's format, are in `onemark_models`; running bundles is `onemark_runtime`'s.
 
 pub mod check;
+pub mod compile;
+pub mod emit;
 pub mod explain;
 pub mod module;
-pub mod pack;
 pub mod passes;
 pub mod untrained;
 
 use std::path::PathBuf;
 
-use ndarray::Array2;
-use onemark_film::geometry::GridSize;
-use onemark_film::{Film, FilmError};
+use onemark_film::FilmError;
 use onemark_models::bundle::{Bundle, BundleError, Precision};
 use onemark_models::checkpoint::{Checkpoint, CheckpointError};
 use onemark_models::graph::GraphError;
@@ -24,7 +23,7 @@ use onemark_models::reference::ReferenceError;
 use onemark_runtime::RuntimeError;
 
 use crate::check::Judge;
-use crate::module::Module;
+use crate::compile::{Compiled, Progress, compile, grid};
 use crate::passes::PassError;
 
 /// What a bundle says of itself beside what its checkpoint knows.
@@ -101,12 +100,12 @@ pub enum ExportError {
         known: String,
     },
     /// A pass can't be left out.
-    #[error("pass {pass} can't be left out: only by it, \"{property}\" holds")]
+    #[error("pass {pass} is required and can't be left out: it establishes \"{property}\"")]
     NeededPass {
         /// The pass.
         pass: &'static str,
-        /// What it brings about.
-        property: passes::Property,
+        /// What it establishes.
+        property: String,
     },
     /// A film to check with can't be read.
     #[error(transparent)]
@@ -165,8 +164,8 @@ fn after(before: &[&str]) -> String {
     if before.is_empty() { String::new() } else { format!(" (after {})", before.join(", ")) }
 }
 
-/// Compiles a checkpoint and checks the result on a synthetic film and on `films`. `observe` sees the module before the
-/// first pass and after each. Nothing is written.
+/// Compiles a checkpoint and checks the result on a synthetic film and on `films`. `observe` sees the network before the
+/// first pass and after each step. Nothing is written.
 ///
 /// # Errors
 /// The checkpoint does not fit its recipe, a pass fails, or the bundle differs from the network as it was trained.
@@ -180,7 +179,7 @@ fn after(before: &[&str]) -> String {
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let checkpoint = Checkpoint::read(Path::new("head.safetensors"))?;
 /// let labels = Labels { name: "head".into(), intended_use: "research".into(), weights_licence: "MIT".into() };
-/// let export = export(&checkpoint, &labels, &Options::default(), &[], |_, _| {})?;
+/// let export = export(&checkpoint, &labels, &Options::default(), &[], |_| {})?;
 /// export.bundle.write(Path::new("head.onemark"), false)?;
 /// # Ok(())
 /// # }
@@ -190,26 +189,16 @@ pub fn export(
     labels: &Labels,
     options: &Options,
     films: &[PathBuf],
-    observe: impl FnMut(&str, &Module),
+    observe: impl FnMut(&Progress<'_>),
 ) -> Result<Export, ExportError> {
     let landmarks = LandmarkSet::named(&checkpoint.recipe.landmarks)?;
     let size = checkpoint.recipe.network.size;
     let synthetic = ("a synthetic film".to_owned(), check::synthetic_film(size));
-    let films = std::iter::once(Ok(synthetic)).chain(grids(films, size)).collect::<Result<Vec<_>, _>>()?;
-    let calibration =
-        grids(&options.calibration, size).map(|film| Ok(film?.1)).collect::<Result<Vec<_>, FilmError>>()?;
-    let passes = passes::all_but(&options.without)?;
-    let module = Module { precision: options.precision, calibration, ..Module::new(checkpoint, &landmarks)? };
-    let module = passes::run(&passes, module, observe)?;
-    let quantised = (!module.int8.is_empty()).then(|| module.clone());
-    let bundle = pack::pack(module, checkpoint, landmarks, labels)?;
-    let judge = quantised.as_ref().map_or(Judge::Network(checkpoint), Judge::Module);
-    let check = check::check(&bundle, &judge, &films, check::tolerance(options))?;
+    let given = films.iter().map(|path| Ok((path.display().to_string(), grid(path, size)?)));
+    let films = std::iter::once(Ok(synthetic)).chain(given).collect::<Result<Vec<_>, FilmError>>()?;
+    let Compiled { onnx, reference, tolerance } = compile(checkpoint, &landmarks, options, observe)?;
+    let bundle = emit::pack::pack(onnx, checkpoint, landmarks, labels, options.calibration.len())?;
+    let judge = reference.as_ref().map_or(Judge::Network(checkpoint), Judge::Module);
+    let check = check::check(&bundle, &judge, &films, tolerance.max(check::TOLERANCE))?;
     Ok(Export { bundle, check })
-}
-
-/// Films as the trunk sees them, by path.
-fn grids(films: &[PathBuf], size: usize) -> impl Iterator<Item = Result<(String, Array2<f32>), FilmError>> {
-    let grid = GridSize { height: size, width: size };
-    films.iter().map(move |path| Ok((path.display().to_string(), Film::open(path)?.to_grid(grid)?)))
 }

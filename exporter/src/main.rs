@@ -93,10 +93,10 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut dumped = Ok(());
     let precision = if arguments.precision == "f16" { Precision::F16 } else { Precision::F32 };
     let options = Options { precision, calibration: arguments.int8_trunk, without: arguments.without };
-    let export = export(&checkpoint, &labels, &options, &arguments.check_films, |pass, module| {
-        summaries.push(Summary::of(pass, module));
+    let export = export(&checkpoint, &labels, &options, &arguments.check_films, |progress| {
+        summaries.push(Summary::of(progress));
         if let (Some(folder), Ok(())) = (&arguments.dump_graph, &dumped) {
-            dumped = dump(folder, summaries.len() - 1, pass, module);
+            dumped = dump(folder, summaries.len() - 1, progress.step, progress.module);
         }
     });
     if arguments.explain {

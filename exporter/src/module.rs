@@ -1,14 +1,12 @@
-//! What passes rewrite: all graphs of a network, its numbers, and, towards the end, the bytes that they become.
+//! What passes rewrite: all graphs of a network and its numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ndarray::Array2;
 use onemark_models::bundle::Tiling;
-use onemark_models::bundle::{Precision, Span};
-use onemark_models::checkpoint::{Checkpoint, Tensors, check_tensors};
-use onemark_models::graph::{Graph, Shape};
-use onemark_models::landmarks::LandmarkSet;
-use onemark_models::network::{Architecture, LEVELS, is_own, template_vector_name};
+use onemark_models::checkpoint::{Checkpoint, parameters};
+use onemark_models::graph::{Graph, Level, Of, ParamId, Parameters};
+use onemark_models::landmarks::{LandmarkId, LandmarkSet};
+use onemark_models::network::Architecture;
 
 use crate::ExportError;
 
@@ -17,97 +15,51 @@ use crate::ExportError;
 pub struct Module {
     /// What runs once per film. Empty before hoisting.
     pub trunk: Graph,
-    /// What runs once per landmark; landmark `n` at `n - 1`. Before hoisting, each starts at the film.
+    /// What runs once per landmark, in landmark order. Before hoisting, each starts at the film.
     pub heads: Vec<Graph>,
     /// How heads can be run in part, where they can.
-    pub plan: Option<Plan>,
-    /// The numbers of the graphs' parameters.
-    pub tensors: Tensors,
-    /// How the bundle is to store them.
-    pub precision: Precision,
-    /// Films on the grid, `[size, size]` in [0, 1], by which the trunk is quantised; none: it is not.
-    pub calibration: Vec<Array2<f32>>,
-    /// Weights that are whole multiples, -64 to 64, of these scales of their output channels.
-    pub int8: BTreeMap<String, Vec<f32>>,
-    /// The parameters that stay tensors of their own, by name, so that they can be replaced in the bundle.
-    pub constants: Tensors,
-    /// All numbers as the bundle holds them, once laid out.
-    pub weights: Option<Weights>,
-    /// The graphs as ONNX files, the trunk's first, once lowered.
-    pub onnx: Vec<Vec<u8>>,
+    pub split_head: Option<SplitHead>,
+    /// The numbers of the graphs' parameters. A graph that serves any landmark reads those of each.
+    pub tensors: Parameters,
+    /// Weights that are whole multiples, -64 to 64, of these steps of their output channels.
+    pub steps: BTreeMap<ParamId, Vec<f32>>,
 }
 
-/// A head in two graphs that serve all landmarks, written with landmark 1's own parameters ([`onemark_models::network::placeholder`]).
+/// A head in two graphs that serve any landmark, whose own parameters and trunk outputs they take as inputs.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct SplitHead {
     /// Runs on the whole field. Before hoisting, it starts at the film.
     pub coarse: Graph,
     /// Runs in one window: from slices of what trunk and coarse part made, to the scores of a tile.
     pub window: Graph,
     /// Where windows lie.
     pub tiling: Tiling,
-    /// As many windows cost about what the rest of the whole head costs, by multiply-accumulates.
-    pub most: usize,
-}
-
-/// The inputs that a graph for all landmarks has in place of landmark 1's own parameters: the parameters, and the inputs'
-/// shapes. Vectors stand along the channels.
-pub fn own_inputs(graph: &Graph) -> Vec<(String, Shape)> {
-    let own = graph.params().iter().filter(|(name, _)| is_own(name));
-    let shape = |shape: &Vec<usize>| match shape.as_slice() {
-        [out, channels, rows, columns] => [*out, *channels, *rows, *columns],
-        other => [1, other.iter().product(), 1, 1],
-    };
-    own.map(|(name, dims)| (name.clone(), shape(dims))).collect()
-}
-
-/// How a parameter is stored.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Storage<'a> {
-    /// As it is.
-    F32,
-    /// Rounded to half precision.
-    F16,
-    /// As whole multiples of these scales of its output channels.
-    Int8(&'a [f32]),
-}
-
-/// The contents of `weights.bin`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Weights {
-    /// Little-endian, as [`Module::storage`] says.
-    pub bytes: Vec<u8>,
-    /// Where each parameter stands.
-    pub spans: BTreeMap<String, Span>,
+    /// The number of windows that cost as much as the rest of the whole head, by multiply-accumulates.
+    pub max_windows: usize,
 }
 
 impl Module {
-    /// The network of a checkpoint as it was trained: one whole graph per landmark, to be stored in f32.
+    /// The network of a checkpoint as it was trained: one whole graph per landmark.
     ///
     /// # Errors
     /// The checkpoint lacks a tensor, or one has another shape than its recipe says; it has no template vectors yet.
     pub fn new(checkpoint: &Checkpoint, landmarks: &LandmarkSet) -> Result<Self, ExportError> {
         let architecture = Architecture::from(&checkpoint.recipe);
-        let heads = (1..=landmarks.len()).map(|number| architecture.graph(number)).collect::<Result<Vec<_>, _>>()?;
-        if !checkpoint.tensors.contains_key(&template_vector_name(1, LEVELS[0])) {
+        let landmarks = LandmarkId::up_to(landmarks.len());
+        let heads = landmarks.map(|landmark| architecture.graph(landmark)).collect::<Result<Vec<_>, _>>()?;
+        let vector = ParamId::vector(Of::One(LandmarkId::from_index(0)), Level::COARSE_TO_FINE[0]);
+        if !checkpoint.tensors.contains_key(&vector.to_string()) {
             return Err(ExportError::NoTemplateVectors);
         }
-        let mut tensors = Tensors::new();
-        for graph in &heads {
-            check_tensors(&checkpoint.tensors, graph.params())?;
-            for (name, tensor) in graph.params().keys().filter_map(|name| checkpoint.tensors.get_key_value(name)) {
-                if !tensors.contains_key(name) {
-                    tensors.insert(name.clone(), tensor.clone());
-                }
-            }
-        }
+        let expected = heads.iter().flat_map(|head| head.params().clone()).collect();
+        let tensors = parameters(&checkpoint.tensors, &expected)?;
         Ok(Self { trunk: Graph::new("trunk"), heads, tensors, ..Self::default() })
     }
 
-    /// All graphs: the trunk, the heads, and the plan's coarse and window graph.
+    /// All graphs: the trunk, the heads, and the coarse and the window graph.
     pub fn graphs(&self) -> impl Iterator<Item = &Graph> {
-        let plan = self.plan.iter().flat_map(|plan| [&plan.coarse, &plan.window]);
-        std::iter::once(&self.trunk).chain(&self.heads).chain(plan)
+        let split = self.split_head.iter().flat_map(|split| [&split.coarse, &split.window]);
+        std::iter::once(&self.trunk).chain(&self.heads).chain(split)
     }
 
     /// Rewrites every graph.
@@ -115,27 +67,21 @@ impl Module {
     /// # Errors
     /// The first that `rewrite` returns.
     pub fn rewrite<E>(&mut self, mut rewrite: impl FnMut(&Graph) -> Result<Graph, E>) -> Result<(), E> {
-        let plan = self.plan.iter_mut().flat_map(|plan| [&mut plan.coarse, &mut plan.window]);
-        for graph in std::iter::once(&mut self.trunk).chain(&mut self.heads).chain(plan) {
+        let split = self.split_head.iter_mut().flat_map(|split| [&mut split.coarse, &mut split.window]);
+        for graph in std::iter::once(&mut self.trunk).chain(&mut self.heads).chain(split) {
             *graph = rewrite(graph)?;
         }
         Ok(())
     }
 
-    /// How the bundle stores a parameter.
-    pub fn storage(&self, name: &str) -> Storage<'_> {
-        match (self.int8.get(name), self.precision) {
-            (Some(scales), _) => Storage::Int8(scales),
-            // A scale of levels is one number, and all levels hang on it.
-            _ if self.constants.contains_key(name) || name.ends_with(".scale") => Storage::F32,
-            (None, Precision::F32) => Storage::F32,
-            (None, Precision::F16) => Storage::F16,
-        }
+    /// The parameters that the graphs read, those of each landmark in place of any landmark's.
+    pub fn params(&self) -> impl Iterator<Item = ParamId> {
+        self.graphs().flat_map(|graph| graph.params().keys()).flat_map(|param| param.each(self.heads.len()))
     }
 
     /// Forgets the tensors that no graph reads any more.
     pub fn forget_unused_tensors(&mut self) {
-        let used: BTreeSet<String> = self.graphs().flat_map(|graph| graph.params().keys().cloned()).collect();
-        self.tensors.retain(|name, _| used.contains(name));
+        let used: BTreeSet<ParamId> = self.params().collect();
+        self.tensors.retain(|param, _| used.contains(param));
     }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array1, Array4, Axis, s};
-use onemark_models::checkpoint::{Checkpoint, Tensors, init};
-use onemark_models::landmarks::LandmarkSet;
-use onemark_models::network::{Architecture, FILM, LEVELS, embedding_name, template_vector_name};
+use ndarray::{Array1, Axis, s};
+use onemark_models::checkpoint::{Checkpoint, init, spelled};
+use onemark_models::graph::{Level, Of, ParamId, Parameters, Port};
+use onemark_models::landmarks::{LandmarkId, LandmarkSet};
+use onemark_models::network::Architecture;
 use onemark_models::recipe::{PriorUse, Recipe, RecipeError};
-use onemark_models::reference;
+use onemark_models::reference::{self, Maps};
 
 use crate::ExportError;
 use crate::check::synthetic_film;
@@ -27,24 +28,24 @@ pub fn untrained(recipe: Recipe, seed: u64) -> Result<Checkpoint, ExportError> {
     tensors.extend(init::random(&architecture.decoder_params(landmarks)?, seed));
     let size = recipe.network.size;
     let film = synthetic_film(size).insert_axis(Axis(0)).insert_axis(Axis(0));
-    let taps = reference::run(&trunk, &tensors, &[(FILM.to_owned(), film)].into())?;
-    let mut vectors = Tensors::new();
+    let taps = reference::run(&trunk, &tensors, &[(Port::Film, film)].into())?;
+    let mut vectors = Parameters::new();
     let mut shared = None;
-    for landmark in 1..=landmarks {
+    for landmark in LandmarkId::up_to(landmarks) {
         let owner = architecture.owner(landmark);
         let embeddings = match shared.take().filter(|_| owner.is_none()) {
             Some(embeddings) => embeddings,
             None => reference::run(&architecture.embedding_graph(owner)?, &tensors, &taps)?,
         };
-        for level in LEVELS {
-            let vector = vector(&embeddings, level, place(landmark, landmarks, size));
-            vectors.insert(template_vector_name(landmark, level), vector.into_dyn());
+        for level in Level::COARSE_TO_FINE {
+            let vector = vector(&embeddings, level, place(landmark.number(), landmarks, size));
+            vectors.insert(ParamId::vector(Of::One(landmark), level), vector.into_dyn());
         }
         shared = Some(embeddings);
     }
     tensors.extend(vectors);
     let history = vec![format!("Random weights from seed {seed}. Never trained.")];
-    Ok(Checkpoint { recipe, history, notes: BTreeMap::new(), tensors })
+    Ok(Checkpoint { recipe, history, notes: BTreeMap::new(), tensors: spelled(tensors) })
 }
 
 /// Where a landmark lies on the film, in cells (row, column): along a diagonal, away from the border.
@@ -53,7 +54,8 @@ fn place(landmark: usize, landmarks: usize, size: usize) -> (usize, usize) {
     (along, size - 1 - along)
 }
 
-fn vector(embeddings: &BTreeMap<String, Array4<f32>>, level: usize, (row, column): (usize, usize)) -> Array1<f32> {
-    let map = embeddings.get(&embedding_name(level));
-    map.map_or_else(|| Array1::zeros(0), |map| map.slice(s![0, .., row >> level, column >> level]).to_owned())
+fn vector(embeddings: &Maps, level: Level, (row, column): (usize, usize)) -> Array1<f32> {
+    let map = embeddings.get(&Port::Embedding(level));
+    let cell = |place: usize| place / level.stride();
+    map.map_or_else(|| Array1::zeros(0), |map| map.slice(s![0, .., cell(row), cell(column)]).to_owned())
 }

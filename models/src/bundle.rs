@@ -5,6 +5,7 @@
 
 mod container;
 mod manifest;
+pub mod names;
 mod plan;
 mod rules;
 mod template_vectors;

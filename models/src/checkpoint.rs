@@ -6,6 +6,4 @@ mod file;
 pub mod init;
 pub mod pseudo_labels;
 
-pub use file::{Checkpoint, CheckpointError, check_tensors, read_safetensors};
-
-pub use crate::reference::Tensors;
+pub use file::{Checkpoint, CheckpointError, Tensors, parameters, read_safetensors, spelled};

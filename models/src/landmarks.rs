@@ -4,10 +4,12 @@
 //! [`crate::dataset`]).
 
 mod analysis;
+mod id;
 mod measure;
 mod rules;
 mod set;
 
 pub use analysis::{Analysis, Class, Definition, Formula, Norm, Unit};
+pub use id::LandmarkId;
 pub use measure::Measurement;
 pub use set::{Landmark, LandmarkError, LandmarkSet};

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use ndarray::{Array1, Array2, Array4, ArrayD, ArrayView2, Axis, Zip, concatenate, s};
 
-use crate::graph::{BATCH_NORM_EPSILON, COSINE_EPSILON, Corners, Graph, Op, interpolation};
+use crate::graph::{BATCH_NORM_EPSILON, COSINE_EPSILON, Corners, Graph, NodeId, Op, Parameters, Port, interpolation};
 
-/// Tensors by name, in the graph's names and layouts.
-pub type Tensors = BTreeMap<String, ArrayD<f32>>;
+/// Tensors by port, `[batch, channels, rows, columns]`.
+pub type Maps = BTreeMap<Port, Array4<f32>>;
 
 /// Rows of output that one strip of a convolution makes.
 const STRIP: usize = 16;
@@ -22,8 +22,8 @@ pub enum ReferenceError {
     Missing {
         /// The graph's name.
         graph: String,
-        /// The node's name.
-        node: String,
+        /// The node.
+        node: NodeId,
         /// The input or parameter.
         what: String,
         /// The shape that the graph says.
@@ -34,44 +34,43 @@ pub enum ReferenceError {
     Shape {
         /// The graph's name.
         graph: String,
-        /// The node's name.
-        node: String,
+        /// The node.
+        node: NodeId,
         /// What ndarray said.
         source: ndarray::ShapeError,
     },
 }
 
-/// Runs `graph` on `inputs` (by name, `[batch, channels, rows, columns]`) and returns its outputs by name.
+/// Runs `graph` on `inputs` and returns its outputs.
 ///
 /// # Errors
 /// An input or parameter is missing or has another shape than the graph says (any batch is taken).
-pub fn run(
-    graph: &Graph,
-    tensors: &Tensors,
-    inputs: &BTreeMap<String, Array4<f32>>,
-) -> Result<BTreeMap<String, Array4<f32>>, ReferenceError> {
+pub fn run(graph: &Graph, parameters: &Parameters, inputs: &Maps) -> Result<Maps, ReferenceError> {
     let mut values: BTreeMap<_, Array4<f32>> = BTreeMap::new();
     let mut uses = graph.reads();
     for (value, node) in graph.nodes() {
-        let missing = |what: &str, expected: &[usize]| ReferenceError::Missing {
+        let missing = |what: String, expected: &[usize]| ReferenceError::Missing {
             graph: graph.name().to_owned(),
-            node: node.name.clone(),
-            what: what.to_owned(),
+            node: node.id.clone(),
+            what,
             expected: expected.to_vec(),
         };
         let mut params = Vec::with_capacity(node.params.len());
-        for name in &node.params {
-            let shape = graph.params().get(name).map_or(&[][..], |shape| shape);
-            let tensor = tensors.get(name).filter(|tensor| tensor.shape() == shape);
-            params.push(tensor.ok_or_else(|| missing(name, shape))?.view());
+        for param in &node.params {
+            let shape = graph.params().get(param).map_or(&[][..], |shape| shape);
+            let tensor = parameters.get(param).filter(|tensor| tensor.shape() == shape);
+            params.push(tensor.ok_or_else(|| missing(param.to_string(), shape))?.view());
         }
         let vector = |index: usize| -> Array1<f32> { params[index].iter().copied().collect() };
         let x = |index: usize| &values[&node.inputs[index]];
-        let shape = |source| ReferenceError::Shape { graph: graph.name().to_owned(), node: node.name.clone(), source };
+        let shape = |source| ReferenceError::Shape { graph: graph.name().to_owned(), node: node.id.clone(), source };
         let result = match node.op {
             Op::Input => {
-                let given = inputs.get(&node.name).filter(|given| given.shape()[1..] == node.shape[1..]);
-                given.ok_or_else(|| missing(&node.name, &node.shape))?.clone()
+                let port = graph.input_port(value);
+                let given = port.and_then(|port| inputs.get(port));
+                let given = given.filter(|given| given.shape()[1..] == node.shape[1..]);
+                let what = || port.map_or_else(|| node.id.to_string(), Port::to_string);
+                given.ok_or_else(|| missing(what(), &node.shape))?.clone()
             }
             Op::Conv { dilation, padded, bias } => {
                 let weight = params[0].to_shape(four(params[0].shape())).map_err(shape)?.to_owned();
@@ -121,7 +120,7 @@ pub fn run(
             }
         }
     }
-    Ok(graph.outputs().iter().map(|(name, value)| (name.clone(), values[value].clone())).collect())
+    Ok(graph.outputs().iter().map(|(port, value)| (port.clone(), values[value].clone())).collect())
 }
 
 fn four(shape: &[usize]) -> [usize; 4] {

@@ -1,9 +1,14 @@
 //! The network against the numbers of METHOD.md sec. 5.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use onemark_models::graph::{Graph, is_statistic};
-use onemark_models::network::{Architecture, adapter_prefix};
+use onemark_models::graph::{Graph, Of, Owner};
+use onemark_models::landmarks::LandmarkId;
+use onemark_models::network::Architecture;
 use onemark_models::recipe::{AdapterVariant, Recipe};
+
+fn seven() -> LandmarkId {
+    LandmarkId::new(7).unwrap()
+}
 
 fn paper(adapter_channels: usize, variant: AdapterVariant) -> Recipe {
     let changed = Recipe::load("c-adapter").unwrap().edit(|spec| {
@@ -15,16 +20,16 @@ fn paper(adapter_channels: usize, variant: AdapterVariant) -> Recipe {
 }
 
 fn embedding_graph(recipe: &Recipe) -> Graph {
-    let landmark = (recipe.network.adapter_channels > 0).then_some(7);
+    let landmark = (recipe.network.adapter_channels > 0).then_some(seven());
     Architecture::from(recipe).embedding_graph(landmark).unwrap()
 }
 
 /// Trained numbers of (the shared decoder, one adapter).
 fn counts(graph: &Graph) -> (usize, usize) {
     let own = |adapter: bool| {
-        let params = graph.params().iter().filter(|(name, _)| !is_statistic(name));
+        let params = graph.params().iter().filter(|(param, _)| !param.is_statistic());
         params
-            .filter(|(name, _)| name.starts_with(&adapter_prefix(7)) == adapter)
+            .filter(|(param, _)| (param.node.owner == Owner::Adapter(Of::One(seven()))) == adapter)
             .map(|(_, shape)| shape.iter().product::<usize>())
             .sum()
     };
@@ -39,7 +44,7 @@ fn giga(macs: u64) -> f64 {
 fn trunk_has_vgg19s_size_and_cost() {
     let recipe = paper(16, AdapterVariant::Block);
     let trunk = Architecture::from(&recipe).trunk_graph().unwrap();
-    assert_eq!(trunk.parameter_count(), 20_024_384);
+    assert_eq!(counts(&trunk), (20_024_384, 0));
     assert_eq!(giga(trunk.macs()), 57.331);
 }
 
@@ -74,10 +79,10 @@ fn one_landmark_costs_what_the_method_says() {
 fn separate_decoders_share_nothing() {
     let recipe = paper(0, AdapterVariant::Block).edit(|spec| spec.network.separate = true).unwrap();
     let architecture = Architecture::from(&recipe);
-    let one = architecture.embedding_graph(Some(7)).unwrap();
+    let one = architecture.embedding_graph(Some(seven())).unwrap();
     let shared = Architecture::from(&paper(0, AdapterVariant::Block)).decoder_params(19).unwrap();
     assert_eq!(one.params().len(), shared.len());
-    assert!(one.params().keys().all(|name| name.starts_with("own.07.")));
+    assert!(one.params().keys().all(|param| param.node.owner == Owner::Decoder(Of::One(seven()))));
     assert_eq!(architecture.decoder_params(19).unwrap().len(), 19 * shared.len());
 }
 
@@ -85,7 +90,7 @@ fn separate_decoders_share_nothing() {
 fn nineteen_landmarks_share_all_but_their_adapters() {
     let recipe = paper(16, AdapterVariant::Block);
     let params = Architecture::from(&recipe).decoder_params(19).unwrap();
-    let trained = params.iter().filter(|(name, _)| !is_statistic(name));
+    let trained = params.iter().filter(|(param, _)| !param.is_statistic());
     let total: usize = trained.map(|(_, shape)| shape.iter().product::<usize>()).sum();
     assert_eq!(total + 20_024_384, 66_452_320);
 }
@@ -94,7 +99,7 @@ fn nineteen_landmarks_share_all_but_their_adapters() {
 fn whole_network_of_every_recipe_is_possible() {
     for (name, _) in onemark_models::recipe::BUILT_IN {
         let recipe = Recipe::load(name).unwrap();
-        let graph = Architecture::from(&recipe).graph(19).unwrap();
+        let graph = Architecture::from(&recipe).graph(LandmarkId::new(19).unwrap()).unwrap();
         let size = recipe.network.size;
         assert_eq!(graph.node(graph.outputs()[0].1).shape, [1, 1, size, size], "{name}");
     }

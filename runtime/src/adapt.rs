@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use ndarray::Array2;
 use onemark_film::geometry::{GridMap, Point, Size};
 use onemark_film::{Film, FilmError};
-use onemark_models::bundle::{AdaptedFilm, Bundle, BundleError};
+use onemark_models::bundle::{AdaptedFilm, Bundle, BundleError, names};
 use onemark_models::files::sha256;
-use onemark_models::network::{LEVELS, template_vector_name};
+use onemark_models::graph::Level;
+use onemark_models::landmarks::LandmarkId;
 use onemark_models::parallel::in_parallel;
 
 use crate::detector::Detector;
@@ -133,10 +134,12 @@ pub fn adapt(
             changes.push(compare(&detector, example, &before, &learnt(Some(film)))?);
         }
     }
-    let named = |(landmark, vectors): (usize, Vectors)| {
-        LEVELS.into_iter().zip(vectors).map(move |(level, vector)| (template_vector_name(landmark, level), vector))
+    let named = |(index, vectors): (usize, Vectors)| {
+        let landmark = LandmarkId::from_index(index);
+        let levels = Level::COARSE_TO_FINE.into_iter().zip(vectors);
+        levels.map(move |(level, vector)| (names::vector(landmark, level), vector))
     };
-    let replaced: BTreeMap<String, Vec<f32>> = (1..).zip(learnt(None)).flat_map(named).collect();
+    let replaced: BTreeMap<String, Vec<f32>> = learnt(None).into_iter().enumerate().flat_map(named).collect();
     let films = digests.into_iter().zip(&seen).map(|(sha256, film)| AdaptedFilm {
         sha256,
         source: source.map(str::to_owned),
@@ -178,8 +181,9 @@ fn look(detector: &Detector, Example { film, points }: &Example<'_>) -> Result<V
 /// A bundle's vectors, landmark 1 first.
 fn vectors(bundle: &Bundle) -> Result<Vec<Vectors>, BundleError> {
     let mut all = bundle.template_vectors()?;
-    let mut of = |landmark: usize, level: usize| all.remove(&template_vector_name(landmark, level)).unwrap_or_default();
-    Ok((1..=bundle.manifest().landmark_set.len()).map(|landmark| LEVELS.map(|level| of(landmark, level))).collect())
+    let mut of = |landmark, level| all.remove(&names::vector(landmark, level)).unwrap_or_default();
+    let landmarks = LandmarkId::up_to(bundle.manifest().landmark_set.len());
+    Ok(landmarks.map(|landmark| Level::COARSE_TO_FINE.map(|level| of(landmark, level))).collect())
 }
 
 /// The mean direction of vectors that rest on `films` films already, and of further ones. As long as the vectors come from one

@@ -14,8 +14,9 @@ use onemark_film::Film;
 use onemark_film::geometry::{GridMap, GridSize};
 use onemark_models::bundle::{Bundle, GraphEntry, WEIGHTS};
 use onemark_models::confidence::Calibration;
+use onemark_models::graph::{Level, Port};
 use onemark_models::landmarks::{Landmark, LandmarkSet};
-use onemark_models::network::{LEVELS, SCORE, embedding_name};
+use onemark_models::network::SCORE;
 use onemark_models::parallel::in_parallel;
 use onemark_models::shape_prior::ShapePrior;
 
@@ -252,7 +253,7 @@ impl Detector {
         self.each(|index| {
             let outputs = self.head(index, &shared)?;
             // Those that depend on no landmark are the trunk's.
-            let wanted = LEVELS.map(embedding_name);
+            let wanted = Level::COARSE_TO_FINE.map(|level| Port::Embedding(level).to_string());
             let all = shared.iter().chain(&outputs).filter(|(name, _)| wanted.contains(name));
             let all = all.map(|(name, tensor)| Ok((name.clone(), tensor.array()?.to_owned())));
             let all = all.collect::<Result<_, RuntimeError>>()?;

@@ -4,14 +4,16 @@
 //! One graph serves all landmarks and takes a landmark's own numbers as inputs, so its weights are in memory once per thread, not
 //! once per landmark. Where windows lie is `onemark_models::bundle::tiling`'s matter, which cells are looked at `decode.rs`'s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use ndarray::{Array2, Array4, Axis, s};
 use onemark_film::geometry::Cell;
-use onemark_models::bundle::tiling::{Tiling, columns_name, inside_name, rows_name};
-use onemark_models::bundle::{Bundle, GraphEntry, Plan, Span, WEIGHTS};
-use onemark_models::network::placeholder;
+use onemark_models::bundle::tiling::Tiling;
+use onemark_models::bundle::{Bundle, GraphEntry, Plan, Span, WEIGHTS, names};
+use onemark_models::graph::Port;
+use onemark_models::landmarks::LandmarkId;
+use onemark_models::network::SCORE;
 
 use crate::RuntimeError;
 use crate::backend::{self, Backend, Outputs, Session, Tensor};
@@ -27,9 +29,10 @@ pub(crate) struct Windows {
     coarse: Pool,
     window: Pool,
     /// The landmarks' numbers, and the inputs that are each one's own.
-    own: Vec<(usize, Outputs)>,
-    /// By name, per tile along an axis: the window graph's matrices, and the sides of its masks.
-    matrices: BTreeMap<String, Vec<Box<dyn Tensor>>>,
+    own: Vec<(LandmarkId, Outputs)>,
+    /// By name, per tile along an axis: the window graph's matrices for rows and for columns, and the sides of its masks.
+    rows: BTreeMap<String, Vec<Box<dyn Tensor>>>,
+    columns: BTreeMap<String, Vec<Box<dyn Tensor>>>,
     inside: BTreeMap<String, Vec<Vec<f32>>>,
 }
 
@@ -59,11 +62,12 @@ impl Windows {
             let numbers = plan.precision(name, bundle.manifest().weights).read(bytes);
             Array4::from_shape_vec(*shapes.get(name)?, numbers).ok()
         };
-        let own = landmarks.iter().filter_map(|landmark| Some((landmark + 1, plan.specific.get(*landmark)?)));
-        let own = own.map(|(number, own)| {
+        let own =
+            landmarks.iter().filter_map(|index| Some((LandmarkId::from_index(*index), plan.specific.get(*index)?)));
+        let own = own.map(|(landmark, own)| {
             let own = own.iter().filter_map(|(name, span)| Some((name.clone(), numbers(name, span)?)));
             let own = own.map(|(name, numbers)| Ok((name, backend.keep(numbers)?)));
-            Ok((number, own.collect::<Result<Outputs, RuntimeError>>()?))
+            Ok((landmark, own.collect::<Result<Outputs, RuntimeError>>()?))
         });
         let own = own.collect::<Result<_, RuntimeError>>()?;
         let kept = |matrices: Vec<Array2<f32>>| {
@@ -72,26 +76,29 @@ impl Windows {
         };
         let Tiling { levels, .. } = &plan.tiling;
         let tiles = 0..plan.tiling.count();
-        let (mut matrices, mut inside) = (BTreeMap::new(), BTreeMap::new());
+        let (mut rows, mut columns, mut inside) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let asked = |name: &str| plan.window.inputs.iter().any(|input| input.name == name);
         for to in 0..levels.len() {
             for from in to + 1..levels.len() {
-                if asked(&rows_name(from, to)) {
-                    let rows: Vec<_> = tiles.clone().map(|tile| plan.tiling.matrix(from, to, tile)).collect();
-                    let columns = rows.iter().map(|matrix| matrix.t().as_standard_layout().into_owned());
-                    matrices.insert(columns_name(from, to), kept(columns.collect())?);
-                    matrices.insert(rows_name(from, to), kept(rows)?);
+                let name = Port::Rows { from, to }.to_string();
+                if asked(&name) {
+                    let matrices: Vec<_> = tiles.clone().map(|tile| plan.tiling.matrix(from, to, tile)).collect();
+                    let turned = matrices.iter().map(|matrix| matrix.t().as_standard_layout().into_owned());
+                    columns.insert(Port::Columns { from, to }.to_string(), kept(turned.collect())?);
+                    rows.insert(name, kept(matrices)?);
                 }
             }
-            if asked(&inside_name(to)) {
-                inside.insert(inside_name(to), tiles.clone().map(|tile| plan.tiling.inside(to, tile)).collect());
+            let name = Port::Inside(to).to_string();
+            if asked(&name) {
+                inside.insert(name, tiles.clone().map(|tile| plan.tiling.inside(to, tile)).collect());
             }
         }
         Ok(Self {
             coarse: pool(&plan.coarse)?,
             window: pool(&plan.window)?,
             own,
-            matrices,
+            rows,
+            columns,
             inside,
             plan: plan.clone(),
             backend,
@@ -106,9 +113,7 @@ impl Windows {
         shared: &'a Outputs,
         whole: Box<dyn Fn() -> Result<Array2<f32>, RuntimeError> + Send + 'a>,
     ) -> Result<Field<'a>, RuntimeError> {
-        let number = self.own.get(index).map_or(0, |(number, _)| *number);
-        let called = |(name, tensor): &'a (String, Box<dyn Tensor>)| (placeholder(name, number), tensor.as_ref());
-        let shared: Vec<(String, &dyn Tensor)> = shared.iter().map(called).collect();
+        let shared = self.shared(index, shared);
         let made = {
             let shared = shared.iter().map(|(name, tensor)| (name.as_str(), *tensor));
             self.coarse.run(&self.inputs(&self.plan.coarse, index, shared))?
@@ -124,6 +129,21 @@ impl Windows {
         };
         let known = Array2::from_elem(upper.dim(), false);
         Ok(Field { windows: self, index, shared, made, whole, upper, known, opened: 0 })
+    }
+
+    /// What the trunk made for the landmark at `index`, by the inputs of the plan's graphs that it goes to.
+    fn shared<'a>(&self, index: usize, made: &'a Outputs) -> Vec<(String, &'a dyn Tensor)> {
+        let Some((landmark, _)) = self.own.get(index) else { return Vec::new() };
+        let inputs: BTreeSet<&str> = [&self.plan.coarse, &self.plan.window]
+            .iter()
+            .flat_map(|graph| &graph.inputs)
+            .map(|input| input.name.as_str())
+            .collect();
+        let made = |input: &str| {
+            let (_, tensor) = made.iter().find(|(name, _)| names::feeds(name, input, *landmark))?;
+            Some((input.to_owned(), tensor.as_ref()))
+        };
+        inputs.into_iter().filter_map(made).collect()
     }
 
     /// Of a landmark's own numbers and of `tensors`, what a graph asks for.
@@ -204,7 +224,7 @@ impl Field<'_> {
 
     /// The scores of one tile and around it.
     fn window(&self, tile: (usize, usize)) -> Result<Array2<f32>, RuntimeError> {
-        let Windows { plan, backend, matrices, inside, window, .. } = self.windows;
+        let Windows { plan, backend, rows, columns, inside, window, .. } = self.windows;
         let mut cut = Vec::new();
         let shared = self.shared.iter().map(|(name, tensor)| (name.as_str(), *tensor));
         for (name, tensor) in shared.chain(named(&self.made)) {
@@ -215,18 +235,16 @@ impl Field<'_> {
             }
         }
         for (name, sides) in inside {
-            let (rows, columns) = (&sides[tile.0], &sides[tile.1]);
-            let mask = Array4::from_shape_fn((1, 1, rows.len(), columns.len()), |(_, _, i, j)| rows[i] * columns[j]);
+            let (down, across) = (&sides[tile.0], &sides[tile.1]);
+            let mask = Array4::from_shape_fn((1, 1, down.len(), across.len()), |(_, _, i, j)| down[i] * across[j]);
             cut.push((name.clone(), backend.keep(mask)?));
         }
         let mut inputs = self.windows.inputs(&plan.window, self.index, named(&cut));
-        for (name, per_tile) in matrices {
-            let tile = if name.starts_with("rows") { tile.0 } else { tile.1 };
-            inputs.push((name, per_tile[tile].as_ref()));
-        }
+        inputs.extend(rows.iter().map(|(name, per_tile)| (name.as_str(), per_tile[tile.0].as_ref())));
+        inputs.extend(columns.iter().map(|(name, per_tile)| (name.as_str(), per_tile[tile.1].as_ref())));
         let made = window.run(&inputs)?;
         let side = plan.tiling.levels[0].cells;
-        match made.last().map(|(_, score)| score.array()).transpose()? {
+        match made.iter().find(|(name, _)| name == SCORE).map(|(_, score)| score.array()).transpose()? {
             Some(score) if score.shape() == [1, 1, side, side] => Ok(score.slice(s![0, 0, .., ..]).to_owned()),
             _ => Err(unexpected(&plan.window, side)),
         }
@@ -240,7 +258,7 @@ fn named(tensors: &Outputs) -> impl Iterator<Item = (&str, &dyn Tensor)> {
 fn unexpected(graph: &GraphEntry, side: usize) -> RuntimeError {
     RuntimeError::Output {
         graph: graph.file.clone(),
-        tensor: "score".into(),
+        tensor: SCORE.into(),
         expected: format!("[1, 1, {side}, {side}]"),
         found: "another shape, or nothing".into(),
     }

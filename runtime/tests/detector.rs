@@ -7,13 +7,16 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
+use ndarray::Array4;
 use onemark_film::geometry::{Cell, Point};
 use onemark_film::{Film, Size, Spacing};
+use onemark_models::bundle::names;
 use onemark_models::bundle::{
     Bundle, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Precision, Span, TensorEntry, WEIGHTS,
 };
-use onemark_models::landmarks::{Analysis, Landmark, LandmarkSet};
-use onemark_models::network::{LEVELS, SCORE, template_vector_name};
+use onemark_models::graph::Level;
+use onemark_models::landmarks::{Analysis, Landmark, LandmarkId, LandmarkSet};
+use onemark_models::network::SCORE;
 use onemark_models::yaml;
 use onemark_onnx::builder;
 use onemark_onnx::proto::{AttributeProto, DataType};
@@ -222,7 +225,8 @@ fn bundle(weight: f32) -> Bundle {
         definition: "Where it is.".into(),
     });
     let head = |number: usize| format!("landmark-{number:02}-{}.onnx", names[number - 1]);
-    let vectors = (1..=2).flat_map(|landmark| LEVELS.map(|level| template_vector_name(landmark, level)));
+    let vectors = LandmarkId::up_to(2);
+    let vectors = vectors.flat_map(|landmark| Level::COARSE_TO_FINE.map(|level| names::vector(landmark, level)));
     let mut files =
         BTreeMap::from([(WEIGHTS.to_owned(), weights), ("trunk.onnx".to_owned(), onnx("Relu", None, "film", "copy"))]);
     for number in 1..=2 {

@@ -7,9 +7,10 @@ use std::sync::LazyLock;
 use divan::Bencher;
 use image::{GrayImage, Luma};
 use ndarray::Array4;
-use onemark_exporter::module::Module;
+use onemark_exporter::compile::compile;
+use onemark_exporter::emit::pack::pack;
 use onemark_exporter::untrained::untrained;
-use onemark_exporter::{Labels, pack, passes};
+use onemark_exporter::{Labels, Options};
 use onemark_film::geometry::GridSize;
 use onemark_models::bundle::{Bundle, GraphEntry};
 use onemark_models::landmarks::LandmarkSet;
@@ -26,9 +27,9 @@ static BUNDLE: LazyLock<Bundle> = LazyLock::new(|| {
     let recipe = std::env::var("RECIPE").unwrap_or_else(|_| "c-adapter-laptop".into());
     let checkpoint = untrained(Recipe::load(&recipe).unwrap(), 1).unwrap();
     let set = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
-    let module = passes::run(&passes::PASSES, Module::new(&checkpoint, &set).unwrap(), |_, _| {}).unwrap();
+    let compiled = compile(&checkpoint, &set, &Options::default(), |_| {}).unwrap();
     let labels = Labels { name: "bench".into(), intended_use: "none".into(), weights_licence: "none".into() };
-    pack::pack(module, &checkpoint, set, &labels).unwrap()
+    pack(compiled.onnx, &checkpoint, set, &labels, 0).unwrap()
 });
 
 /// A film of ISBI 2015's size.

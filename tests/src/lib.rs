@@ -9,9 +9,10 @@ mod found;
 mod program;
 
 use ndarray::Array4;
-use onemark_exporter::module::Module;
+use onemark_exporter::compile::compile;
+use onemark_exporter::emit::pack::pack;
 use onemark_exporter::untrained::untrained;
-use onemark_exporter::{Labels, pack, passes};
+use onemark_exporter::{Labels, Options};
 use onemark_models::bundle::Bundle;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::recipe::{AdapterVariant, Recipe};
@@ -77,7 +78,7 @@ pub fn tiny_bundle() -> Bundle {
     const SEED: u64 = 11;
     let checkpoint = untrained(tiny_recipe(2, AdapterVariant::Block), SEED).unwrap();
     let set = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
-    let module = passes::run(&passes::PASSES, Module::new(&checkpoint, &set).unwrap(), |_, _| {}).unwrap();
+    let compiled = compile(&checkpoint, &set, &Options::default(), |_| {}).unwrap();
     let labels = Labels { name: "tiny".into(), intended_use: "tests".into(), weights_licence: "none".into() };
-    pack::pack(module, &checkpoint, set, &labels).unwrap()
+    pack(compiled.onnx, &checkpoint, set, &labels, 0).unwrap()
 }

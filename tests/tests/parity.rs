@@ -10,18 +10,17 @@ use std::num::NonZeroUsize;
 use image::{GrayImage, Luma};
 use ndarray::{Array1, Array4, Axis, s};
 use onemark_exporter::check::synthetic_film;
-use onemark_exporter::module::Module;
+use onemark_exporter::compile::compile;
+use onemark_exporter::emit::pack::pack;
 use onemark_exporter::untrained::untrained;
-use onemark_exporter::{Labels, pack, passes};
+use onemark_exporter::{Labels, Options as ExportOptions};
 use onemark_film::Film;
 use onemark_film::geometry::{Cell, GridSize};
 use onemark_models::bundle::Bundle;
-use onemark_models::checkpoint::{Checkpoint, init};
-use onemark_models::graph::{Graph, is_statistic};
-use onemark_models::landmarks::LandmarkSet;
-use onemark_models::network::{
-    Architecture, FILM, LEVELS, SCORE, adapter_prefix, embedding_name, template_vector_name,
-};
+use onemark_models::checkpoint::{Checkpoint, init, parameters, spelled};
+use onemark_models::graph::{Graph, Level, Of, Owner, ParamId, Parameters, Port};
+use onemark_models::landmarks::{LandmarkId, LandmarkSet};
+use onemark_models::network::{Architecture, FILM, SCORE};
 use onemark_models::recipe::{AdapterVariant, Recipe};
 use onemark_models::reference;
 use onemark_runtime::backend::{self, Backend, Tensor};
@@ -89,35 +88,37 @@ fn neither_threads_nor_repeats_change_a_bit() {
 #[test]
 fn paper_size() {
     let recipe = Recipe::load("c-adapter").unwrap();
-    let (landmark, size) = (7, recipe.network.size);
+    let (landmark, size) = (LandmarkId::new(7).unwrap(), recipe.network.size);
     let architecture = Architecture::from(&recipe);
-    let graphs: Vec<Graph> = (1..=19).map(|number| architecture.graph(number).unwrap()).collect();
+    let graphs: Vec<Graph> = LandmarkId::up_to(19).map(|number| architecture.graph(number).unwrap()).collect();
     let params: BTreeMap<_, _> = graphs.iter().flat_map(Graph::params).collect();
     let mut tensors = init::random(params, SEED);
-    let counted = |name: &&String| !name.starts_with("template.") && !is_statistic(name);
-    let parameters: usize = tensors.keys().filter(counted).map(|name| tensors[name].len()).sum();
+    let counted = |param: &&ParamId| !param.is_vector() && !param.is_statistic();
+    let parameters: usize = tensors.keys().filter(counted).map(|param| tensors[param].len()).sum();
     assert_eq!(parameters, PAPER_PARAMETERS);
-    let own = tensors.keys().filter(counted).filter(|name| name.starts_with(&adapter_prefix(landmark)));
-    assert_eq!(own.map(|name| tensors[name].len()).sum::<usize>(), 440_096);
+    let adapter = Owner::Adapter(Of::One(landmark));
+    let own = tensors.keys().filter(counted).filter(|param| param.node.owner == adapter);
+    assert_eq!(own.map(|param| tensors[param].len()).sum::<usize>(), 440_096);
 
     // The template is the film itself, so that there is a peak to find; and what its vectors are read from is, with them,
     // all that a score is made of: the judge need not run the network a second time.
     let film = film_of(grey(size));
-    let mut expected = reference::run(&architecture.trunk_graph().unwrap(), &tensors, &input(&film, size)).unwrap();
+    let grid = reference::Maps::from([(Port::Film, input(&film, size).remove(FILM).unwrap())]);
+    let mut expected = reference::run(&architecture.trunk_graph().unwrap(), &tensors, &grid).unwrap();
     expected = reference::run(&architecture.embedding_graph(Some(landmark)).unwrap(), &tensors, &expected).unwrap();
     let point = (size / 3, size / 2);
-    for level in LEVELS {
-        let vector: Array1<f32> =
-            expected[&embedding_name(level)].slice(s![0, .., point.0 >> level, point.1 >> level]).to_owned();
-        tensors.insert(template_vector_name(landmark, level), vector.into_dyn());
+    for level in Level::COARSE_TO_FINE {
+        let (row, column) = (point.0 / level.stride(), point.1 / level.stride());
+        let vector: Array1<f32> = expected[&Port::Embedding(level)].slice(s![0, .., row, column]).to_owned();
+        tensors.insert(ParamId::vector(Of::One(landmark), level), vector.into_dyn());
     }
-    let scores = score_alone(&graphs[landmark - 1]);
+    let scores = score_alone(&graphs[landmark.index()]);
     let mut inputs = expected.clone();
-    inputs.extend(input(&film, size));
+    inputs.extend(grid);
     expected.extend(reference::run(&scores, &tensors, &inputs).unwrap());
 
-    let checkpoint = Checkpoint { recipe, history: vec![], notes: BTreeMap::new(), tensors };
-    let bundle = ways("paper", &checkpoint, &[(landmark, expected)].into(), &input(&film, size));
+    let checkpoint = Checkpoint { recipe, history: vec![], notes: BTreeMap::new(), tensors: spelled(tensors) };
+    let bundle = ways("paper", &checkpoint, &[(landmark.number(), named(expected))].into(), &input(&film, size));
     assert!(bundle.total_bytes() <= PAPER_BYTES, "{} bytes", bundle.total_bytes());
 }
 
@@ -132,8 +133,9 @@ fn all_ways_agree(case: &str, recipe: Recipe, landmarks: &[usize]) {
     for (name, film) in [("template", template), ("other", other)] {
         let film_maps = input(&film, size);
         let judge = |landmark: &usize| {
-            let graph = Architecture::from(&checkpoint.recipe).graph(*landmark).unwrap();
-            (*landmark, reference::run(&graph, &checkpoint.tensors, &film_maps).unwrap())
+            let graph = Architecture::from(&checkpoint.recipe).graph(LandmarkId::new(*landmark).unwrap()).unwrap();
+            let parameters = parameters(&checkpoint.tensors, graph.params()).unwrap();
+            (*landmark, run_reference(&graph, &parameters, &film_maps))
         };
         let expected: BTreeMap<usize, Maps> = landmarks.iter().map(judge).collect();
         let case = format!("{case}, {name}");
@@ -160,15 +162,15 @@ fn all_ways_agree(case: &str, recipe: Recipe, landmarks: &[usize]) {
 /// Compiles the checkpoint, and compares with `expected` (by landmark) what each way of running the result makes.
 fn ways(case: &str, checkpoint: &Checkpoint, expected: &BTreeMap<usize, Maps>, film: &Maps) -> Bundle {
     let set = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
-    let mut module = passes::run(&passes::PASSES, Module::new(checkpoint, &set).unwrap(), |_, _| {}).unwrap();
-    module.tensors.extend(module.constants.clone());
+    let onnx = compile(checkpoint, &set, &ExportOptions::default(), |_| {}).unwrap().onnx;
+    let module = &onnx.layout.module;
     compare(&format!("{case}, passes alone"), expected, film, |number, inputs| {
         let graph = module.graphs().nth(number).unwrap();
-        reference::run(graph, &module.tensors, inputs).unwrap()
+        run_reference(graph, &module.tensors, inputs)
     });
 
     let labels = Labels { name: case.into(), intended_use: "tests".into(), weights_licence: "none".into() };
-    let bundle = pack::pack(module, checkpoint, set, &labels).unwrap();
+    let bundle = pack(onnx, checkpoint, set, &labels, 0).unwrap();
     for name in backends() {
         let backend = name.parse::<BackendKind>().unwrap().open().unwrap();
         compare(&format!("{case}, {name}"), expected, film, |number, inputs| {
@@ -191,6 +193,16 @@ fn compare(case: &str, expected: &BTreeMap<usize, Maps>, film: &Maps, run: impl 
     }
 }
 
+/// What the reference interpreter makes of inputs by name.
+fn run_reference(graph: &Graph, parameters: &Parameters, inputs: &Maps) -> Maps {
+    let inputs = graph.inputs().iter().map(|(port, _)| (port.clone(), inputs[&port.to_string()].clone()));
+    named(reference::run(graph, parameters, &inputs.collect()).unwrap())
+}
+
+fn named(maps: reference::Maps) -> Maps {
+    maps.into_iter().map(|(port, map)| (port.to_string(), map)).collect()
+}
+
 fn run_graph(bundle: &Bundle, backend: &dyn Backend, number: usize, inputs: &Maps) -> Maps {
     let manifest = bundle.manifest();
     let entry = manifest.graphs().nth(number).unwrap();
@@ -202,9 +214,9 @@ fn run_graph(bundle: &Bundle, backend: &dyn Backend, number: usize, inputs: &Map
 
 /// The part of a landmark's graph that turns its embeddings into its score.
 fn score_alone(graph: &Graph) -> Graph {
-    let level = |name: &str| LEVELS.into_iter().find(|level| name == format!("decoder.embed{level}"));
-    let rewritten = graph.rewrite(|new, node, inputs| match level(&node.name) {
-        Some(level) => new.input(embedding_name(level), node.shape),
+    let embedding = |value| graph.outputs().iter().find(|(port, made)| *made == value && *port != Port::Score);
+    let rewritten = graph.rewrite(|new, value, node, inputs| match embedding(value) {
+        Some((port, _)) => new.input(port.clone(), node.shape),
         None => new.copy(graph, node, inputs),
     });
     rewritten.unwrap()

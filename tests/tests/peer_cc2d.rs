@@ -4,8 +4,10 @@
 use std::path::Path;
 
 use ndarray::{Array4, Ix4};
-use onemark_models::checkpoint::{Tensors, read_safetensors};
-use onemark_models::network::{Architecture, FILM, SCORE};
+use onemark_models::checkpoint::{Tensors, parameters, read_safetensors};
+use onemark_models::graph::Port;
+use onemark_models::landmarks::LandmarkId;
+use onemark_models::network::{Architecture, FILM};
 use onemark_models::recipe::{Network, Trunk};
 use onemark_models::reference;
 use onemark_tests::{Tolerance, assert_close};
@@ -32,20 +34,20 @@ fn equals_peer(golden: &str) {
     let (mut tensors, metadata) = read_safetensors(&path).unwrap();
     let trunk: Trunk = from_str(&metadata["trunk"]).unwrap();
     let network: Network = from_str(&metadata["network"]).unwrap();
-    let landmark = metadata["landmark"].parse().unwrap();
+    let landmark = LandmarkId::new(metadata["landmark"].parse().unwrap()).unwrap();
     let graph = Architecture { trunk: &trunk, network: &network }.graph(landmark).unwrap();
 
     let film = take(&mut tensors, FILM);
-    let expected: Vec<(&String, Array4<f32>)> =
-        graph.outputs().iter().map(|(name, _)| (name, take(&mut tensors, name))).collect();
+    let expected: Vec<(&Port, Array4<f32>)> =
+        graph.outputs().iter().map(|(port, _)| (port, take(&mut tensors, &port.to_string()))).collect();
     // Not one parameter more or less than the peer has.
-    let shapes = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shape().to_vec())).collect();
-    assert_eq!(*graph.params(), shapes);
+    assert_eq!(tensors.len(), graph.params().len());
+    let parameters = parameters(&tensors, graph.params()).unwrap();
 
-    let found = reference::run(&graph, &tensors, &[(FILM.to_owned(), film)].into()).unwrap();
-    assert!(found.contains_key(SCORE) && found.len() == 6);
-    for (name, expected) in expected {
-        assert_close(&expected, &found[name], Tolerance::Close, &format!("{golden}, {name}"));
+    let found = reference::run(&graph, &parameters, &[(Port::Film, film)].into()).unwrap();
+    assert!(found.contains_key(&Port::Score) && found.len() == 6);
+    for (port, expected) in expected {
+        assert_close(&expected, &found[port], Tolerance::Close, &format!("{golden}, {port}"));
     }
 }
 

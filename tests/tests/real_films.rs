@@ -11,9 +11,10 @@ use onemark_evaluation::dataset::{Case, Dataset, Split};
 use onemark_exporter::{Labels, Options, export};
 use onemark_film::Film;
 use onemark_film::geometry::{Cell, GridMap, GridSize};
-use onemark_models::checkpoint::Checkpoint;
-use onemark_models::checkpoint::init;
-use onemark_models::network::{Architecture, FILM, LEVELS, embedding_name, template_vector_name};
+use onemark_models::checkpoint::{Checkpoint, init, spelled};
+use onemark_models::graph::{Level, Of, ParamId, Port};
+use onemark_models::landmarks::LandmarkId;
+use onemark_models::network::Architecture;
 use onemark_models::recipe::Recipe;
 use onemark_models::reference;
 use onemark_tests::{Program, backends, real_data};
@@ -45,7 +46,7 @@ fn template_finds_itself(landmarks: &str, root: PathBuf, template: &str, split: 
     let case = films.case(template).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let labels = Labels { name: landmarks.into(), intended_use: "tests".into(), weights_licence: "none".into() };
-    let export = export(&untrained(landmarks, case), &labels, &Options::default(), &[], |_, _| {}).unwrap();
+    let export = export(&untrained(landmarks, case), &labels, &Options::default(), &[], |_| {}).unwrap();
     export.bundle.write(&folder.path().join("untrained.onemark"), false).unwrap();
 
     let root = fs::canonicalize(root).unwrap();
@@ -83,15 +84,17 @@ fn untrained(landmarks: &str, case: &Case) -> Checkpoint {
     let film = Film::open(&case.film).unwrap();
     let size = GridSize { height: recipe.network.size, width: recipe.network.size };
     let grid = film.to_grid(size).unwrap().insert_axis(Axis(0)).insert_axis(Axis(0));
-    let taps = reference::run(&trunk, &tensors, &[(FILM.to_owned(), grid)].into()).unwrap();
+    let taps = reference::run(&trunk, &tensors, &[(Port::Film, grid)].into()).unwrap();
     let embeddings = reference::run(&head, &tensors, &taps).unwrap();
     let map = GridMap::new(film.size(), size);
-    for (number, point) in (1..).zip(case.points.as_ref().unwrap()) {
+    for (index, point) in case.points.as_ref().unwrap().iter().enumerate() {
         let Cell { row, column } = map.to_cell(*point);
-        for level in LEVELS {
-            let vector = embeddings[&embedding_name(level)].slice(s![0, .., row >> level, column >> level]);
-            tensors.insert(template_vector_name(number, level), vector.to_owned().into_dyn());
+        for level in Level::COARSE_TO_FINE {
+            let (row, column) = (row / level.stride(), column / level.stride());
+            let vector = embeddings[&Port::Embedding(level)].slice(s![0, .., row, column]);
+            tensors
+                .insert(ParamId::vector(Of::One(LandmarkId::from_index(index)), level), vector.to_owned().into_dyn());
         }
     }
-    Checkpoint { recipe, history: vec![], notes: BTreeMap::new(), tensors }
+    Checkpoint { recipe, history: vec![], notes: BTreeMap::new(), tensors: spelled(tensors) }
 }

@@ -2,19 +2,18 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use ndarray::{Array4, array};
-use onemark_models::checkpoint::Tensors;
-use onemark_models::graph::{Corners, Graph, Op};
+use onemark_models::graph::{Conv, Corners, Graph, Level, Of, Op, Owner, ParamId, Parameters, Port, Role, Value};
 use onemark_models::reference;
 use onemark_tests::{Tolerance, assert_close};
 
 /// Runs the graph that `build` makes behind an input `x`.
-fn run(x: Array4<f32>, tensors: &Tensors, build: impl FnOnce(&mut Graph, onemark_models::graph::Value)) -> Array4<f32> {
+fn run(x: Array4<f32>, parameters: &Parameters, build: impl FnOnce(&mut Graph, Value)) -> Array4<f32> {
     let mut graph = Graph::new("toy");
-    let input = graph.input("x", x.shape().try_into().unwrap()).unwrap();
+    let input = graph.input(Port::Film, x.shape().try_into().unwrap()).unwrap();
     build(&mut graph, input);
     let (last, _) = graph.nodes().last().unwrap();
-    graph.output("y", last).unwrap();
-    reference::run(&graph, tensors, &[("x".to_owned(), x)].into()).unwrap().remove("y").unwrap()
+    graph.output(Port::Score, last).unwrap();
+    reference::run(&graph, parameters, &[(Port::Film, x)].into()).unwrap().remove(&Port::Score).unwrap()
 }
 
 /// METHOD.md sec. 1c: bilinear x2 of [0, 1, 4].
@@ -25,14 +24,14 @@ fn upsampling_places_corners_as_asked() {
         [(Corners::HalfPixel, [0.0, 0.25, 0.75, 1.75, 3.25, 4.0]), (Corners::Aligned, [0.0, 0.4, 0.8, 1.6, 2.8, 4.0])];
     for (corners, expected) in toys {
         let up = |graph: &mut Graph, x| {
-            graph.apply("up", Op::Upsample { factor: 2, corners }, &[x]).unwrap();
+            graph.apply(Owner::Trunk.node("up"), Op::Upsample { factor: 2, corners }, &[x]).unwrap();
         };
         let [first, second] = [expected, expected];
         let expected = Array4::from_shape_vec((1, 1, 2, 6), [first, second].concat()).unwrap();
-        let across = run(row(), &Tensors::new(), up);
+        let across = run(row(), &Parameters::new(), up);
         assert_close(&expected, &across, Tolerance::Rounding, "a row");
         // The other axis alike.
-        let down = run(row().permuted_axes([0, 1, 3, 2]), &Tensors::new(), up);
+        let down = run(row().permuted_axes([0, 1, 3, 2]), &Parameters::new(), up);
         let expected = expected.permuted_axes([0, 1, 3, 2]);
         assert_close(&expected, &down, Tolerance::Rounding, "a column");
     }
@@ -42,9 +41,10 @@ fn upsampling_places_corners_as_asked() {
 #[test]
 fn cosine_adds_its_constant_to_the_product_of_norms() {
     let cells = Array4::from_shape_vec((1, 2, 1, 3), vec![3.0, -0.03, 0.0, 4.0, -0.04, 0.0]).unwrap();
-    let vector = Tensors::from([("v".to_owned(), array![0.6, 0.8].into_dyn())]);
+    let id = ParamId::vector(Of::All, Level::COARSE_TO_FINE[0]);
+    let vector = Parameters::from([(id.clone(), array![0.6, 0.8].into_dyn())]);
     let found = run(cells, &vector, |graph, x| {
-        graph.cosine("cosine", x, "v").unwrap();
+        graph.cosine(Owner::Trunk.node("cosine"), x, id).unwrap();
     });
     let expected = Array4::from_shape_vec((1, 1, 1, 3), vec![5.0 / 5.001, -0.05 / 0.051, 0.0]).unwrap();
     assert_close(&expected, &found, Tolerance::Rounding, "cosine");
@@ -55,9 +55,11 @@ fn cosine_adds_its_constant_to_the_product_of_norms() {
 fn convolution_pads_with_zeros_and_does_not_flip() {
     let x = Array4::from_shape_vec((1, 1, 1, 5), vec![1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
     let weight = Array4::from_shape_vec((1, 1, 1, 3), vec![1.0, 10.0, 100.0]).unwrap().into_dyn();
-    let tensors = Tensors::from([("c.weight".to_owned(), weight), ("c.bias".to_owned(), array![0.5].into_dyn())]);
+    let id = Owner::Trunk.node("c");
+    let bias = array![0.5].into_dyn();
+    let tensors = Parameters::from([(id.param(Role::Weight), weight), (id.param(Role::Bias), bias)]);
     let found = run(x, &tensors, |graph, x| {
-        graph.conv("c", x, 1, (1, 3), 2, true).unwrap();
+        graph.conv(id, x, Conv { out: 1, kernel: (1, 3), dilation: 2, bias: true }).unwrap();
     });
     let expected = Array4::from_shape_vec((1, 1, 1, 5), vec![310.5, 420.5, 531.5, 42.5, 53.5]).unwrap();
     assert_close(&expected, &found, Tolerance::Rounding, "convolution");

@@ -3,7 +3,8 @@
 use ndarray::{Array1, Array2};
 use onemark_models::checkpoint::{Tensors, pseudo_labels};
 use onemark_models::graph::COSINE_EPSILON;
-use onemark_models::network::{LABEL_WEIGHTS, LABELS, LEVELS};
+use onemark_models::graph::Level;
+use onemark_models::network::{LABEL_WEIGHTS, LABELS};
 use onemark_models::recipe::{Recipe, TemplateSource};
 use onemark_models::shape_prior::{
     ASKING_ROUNDS, Expected, GridPoint, PointSets, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST,
@@ -138,7 +139,7 @@ impl<'a> Scene<'a> {
             let rows: Vec<&Tensor> = by_graph.iter().map(|vectors| &vectors[level]).collect();
             Ok(Tensor::f_cat(&rows, 0)?)
         };
-        (0..LEVELS.len()).map(join).collect()
+        (0..Level::COARSE_TO_FINE.len()).map(join).collect()
     }
 
     /// The embeddings at cells of a sample, one cell per landmark: graph by graph, then per level.
@@ -271,7 +272,7 @@ fn at_cells(embeddings: &[Tensor], at: &[(i64, Cell)]) -> Result<Vec<Tensor>, Tr
         });
         Ok(Tensor::f_stack(&vectors.collect::<Result<Vec<_>, TrainError>>()?, 0)?)
     };
-    LEVELS.into_iter().zip(embeddings).map(level).collect()
+    Level::COARSE_TO_FINE.map(Level::number).into_iter().zip(embeddings).map(level).collect()
 }
 
 /// Fused similarities `[films, landmarks, size, size]` (METHOD.md sec. 1c). `vectors` are `[landmarks, embedding]`, level 5
@@ -362,7 +363,9 @@ mod tests {
 
     use std::collections::BTreeMap;
 
-    use onemark_models::network::{SCORE, embedding_name, score_graph, template_vector_name};
+    use onemark_models::graph::{Of, ParamId, Parameters, Port};
+    use onemark_models::landmarks::LandmarkId;
+    use onemark_models::network::score_graph;
 
     use super::*;
     use crate::net::params::from_torch;
@@ -379,25 +382,31 @@ mod tests {
             let turns = Tensor::arange(count, (Kind::Float, Device::Cpu)) * 1.7 + phase;
             turns.sin().reshape(shape) + 0.6
         };
+        let levels = Level::COARSE_TO_FINE;
         let side = |level: usize| (size >> level) as i64;
-        let embeddings = LEVELS.map(|level| waves(&[films, channels, side(level), side(level)], level as f64));
-        let vectors = LEVELS.map(|level| waves(&[landmarks, channels], 0.3 * level as f64));
+        let embeddings =
+            levels.map(Level::number).map(|level| waves(&[films, channels, side(level), side(level)], level as f64));
+        let vectors = levels.map(|level| waves(&[landmarks, channels], 0.3 * level.number() as f64));
         let found = scores(&embeddings, &vectors, size as i64).unwrap();
         assert_eq!(found.size(), [films, landmarks, size as i64, size as i64]);
         assert!(f64::try_from(found.max()).unwrap() > 0.1);
 
-        let inputs: BTreeMap<String, Tensor> =
-            LEVELS.into_iter().map(embedding_name).zip(embeddings.map(|embedding| embedding.shallow_clone())).collect();
-        for landmark in 1..=landmarks as usize {
-            let graph = score_graph(size, channels as usize, landmark).unwrap();
-            let vector = |vectors: &Tensor| from_torch(&vectors.select(0, landmark as i64 - 1)).unwrap();
-            let names = LEVELS.map(|level| template_vector_name(landmark, level));
-            let tensors: Tensors = names.into_iter().zip(vectors.iter().map(vector)).collect();
-            let params = Params::new(&tensors, Device::Cpu).unwrap();
+        let inputs: BTreeMap<Port, Tensor> = levels
+            .into_iter()
+            .map(Port::Embedding)
+            .zip(embeddings.map(|embedding| embedding.shallow_clone()))
+            .collect();
+        for landmark in LandmarkId::up_to(landmarks as usize) {
+            let of = Of::One(landmark);
+            let graph = score_graph(size, channels as usize, of).unwrap();
+            let vector = |vectors: &Tensor| from_torch(&vectors.select(0, landmark.index() as i64)).unwrap();
+            let ids = levels.map(|level| ParamId::vector(of, level));
+            let parameters: Parameters = ids.into_iter().zip(vectors.iter().map(vector)).collect();
+            let params = Params::new(&parameters, Device::Cpu).unwrap();
             let outputs = interpreter::run(&graph, &params, &inputs, Mode::Evaluate).unwrap();
-            let score = graph.outputs().iter().position(|(name, _)| name == SCORE).unwrap();
+            let score = graph.outputs().iter().position(|(port, _)| *port == Port::Score).unwrap();
             let expected = outputs[score].select(1, 0);
-            let difference = (found.select(1, landmark as i64 - 1) - expected).abs().max();
+            let difference = (found.select(1, landmark.index() as i64) - expected).abs().max();
             assert!(f64::try_from(difference).unwrap() < FLOAT, "landmark {landmark}");
         }
     }

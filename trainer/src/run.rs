@@ -13,8 +13,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use onemark_evaluation::dataset::Case;
-use onemark_models::checkpoint::{Checkpoint, Tensors};
+use onemark_models::checkpoint::Checkpoint;
 use onemark_models::files::write_whole;
+use onemark_models::graph::Parameters;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::recipe::{Phase, Recipe, RecipeError, Stage};
 use onemark_models::shape_prior::ShapePrior;
@@ -112,7 +113,7 @@ impl Run<'_> {
     ///
     /// # Errors
     /// The folder holds a run, a film can't be read, training diverges, a file can't be written.
-    pub fn start(&self, trunk: Tensors) -> Result<Ending, TrainError> {
+    pub fn start(&self, trunk: Parameters) -> Result<Ending, TrainError> {
         if self.checkpoint_path().exists() {
             return Err(TrainError::RunExists { folder: self.folder.clone() });
         }

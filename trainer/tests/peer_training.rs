@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use ndarray::{ArrayD, Axis, Ix2};
-use onemark_models::checkpoint::{Tensors, read_safetensors};
-use onemark_models::graph::is_statistic;
-use onemark_models::network::{Architecture, FILM, adapter_prefix};
+use onemark_models::checkpoint::{Tensors, parameters, read_safetensors};
+use onemark_models::graph::{Of, Owner, ParamShapes, Parameters, Port};
+use onemark_models::landmarks::LandmarkId;
+use onemark_models::network::Architecture;
 use onemark_models::recipe::{Loss, Network, Optimiser, Trunk};
 use onemark_trainer::net::interpreter::{self, Mode};
 use onemark_trainer::net::params::{Params, from_torch, to_torch};
@@ -62,14 +63,18 @@ fn equals_peer(golden: &str) {
     let (loss, optimiser): (Loss, Optimiser) = (read(&metadata, "loss"), read(&metadata, "optimiser"));
     let learning_rate: f64 = read(&metadata, "learning_rate");
     let mode = Mode::Train { freeze_shared: read(&metadata, "freeze_statistics") };
-    let landmarks: Vec<Option<usize>> = read(&metadata, "landmarks");
+    let landmarks: Vec<Option<LandmarkId>> = read(&metadata, "landmarks");
 
     let architecture = Architecture { trunk: &trunk, network: &network };
-    let params = Params::new(&part(&tensors, BEFORE), Device::Cpu).unwrap();
+    let mut shapes = architecture.trunk_graph().unwrap().params().clone();
+    for landmark in &landmarks {
+        shapes.extend(architecture.embedding_graph(*landmark).unwrap().params().clone());
+    }
+    let params = Params::new(&part(&tensors, &shapes, BEFORE), Device::Cpu).unwrap();
     let mut adam = Adam::new(optimiser);
     for (index, landmark) in landmarks.into_iter().enumerate() {
         let what = |what: &str| format!("step{}.{what}", index + 1);
-        let before = params.to_tensors().unwrap();
+        let before = params.to_parameters().unwrap();
         let target = taps(architecture, &params, &tensors[&what("film")]);
         let source = tensors.get(&what("patch")).map(|patches| taps(architecture, &params, patches));
         let matches = matches(&tensors[&what("matches")]);
@@ -83,8 +88,8 @@ fn equals_peer(golden: &str) {
             assert_near(*found, *expected, LOSS * expected, &what(&format!("losses[{level}]")));
         }
         if index == 0 {
-            let expected = part(&tensors, GRADIENTS);
-            let names: Vec<&String> = graph.params().keys().filter(|name| expected.contains_key(*name)).collect();
+            let expected = part(&tensors, &shapes, GRADIENTS);
+            let names: Vec<_> = graph.params().keys().filter(|name| expected.contains_key(*name)).collect();
             assert_eq!(names.len(), found.gradients.len(), "{golden}: trained parameters");
             let floor = NO_GRADIENT * expected.values().map(largest).fold(0.0, f32::max);
             for (name, gradient) in names.into_iter().zip(&found.gradients) {
@@ -97,23 +102,23 @@ fn equals_peer(golden: &str) {
                 );
             }
         }
-        let own = landmark.map(adapter_prefix);
-        for (name, now) in params.to_tensors().unwrap() {
-            let rests = name.starts_with("adapter.") && own.as_ref().is_none_or(|own| !name.starts_with(own));
-            if rests || name.starts_with("trunk.") {
+        let own = landmark.map(|landmark| Owner::Adapter(Of::One(landmark)));
+        for (name, now) in params.to_parameters().unwrap() {
+            let owner = name.node.owner;
+            if owner == Owner::Trunk || matches!(owner, Owner::Adapter(_)) && own != Some(owner) {
                 assert_eq!(now, before[&name], "{golden}, step {}: {name} changed", index + 1);
             }
         }
     }
-    let found = params.to_tensors().unwrap();
-    let expected = part(&tensors, AFTER);
-    assert_eq!(expected.len(), found.keys().filter(|name| !name.starts_with("trunk.")).count());
+    let found = params.to_parameters().unwrap();
+    let expected = part(&tensors, &shapes, AFTER);
+    assert_eq!(expected.len(), found.keys().filter(|param| param.node.owner != Owner::Trunk).count());
     for (name, expected) in expected {
-        let allowed = match is_statistic(&name) {
+        let allowed = match name.is_statistic() {
             true => STATISTIC * largest(&expected),
             false => PARAMETER * learning_rate as f32,
         };
-        assert_all_near(&found[&name], &expected, allowed, &name);
+        assert_all_near(&found[&name], &expected, allowed, &name.to_string());
     }
 }
 
@@ -122,14 +127,17 @@ fn read<T: DeserializeOwned>(metadata: &HashMap<String, String>, key: &str) -> T
 }
 
 /// The parameters as they were at one time, or their gradients.
-fn part(tensors: &Tensors, at: usize) -> Tensors {
-    let parameters = tensors.iter().filter(|(name, stack)| !name.starts_with("step") && at < stack.shape()[0]);
-    parameters.map(|(name, stack)| (name.clone(), stack.index_axis(Axis(0), at).to_owned())).collect()
+fn part(tensors: &Tensors, shapes: &ParamShapes, at: usize) -> Parameters {
+    let then = tensors.iter().filter(|(_, stack)| at < stack.shape()[0]);
+    let then = then.map(|(name, stack)| (name.clone(), stack.index_axis(Axis(0), at).to_owned())).collect();
+    let there =
+        shapes.iter().filter(|(param, _)| tensors.get(&param.to_string()).is_some_and(|stack| at < stack.shape()[0]));
+    parameters(&then, &there.map(|(param, shape)| (param.clone(), shape.clone())).collect()).unwrap()
 }
 
 fn taps(architecture: Architecture, params: &Params, images: &ArrayD<f32>) -> Taps {
     let graph = architecture.trunk_graph().unwrap();
-    let images = BTreeMap::from([(FILM.to_owned(), to_torch(images).unwrap())]);
+    let images = BTreeMap::from([(Port::Film, to_torch(images).unwrap())]);
     let taps = tch::no_grad(|| interpreter::run(&graph, params, &images, Mode::Evaluate)).unwrap();
     graph.outputs().iter().map(|(name, _)| name.clone()).zip(taps).collect()
 }

@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 
 use ndarray::{Array4, ArrayD, s};
-use onemark_models::checkpoint::{Tensors, init};
-use onemark_models::graph::{Graph, Op};
-use onemark_models::network::{
-    Architecture, FILM, LEVELS, SCORE, adapter_prefix, embedding_name, template_vector_name,
-};
+use onemark_models::checkpoint::init;
+use onemark_models::graph::{Graph, Level, Of, Op, Owner, ParamId, Parameters, Port, Role};
+use onemark_models::landmarks::LandmarkId;
+use onemark_models::network::Architecture;
 use onemark_models::recipe::{AdapterVariant, Network, Recipe};
 use onemark_models::reference;
 use onemark_trainer::net::interpreter::{self, Mode, SharedValues};
@@ -30,6 +29,10 @@ const BF16_GRADIENT: f64 = 0.25;
 const LANDMARKS: usize = 3;
 const SIDE: usize = 64;
 
+fn id(number: usize) -> LandmarkId {
+    LandmarkId::new(number).unwrap()
+}
+
 fn recipe(adapter_channels: usize, adapter_variant: AdapterVariant) -> Recipe {
     let changed = Recipe::load("phantom").unwrap().edit(|spec| {
         spec.network = Network { size: SIDE, adapter_channels, adapter_variant, ..spec.network };
@@ -39,23 +42,24 @@ fn recipe(adapter_channels: usize, adapter_variant: AdapterVariant) -> Recipe {
 }
 
 /// Trunk, decoder and adapters, untrained; the template vectors of landmark 2 are those of the film's middle.
-fn untrained(recipe: &Recipe, seed: u64) -> Tensors {
+fn untrained(recipe: &Recipe, seed: u64) -> Parameters {
     let architecture = Architecture::from(recipe);
-    let shapes: BTreeMap<_, _> =
-        (1..=LANDMARKS).flat_map(|landmark| architecture.graph(landmark).unwrap().params().clone()).collect();
+    let shapes: BTreeMap<_, _> = LandmarkId::up_to(LANDMARKS)
+        .flat_map(|landmark| architecture.graph(landmark).unwrap().params().clone())
+        .collect();
     let mut tensors = init::initial(&shapes, seed);
-    let graph = architecture.graph(2).unwrap();
+    let graph = architecture.graph(id(2)).unwrap();
     let found = torch(&graph, &tensors, recipe.network.size);
-    for level in LEVELS {
-        let middle = (recipe.network.size / 2) >> level;
-        let vector = found[&embedding_name(level)].slice(s![0, .., middle, middle]).to_owned();
-        tensors.insert(template_vector_name(2, level), vector.into_dyn());
+    for level in Level::COARSE_TO_FINE {
+        let middle = recipe.network.size / 2 / level.stride();
+        let vector = found[&Port::Embedding(level)].slice(s![0, .., middle, middle]).to_owned();
+        tensors.insert(ParamId::vector(Of::One(id(2)), level), vector.into_dyn());
     }
     tensors
 }
 
 /// What torch makes of the film, by output name.
-fn torch(graph: &Graph, tensors: &Tensors, side: usize) -> BTreeMap<String, ArrayD<f32>> {
+fn torch(graph: &Graph, tensors: &Parameters, side: usize) -> BTreeMap<Port, ArrayD<f32>> {
     let params = Params::new(tensors, Device::Cpu).unwrap();
     let found = tch::no_grad(|| interpreter::run(graph, &params, &torch_film(side), Mode::Evaluate)).unwrap();
     graph
@@ -75,15 +79,15 @@ fn difference(first: &ArrayD<f32>, second: &Array4<f32>) -> f32 {
     first.iter().zip(second).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest
 }
 
-fn torch_film(side: usize) -> BTreeMap<String, Tensor> {
-    BTreeMap::from([(FILM.to_owned(), to_torch(&film(side).into_dyn()).unwrap())])
+fn torch_film(side: usize) -> BTreeMap<Port, Tensor> {
+    BTreeMap::from([(Port::Film, to_torch(&film(side).into_dyn()).unwrap())])
 }
 
 fn assert_torch_equals_reference(recipe: &Recipe) {
-    let graph = Architecture::from(recipe).graph(2).unwrap();
+    let graph = Architecture::from(recipe).graph(id(2)).unwrap();
     let tensors = untrained(recipe, 5);
     let side = recipe.network.size;
-    let expected = reference::run(&graph, &tensors, &BTreeMap::from([(FILM.to_owned(), film(side))])).unwrap();
+    let expected = reference::run(&graph, &tensors, &BTreeMap::from([(Port::Film, film(side))])).unwrap();
     for (name, found) in torch(&graph, &tensors, side) {
         let difference = difference(&found, &expected[&name]);
         assert!(difference < FLOAT, "{name} of {:?}: {difference}", recipe.network);
@@ -103,19 +107,21 @@ fn torch_equals_reference() {
 #[test]
 fn torch_equals_reference_on_exported_graphs() {
     let mut graph = Graph::new("window");
-    let film = graph.input(FILM, [1, 1, SIDE, SIDE]).unwrap();
-    graph.declare("conv.weight", vec![2, 1, 3, 5]).unwrap();
+    let film = graph.input(Port::Film, [1, 1, SIDE, SIDE]).unwrap();
+    let node = |path| Owner::Trunk.node(path);
+    let weight = node("conv").param(Role::Weight);
+    graph.declare(&weight, vec![2, 1, 3, 5]).unwrap();
     let unpadded = Op::Conv { dilation: 2, padded: false, bias: false };
-    let conv = graph.push("conv", unpadded, &[film], vec!["conv.weight".into()]).unwrap();
-    let crop = graph.apply("crop", Op::Crop { rows: 3, columns: 1 }, &[conv]).unwrap();
-    let last = graph.apply("last", Op::Channels { first: 1, count: 1 }, &[crop]).unwrap();
-    graph.output("out", crop).unwrap();
-    graph.output("last", last).unwrap();
+    let conv = graph.push(node("conv"), unpadded, &[film], vec![weight]).unwrap();
+    let crop = graph.apply(node("crop"), Op::Crop { rows: 3, columns: 1 }, &[conv]).unwrap();
+    let last = graph.apply(node("last"), Op::Channels { first: 1, count: 1 }, &[crop]).unwrap();
+    graph.output(Port::Crossing(node("crop")), crop).unwrap();
+    graph.output(Port::Crossing(node("last")), last).unwrap();
     let tensors = init::random(graph.params(), 5);
-    let expected = reference::run(&graph, &tensors, &BTreeMap::from([(FILM.to_owned(), self::film(SIDE))])).unwrap();
+    let expected = reference::run(&graph, &tensors, &BTreeMap::from([(Port::Film, self::film(SIDE))])).unwrap();
     let found = torch(&graph, &tensors, SIDE);
-    assert_eq!(found["out"].shape(), [1, 2, SIDE - 4 - 6, SIDE - 8 - 2]);
-    assert!(["out", "last"].iter().all(|name| difference(&found[*name], &expected[*name]) < FLOAT));
+    assert_eq!(found[&Port::Crossing(node("crop"))].shape(), [1, 2, SIDE - 4 - 6, SIDE - 8 - 2]);
+    assert!(found.iter().all(|(port, found)| difference(found, &expected[port]) < FLOAT));
 }
 
 #[test]
@@ -136,21 +142,22 @@ fn update_once(recipe: &Recipe, params: &Params, adam: &mut Adam, graph: &Graph,
 }
 
 /// Everything after one step in f32.
-fn step(recipe: &Recipe, params: &Params, adam: &mut Adam, graph: &Graph) -> Tensors {
+fn step(recipe: &Recipe, params: &Params, adam: &mut Adam, graph: &Graph) -> Parameters {
     update_once(recipe, params, adam, graph, Kind::Float);
-    params.to_tensors().unwrap()
+    params.to_parameters().unwrap()
 }
 
 #[test]
 fn step_in_bf16_goes_where_one_in_f32_goes() {
     let recipe = recipe(4, AdapterVariant::Block);
-    let graph = Architecture::from(&recipe).embedding_graph(Some(2)).unwrap();
+    let graph = Architecture::from(&recipe).embedding_graph(Some(id(2))).unwrap();
     let [exact, rounded] = [Kind::Float, Kind::BFloat16].map(|kind| {
         let params = Params::new(&untrained(&recipe, 5), Device::Cpu).unwrap();
         let found = update_once(&recipe, &params, &mut Adam::new(recipe.optimiser), &graph, kind);
         let flat: Vec<Tensor> = found.gradients.iter().map(|gradient| gradient.flatten(0, -1)).collect();
         assert!(found.gradients.iter().all(|gradient| gradient.kind() == Kind::Float), "gradients are f32");
-        let running = params.get("decoder.level1.bn1.running_mean").unwrap().shallow_clone();
+        let running = Owner::Decoder(Of::All).node("level1.bn1").param(Role::RunningMean);
+        let running = params.get(&running).unwrap().shallow_clone();
         (found.losses, Tensor::cat(&flat, 0), running)
     });
     let apart = |a: &Tensor, b: &Tensor| f64::try_from((a - b).norm() / a.norm()).unwrap();
@@ -163,14 +170,19 @@ fn step_in_bf16_goes_where_one_in_f32_goes() {
     }
 }
 
+/// The weight of the first convolution on level 4.
+fn first_weight(owner: Owner) -> ParamId {
+    owner.node("level4.conv1").param(Role::Weight)
+}
+
 /// Everything before a step on landmark 1, after it, and after another on landmark 2. Landmark 1 comes first, so that its
 /// moments exist and would move it if anything did.
-fn steps_on_1_and_2(recipe: &Recipe) -> [Tensors; 3] {
+fn steps_on_1_and_2(recipe: &Recipe) -> [Parameters; 3] {
     let before = untrained(recipe, 5);
     let params = Params::new(&before, Device::Cpu).unwrap();
     let mut adam = Adam::new(recipe.optimiser);
     let mut step = |landmark| {
-        let graph = Architecture::from(recipe).embedding_graph(Some(landmark)).unwrap();
+        let graph = Architecture::from(recipe).embedding_graph(Some(id(landmark))).unwrap();
         step(recipe, &params, &mut adam, &graph)
     };
     let (first, second) = (step(1), step(2));
@@ -181,28 +193,29 @@ fn steps_on_1_and_2(recipe: &Recipe) -> [Tensors; 3] {
 fn step_on_one_landmark_leaves_other_adapters_and_the_trunk_bit_identical() {
     let [before, first, second] = steps_on_1_and_2(&recipe(4, AdapterVariant::Block));
     for (name, tensor) in &second {
-        let (own, other) =
-            (name.starts_with(&adapter_prefix(2)), name.starts_with("adapter.") || name.starts_with("trunk."));
-        if own && name.ends_with("conv1.weight") {
+        let owner = name.node.owner;
+        let own = owner == Owner::Adapter(Of::One(id(2)));
+        let other = matches!(owner, Owner::Adapter(_) | Owner::Trunk);
+        let is_first = name.role == Role::Weight && name.node.path().ends_with("conv1");
+        if own && is_first {
             assert_ne!(tensor, &first[name], "{name} did not change");
         } else if !own && other {
             assert_eq!(tensor, &first[name], "{name} changed");
         }
     }
-    assert_ne!(first["decoder.level4.conv1.weight"], second["decoder.level4.conv1.weight"]);
-    assert_ne!(
-        before[&format!("{}level4.conv1.weight", adapter_prefix(1))],
-        first[&format!("{}level4.conv1.weight", adapter_prefix(1))]
-    );
+    let (shared, adapter) = (first_weight(Owner::Decoder(Of::All)), first_weight(Owner::Adapter(Of::One(id(1)))));
+    assert_ne!(first[&shared], second[&shared]);
+    assert_ne!(before[&adapter], first[&adapter]);
 }
 
 #[test]
 fn step_on_one_landmark_leaves_other_decoders_bit_identical() {
     let recipe = recipe(0, AdapterVariant::Block).edit(|spec| spec.network.separate = true).unwrap();
     let [_, first, second] = steps_on_1_and_2(&recipe);
-    let unchanged = |name: &&String| first[*name] == second[*name];
-    assert!(second.keys().filter(|name| !name.starts_with("own.02.")).all(|name| unchanged(&name)));
-    assert!(!unchanged(&&"own.02.level4.conv1.weight".to_owned()));
+    let unchanged = |param: &ParamId| first[param] == second[param];
+    let of_2 = Owner::Decoder(Of::One(id(2)));
+    assert!(second.keys().filter(|param| param.node.owner != of_2).all(unchanged));
+    assert!(!unchanged(&first_weight(of_2)));
 }
 
 /// A convolution is split where the trunk's features meet the decoder's: that only shows while gradients are computed.
@@ -210,7 +223,7 @@ fn step_on_one_landmark_leaves_other_decoders_bit_identical() {
 fn network_computes_the_same_with_gradients_and_without() {
     let recipe = recipe(4, AdapterVariant::Block);
     let params = Params::new(&untrained(&recipe, 5), Device::Cpu).unwrap();
-    let graph = Architecture::from(&recipe).graph(2).unwrap();
+    let graph = Architecture::from(&recipe).graph(id(2)).unwrap();
     let run = || interpreter::run(&graph, &params, &torch_film(SIDE), Mode::Evaluate).unwrap();
     for (with, without) in run().iter().zip(tch::no_grad(run)) {
         assert!(with.requires_grad() && !without.requires_grad());
@@ -231,13 +244,13 @@ fn landmarks_in_turn_compute_what_each_does_alone() {
         let _guard = tch::no_grad_guard();
         let mut common = SharedValues::default();
         for landmark in [1, 2] {
-            let graph = Architecture::from(&recipe).graph(landmark).unwrap();
+            let graph = Architecture::from(&recipe).graph(id(landmark)).unwrap();
             let alone = interpreter::run(&graph, &params, &torch_film(SIDE), Mode::Evaluate).unwrap();
             let in_turn = interpreter::run_in_turn(&graph, &params, &torch_film(SIDE), &mut common).unwrap();
-            for (index, (name, _)) in graph.outputs().iter().enumerate().filter(|(_, (name, _))| name != SCORE) {
+            for (index, (port, _)) in graph.outputs().iter().enumerate().filter(|(_, (port, _))| *port != Port::Score) {
                 let alone = from_torch(&alone[index]).unwrap().into_dimensionality().unwrap();
                 let in_turn = from_torch(&in_turn[index]).unwrap();
-                assert!(difference(&in_turn, &alone) < FLOAT, "landmark {landmark}, {name}");
+                assert!(difference(&in_turn, &alone) < FLOAT, "landmark {landmark}, {port}");
             }
         }
     }
@@ -248,14 +261,14 @@ fn network_with_joined_adapters_computes_what_it_did_without() {
     let (without, with) = (recipe(0, AdapterVariant::Block), recipe(4, AdapterVariant::Block));
     let trained = untrained(&without, 5);
     let wide = widen(trained.clone(), untrained(&with, 6));
-    let run = |recipe: &Recipe, tensors: &Tensors| {
-        let graph = Architecture::from(recipe).graph(2).unwrap();
+    let run = |recipe: &Recipe, tensors: &Parameters| {
+        let graph = Architecture::from(recipe).graph(id(2)).unwrap();
         let mut tensors = tensors.clone();
-        for level in 1..=5 {
-            let name = template_vector_name(2, level);
-            tensors.insert(name.clone(), trained[&name].clone());
+        for level in Level::COARSE_TO_FINE {
+            let vector = ParamId::vector(Of::One(id(2)), level);
+            tensors.insert(vector.clone(), trained[&vector].clone());
         }
-        reference::run(&graph, &tensors, &BTreeMap::from([(FILM.to_owned(), film(SIDE))])).unwrap()
+        reference::run(&graph, &tensors, &BTreeMap::from([(Port::Film, film(SIDE))])).unwrap()
     };
     let (before, after) = (run(&without, &trained), run(&with, &wide));
     for (name, before) in before {
@@ -268,16 +281,17 @@ fn adam_takes_the_steps_of_its_definition() {
     // One parameter 1.0, gradient 0.5, weight decay 0.1: by hand, g = 0.6, both corrected moments are g and g^2.
     let recipe = recipe(0, AdapterVariant::Block).edit(|spec| spec.optimiser.weight_decay = 0.1).unwrap();
     let param = Tensor::from_slice(&[1.0f32]);
+    let p = Owner::Decoder(Of::All).node("p").param(Role::Bias);
     let mut adam = Adam::new(recipe.optimiser);
-    adam.step(&[("p", &param)], &[Tensor::from_slice(&[0.5f32])], 0.01).unwrap();
+    adam.step(&[(&p, &param)], &[Tensor::from_slice(&[0.5f32])], 0.01).unwrap();
     assert!((f64::try_from(&param).unwrap() - 0.99).abs() < f64::from(f32::EPSILON));
     // Moments survive saving: the second step is the same from memory and from a file.
     let mut saved = adam.to_tensors().unwrap();
     let again = Tensor::from_slice(&[f32::try_from(&param).unwrap()]);
-    let mut resumed = Adam::resume(recipe.optimiser, &mut saved, Device::Cpu).unwrap();
+    let mut resumed = Adam::resume(recipe.optimiser, &mut saved, &[(p.clone(), vec![1])].into(), Device::Cpu).unwrap();
     assert!(saved.is_empty(), "what belongs to the optimiser is taken out");
     for (adam, param) in [(&mut adam, &param), (&mut resumed, &again)] {
-        adam.step(&[("p", param)], &[Tensor::from_slice(&[-0.25f32])], 0.01).unwrap();
+        adam.step(&[(&p, param)], &[Tensor::from_slice(&[-0.25f32])], 0.01).unwrap();
     }
     assert_eq!(f32::try_from(&param).unwrap(), f32::try_from(&again).unwrap());
 }

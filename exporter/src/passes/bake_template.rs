@@ -1,74 +1,66 @@
-//! `bake-template`: the vectors that cosines compare with become constants: tensors of their own under their own names,
-//! which no later pass may merge or fold, so that a clinic can put its own template's vectors in their place.
+//! `bake-template`: the vectors that cosines compare with stay parameters of their own, with numbers of their own, so that a clinic
+//! can replace them by those of its own template. A vector is known by its role: no pass merges or folds it, and it is stored apart.
 
 use onemark_models::graph::Op;
 
-use super::{Pass, PassError, Property};
+use super::{Context, Effect, Pass, PassError, Property};
 use crate::module::Module;
 
-pub(super) struct BakeTemplate;
+pub(super) const PASS: Pass = Pass {
+    name: "bake-template",
+    requires: &[],
+    ensures: &[Property::TemplateBaked],
+    effect: Effect::Exact,
+    applies: |_| true,
+    run,
+};
 
-impl Pass for BakeTemplate {
-    fn name(&self) -> &'static str {
-        "bake-template"
-    }
-
-    fn requires(&self) -> &'static [Property] {
-        &[]
-    }
-
-    fn ensures(&self) -> &'static [Property] {
-        &[Property::TemplateBaked]
-    }
-
-    fn run(&self, mut module: Module) -> Result<Module, PassError> {
-        let Module { trunk, heads, tensors, constants, .. } = &mut module;
-        let nodes = heads.iter().chain([&*trunk]).flat_map(|graph| graph.nodes());
-        for name in nodes.filter(|(_, node)| node.op == Op::Cosine).flat_map(|(_, node)| &node.params) {
-            if let Some(vector) = tensors.remove(name) {
-                constants.insert(name.clone(), vector);
-            }
+fn run(module: Module, _: &Context<'_>) -> Result<Module, PassError> {
+    for (_, node) in module.graphs().flat_map(|graph| graph.nodes()).filter(|(_, node)| node.op == Op::Cosine) {
+        if !node.params.iter().all(|param| param.is_vector()) {
+            return Err(PassError::Malformed { node: node.id.clone(), why: "it must compare with a template vector" });
         }
-        Ok(module)
     }
+    Ok(module)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use onemark_models::graph::Graph;
+    use onemark_models::graph::{Graph, ParamId, Port, Role};
 
-    use super::super::testing::{EXACT, assert_same_results, random_module};
+    use super::super::testing::{EXACT, FINEST, assert_same_results, checked, conv, node, of, random_module};
     use super::*;
+
+    fn graph(vector: ParamId) -> Graph {
+        let mut graph = Graph::new("head");
+        let film = graph.input(Port::Film, [1, 1, 4, 4]).unwrap();
+        let a = graph.conv(node("a"), film, conv(2, (1, 1))).unwrap();
+        let cosine = graph.cosine(node("cosine"), a, vector).unwrap();
+        graph.output(Port::Score, cosine).unwrap();
+        graph
+    }
 
     #[test]
     fn before_and_after() {
-        let mut graph = Graph::new("head");
-        let film = graph.input("film", [1, 1, 4, 4]).unwrap();
-        let a = graph.conv("a", film, 2, (1, 1), 1, true).unwrap();
-        let cosine = graph.cosine("cosine", a, "template.01.level1").unwrap();
-        graph.output("score", cosine).unwrap();
-        let before = random_module(vec![graph]);
-        let after = BakeTemplate.run(before.clone()).unwrap();
-        let names = |module: &Module| {
-            let list =
-                |tensors: &onemark_models::checkpoint::Tensors| tensors.keys().cloned().collect::<Vec<_>>().join(" ");
-            format!("tensors: {}; constants: {}", list(&module.tensors), list(&module.constants))
-        };
-        assert_eq!(names(&before), "tensors: a.bias a.weight template.01.level1; constants: ");
-        assert_eq!(names(&after), "tensors: a.bias a.weight; constants: template.01.level1");
+        let before = random_module(vec![graph(ParamId::vector(of(1), FINEST))]);
+        let after = checked(&PASS, before.clone()).unwrap();
+        let names = after.tensors.keys().map(ParamId::to_string).collect::<Vec<_>>();
+        assert_eq!(names, ["trunk.a.weight", "trunk.a.bias", "template.01.level1"]);
         assert_same_results(&before, &after, EXACT);
     }
 
     #[test]
     fn a_vector_without_numbers_is_refused() {
-        let mut graph = Graph::new("head");
-        let film = graph.input("film", [1, 1, 4, 4]).unwrap();
-        let cosine = graph.cosine("cosine", film, "template.01.level1").unwrap();
-        graph.output("score", cosine).unwrap();
-        let mut module = random_module(vec![graph]);
+        let mut module = random_module(vec![graph(ParamId::vector(of(1), FINEST))]);
         module.tensors.clear();
-        let error = super::super::checked(&BakeTemplate, module).unwrap_err();
-        assert!(error.to_string().contains("template.01.level1 is no constant"), "{error}");
+        let error = checked(&PASS, module).unwrap_err();
+        assert!(error.to_string().contains("template.01.level1 has no numbers"), "{error}");
+    }
+
+    #[test]
+    fn another_parameter_is_not_a_vector() {
+        let error = checked(&PASS, random_module(vec![graph(node("a").param(Role::Bias))])).unwrap_err();
+        assert!(error.to_string().contains("trunk.cosine: it must compare with a template vector"), "{error}");
     }
 }

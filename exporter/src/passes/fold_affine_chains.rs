@@ -7,98 +7,94 @@
 use std::collections::BTreeMap;
 
 use ndarray::{Array4, ArrayD, Ix4, s};
-use onemark_models::checkpoint::Tensors;
-use onemark_models::graph::{Graph, Node, Op, Value};
+use onemark_models::graph::{Graph, Node, Op, ParamId, Parameters, Part, Value};
 
-use super::{Pass, PassError, Property};
+use super::renew::{Renewed, numbers};
+use super::{Context, Effect, Pass, PassError, Property};
 use crate::module::Module;
 
-/// Longer chains of convolutions there are not.
+/// The largest number of convolutions in a chain.
 const ROUNDS: usize = 8;
 
-pub(super) struct FoldAffineChains;
+pub(super) const PASS: Pass = Pass {
+    name: "fold-affine-chains",
+    requires: &[Property::NoBatchNorm],
+    ensures: &[],
+    effect: Effect::FOLDS,
+    applies: |_| true,
+    run,
+};
 
-impl Pass for FoldAffineChains {
-    fn name(&self) -> &'static str {
-        "fold-affine-chains"
-    }
-
-    fn requires(&self) -> &'static [Property] {
-        &[Property::NoBatchNorm]
-    }
-
-    fn ensures(&self) -> &'static [Property] {
-        &[]
-    }
-
-    fn run(&self, mut module: Module) -> Result<Module, PassError> {
-        for _ in 0..ROUNDS {
-            let mut folded = BTreeMap::new();
-            module.rewrite(|graph| fold(graph, &mut folded))?;
-            if folded.is_empty() {
-                break;
-            }
-            for (name, [first, second]) in folded {
-                let product = product(&module.tensors, &first, &second)?;
-                module.tensors.insert(name, product);
-            }
-            module.forget_unused_tensors();
+fn run(mut module: Module, _: &Context<'_>) -> Result<Module, PassError> {
+    for _ in 0..ROUNDS {
+        let mut folded = Renewed::new();
+        module.rewrite(|graph| fold(graph, &mut folded))?;
+        if folded.is_empty() {
+            break;
         }
-        Ok(module)
+        folded.settle(&mut module, |tensors, _, [first, second]| product(tensors, first, second))?;
     }
+    Ok(module)
 }
 
-/// Folds the first pair of each chain; notes under which new name which two weights are to be multiplied.
-fn fold(graph: &Graph, folded: &mut BTreeMap<String, [String; 2]>) -> Result<Graph, PassError> {
+/// Folds the first pair of each chain; notes which two weights are to be multiplied.
+fn fold(graph: &Graph, folded: &mut Renewed<[ParamId; 2]>) -> Result<Graph, PassError> {
+    let pairs = pairs(graph);
+    let mut values: BTreeMap<Value, Value> = BTreeMap::new();
+    graph.rewrite(|new, value, node, inputs| {
+        let made = match (pairs.get(&value), node.op, node.params.as_slice()) {
+            (Some((first, pair)), Op::Conv { bias, .. }, [weight, biases @ ..]) => {
+                let first = graph.node(*first);
+                let product = weight.part(part(first.params[0].part, weight.part));
+                let how = [first.params[0].clone(), weight.clone()];
+                folded.note(new, &node.id, &product, pair.product().to_vec(), how)?;
+                for bias in biases {
+                    new.declare(bias, graph.shape_of(bias)?.to_vec())?;
+                }
+                let params = std::iter::once(product).chain(biases.iter().cloned()).collect();
+                let op = Op::Conv { dilation: pair.dilation, padded: true, bias };
+                new.push(node.id.clone(), op, &[values[&first.inputs[0]]], params)?
+            }
+            _ => new.copy(graph, node, inputs)?,
+        };
+        values.insert(value, made);
+        Ok(made)
+    })
+}
+
+/// By the second convolution: the first, whose result nothing else reads, and what becomes of the two where that pays.
+fn pairs(graph: &Graph) -> BTreeMap<Value, (Value, ConvPair)> {
     let reads = graph.reads();
-    // By the second convolution's name.
-    let mut pairs: BTreeMap<&str, (Value, &Node, Shapes)> = BTreeMap::new();
-    for (_, second) in graph.nodes() {
-        let [input] = second.inputs.as_slice() else { continue };
-        let first = graph.node(*input);
-        let free = reads.get(input) == Some(&1) && !pairs.contains_key(first.name.as_str());
-        if let Some(shapes) = Shapes::of(graph, first, second).filter(|shapes| free && shapes.pays()) {
-            pairs.insert(&second.name, (first.inputs[0], first, shapes));
+    let mut pairs = BTreeMap::new();
+    for (value, second) in graph.nodes() {
+        let [first] = second.inputs.as_slice() else { continue };
+        let free = reads.get(first) == Some(&1) && !pairs.contains_key(first);
+        if let Some(pair) = ConvPair::of(graph, graph.node(*first), second).filter(|pair| free && pair.pays()) {
+            pairs.insert(value, (*first, pair));
         }
     }
-    let mut values: BTreeMap<String, Value> = BTreeMap::new();
-    graph.rewrite(|new, node, inputs| {
-        let value = match pairs.get(node.name.as_str()) {
-            None => new.copy(graph, node, inputs)?,
-            Some((operand, first, shapes)) => {
-                let Op::Conv { bias, .. } = node.op else { return Ok(inputs[0]) };
-                let name = format!("{}.chain.weight", node.name);
-                folded.insert(name.clone(), [first.params[0].clone(), node.params[0].clone()]);
-                new.declare(&name, shapes.product().to_vec())?;
-                for bias in &node.params[1..] {
-                    new.declare(bias, vec![node.shape[1]])?;
-                }
-                let params = std::iter::once(name).chain(node.params[1..].iter().cloned()).collect();
-                let operand = values[&graph.node(*operand).name];
-                new.push(&node.name, Op::Conv { dilation: shapes.dilation, padded: true, bias }, &[operand], params)?
-            }
-        };
-        values.insert(node.name.clone(), value);
-        Ok(value)
-    })
+    pairs
+}
+
+/// Of which channels a product is, if one of its factors is of some only.
+fn part(first: Part, second: Part) -> Part {
+    if first == Part::Whole { second } else { first }
 }
 
 /// The weights of two convolutions in a row, and the dilation of the one that they become.
 #[derive(Clone, Copy)]
-struct Shapes {
+struct ConvPair {
     first: [usize; 4],
     second: [usize; 4],
     dilation: usize,
 }
 
-impl Shapes {
+impl ConvPair {
     /// If the two are convolutions that can be one, the first without bias.
     fn of(graph: &Graph, first: &Node, second: &Node) -> Option<Self> {
         let Op::Conv { dilation: inner, padded: true, bias: false } = first.op else { return None };
         let Op::Conv { dilation: outer, padded: true, .. } = second.op else { return None };
-        let shape = |node: &Node| -> Option<[usize; 4]> {
-            graph.params().get(node.params.first()?)?.as_slice().try_into().ok()
-        };
+        let shape = |node: &Node| -> Option<[usize; 4]> { graph.shape_of(node.params.first()?).ok()?.try_into().ok() };
         let (first, second) = (shape(first)?, shape(second)?);
         let spreads = |shape: [usize; 4]| [shape[2] > 1, shape[3] > 1];
         let ([a, b], [c, d]) = (spreads(first), spreads(second));
@@ -124,11 +120,11 @@ impl Shapes {
 }
 
 /// The one weight, in f64: `sum over m of second[o, m] * first[m, i]`, each kernel spread over the axes where it spreads.
-fn product(tensors: &Tensors, first: &str, second: &str) -> Result<ArrayD<f32>, PassError> {
-    let weight = |name: &str| -> Result<Array4<f64>, PassError> {
-        let missing = || PassError::NoTensor { name: name.to_owned() };
-        let weight = tensors.get(name).ok_or_else(missing)?.mapv(f64::from);
-        weight.into_dimensionality::<Ix4>().map_err(|_| missing())
+fn product(tensors: &Parameters, first: &ParamId, second: &ParamId) -> Result<ArrayD<f32>, PassError> {
+    let weight = |param: &ParamId| -> Result<Array4<f64>, PassError> {
+        let weight = numbers(tensors, param)?.mapv(f64::from);
+        let malformed = |_| PassError::Malformed { node: param.node.clone(), why: "its weight must have four axes" };
+        weight.into_dimensionality::<Ix4>().map_err(malformed)
     };
     let (first, second) = (weight(first)?, weight(second)?);
     let ((_, channels, a, b), (out, _, c, d)) = (first.dim(), second.dim());
@@ -146,28 +142,31 @@ fn product(tensors: &Tensors, first: &str, second: &str) -> Result<ArrayD<f32>, 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::testing::{FOLDING_TOLERANCE, assert_same_results, random_module};
+    use onemark_models::graph::{Conv, Port};
+
+    use super::super::testing::{FOLDING_TOLERANCE, assert_same_results, conv, node, random_module, run_pass};
     use super::*;
 
     #[test]
     fn before_and_after() {
         let mut graph = Graph::new("toy");
-        let film = graph.input("film", [1, 1, 5, 7]).unwrap();
-        let a = graph.conv("a", film, 3, (1, 1), 1, false).unwrap();
-        let row = graph.conv("row", a, 3, (1, 3), 1, false).unwrap();
-        let column = graph.conv("column", row, 3, (3, 1), 1, false).unwrap();
-        let dilated = graph.conv("dilated", column, 2, (3, 3), 3, true).unwrap();
-        graph.output("out", dilated).unwrap();
+        let film = graph.input(Port::Film, [1, 1, 5, 7]).unwrap();
+        let plain = |kernel| Conv { bias: false, ..conv(3, kernel) };
+        let a = graph.conv(node("a"), film, plain((1, 1))).unwrap();
+        let row = graph.conv(node("row"), a, plain((1, 3))).unwrap();
+        let column = graph.conv(node("column"), row, plain((3, 1))).unwrap();
+        let dilated = graph.conv(node("dilated"), column, Conv { dilation: 3, ..conv(2, (3, 3)) }).unwrap();
+        graph.output(Port::Score, dilated).unwrap();
         let before = random_module(vec![graph]);
-        let after = FoldAffineChains.run(before.clone()).unwrap();
+        let after = run_pass(&PASS, before.clone());
         assert_eq!(
             after.heads[0].to_string(),
             "\
 graph toy {
   %film = input : [1,1,5,7]
-  %column = conv %film <column.chain.weight [3,1,3,3]> : [1,3,5,7]
-  %dilated = conv dilation=3 %column <dilated.weight [2,3,3,3]> <dilated.bias [2]> : [1,2,5,7]
-  return out = %dilated
+  %trunk.column = conv %film <trunk.column.weight [3,1,3,3]> : [1,3,5,7]
+  %trunk.dilated = conv dilation=3 %trunk.column <trunk.dilated.weight [2,3,3,3]> <trunk.dilated.bias [2]> : [1,2,5,7]
+  return score = %trunk.dilated
 }
 "
         );
@@ -179,15 +178,15 @@ graph toy {
         type Kernel = (usize, usize);
         let chain = |channels: usize, first: Kernel, bias: bool, second: Kernel, dilation: usize| {
             let mut graph = Graph::new("toy");
-            let film = graph.input("film", [1, 1, 5, 7]).unwrap();
-            let a = graph.conv("a", film, channels, first, 1, bias).unwrap();
-            let b = graph.conv("b", a, 2, second, dilation, true).unwrap();
-            graph.output("out", b).unwrap();
+            let film = graph.input(Port::Film, [1, 1, 5, 7]).unwrap();
+            let a = graph.conv(node("a"), film, Conv { bias, ..conv(channels, first) }).unwrap();
+            let b = graph.conv(node("b"), a, Conv { dilation, ..conv(2, second) }).unwrap();
+            graph.output(Port::Score, b).unwrap();
             graph
         };
         let folds = |graph: Graph| {
             let before = random_module(vec![graph]);
-            let after = FoldAffineChains.run(before.clone()).unwrap();
+            let after = run_pass(&PASS, before.clone());
             assert_same_results(&before, &after, FOLDING_TOLERANCE);
             after.heads != before.heads
         };

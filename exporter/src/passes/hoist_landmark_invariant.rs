@@ -1,51 +1,89 @@
 //! `hoist-landmark-invariant`: whatever depends on no landmark's own parameters moves to the trunk, and runs once per film. So do
-//! landmarks' own thin convolutions of that, for `stack-adapters` to make one of.
+//! landmarks' own thin convolutions of that, which `stack-adapters` makes into one.
 //!
-//! Whole nodes only. What crosses from trunk to heads keeps its name: that of the network's output if it is one
-//! (`embedding5` of a network without adapters), else its node's.
+//! Only whole nodes move. What crosses from trunk to heads is a port of the network if it is one (the embedding of level 5 in a
+//! network without adapters), otherwise a crossing of its node.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use onemark_models::graph::{Graph, Node, Op, Value};
-use onemark_models::network::is_own;
+use onemark_models::graph::{Graph, Node, NodeId, Of, Op, ParamId, Port, Value};
 
-use super::{Pass, PassError, Property, is_thin};
+use super::{Context, Effect, Pass, PassError, Property, is_thin};
 use crate::module::Module;
 
-pub(super) struct HoistLandmarkInvariant;
+pub(super) const PASS: Pass = Pass {
+    name: "hoist-landmark-invariant",
+    requires: &[Property::WholeHeads],
+    ensures: &[Property::TrunkAndHeads],
+    effect: Effect::Exact,
+    applies: |_| true,
+    run,
+};
 
-impl Pass for HoistLandmarkInvariant {
-    fn name(&self) -> &'static str {
-        "hoist-landmark-invariant"
+fn run(mut module: Module, _: &Context<'_>) -> Result<Module, PassError> {
+    let mut trunk = Trunk { graph: Graph::new(module.trunk.name()), hoisted: BTreeMap::new() };
+    for head in module.heads.iter_mut().chain(module.split_head.as_mut().map(|split| &mut split.coarse)) {
+        let split = Split::of(head);
+        trunk.add(&split)?;
+        let (rest, crossing) = split.rest()?;
+        trunk.give(crossing)?;
+        *head = rest;
     }
+    module.trunk = trunk.graph.pruned();
+    Ok(module)
+}
 
-    fn requires(&self) -> &'static [Property] {
-        &[]
-    }
+/// The trunk as far as it is made.
+struct Trunk {
+    graph: Graph,
+    hoisted: BTreeMap<NodeId, Value>,
+}
 
-    fn ensures(&self) -> &'static [Property] {
-        &[Property::TrunkAndHeads]
-    }
-
-    fn run(&self, mut module: Module) -> Result<Module, PassError> {
-        let mut trunk = Graph::new(module.trunk.name());
-        // Everything invariant first: heads must agree on it, so it goes in once.
-        let mut hoisted = BTreeMap::new();
-        let mut crossing = BTreeSet::new();
-        for head in module.heads.iter_mut().chain(module.plan.iter_mut().map(|plan| &mut plan.coarse)) {
-            let split = Split::of(head);
-            split.add_to(&mut trunk, &mut hoisted)?;
-            let (rest, crossed) = split.rest()?;
-            for (name, node) in crossed {
-                if crossing.insert(name.clone()) {
-                    trunk.output(name, hoisted[&node].0)?;
+impl Trunk {
+    /// Adds the nodes that the trunk doesn't have yet, and checks that it has the others as they are here. Those that serve any
+    /// landmark are there for each already, by the heads.
+    fn add(&mut self, split: &Split<'_>) -> Result<(), PassError> {
+        let head = split.graph;
+        for (_, node) in head.nodes().filter(|(value, node)| split.hoisted.contains(value) && !is_generic(&node.id)) {
+            let inputs: Vec<Value> = node.inputs.iter().map(|input| self.hoisted[&head.node(*input).id]).collect();
+            match self.hoisted.get(&node.id) {
+                Some(known) => self.compare(*known, head, node, inputs)?,
+                None => {
+                    let value = self.graph.copy(head, node, &inputs)?;
+                    self.hoisted.insert(node.id.clone(), value);
                 }
             }
-            *head = rest;
         }
-        module.trunk = trunk.pruned();
-        Ok(module)
+        Ok(())
     }
+
+    /// Checks that a node of a head is the one that the trunk has.
+    fn compare(&self, known: Value, head: &Graph, node: &Node, inputs: Vec<Value>) -> Result<(), PassError> {
+        let shapes = |graph: &Graph| -> Vec<Option<Vec<usize>>> {
+            node.params.iter().map(|param| graph.params().get(param).cloned()).collect()
+        };
+        let (first, second) = (self.graph.node(known), Node { inputs, ..node.clone() });
+        if *first == second && shapes(&self.graph) == shapes(head) {
+            return Ok(());
+        }
+        let text = |node: &Node, shapes| format!("{} of {:?}, {:?} to {:?}", node.op, node.inputs, shapes, node.shape);
+        let (first, second) = (text(first, shapes(&self.graph)), text(&second, shapes(head)));
+        Err(PassError::Differs { what: node.id.to_string(), first, second })
+    }
+
+    /// Makes outputs of what crosses to a head, if they are not outputs yet.
+    fn give(&mut self, crossing: Vec<(Port, NodeId)>) -> Result<(), PassError> {
+        for (port, node) in crossing.into_iter().filter(|(_, node)| !is_generic(node)) {
+            if !self.graph.outputs().iter().any(|(known, _)| *known == port) {
+                self.graph.output(port, self.hoisted[&node])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_generic(node: &NodeId) -> bool {
+    node.owner.of() == Of::Any
 }
 
 /// A head, and which of its values the trunk is to make.
@@ -62,7 +100,7 @@ impl<'a> Split<'a> {
                 continue;
             }
             let weight = node.params.first().and_then(|weight| graph.params().get(weight));
-            if !node.params.iter().any(|param| is_own(param)) {
+            if !node.params.iter().any(ParamId::is_specific) {
                 invariant.insert(value);
             } else if matches!(node.op, Op::Conv { .. }) && weight.is_some_and(|weight| is_thin(weight)) {
                 thin.insert(value);
@@ -71,104 +109,72 @@ impl<'a> Split<'a> {
         Self { graph, hoisted: &invariant | &thin }
     }
 
-    /// Adds the nodes that `trunk` doesn't have yet, and checks that it has the others as they are here.
-    fn add_to(&self, trunk: &mut Graph, hoisted: &mut BTreeMap<String, (Value, String)>) -> Result<(), PassError> {
-        for (_, node) in self.graph.nodes().filter(|(value, _)| self.hoisted.contains(value)) {
-            let text = self.describe(node);
-            match hoisted.get(&node.name) {
-                None => {
-                    let inputs: Vec<Value> =
-                        node.inputs.iter().map(|input| hoisted[&self.graph.node(*input).name].0).collect();
-                    hoisted.insert(node.name.clone(), (trunk.copy(self.graph, node, &inputs)?, text));
-                }
-                Some((_, first)) if *first == text => {}
-                Some((_, first)) => {
-                    return Err(PassError::Differs { what: node.name.clone(), first: first.clone(), second: text });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Everything about a node but its place in the graph.
-    fn describe(&self, node: &Node) -> String {
-        let inputs: Vec<_> = node.inputs.iter().map(|input| self.graph.node(*input).name.as_str()).collect();
-        let params = node.params.iter().map(|name| (name, self.graph.params().get(name)));
-        format!("{:?} {} {:?} {:?}", node.op, inputs.join(" "), params.collect::<Vec<_>>(), node.shape)
-    }
-
-    /// The head without the nodes that the trunk has; and what it needs of them, or what the caller needs: (name, node's name).
-    fn rest(&self) -> Result<(Graph, Vec<(String, String)>), PassError> {
+    /// The head without the nodes that the trunk has; and what it takes from the trunk, or what the caller does.
+    fn rest(&self) -> Result<(Graph, Vec<(Port, NodeId)>), PassError> {
         let mut rest = Graph::new(self.graph.name());
         let mut values: BTreeMap<Value, Value> = BTreeMap::new();
         let mut crossing = Vec::new();
         for (value, node) in self.graph.nodes().filter(|(value, _)| !self.hoisted.contains(value)) {
             let mut inputs = Vec::with_capacity(node.inputs.len());
             for input in &node.inputs {
-                let known = values.get(input).copied();
-                inputs.push(match known {
-                    Some(known) => known,
-                    None => {
-                        let (name, source) = (self.name(*input), self.graph.node(*input));
-                        let new = rest.input(name.clone(), source.shape)?;
-                        crossing.push((name, source.name.clone()));
-                        values.insert(*input, new);
-                        new
-                    }
-                });
+                if !values.contains_key(input) {
+                    let (port, source) = (self.port(*input), self.graph.node(*input));
+                    values.insert(*input, rest.input(port.clone(), source.shape)?);
+                    crossing.push((port, source.id.clone()));
+                }
+                inputs.push(values[input]);
             }
             values.insert(value, rest.copy(self.graph, node, &inputs)?);
         }
-        for (name, value) in self.graph.outputs() {
+        for (port, value) in self.graph.outputs() {
             if self.hoisted.contains(value) {
-                crossing.push((name.clone(), self.graph.node(*value).name.clone()));
+                crossing.push((port.clone(), self.graph.node(*value).id.clone()));
             } else {
-                rest.output(name.clone(), values[value])?;
+                rest.output(port.clone(), values[value])?;
             }
         }
         Ok((rest, crossing))
     }
 
-    /// What a value is called where it crosses from the trunk to the heads.
-    fn name(&self, value: Value) -> String {
-        let output = self.graph.outputs().iter().find(|(_, other)| *other == value);
-        output.map_or_else(|| self.graph.node(value).name.clone(), |(name, _)| name.clone())
+    /// Where a value crosses from the trunk to the heads.
+    fn port(&self, value: Value) -> Port {
+        let output = self.graph.outputs().iter().find(|(_, other)| *other == value).map(|(port, _)| port);
+        let port = output.or_else(|| self.graph.input_port(value)).cloned();
+        port.unwrap_or_else(|| Port::Crossing(self.graph.node(value).id.clone()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use onemark_models::graph::Op;
-
-    use super::super::testing::{EXACT, assert_same_results, random_module};
+    use super::super::testing::{EXACT, FINEST, assert_same_results, conv, node, of, own, random_module, run_pass};
     use super::*;
 
     fn head(number: usize) -> Graph {
         let mut graph = Graph::new(format!("head{number}"));
-        let film = graph.input("film", [1, 1, 4, 4]).unwrap();
-        let a = graph.conv("a", film, 2, (3, 3), 1, true).unwrap();
-        let a = graph.apply("a.relu", Op::Relu, &[a]).unwrap();
-        let own = graph.conv(&format!("adapter.{number:02}.a"), a, 1, (3, 3), 1, true).unwrap();
-        let both = graph.apply("both", Op::Concat, &[a, own]).unwrap();
-        let score = graph.cosine("cosine", both, &format!("template.{number:02}.level1")).unwrap();
-        graph.output("score", score).unwrap();
-        graph.output("shared", a).unwrap();
+        let film = graph.input(Port::Film, [1, 1, 4, 4]).unwrap();
+        let a = graph.conv(node("a"), film, conv(2, (3, 3))).unwrap();
+        let a = graph.apply(node("a.relu"), Op::Relu, &[a]).unwrap();
+        let specific = graph.conv(own(number, "a"), a, conv(1, (3, 3))).unwrap();
+        let both = graph.apply(node("both"), Op::Concat, &[a, specific]).unwrap();
+        let score = graph.cosine(node("cosine"), both, ParamId::vector(of(number), FINEST)).unwrap();
+        graph.output(Port::Score, score).unwrap();
+        graph.output(Port::Embedding(FINEST), a).unwrap();
         graph
     }
 
     #[test]
     fn before_and_after() {
         let before = random_module(vec![head(1), head(2)]);
-        let after = HoistLandmarkInvariant.run(before.clone()).unwrap();
+        let after = run_pass(&PASS, before.clone());
         assert_eq!(
             after.trunk.to_string(),
             "\
 graph trunk {
   %film = input : [1,1,4,4]
-  %a = conv %film <a.weight [2,1,3,3]> <a.bias [2]> : [1,2,4,4]
-  %a.relu = relu %a : [1,2,4,4]
-  return shared = %a.relu
+  %trunk.a = conv %film <trunk.a.weight [2,1,3,3]> <trunk.a.bias [2]> : [1,2,4,4]
+  %trunk.a.relu = relu %trunk.a : [1,2,4,4]
+  return embedding1 = %trunk.a.relu
 }
 "
         );
@@ -176,11 +182,11 @@ graph trunk {
             after.heads[1].to_string(),
             "\
 graph head2 {
-  %shared = input : [1,2,4,4]
-  %adapter.02.a = conv %shared <adapter.02.a.weight [1,2,3,3]> <adapter.02.a.bias [1]> : [1,1,4,4]
-  %both = concat %shared %adapter.02.a : [1,3,4,4]
-  %cosine = cosine %both <template.02.level1 [3]> : [1,1,4,4]
-  return score = %cosine
+  %embedding1 = input : [1,2,4,4]
+  %adapter.02.a = conv %embedding1 <adapter.02.a.weight [1,2,3,3]> <adapter.02.a.bias [1]> : [1,1,4,4]
+  %trunk.both = concat %embedding1 %adapter.02.a : [1,3,4,4]
+  %trunk.cosine = cosine %trunk.both <template.02.level1 [3]> : [1,1,4,4]
+  return score = %trunk.cosine
 }
 "
         );
@@ -190,15 +196,15 @@ graph head2 {
     #[test]
     fn of_what_is_a_landmarks_own_thin_convolutions_move_alone() {
         let mut graph = Graph::new("head1");
-        let film = graph.input("film", [1, 64, 4, 4]).unwrap();
-        let thin = graph.conv("adapter.01.thin", film, 2, (3, 3), 1, true).unwrap();
-        let relu = graph.apply("adapter.01.relu", Op::Relu, &[thin]).unwrap();
-        let cells = graph.conv("adapter.01.cells", film, 2, (1, 1), 1, true).unwrap();
-        let both = graph.apply("both", Op::Add, &[relu, cells]).unwrap();
-        graph.output("out", both).unwrap();
+        let film = graph.input(Port::Film, [1, 64, 4, 4]).unwrap();
+        let thin = graph.conv(own(1, "thin"), film, conv(2, (3, 3))).unwrap();
+        let relu = graph.apply(node("adapter.01.relu"), Op::Relu, &[thin]).unwrap();
+        let cells = graph.conv(own(1, "cells"), film, conv(2, (1, 1))).unwrap();
+        let both = graph.apply(node("both"), Op::Add, &[relu, cells]).unwrap();
+        graph.output(Port::Score, both).unwrap();
         let before = random_module(vec![graph]);
-        let after = HoistLandmarkInvariant.run(before.clone()).unwrap();
-        let crossing: Vec<_> = after.trunk.outputs().iter().map(|(name, _)| name.as_str()).collect();
+        let after = run_pass(&PASS, before.clone());
+        let crossing: Vec<_> = after.trunk.outputs().iter().map(|(port, _)| port.to_string()).collect();
         assert_eq!(crossing, ["adapter.01.thin", "film"]);
         assert_same_results(&before, &after, EXACT);
     }
@@ -206,10 +212,10 @@ graph head2 {
     #[test]
     fn heads_that_disagree_are_refused() {
         let mut other = Graph::new("head2");
-        let film = other.input("film", [1, 1, 4, 4]).unwrap();
-        let a = other.conv("a", film, 2, (1, 1), 1, true).unwrap();
-        other.output("score", a).unwrap();
-        let error = HoistLandmarkInvariant.run(random_module(vec![head(1), other])).unwrap_err();
-        assert!(error.to_string().starts_with("a differs between landmarks"), "{error}");
+        let film = other.input(Port::Film, [1, 1, 4, 4]).unwrap();
+        let a = other.conv(node("a"), film, conv(2, (1, 1))).unwrap();
+        other.output(Port::Score, a).unwrap();
+        let error = run(random_module(vec![head(1), other]), &Context::default()).unwrap_err();
+        assert!(error.to_string().starts_with("trunk.a differs between landmarks"), "{error}");
     }
 }

@@ -2,21 +2,57 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
-
 use ndarray::Array4;
 use onemark_models::checkpoint::init;
-use onemark_models::graph::Graph;
-use onemark_models::reference;
+use onemark_models::graph::{Conv, Graph, Level, NodeId, Of, Op, Owner, Port, Role};
+use onemark_models::landmarks::LandmarkId;
+use onemark_models::reference::{self, Maps};
 
+use super::{Context, Effect, Pass, PassError, pipeline};
 use crate::module::Module;
 
 /// Folding rounds once more than the interpreter does, on numbers near 1.
-pub(crate) const FOLDING_TOLERANCE: f32 = 1e-5;
+pub(crate) const FOLDING_TOLERANCE: f32 = match Effect::FOLDS {
+    Effect::Rounds { tolerance } | Effect::Changes { tolerance } => tolerance,
+    Effect::Exact => 0.0,
+};
 /// Passes that only move things change no bit.
 pub(crate) const EXACT: f32 = 0.0;
+/// A level for template vectors.
+pub(crate) const FINEST: Level = Level::COARSE_TO_FINE[4];
 
 const SEED: u64 = 20;
+
+/// An invariant node.
+pub(crate) fn node(path: &str) -> NodeId {
+    Owner::Trunk.node(path)
+}
+
+/// A node of a landmark's adapter.
+pub(crate) fn own(number: usize, path: &str) -> NodeId {
+    Owner::Adapter(of(number)).node(path)
+}
+
+/// The landmark with this number.
+pub(crate) fn of(number: usize) -> Of {
+    Of::One(LandmarkId::new(number).unwrap())
+}
+
+/// A convolution with bias.
+pub(crate) fn conv(out: usize, kernel: (usize, usize)) -> Conv {
+    Conv { out, kernel, dilation: 1, bias: true }
+}
+
+/// A convolution with batch normalisation.
+pub(crate) fn graph_with_batch_norm() -> Graph {
+    let mut graph = Graph::new("toy");
+    let film = graph.input(Port::Film, [1, 1, 4, 4]).unwrap();
+    let a = graph.conv(node("a"), film, conv(2, (3, 3))).unwrap();
+    let a = graph.batch_norm(node("a.bn"), a).unwrap();
+    let a = graph.apply(node("a.relu"), Op::Relu, &[a]).unwrap();
+    graph.output(Port::Score, a).unwrap();
+    graph
+}
 
 /// A module of whole graphs, one per landmark, with random numbers.
 pub(crate) fn random_module(heads: Vec<Graph>) -> Module {
@@ -24,33 +60,41 @@ pub(crate) fn random_module(heads: Vec<Graph>) -> Module {
     Module { trunk: Graph::new("trunk"), heads, tensors, ..Module::default() }
 }
 
+/// What a pass makes of a module, with its contract checked.
+pub(crate) fn checked(pass: &Pass, module: Module) -> Result<Module, PassError> {
+    pipeline::checked(pass, module, &Context::default(), &mut Vec::new())
+}
+
+/// The same of a pass that must succeed.
+pub(crate) fn run_pass(pass: &Pass, module: Module) -> Module {
+    checked(pass, module).unwrap()
+}
+
 /// Asserts that both modules make the same of one random film: all outputs of every landmark.
 pub(crate) fn assert_same_results(before: &Module, after: &Module, tolerance: f32) {
     for (expected, found) in run(before).iter().zip(&run(after)) {
         assert_eq!(expected.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>());
-        for (name, expected) in expected {
-            let difference = (expected - &found[name]).mapv(f32::abs).fold(0.0_f32, |max, number| max.max(*number));
-            assert!(difference <= tolerance, "{name} differs by {difference}");
-            assert!(expected.iter().any(|number| *number != 0.0), "{name} is all zero, which proves nothing");
+        for (port, expected) in expected {
+            let difference = (expected - &found[port]).mapv(f32::abs).fold(0.0_f32, |max, number| max.max(*number));
+            assert!(difference <= tolerance, "{port} differs by {difference}");
+            assert!(expected.iter().any(|number| *number != 0.0), "{port} is all zero, which proves nothing");
         }
     }
 }
 
-/// The outputs of every landmark: those of its head, and those of the trunk that the network itself names.
-fn run(module: &Module) -> Vec<BTreeMap<String, Array4<f32>>> {
-    let tensors = module.tensors.iter().chain(&module.constants).map(|(n, t)| (n.clone(), t.clone())).collect();
-    let film = |graph: &Graph| -> BTreeMap<String, Array4<f32>> {
-        let inputs = graph.inputs().map(|(_, node)| (node.name.clone(), node.shape));
-        inputs.map(|(name, shape)| (name, noise(shape))).collect()
+/// The outputs of every landmark: those of its head, and those of the trunk that the network itself has.
+fn run(module: &Module) -> Vec<Maps> {
+    let film = |graph: &Graph| -> Maps {
+        graph.inputs().iter().map(|(port, value)| (port.clone(), noise(graph.node(*value).shape))).collect()
     };
-    let mut taps = BTreeMap::new();
     if module.trunk.outputs().is_empty() {
-        return module.heads.iter().map(|head| reference::run(head, &tensors, &film(head)).unwrap()).collect();
+        return module.heads.iter().map(|head| reference::run(head, &module.tensors, &film(head)).unwrap()).collect();
     }
-    taps.extend(reference::run(&module.trunk, &tensors, &film(&module.trunk)).unwrap());
+    let taps = reference::run(&module.trunk, &module.tensors, &film(&module.trunk)).unwrap();
     let heads = module.heads.iter().map(|head| {
-        let mut outputs = reference::run(head, &tensors, &taps).unwrap();
-        outputs.extend(taps.clone().into_iter().filter(|(name, _)| module.trunk.value(name).is_none()));
+        let mut outputs = reference::run(head, &module.tensors, &taps).unwrap();
+        let named = |port: &Port| matches!(port, Port::Embedding(_) | Port::Score);
+        outputs.extend(taps.clone().into_iter().filter(|(port, _)| named(port)));
         outputs
     });
     heads.collect()
@@ -58,7 +102,7 @@ fn run(module: &Module) -> Vec<BTreeMap<String, Array4<f32>>> {
 
 /// Random numbers.
 pub(crate) fn noise(shape: [usize; 4]) -> Array4<f32> {
-    let name = "noise.running_var".to_owned();
-    let tensors = init::random([(&name, &shape.to_vec())], SEED);
-    Array4::from_shape_vec(shape, tensors[&name].iter().map(|number| number - 0.5).collect()).unwrap()
+    let param = node("noise").param(Role::RunningVariance);
+    let tensors = init::random([(&param, &shape.to_vec())], SEED);
+    Array4::from_shape_vec(shape, tensors[&param].iter().map(|number| number - 1.0).collect()).unwrap()
 }

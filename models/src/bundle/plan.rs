@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::tiling::{columns_name, inside_name, rows_name};
-use super::{GraphEntry, Precision, Span, TensorEntry, Tiling};
-use crate::graph::Shape;
+use super::{GraphEntry, Precision, Span, TensorEntry, Tiling, names};
+use crate::graph::{Port, Shape};
 
 /// A head in two graphs that serve all landmarks: the coarse one runs on the whole field and bounds the score, the other makes the
 /// score of one tile. A landmark's own numbers are inputs of both.
@@ -14,7 +13,7 @@ use crate::graph::Shape;
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// From the trunk's outputs to the bound (the output of shape `[1, 1, size, size]`) and to what windows need. Outputs of the
-    /// trunk that are a landmark's own are called without its number here ([`crate::network::placeholder`]).
+    /// trunk that belong to a landmark are called without its number here ([`names::feeds`]).
     pub coarse: GraphEntry,
     /// From windows of what trunk and coarse graph made, and from the numbers of [`Tiling`], to the window's `score`.
     pub window: GraphEntry,
@@ -32,7 +31,7 @@ pub struct Plan {
 impl Plan {
     /// How the numbers of a specific input are stored, in a bundle whose weights are `weights`.
     pub fn precision(&self, input: &str, weights: Precision) -> Precision {
-        if input.starts_with("template.") { Precision::F32 } else { weights }
+        if names::is_vector(input) { Precision::F32 } else { weights }
     }
 
     /// Whether an input of the window graph is a matrix or a mask that [`Tiling`] makes.
@@ -42,16 +41,16 @@ impl Plan {
         let pairs = (0..levels).flat_map(|to| (to + 1..levels).map(move |from| (from, to)));
         let matrices = pairs.flat_map(|(from, to)| {
             [
-                (rows_name(from, to), [1, 1, cells(to), cells(from)]),
-                (columns_name(from, to), [1, 1, cells(from), cells(to)]),
+                (Port::Rows { from, to }, [1, 1, cells(to), cells(from)]),
+                (Port::Columns { from, to }, [1, 1, cells(from), cells(to)]),
             ]
         });
-        let masks = (0..levels).map(|level| (inside_name(level), [1, 1, cells(level), cells(level)]));
-        matrices.chain(masks).any(|(name, shape)| input.name == name && input.shape == shape)
+        let masks = (0..levels).map(|level| (Port::Inside(level), [1, 1, cells(level), cells(level)]));
+        matrices.chain(masks).any(|(port, shape)| input.shape == shape && input.name == port.to_string())
     }
 
-    /// Whether an input is a tensor, or its window.
-    pub(super) fn feeds(&self, output: &TensorEntry, input: &TensorEntry, window: bool) -> bool {
+    /// Whether an input has the shape of a tensor, or of its window.
+    pub(super) fn fits(&self, output: &TensorEntry, input: &TensorEntry, window: bool) -> bool {
         let cut = |mut shape: Shape| {
             let side = shape[2].max(1);
             let level = (self.tiling.size / side).checked_ilog2().unwrap_or(0) as usize;
@@ -59,6 +58,6 @@ impl Plan {
             (shape[2], shape[3]) = (cells, cells);
             shape
         };
-        input.name == output.name && input.shape == if window { cut(output.shape) } else { output.shape }
+        input.shape == if window { cut(output.shape) } else { output.shape }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Adaptation, HeadEntry, MANIFEST, Manifest, Plan, Precision, Span, TensorEntry, WEIGHTS};
-use crate::graph::Shape;
+use super::{Adaptation, HeadEntry, MANIFEST, Manifest, Plan, Precision, Span, TensorEntry, WEIGHTS, names};
+use crate::graph::{Level, Shape};
 use crate::invalid::Invalid;
-use crate::network::{LEVELS, SCORE, placeholder, template_vector_name};
+use crate::landmarks::LandmarkId;
+use crate::network::SCORE;
 
 /// Longest name of a file.
 const LONGEST_NAME: usize = 120;
@@ -82,14 +83,15 @@ impl Manifest {
         let score = matches!(outputs, [only] if only.name == SCORE && only.shape == [1, 1, side, side]);
         rule(score, "plan.window", format!("must make `{SCORE}`, [1, 1, {side}, {side}] as the tiling says"))?;
         rule(plan.specific.len() == self.heads.len(), "plan.own", "must have an entry for each landmark")?;
-        (1..).zip(&plan.specific).try_for_each(|(landmark, specific)| self.validate_specific(plan, landmark, specific))
+        let mut landmarks = LandmarkId::up_to(plan.specific.len()).zip(&plan.specific);
+        landmarks.try_for_each(|(landmark, specific)| self.validate_specific(plan, landmark, specific))
     }
 
     /// Whether all that the plan's graphs take for a landmark is made by something.
     fn validate_specific(
         &self,
         plan: &Plan,
-        landmark: usize,
+        landmark: LandmarkId,
         specific: &BTreeMap<String, Span>,
     ) -> Result<(), Invalid> {
         let end = self.weights_end();
@@ -101,14 +103,12 @@ impl Manifest {
             let bytes = input.shape.iter().try_fold(width(&input.name), |bytes, side| bytes.checked_mul(*side));
             specific.get(&input.name).is_some_and(|span| Some(span.length) == bytes)
         };
-        let called = |output: &TensorEntry| TensorEntry { name: placeholder(&output.name, landmark), ..*output };
-        let from_trunk: Vec<TensorEntry> = self.trunk.outputs.iter().map(called).collect();
-        for (graph, from_coarse) in [(&plan.coarse, false), (&plan.window, true)] {
+        for (graph, is_window) in [(&plan.coarse, false), (&plan.window, true)] {
             let stray = graph.inputs.iter().find(|input| {
-                let mut made = from_trunk.iter().chain(plan.coarse.outputs.iter().filter(|_| from_coarse));
-                !is_specific(input)
-                    && !plan.is_computed(input)
-                    && !made.any(|output| plan.feeds(output, input, from_coarse))
+                let trunk = self.trunk.outputs.iter().filter(|made| names::feeds(&made.name, &input.name, landmark));
+                let coarse = plan.coarse.outputs.iter().filter(|made| is_window && made.name == input.name);
+                let made = trunk.chain(coarse).any(|output| plan.fits(output, input, is_window));
+                !is_specific(input) && !plan.is_computed(input) && !made
             });
             if let Some(stray) = stray {
                 let why = format!("no graph produces its input `{}` for landmark {landmark}", stray.name);
@@ -120,8 +120,8 @@ impl Manifest {
 
     fn validate_vectors(&self) -> Result<(), Invalid> {
         let end = self.weights_end();
-        let expected =
-            self.heads.iter().flat_map(|head| LEVELS.map(|level| template_vector_name(head.landmark, level)));
+        let landmarks = LandmarkId::up_to(self.heads.len());
+        let expected = landmarks.flat_map(|landmark| Level::COARSE_TO_FINE.map(|level| names::vector(landmark, level)));
         for name in expected {
             rule(self.template_vectors.contains_key(&name), format!("template_vectors: `{name}`"), "is missing")?;
         }

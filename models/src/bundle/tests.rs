@@ -4,9 +4,14 @@ use tempfile::TempDir;
 
 use super::tiling::LevelWindows;
 use super::*;
-use crate::landmarks::{Analysis, Landmark, LandmarkSet};
-use crate::network::{LEVELS, SCORE, template_vector_name};
+use crate::graph::Level;
+use crate::landmarks::{Analysis, Landmark, LandmarkId, LandmarkSet};
+use crate::network::SCORE;
 use crate::shape_prior::ShapePrior;
+
+fn vector(number: usize, level: Level) -> String {
+    names::vector(LandmarkId::new(number).unwrap(), level)
+}
 
 fn toy() -> Bundle {
     let tensor = |name: &str, shape| TensorEntry { name: name.into(), shape };
@@ -30,7 +35,7 @@ fn toy() -> Bundle {
         heads: vec![HeadEntry { landmark: 1, graph: graph("landmark-01-tip.onnx", tap(), vec![tensor(SCORE, grid)]) }],
         plan: None,
         weights: Precision::F32,
-        template_vectors: LEVELS.map(|level| (template_vector_name(1, level), Span { offset: 0, length: 8 })).into(),
+        template_vectors: Level::COARSE_TO_FINE.map(|level| (vector(1, level), Span { offset: 0, length: 8 })).into(),
         shape_prior: None,
         calibration: None,
         adapted: None,
@@ -236,10 +241,10 @@ fn every_vector_lies_inside_the_weights() {
 fn with_vectors() -> Bundle {
     let toy = toy();
     let mut manifest = toy.manifest().clone();
-    let spans = LEVELS
+    let spans = Level::COARSE_TO_FINE
         .iter()
         .enumerate()
-        .map(|(index, level)| (template_vector_name(1, *level), Span { offset: 8 * (index + 1), length: 8 }));
+        .map(|(index, level)| (vector(1, *level), Span { offset: 8 * (index + 1), length: 8 }));
     manifest.template_vectors = spans.collect();
     let weights: Vec<u8> = (0..14).flat_map(|number: u8| f32::from(number).to_le_bytes()).collect();
     let mut files: BTreeMap<_, _> = toy.files.iter().map(|(name, bytes)| (name.clone(), bytes.to_vec())).collect();
@@ -248,7 +253,7 @@ fn with_vectors() -> Bundle {
 }
 
 fn learnt(numbers: [f32; 2]) -> BTreeMap<String, Vec<f32>> {
-    LEVELS.map(|level| (template_vector_name(1, level), numbers.to_vec())).into()
+    Level::COARSE_TO_FINE.map(|level| (vector(1, level), numbers.to_vec())).into()
 }
 
 fn adapted_film(sha256: &str) -> Vec<AdaptedFilm> {
@@ -259,7 +264,7 @@ fn adapted_film(sha256: &str) -> Vec<AdaptedFilm> {
 fn vectors_are_replaced_and_can_be_had_back() {
     let folder = TempDir::new().unwrap();
     let before = with_vectors();
-    assert_eq!(before.template_vectors().unwrap()[&template_vector_name(1, 5)], [2.0, 3.0]);
+    assert_eq!(before.template_vectors().unwrap()[&vector(1, Level::new(5).unwrap())], [2.0, 3.0]);
     let once = before.with_template_vectors(&learnt([0.5, 0.25]), adapted_film("a")).unwrap();
     let twice = once.with_template_vectors(&learnt([-1.0, 8.0]), adapted_film("b")).unwrap();
     twice.write(&folder.path().join("twice"), false).unwrap();
@@ -277,8 +282,8 @@ fn vectors_are_replaced_and_can_be_had_back() {
 #[test]
 fn only_vectors_that_fit_are_replaced() {
     let wrong = [
-        (BTreeMap::from([(template_vector_name(1, 5), vec![1.0; 3])]), "has 8 bytes, not 12"),
-        (BTreeMap::from([(template_vector_name(9, 5), vec![1.0; 2])]), "has 0 bytes, not 8"),
+        (BTreeMap::from([(vector(1, Level::new(5).unwrap()), vec![1.0; 3])]), "has 8 bytes, not 12"),
+        (BTreeMap::from([(vector(9, Level::new(5).unwrap()), vec![1.0; 2])]), "has 0 bytes, not 8"),
     ];
     for (vectors, expected) in wrong {
         let error = with_vectors().with_template_vectors(&vectors, adapted_film("a")).unwrap_err().to_string();

@@ -57,21 +57,6 @@ pub struct LevelWindows {
     pub starts: Vec<i64>,
 }
 
-/// The name of a window graph's matrix that makes the rows of level `to` of those of level `from`, `[1, 1, to, from]`.
-pub fn rows_name(from: usize, to: usize) -> String {
-    format!("rows{from}to{to}")
-}
-
-/// The name of a window graph's matrix that makes the columns of level `to` of those of level `from`, `[1, 1, from, to]`.
-pub fn columns_name(from: usize, to: usize) -> String {
-    format!("columns{from}to{to}")
-}
-
-/// The name of a window graph's input that is 1 in the cells of a level that lie on the film and 0 in others, `[1, 1, rows, columns]`.
-pub fn inside_name(level: usize) -> String {
-    format!("inside{level}")
-}
-
 /// How the decoder and the similarity maps are up-sampled (METHOD.md sec. 1): maps go to level 0, and nothing else does.
 pub fn corners(to: usize) -> Corners {
     if to == 0 { Corners::HalfPixel } else { Corners::Aligned }

@@ -9,8 +9,11 @@ use ndarray::ArrayD;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 
 use crate::files::write_whole;
+use crate::graph::{ParamId, ParamShapes, Parameters};
 use crate::recipe::{Recipe, RecipeError};
-use crate::reference::Tensors;
+
+/// Tensors by name: parameters as their ids are spelled, and whatever else a checkpoint holds.
+pub type Tensors = BTreeMap<String, ArrayD<f32>>;
 
 /// The version of the metadata that this code reads and writes.
 const FORMAT: &str = "onemark-checkpoint-1";
@@ -119,25 +122,28 @@ impl Checkpoint {
     }
 }
 
-/// Checks that every parameter in `expected` is among `tensors` with its shape.
+/// The parameters in `expected`, each found by the spelling of its id.
 ///
 /// # Errors
 /// The first that is missing or of another shape.
-pub fn check_tensors<'a>(
-    tensors: &Tensors,
-    expected: impl IntoIterator<Item = (&'a String, &'a Vec<usize>)>,
-) -> Result<(), CheckpointError> {
-    for (name, shape) in expected {
-        let found = tensors.get(name).map(|tensor| tensor.shape());
-        if found != Some(shape.as_slice()) {
-            return Err(CheckpointError::Tensor {
-                tensor: name.clone(),
+pub fn parameters(tensors: &Tensors, expected: &ParamShapes) -> Result<Parameters, CheckpointError> {
+    let find = |(param, shape): (&ParamId, &Vec<usize>)| {
+        let name = param.to_string();
+        match tensors.get(&name) {
+            Some(tensor) if tensor.shape() == shape => Ok((param.clone(), tensor.clone())),
+            found => Err(CheckpointError::Tensor {
+                tensor: name,
                 expected: shape.clone(),
-                found: found.map_or("nothing".into(), |shape| format!("{shape:?}")),
-            });
+                found: found.map_or("nothing".into(), |tensor| format!("{:?}", tensor.shape())),
+            }),
         }
-    }
-    Ok(())
+    };
+    expected.iter().map(find).collect()
+}
+
+/// The tensors of a checkpoint that hold these parameters.
+pub fn spelled(parameters: Parameters) -> Tensors {
+    parameters.into_iter().map(|(param, tensor)| (param.to_string(), tensor)).collect()
 }
 
 /// Reads all tensors of a safetensors file as f32, and its metadata.

@@ -1,49 +1,44 @@
-//! Initial values of parameters. They depend on the seed and the parameter's name, not on the order of calls.
-
-use std::collections::BTreeMap;
+//! Initial values of parameters. They depend on the seed and the parameter's spelling, not on the order of calls.
 
 use ndarray::{ArrayD, IxDyn};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest as _, Sha256};
 
-use crate::reference::Tensors;
+use crate::graph::{Owner, ParamId, ParamShapes, Parameters, Role};
 
-/// What training starts from, for parameters given by name and shape.
+/// What training starts from.
 ///
 /// Convolutions get PyTorch's default (METHOD.md sec. 1a): weight and bias uniform in `+-1/sqrt(fan_in)`. The trunk gets He's
 /// uniform `+-sqrt(6/fan_in)` and no bias, which keeps the size of random features from level to level. Batch normalisation
-/// starts as the identity. Other vectors (template vectors) are uniform in [-1, 1].
-pub fn initial(params: &BTreeMap<String, Vec<usize>>, seed: u64) -> Tensors {
-    params.iter().map(|(name, shape)| (name.clone(), initial_tensor(params, name, shape, seed))).collect()
+/// starts as the identity. Template vectors are uniform in [-1, 1].
+pub fn initial(params: &ParamShapes, seed: u64) -> Parameters {
+    let draw = |(param, shape): (&ParamId, &Vec<usize>)| (param.clone(), initial_tensor(params, param, shape, seed));
+    params.iter().map(draw).collect()
 }
 
-fn initial_tensor(params: &BTreeMap<String, Vec<usize>>, name: &str, shape: &[usize], seed: u64) -> ArrayD<f32> {
-    let (owner, part) = name.rsplit_once('.').unwrap_or((name, ""));
-    let is_norm = params.contains_key(&format!("{owner}.running_mean"));
-    let fan_in = params.get(&format!("{owner}.weight")).map_or(1, |shape| fan_in(shape));
-    let is_trunk = name.starts_with("trunk.");
-    match (part, is_norm) {
-        ("weight" | "running_var", true) => ArrayD::ones(IxDyn(shape)),
-        (_, true) => ArrayD::zeros(IxDyn(shape)),
-        ("bias", false) if is_trunk => ArrayD::zeros(IxDyn(shape)),
-        ("weight", false) if is_trunk => uniform(name, shape, he(fan_in), seed),
-        _ => uniform(name, shape, symmetric(1.0 / (fan_in as f32).sqrt()), seed),
+fn initial_tensor(params: &ParamShapes, param: &ParamId, shape: &[usize], seed: u64) -> ArrayD<f32> {
+    let fan_in = params.get(&param.node.param(Role::Weight)).map_or(1, |weight| fan_in(weight));
+    match (param.role, param.node.owner) {
+        (Role::NormScale | Role::RunningVariance, _) => ArrayD::ones(IxDyn(shape)),
+        (Role::NormShift | Role::RunningMean, _) | (Role::Bias, Owner::Trunk) => ArrayD::zeros(IxDyn(shape)),
+        (Role::Weight, Owner::Trunk) => uniform(param, shape, he(fan_in), seed),
+        _ => uniform(param, shape, symmetric(1.0 / (fan_in as f32).sqrt()), seed),
     }
 }
 
-/// Every parameter random, batch normalisation and its statistics too, drawn so that activations neither die nor grow: what
-/// a network costs, and whether two programs compute the same, before anybody trains it.
-pub fn random<'a>(params: impl IntoIterator<Item = (&'a String, &'a Vec<usize>)>, seed: u64) -> Tensors {
-    let draw = |(name, shape): (&String, &Vec<usize>)| {
-        let range = match shape.len() {
+/// Random values for every parameter, batch normalisation and its statistics too, drawn so that activations neither die nor grow:
+/// with them a network's cost can be measured, and two programs compared, before it is trained.
+pub fn random<'a>(params: impl IntoIterator<Item = (&'a ParamId, &'a Vec<usize>)>, seed: u64) -> Parameters {
+    let draw = |(param, shape): (&ParamId, &Vec<usize>)| {
+        let range = match param.role {
             // A ReLU follows most convolutions.
-            4 => he(fan_in(shape)),
+            Role::Weight => he(fan_in(shape)),
             // Scales and variances of batch normalisation must be positive.
-            _ if name.ends_with(".running_var") || name.ends_with(".weight") => 0.5..1.5,
+            Role::NormScale | Role::RunningVariance => 0.5..1.5,
             _ => symmetric(0.1),
         };
-        (name.clone(), uniform(name, shape, range, seed))
+        (param.clone(), uniform(param, shape, range, seed))
     };
     params.into_iter().map(draw).collect()
 }
@@ -61,8 +56,9 @@ fn symmetric(bound: f32) -> std::ops::Range<f32> {
     -bound..bound
 }
 
-fn uniform(name: &str, shape: &[usize], range: std::ops::Range<f32>, seed: u64) -> ArrayD<f32> {
-    let digest = Sha256::digest(name);
+/// Each parameter draws from a stream of its own, which its spelling chooses.
+fn uniform(param: &ParamId, shape: &[usize], range: std::ops::Range<f32>, seed: u64) -> ArrayD<f32> {
+    let digest = Sha256::digest(param.to_string());
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)));
     ArrayD::from_shape_simple_fn(IxDyn(shape), || rng.random_range(range.clone()))

@@ -159,7 +159,7 @@ fn fresh() -> TempDir {
         fs::write(here.join("recipe.yaml"), recipe.to_yaml().unwrap()).unwrap();
         let checkpoint = untrained(recipe, SEED).unwrap();
         let labels = Labels { name: "head".into(), intended_use: "tests".into(), weights_licence: "none".into() };
-        let export = export(&checkpoint, &labels, &Options::default(), &[], |_, _| {}).unwrap();
+        let export = export(&checkpoint, &labels, &Options::default(), &[], |_| {}).unwrap();
         export.bundle.write(&here.join("head.onemark"), false).unwrap();
         folder
     });

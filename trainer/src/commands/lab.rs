@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use etcetera::BaseStrategy as _;
 use onemark_evaluation::dataset::Dataset;
-use onemark_models::checkpoint::{Tensors, init};
+use onemark_models::checkpoint::init;
+use onemark_models::graph::Parameters;
 use onemark_models::network::Architecture;
 use onemark_models::recipe::{Recipe, TrunkWeights};
 use onemark_trainer::net::vgg;
@@ -105,7 +106,7 @@ impl Lab {
     }
 
     /// The weights of the recipe's trunk.
-    pub fn trunk(&self, recipe: &Recipe) -> Result<Tensors> {
+    pub fn trunk(&self, recipe: &Recipe) -> Result<Parameters> {
         let shapes = Architecture::from(recipe).trunk_graph()?.params().clone();
         if recipe.trunk.weights == TrunkWeights::Random {
             return Ok(init::initial(&shapes, recipe.seed));
@@ -113,7 +114,7 @@ impl Lab {
         let path = self.weights.clone().or_else(cached_weights).context(
             "this recipe needs VGG19's ImageNet weights: name the file by --weights, or fetch it by `cargo xtask setup --weights`",
         )?;
-        Ok(vgg::load(&path, &shapes.into_iter().collect::<Vec<_>>())?)
+        Ok(vgg::load(&path, &shapes)?)
     }
 }
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use ndarray::Array2;
 use onemark_models::files::write_whole;
 use onemark_models::graph::Graph;
-use onemark_models::network::{Architecture, FILM};
+use onemark_models::graph::{ParamId, Port};
+use onemark_models::network::Architecture;
 use onemark_models::recipe::Recipe;
 use sha2::{Digest as _, Sha256};
 use tch::{Device, Kind, Tensor};
@@ -40,12 +41,12 @@ impl Trunk {
         params: &Params,
         films: &[Array2<f32>],
         kind: Kind,
-    ) -> Result<BTreeMap<String, Tensor>, TrainError> {
+    ) -> Result<BTreeMap<Port, Tensor>, TrainError> {
         let _guard = tch::no_grad_guard();
         let films: Result<Vec<Tensor>, TrainError> =
             films.iter().map(|film| to_torch(&film.clone().into_dyn())).collect();
         let batch = Tensor::f_stack(&films?, 0)?.f_unsqueeze(1)?.f_to_device(params.device())?.f_to_kind(kind)?;
-        let taps = interpreter::run(&self.graph, params, &BTreeMap::from([(FILM.to_owned(), batch)]), Mode::Evaluate)?;
+        let taps = interpreter::run(&self.graph, params, &BTreeMap::from([(Port::Film, batch)]), Mode::Evaluate)?;
         Ok(self.graph.outputs().iter().map(|(name, _)| name.clone()).zip(taps).collect())
     }
 }
@@ -73,9 +74,12 @@ impl<'a> Features<'a> {
         let folder = folder.map(|path| {
             std::fs::create_dir_all(path).map_err(|source| TrainError::Write { path: path.to_owned(), source })?;
             let mut weights = Sha256::new();
-            for name in trunk.graph.params().keys() {
+            // In the order of their spellings, as folders of before have it.
+            let spelled: BTreeMap<String, &ParamId> =
+                trunk.graph.params().keys().map(|param| (param.to_string(), param)).collect();
+            for (name, param) in spelled {
                 weights.update(name);
-                weights.update(bytes(params.get(name)?)?);
+                weights.update(bytes(params.get(param)?)?);
             }
             Ok::<_, TrainError>(Folder { path, weights })
         });

@@ -9,7 +9,7 @@ use ndarray::{Array2, ArrayView2};
 use onemark_evaluation::dataset::Case;
 use onemark_film::Film;
 use onemark_film::geometry::{GridSize, Point};
-use onemark_models::network::tap_name;
+use onemark_models::graph::{Level, Port};
 use onemark_models::recipe::{Copies, PriorUse, Recipe};
 use onemark_models::shape_prior::{GridPoint, ShapePrior};
 use rand::SeedableRng as _;
@@ -146,11 +146,12 @@ impl Films {
     ///
     /// # Errors
     /// Torch has no memory left.
-    pub fn taps(&self, samples: &[usize], device: Device, kind: Kind) -> Result<BTreeMap<String, Tensor>, TrainError> {
-        (0..5)
-            .map(|index| {
-                let parts: Vec<&Tensor> = samples.iter().map(|sample| &self.taps[*sample][index]).collect();
-                Ok((tap_name(index + 1), Tensor::f_cat(&parts, 0)?.f_to_device(device)?.f_to_kind(kind)?))
+    pub fn taps(&self, samples: &[usize], device: Device, kind: Kind) -> Result<BTreeMap<Port, Tensor>, TrainError> {
+        (Level::COARSE_TO_FINE.into_iter())
+            .map(|level| {
+                let tap = |sample: &usize| &self.taps[*sample][level.number() - 1];
+                let parts: Vec<&Tensor> = samples.iter().map(tap).collect();
+                Ok((Port::Tap(level), Tensor::f_cat(&parts, 0)?.f_to_device(device)?.f_to_kind(kind)?))
             })
             .collect()
     }

@@ -1,6 +1,7 @@
 //! The embedding graphs of a network: one per landmark, or one for all.
 
 use onemark_models::graph::Graph;
+use onemark_models::landmarks::LandmarkId;
 use onemark_models::network::Architecture;
 use onemark_models::recipe::{Network, Recipe};
 
@@ -21,8 +22,8 @@ impl Heads {
         let without = Network { adapter_channels: 0, ..recipe.network.clone() };
         let network = if adapters { &recipe.network } else { &without };
         let architecture = Architecture { trunk: &recipe.trunk, network };
-        let owners: Vec<Option<usize>> = match architecture.owner(1) {
-            Some(_) => (1..=landmarks).map(Some).collect(),
+        let owners: Vec<Option<LandmarkId>> = match architecture.owner(LandmarkId::from_index(0)) {
+            Some(_) => LandmarkId::up_to(landmarks).map(Some).collect(),
             None => vec![None],
         };
         let graphs = owners.into_iter().map(|owner| Ok(architecture.embedding_graph(owner)?));

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use onemark_models::graph::{BATCH_NORM_EPSILON, COSINE_EPSILON, Corners, Graph, Op, Value};
-use onemark_models::network::is_own;
+use onemark_models::graph::{
+    BATCH_NORM_EPSILON, COSINE_EPSILON, Corners, Graph, NodeId, Op, Owner, ParamId, Port, Value,
+};
 use tch::{Kind, Tensor};
 
 use crate::TrainError;
@@ -31,7 +32,7 @@ const MOMENTUM: f64 = 0.1;
 /// What the networks of several landmarks have in common on the same inputs, in evaluation mode: the convolutions, and the parts of
 /// convolutions, that no landmark's own parameter has touched. By node, and first channel of the part.
 #[derive(Default)]
-pub struct SharedValues(BTreeMap<(String, i64), Tensor>);
+pub struct SharedValues(BTreeMap<(NodeId, i64), Tensor>);
 
 /// A value, or some of its channels.
 struct Part {
@@ -40,14 +41,14 @@ struct Part {
     own: bool,
 }
 
-/// The outputs of `graph`, in its order, for inputs `[batch, channels, rows, columns]` by name.
+/// The outputs of `graph`, in its order, for inputs `[batch, channels, rows, columns]` by port.
 ///
 /// # Errors
 /// An input or parameter is missing, or torch fails.
 pub fn run(
     graph: &Graph,
     params: &Params,
-    inputs: &BTreeMap<String, Tensor>,
+    inputs: &BTreeMap<Port, Tensor>,
     mode: Mode,
 ) -> Result<Vec<Tensor>, TrainError> {
     compute(graph, params, inputs, mode, None)
@@ -60,7 +61,7 @@ pub fn run(
 pub fn run_in_turn(
     graph: &Graph,
     params: &Params,
-    inputs: &BTreeMap<String, Tensor>,
+    inputs: &BTreeMap<Port, Tensor>,
     common: &mut SharedValues,
 ) -> Result<Vec<Tensor>, TrainError> {
     compute(graph, params, inputs, Mode::Evaluate, Some(common))
@@ -69,30 +70,30 @@ pub fn run_in_turn(
 fn compute(
     graph: &Graph,
     params: &Params,
-    inputs: &BTreeMap<String, Tensor>,
+    inputs: &BTreeMap<Port, Tensor>,
     mode: Mode,
     mut common: Option<&mut SharedValues>,
 ) -> Result<Vec<Tensor>, TrainError> {
     // A concatenation stays in parts, for the convolution that reads it.
     let mut values: BTreeMap<Value, Vec<Part>> = BTreeMap::new();
     for (value, node) in graph.nodes() {
-        let owns = common.is_some() && node.params.iter().any(|param| is_own(param));
+        let owns = common.is_some() && node.params.iter().any(ParamId::is_specific);
         let parts = |index: usize| values[&node.inputs[index]].as_slice();
         let x = |index: usize| join(parts(index));
         let param = |index: usize| params.get(&node.params[index]);
         let result = match node.op {
             Op::Input => {
-                let input = inputs.get(&node.name);
-                input.ok_or_else(|| TrainError::NoInput { name: node.name.clone() })?.shallow_clone()
+                let input = graph.input_port(value).and_then(|port| inputs.get(port));
+                input.ok_or_else(|| TrainError::NoInput { name: node.id.to_string() })?.shallow_clone()
             }
             Op::Conv { dilation, padded, bias } => {
                 let bias = if bias { Some(param(1)?) } else { None };
-                let common = common.as_deref_mut().filter(|_| !owns).map(|common| (common, node.name.as_str()));
+                let common = common.as_deref_mut().filter(|_| !owns).map(|common| (common, &node.id));
                 conv(parts(0), param(0)?, bias, (dilation as i64, padded), common)?
             }
             Op::BatchNorm => {
                 let frozen = Mode::Train { freeze_shared: true };
-                let train = mode != Mode::Evaluate && (mode != frozen || node.name.starts_with("adapter."));
+                let train = mode != Mode::Evaluate && (mode != frozen || matches!(node.id.owner, Owner::Adapter(_)));
                 let [weight, bias, mean, variance] = [param(0)?, param(1)?, param(2)?, param(3)?];
                 let epsilon = f64::from(BATCH_NORM_EPSILON);
                 let [weight, bias, mean, variance] = [weight, bias, mean, variance].map(Some);
@@ -151,7 +152,7 @@ fn conv(
     weight: &Tensor,
     bias: Option<&Tensor>,
     (dilation, padded): (i64, bool),
-    mut common: Option<(&mut SharedValues, &str)>,
+    mut common: Option<(&mut SharedValues, &NodeId)>,
 ) -> Result<Tensor, TrainError> {
     let kernel = weight.size();
     let padding = [kernel[2], kernel[3]].map(|side| if padded { side / 2 * dilation } else { 0 });
@@ -174,7 +175,7 @@ fn conv(
         };
         let part = match common.as_mut().filter(|_| !parts[0].own) {
             None => compute()?,
-            Some((common, node)) => match common.0.entry(((*node).to_owned(), first)) {
+            Some((common, node)) => match common.0.entry(((*node).clone(), first)) {
                 Entry::Occupied(known) => known.get().shallow_clone(),
                 Entry::Vacant(unknown) => unknown.insert(compute()?).shallow_clone(),
             },

@@ -1,31 +1,34 @@
-//! The network's parameters as torch tensors on one device, under the graph's names.
+//! The network's parameters as torch tensors on one device, by id.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ndarray::{ArrayD, IxDyn};
-use onemark_models::checkpoint::Tensors;
-use onemark_models::graph::{Graph, is_statistic};
+use onemark_models::graph::{Graph, Owner, ParamId, Parameters};
 use tch::{Device, Kind, Tensor};
 
 use crate::TrainError;
 
-/// Parameters and running statistics by name. The trunk and all statistics need no gradient.
+/// Parameters and running statistics by id. The trunk and all statistics need no gradient.
 pub struct Params {
     device: Device,
-    tensors: BTreeMap<String, Tensor>,
+    tensors: BTreeMap<ParamId, Tensor>,
+}
+
+/// Whether training changes a parameter.
+fn is_trained(param: &ParamId) -> bool {
+    !param.is_statistic() && param.node.owner != Owner::Trunk
 }
 
 impl Params {
-    /// Copies `tensors` to `device`.
+    /// Copies `parameters` to `device`.
     ///
     /// # Errors
     /// The device has no memory left.
-    pub fn new(tensors: &Tensors, device: Device) -> Result<Self, TrainError> {
+    pub fn new(parameters: &Parameters, device: Device) -> Result<Self, TrainError> {
         let mut params = Self { device, tensors: BTreeMap::new() };
-        for (name, tensor) in tensors {
-            let trained = !is_statistic(name) && !name.starts_with("trunk.");
-            let tensor = to_torch(tensor)?.f_to_device(device)?.f_set_requires_grad(trained)?;
-            params.tensors.insert(name.clone(), tensor);
+        for (param, tensor) in parameters {
+            let tensor = to_torch(tensor)?.f_to_device(device)?.f_set_requires_grad(is_trained(param))?;
+            params.tensors.insert(param.clone(), tensor);
         }
         Ok(params)
     }
@@ -35,28 +38,33 @@ impl Params {
         self.device
     }
 
-    /// The parameter called `name`.
+    /// The tensor of a parameter.
     ///
     /// # Errors
     /// There is none.
-    pub fn get(&self, name: &str) -> Result<&Tensor, TrainError> {
-        self.tensors.get(name).ok_or_else(|| TrainError::NoParameter { name: name.to_owned() })
+    pub fn get(&self, param: &ParamId) -> Result<&Tensor, TrainError> {
+        self.tensors.get(param).ok_or_else(|| TrainError::NoParameter { name: param.to_string() })
+    }
+
+    /// Whether there is any landmark's adapter.
+    pub fn have_adapters(&self) -> bool {
+        self.tensors.keys().any(|param| matches!(param.node.owner, Owner::Adapter(_)))
     }
 
     /// The trained parameters that `graph` reads: what a step on it may change.
     ///
     /// # Errors
     /// One of them is missing.
-    pub fn trained<'a>(&'a self, graph: &'a Graph) -> Result<Vec<(&'a str, &'a Tensor)>, TrainError> {
-        let trained = graph.params().keys().filter(|name| !is_statistic(name) && !name.starts_with("trunk."));
-        trained.map(|name| Ok((name.as_str(), self.get(name)?))).collect()
+    pub fn trained<'a>(&'a self, graph: &'a Graph) -> Result<Vec<(&'a ParamId, &'a Tensor)>, TrainError> {
+        let trained = graph.params().keys().filter(|param| is_trained(param));
+        trained.map(|param| Ok((param, self.get(param)?))).collect()
     }
 
     /// These parameters, some of them replaced. The others are shared, not copied.
     #[must_use]
-    pub fn with(&self, replaced: impl Iterator<Item = (String, Tensor)>) -> Self {
-        let mut tensors: BTreeMap<String, Tensor> =
-            self.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
+    pub fn with(&self, replaced: impl Iterator<Item = (ParamId, Tensor)>) -> Self {
+        let shared = self.tensors.iter().map(|(param, tensor)| (param.clone(), tensor.shallow_clone()));
+        let mut tensors: BTreeMap<ParamId, Tensor> = shared.collect();
         tensors.extend(replaced);
         Self { device: self.device, tensors }
     }
@@ -65,29 +73,30 @@ impl Params {
     ///
     /// # Errors
     /// A tensor can't be brought back from the device.
-    pub fn to_tensors(&self) -> Result<Tensors, TrainError> {
-        self.tensors.iter().map(|(name, tensor)| Ok((name.clone(), from_torch(tensor)?))).collect()
+    pub fn to_parameters(&self) -> Result<Parameters, TrainError> {
+        self.tensors.iter().map(|(param, tensor)| Ok((param.clone(), from_torch(tensor)?))).collect()
     }
 }
 
-/// Joins adapters to tensors that were trained without: convolutions that now read adapter channels too get columns of zeros
+/// Joins adapters to parameters that were trained without: convolutions that now read adapter channels too get columns of zeros
 /// for them, so that the network computes what it did; whatever is new is taken from `fresh`.
-pub fn widen(trained: Tensors, fresh: Tensors) -> Tensors {
-    let keep: BTreeSet<String> = trained.keys().filter(|name| !fresh.contains_key(*name)).cloned().collect();
-    let kept =
-        trained.iter().filter(|(name, _)| keep.contains(*name)).map(|(name, tensor)| (name.clone(), tensor.clone()));
-    let widened = fresh.into_iter().map(|(name, fresh)| match trained.get(&name) {
-        Some(old) if old.shape() == fresh.shape() => (name, old.clone()),
-        Some(old) => {
-            // Adapter channels are concatenated last, so the columns that were trained come first.
-            let mut wide = ArrayD::zeros(IxDyn(fresh.shape()));
-            let inside = old.shape().to_vec();
-            wide.slice_each_axis_mut(|axis| ndarray::Slice::from(..inside[axis.axis.index()])).assign(old);
-            (name, wide)
+pub fn widen(mut trained: Parameters, fresh: Parameters) -> Parameters {
+    for (param, fresh) in fresh {
+        match trained.get_mut(&param) {
+            Some(old) if old.shape() == fresh.shape() => {}
+            Some(old) => {
+                // Adapter channels are concatenated last, so the columns that were trained come first.
+                let mut wide = ArrayD::zeros(IxDyn(fresh.shape()));
+                let inside = old.shape().to_vec();
+                wide.slice_each_axis_mut(|axis| ndarray::Slice::from(..inside[axis.axis.index()])).assign(old);
+                *old = wide;
+            }
+            None => {
+                trained.insert(param, fresh);
+            }
         }
-        None => (name, fresh),
-    });
-    kept.collect::<Tensors>().into_iter().chain(widened.collect::<Tensors>()).collect()
+    }
+    trained
 }
 
 /// An ndarray tensor as a torch tensor on the CPU.

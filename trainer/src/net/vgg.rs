@@ -9,23 +9,22 @@ use std::path::Path;
 use half::{bf16, f16};
 use ndarray::ArrayD;
 use onemark_models::checkpoint::{self, Tensors};
+use onemark_models::graph::{ParamShapes, Parameters};
+use onemark_models::network::torchvision;
 use pytorch_reader::{DType, PytorchReader, Tensor};
 
 use crate::TrainError;
 
-/// What the graph puts before torchvision's names.
-const PREFIX: &str = "trunk.";
-
-/// Reads the tensors that `expected` names, with their shapes (`trunk.features.0.weight`, OIHW), as f32; f32, f16 and bf16
+/// Reads the parameters in `expected`, under torchvision's names (`features.0.weight`, OIHW), as f32; f32, f16 and bf16
 /// files are read. Other tensors in the file (torchvision's `classifier.*`) are ignored.
 ///
 /// # Errors
 /// No such file, not a weights file, cut short; a tensor missing, of another shape or type, or with values not finite.
-pub fn load(path: &Path, expected: &[(String, Vec<usize>)]) -> Result<Tensors, TrainError> {
+pub fn load(path: &Path, expected: &ParamShapes) -> Result<Parameters, TrainError> {
     let mut file = open(path)?;
-    let mut trunk = Tensors::new();
-    for (name, shape) in expected {
-        let tensor = name.strip_prefix(PREFIX).unwrap_or(name);
+    let mut trunk = Parameters::new();
+    for (param, shape) in expected {
+        let tensor = &torchvision(param);
         let wrong = |found: String| TrainError::NotVgg19 {
             path: path.to_owned(),
             tensor: tensor.to_owned(),
@@ -49,7 +48,7 @@ pub fn load(path: &Path, expected: &[(String, Vec<usize>)]) -> Result<Tensors, T
         if !array.iter().all(|value| value.is_finite()) {
             return Err(TrainError::NotFinite { path: path.to_owned(), tensor: tensor.to_owned() });
         }
-        trunk.insert(name.clone(), array);
+        trunk.insert(param.clone(), array);
     }
     Ok(trunk)
 }
@@ -94,6 +93,7 @@ mod tests {
 
     use std::fs;
 
+    use onemark_models::graph::{Owner, ParamId, Role};
     use safetensors::tensor::{Dtype, TensorView};
 
     use super::*;
@@ -105,11 +105,16 @@ mod tests {
     /// Bytes from cut to cut, a prime so as to hit every part of a record.
     const CUT_STEP: usize = 7;
 
-    fn expect(tensor: &str, shape: &[usize]) -> Vec<(String, Vec<usize>)> {
-        vec![(format!("trunk.{tensor}"), shape.to_vec())]
+    fn param(tensor: &str) -> ParamId {
+        let (path, role) = tensor.rsplit_once('.').unwrap();
+        Owner::Trunk.node(path).param(if role == "weight" { Role::Weight } else { Role::Bias })
     }
 
-    fn load_bytes(bytes: &[u8], expected: &[(String, Vec<usize>)]) -> Result<Tensors, TrainError> {
+    fn expect(tensor: &str, shape: &[usize]) -> ParamShapes {
+        [(param(tensor), shape.to_vec())].into()
+    }
+
+    fn load_bytes(bytes: &[u8], expected: &ParamShapes) -> Result<Parameters, TrainError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("weights");
         fs::write(&path, bytes).unwrap();
@@ -122,14 +127,15 @@ mod tests {
 
     #[test]
     fn both_forms_of_torch_save_are_read() {
-        let expected = [expect("features.0.weight", &[2, 3, 3, 3]), expect("features.0.bias", &[2])].concat();
+        let mut expected = expect("features.0.weight", &[2, 3, 3, 3]);
+        expected.extend(expect("features.0.bias", &[2]));
         for file in FILES {
             let trunk = load_bytes(file, &expected).unwrap();
             // As vgg.py lays it out: 1, 2, 3, … over a buffer whose axes are the weight's, reversed.
             let number = |index: ndarray::IxDyn| 1 + index[0] + 2 * (index[1] + 3 * (index[2] + 3 * index[3]));
             let weight = ArrayD::from_shape_fn(vec![2, 3, 3, 3], |index| number(index) as f32);
-            assert_eq!(trunk["trunk.features.0.weight"], weight);
-            assert_eq!(trunk["trunk.features.0.bias"], ndarray::arr1(&[0.5, -0.25]).into_dyn());
+            assert_eq!(trunk[&param("features.0.weight")], weight);
+            assert_eq!(trunk[&param("features.0.bias")], ndarray::arr1(&[0.5, -0.25]).into_dyn());
             assert_eq!(trunk.len(), expected.len());
         }
     }
@@ -139,12 +145,12 @@ mod tests {
         let bytes = [f16::from_f32(1.5).to_le_bytes(), f16::from_f32(-2.0).to_le_bytes()].concat();
         let file = safetensors("features.0.bias", Dtype::F16, &[2], &bytes);
         let trunk = load_bytes(&file, &expect("features.0.bias", &[2])).unwrap();
-        assert_eq!(trunk["trunk.features.0.bias"], ndarray::arr1(&[1.5, -2.0]).into_dyn());
+        assert_eq!(trunk[&param("features.0.bias")], ndarray::arr1(&[1.5, -2.0]).into_dyn());
     }
 
     #[test]
     fn a_missing_file_is_named() {
-        let error = load(Path::new("no/such.pth"), &[]).unwrap_err();
+        let error = load(Path::new("no/such.pth"), &ParamShapes::new()).unwrap_err();
         assert!(matches!(error, TrainError::NoWeights { .. }) && error.to_string().contains("no/such.pth"), "{error}");
     }
 

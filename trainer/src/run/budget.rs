@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use onemark_models::checkpoint::Tensors;
+use onemark_models::graph::Parameters;
 use onemark_models::recipe::{Decay, Phase, Recipe};
 
 use super::{Run, State};
@@ -36,7 +36,7 @@ impl Run<'_> {
     ///
     /// # Errors
     /// As [`Run::start`].
-    pub fn fit(&self, trunk: &Tensors, budget: Duration) -> Result<Option<(Recipe, String)>, TrainError> {
+    pub fn fit(&self, trunk: &Parameters, budget: Duration) -> Result<Option<(Recipe, String)>, TrainError> {
         let began = Instant::now();
         let params = self.new_state(trunk.clone(), false)?.params;
         let films = self.films(&params)?;
@@ -70,7 +70,7 @@ impl Run<'_> {
         Ok(Some((recipe, words)))
     }
 
-    fn pace(&self, phase: usize, trunk: &Tensors, films: &Films) -> Result<Pace, TrainError> {
+    fn pace(&self, phase: usize, trunk: &Parameters, films: &Films) -> Result<Pace, TrainError> {
         let position = SchedulePosition { phase, ..SchedulePosition::default() };
         let phase = &self.recipe.phases[phase];
         let State { params, mut adam, kind, .. } = self.new_state(trunk.clone(), phase.adapters)?;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use onemark_models::checkpoint::{Checkpoint, Tensors};
-use onemark_models::network::{LEVELS, template_vector_name};
+use onemark_models::checkpoint::{Checkpoint, Tensors, spelled};
+use onemark_models::graph::{Level, Of, ParamId};
+use onemark_models::landmarks::LandmarkId;
 use tch::Tensor;
 
 use super::{CHECKPOINT, KIND, Run, State};
@@ -17,7 +18,7 @@ use crate::step::sampler::SchedulePosition;
 impl Run<'_> {
     /// Writes the checkpoint that the run can be resumed from.
     pub(super) fn save(&self, state: &State) -> Result<(), TrainError> {
-        let mut tensors = state.params.to_tensors()?;
+        let mut tensors = spelled(state.params.to_parameters()?);
         tensors.extend(state.adam.to_tensors()?);
         if let Some(average) = &state.average {
             tensors.extend(average.to_tensors()?);
@@ -34,13 +35,14 @@ impl Run<'_> {
     /// Writes a checkpoint for the exporter: with the template vectors and the last pseudo-labels, without the optimiser's
     /// moments.
     pub(super) fn write_finished(&self, state: &State, vectors: &[Tensor], path: &Path) -> Result<(), TrainError> {
-        let mut tensors = state.steady().to_tensors()?;
-        for (level, vectors) in LEVELS.into_iter().zip(vectors) {
+        let mut parameters = state.steady().to_parameters()?;
+        for (level, vectors) in Level::COARSE_TO_FINE.into_iter().zip(vectors) {
             for (index, vector) in from_torch(vectors)?.outer_iter().enumerate() {
-                tensors.insert(template_vector_name(index + 1, level), vector.to_owned());
+                let of = Of::One(LandmarkId::from_index(index));
+                parameters.insert(ParamId::vector(of, level), vector.to_owned());
             }
         }
-        self.write(state, tensors, BTreeMap::new(), path)
+        self.write(state, spelled(parameters), BTreeMap::new(), path)
     }
 
     fn write(

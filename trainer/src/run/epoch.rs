@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use onemark_evaluation::coherence::incoherence;
-use onemark_models::network::LEVELS;
+use onemark_models::graph::Level;
 use onemark_models::recipe::{Decay, Phase};
 use onemark_models::shape_prior::PointSets;
 use serde_json::json;
@@ -211,11 +211,11 @@ fn read_losses(unread: &mut Vec<UnreadStep>, log: &mut RunLog) -> Result<f64, Tr
     for UnreadStep { step, landmark, learning_rate, losses } in unread.drain(..) {
         let losses = Vec::<f32>::try_from(losses.f_to_device(Device::Cpu)?)?;
         if let Some(index) = losses.iter().position(|value| !value.is_finite()) {
-            return Err(TrainError::Diverged { step, landmark, level: LEVELS[index] });
+            return Err(TrainError::Diverged { step, landmark, level: Level::COARSE_TO_FINE[index].number() });
         }
         let total: f64 = losses.iter().copied().map(f64::from).sum();
         log.scalar("loss/total", step, total)?;
-        for (level, value) in LEVELS.into_iter().zip(losses) {
+        for (level, value) in Level::COARSE_TO_FINE.into_iter().zip(losses) {
             log.scalar(&format!("loss/level{level}"), step, value.into())?;
         }
         log.scalar("learning_rate", step, learning_rate)?;

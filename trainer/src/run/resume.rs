@@ -1,9 +1,7 @@
 //! The state of a run: at its start, from its checkpoint, and where a phase adds adapters.
 
-use std::collections::BTreeMap;
-
-use onemark_models::checkpoint::init;
-use onemark_models::checkpoint::{Checkpoint, Tensors, check_tensors};
+use onemark_models::checkpoint::{Checkpoint, Tensors, init, parameters};
+use onemark_models::graph::{Owner, ParamShapes, Parameters};
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::network::{Architecture, LABELS};
 use onemark_models::recipe::Phase;
@@ -19,11 +17,11 @@ use crate::{ResumeObstacle, TrainError};
 
 impl Run<'_> {
     /// The state at the start of a run.
-    pub(super) fn new_state(&self, trunk: Tensors, adapters: bool) -> Result<State, TrainError> {
-        let mut tensors = self.fresh(adapters)?;
-        tensors.extend(trunk);
+    pub(super) fn new_state(&self, trunk: Parameters, adapters: bool) -> Result<State, TrainError> {
+        let mut parameters = self.fresh(adapters)?;
+        parameters.extend(trunk);
         Ok(State {
-            params: Params::new(&tensors, self.device)?,
+            params: Params::new(&parameters, self.device)?,
             adam: Adam::new(self.recipe.optimiser),
             average: self.recipe.average.map(Average::new),
             labels: None,
@@ -53,12 +51,12 @@ impl Run<'_> {
         let position = SchedulePosition { phase, epoch, step };
         let labels = tensors.contains_key(LABELS).then(|| PseudoLabels::resume(&mut tensors));
         let labels = labels.map(|labels| labels.ok_or_else(|| refuse(ResumeObstacle::PseudoLabels))).transpose()?;
-        let adam = Adam::resume(self.recipe.optimiser, &mut tensors, self.device)?;
-        let average = self.recipe.average.map(|decay| Average::resume(decay, &mut tensors, self.device)).transpose()?;
         let mut shapes = Architecture::from(self.recipe).trunk_graph()?.params().clone();
-        shapes.extend(self.decoder_shapes(has_adapters(&tensors))?);
-        check_tensors(&tensors, &shapes)?;
-        let params = Params::new(&tensors, self.device)?;
+        shapes.extend(self.decoder_shapes(self.has_adapters(&tensors)?)?);
+        let adam = Adam::resume(self.recipe.optimiser, &mut tensors, &shapes, self.device)?;
+        let average = self.recipe.average.map(|decay| Average::resume(decay, &mut tensors, &shapes, self.device));
+        let average = average.transpose()?;
+        let params = Params::new(&parameters(&tensors, &shapes)?, self.device)?;
         let own_kind = notes.get(KIND).and_then(|name| precision::named(name));
         let kind = self.kind.or(own_kind).unwrap_or_else(|| precision::suits(self.device));
         Ok(State { params, adam, average, labels, position, best, history, kind })
@@ -66,9 +64,9 @@ impl Run<'_> {
 
     /// Adds the adapters at the start of the first phase that has them.
     pub(super) fn join_adapters(&self, state: &mut State, phase: &Phase) -> Result<(), TrainError> {
-        if phase.adapters && !has_adapters(&state.params.to_tensors()?) {
-            let tensors = widen(state.steady().to_tensors()?, self.fresh(true)?);
-            state.params = Params::new(&tensors, self.device)?;
+        if phase.adapters && !state.params.have_adapters() {
+            let wide = widen(state.steady().to_parameters()?, self.fresh(true)?);
+            state.params = Params::new(&wide, self.device)?;
             state.average = self.recipe.average.map(Average::new);
             // Moments of widened convolutions no longer fit, and the others would be out of step with them.
             state.adam = Adam::new(self.recipe.optimiser);
@@ -77,11 +75,11 @@ impl Run<'_> {
     }
 
     /// Untrained decoder, and adapters if asked for.
-    fn fresh(&self, adapters: bool) -> Result<Tensors, TrainError> {
+    fn fresh(&self, adapters: bool) -> Result<Parameters, TrainError> {
         Ok(init::initial(&self.decoder_shapes(adapters)?, self.recipe.seed))
     }
 
-    fn decoder_shapes(&self, adapters: bool) -> Result<BTreeMap<String, Vec<usize>>, TrainError> {
+    fn decoder_shapes(&self, adapters: bool) -> Result<ParamShapes, TrainError> {
         let mut network = self.recipe.network.clone();
         if !adapters {
             network.adapter_channels = 0;
@@ -89,8 +87,11 @@ impl Run<'_> {
         let landmarks = LandmarkSet::named(&self.recipe.landmarks)?.len();
         Ok(Architecture { trunk: &self.recipe.trunk, network: &network }.decoder_params(landmarks)?)
     }
-}
 
-fn has_adapters(tensors: &Tensors) -> bool {
-    tensors.keys().any(|name| name.starts_with("adapter."))
+    /// Whether a checkpoint holds any landmark's adapter.
+    fn has_adapters(&self, tensors: &Tensors) -> Result<bool, TrainError> {
+        let shapes = self.decoder_shapes(true)?;
+        let mut adapters = shapes.keys().filter(|param| matches!(param.node.owner, Owner::Adapter(_)));
+        Ok(adapters.any(|param| tensors.contains_key(&param.to_string())))
+    }
 }

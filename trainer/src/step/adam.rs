@@ -4,17 +4,18 @@
 use std::collections::BTreeMap;
 
 use onemark_models::checkpoint::Tensors;
+use onemark_models::graph::{ParamId, ParamShapes};
 use onemark_models::recipe::Optimiser;
 use tch::{Device, Tensor};
 
 use crate::TrainError;
 use crate::net::params::from_torch;
-use crate::step::memory::{self, Part};
+use crate::step::memory::{self, count_of, tensor_of};
 
 /// The optimiser, with the moments of each parameter.
 pub struct Adam {
     options: Optimiser,
-    memory: BTreeMap<String, Memory>,
+    memory: BTreeMap<ParamId, Memory>,
 }
 
 struct Memory {
@@ -29,25 +30,25 @@ impl Adam {
         Self { options, memory: BTreeMap::new() }
     }
 
-    /// One step on the parameters given by name, with their gradients in the same order.
+    /// One step on the parameters given by id, with their gradients in the same order.
     ///
     /// # Errors
     /// Torch fails.
     pub fn step(
         &mut self,
-        params: &[(&str, &Tensor)],
+        params: &[(&ParamId, &Tensor)],
         gradients: &[Tensor],
         learning_rate: f64,
     ) -> Result<(), TrainError> {
         let Optimiser { betas: [beta1, beta2], epsilon, weight_decay } = self.options;
         let _guard = tch::no_grad_guard();
-        for ((name, param), gradient) in params.iter().zip(gradients) {
+        for ((id, param), gradient) in params.iter().zip(gradients) {
             let gradient = gradient.f_add(&param.f_mul_scalar(weight_decay)?)?;
-            if !self.memory.contains_key(*name) {
+            if !self.memory.contains_key(*id) {
                 let fresh = Memory { steps: 0, first: param.f_zeros_like()?, second: param.f_zeros_like()? };
-                self.memory.insert((*name).to_owned(), fresh);
+                self.memory.insert((*id).clone(), fresh);
             }
-            let Some(memory) = self.memory.get_mut(*name) else { continue };
+            let Some(memory) = self.memory.get_mut(*id) else { continue };
             memory.steps += 1;
             let _ = memory.first.f_lerp_(&gradient, 1.0 - beta1)?;
             let _ = memory.second.f_lerp_(&gradient.f_square()?, 1.0 - beta2)?;
@@ -76,16 +77,22 @@ impl Adam {
         Ok(tensors)
     }
 
-    /// Takes the tensors of [`Adam::to_tensors`] out of `tensors`.
+    /// Takes what [`Adam::to_tensors`] gave of the `expected` parameters out of `tensors`.
     ///
     /// # Errors
     /// Parts are missing.
-    pub fn resume(options: Optimiser, tensors: &mut Tensors, device: Device) -> Result<Self, TrainError> {
-        let [first, second] = [FIRST, SECOND].map(|prefix| Part::take(tensors, prefix));
+    pub fn resume(
+        options: Optimiser,
+        tensors: &mut Tensors,
+        expected: &ParamShapes,
+        device: Device,
+    ) -> Result<Self, TrainError> {
         let mut adam = Self::new(options);
-        for (name, steps) in memory::take_counts(tensors, STEPS) {
-            let memory = Memory { steps, first: first.of(&name, device)?, second: second.of(&name, device)? };
-            adam.memory.insert(name, memory);
+        for param in expected.keys() {
+            let Some(steps) = count_of(tensors, STEPS, param) else { continue };
+            let first = tensor_of(tensors, FIRST, param, device)?;
+            let memory = Memory { steps, first, second: tensor_of(tensors, SECOND, param, device)? };
+            adam.memory.insert(param.clone(), memory);
         }
         Ok(adam)
     }

@@ -4,17 +4,17 @@
 use std::collections::BTreeMap;
 
 use onemark_models::checkpoint::Tensors;
-use onemark_models::graph::Graph;
+use onemark_models::graph::{Graph, ParamId, ParamShapes};
 use tch::{Device, Tensor};
 
 use crate::TrainError;
 use crate::net::params::{Params, from_torch};
-use crate::step::memory::{self, Part};
+use crate::step::memory::{self, count_of, tensor_of};
 
 /// An exponential moving average of parameters and running statistics, each counted by the steps that it took part in.
 pub struct Average {
     decay: f64,
-    memory: BTreeMap<String, Memory>,
+    memory: BTreeMap<ParamId, Memory>,
 }
 
 struct Memory {
@@ -34,9 +34,9 @@ impl Average {
     /// A parameter is missing, or torch fails.
     pub fn update(&mut self, graph: &Graph, params: &Params) -> Result<(), TrainError> {
         let _guard = tch::no_grad_guard();
-        for name in graph.params().keys() {
-            let now = params.get(name)?.f_detach()?;
-            match self.memory.get_mut(name) {
+        for param in graph.params().keys() {
+            let now = params.get(param)?.f_detach()?;
+            match self.memory.get_mut(param) {
                 Some(memory) => {
                     memory.steps += 1;
                     // At first it covers about a tenth of the steps so far, because the initial weights are random.
@@ -44,7 +44,7 @@ impl Average {
                     memory.mean = memory.mean.f_lerp(&now, weight)?;
                 }
                 None => {
-                    self.memory.insert(name.clone(), Memory { steps: 1, mean: now.f_mul_scalar(1.0)? });
+                    self.memory.insert(param.clone(), Memory { steps: 1, mean: now.f_mul_scalar(1.0)? });
                 }
             }
         }
@@ -53,7 +53,7 @@ impl Average {
 
     /// `params`, with the average in place of every parameter that took part in a step.
     pub fn of(&self, params: &Params) -> Params {
-        params.with(self.memory.iter().map(|(name, memory)| (name.clone(), memory.mean.shallow_clone())))
+        params.with(self.memory.iter().map(|(param, memory)| (param.clone(), memory.mean.shallow_clone())))
     }
 
     /// The means and step counts of all parameters, as tensors of a checkpoint.
@@ -69,16 +69,21 @@ impl Average {
         Ok(tensors)
     }
 
-    /// Takes the tensors of [`Average::to_tensors`] out of `tensors`.
+    /// Takes what [`Average::to_tensors`] gave of the `expected` parameters out of `tensors`.
     ///
     /// # Errors
     /// Parts are missing.
-    pub fn resume(decay: f64, tensors: &mut Tensors, device: Device) -> Result<Self, TrainError> {
-        let mean = Part::take(tensors, MEAN);
+    pub fn resume(
+        decay: f64,
+        tensors: &mut Tensors,
+        expected: &ParamShapes,
+        device: Device,
+    ) -> Result<Self, TrainError> {
         let mut average = Self::new(decay);
-        for (name, steps) in memory::take_counts(tensors, STEPS) {
-            let memory = Memory { steps, mean: mean.of(&name, device)? };
-            average.memory.insert(name, memory);
+        for param in expected.keys() {
+            let Some(steps) = count_of(tensors, STEPS, param) else { continue };
+            let memory = Memory { steps, mean: tensor_of(tensors, MEAN, param, device)? };
+            average.memory.insert(param.clone(), memory);
         }
         Ok(average)
     }
@@ -91,6 +96,8 @@ const STEPS: &str = "average.steps.";
 mod tests {
     #![allow(clippy::unwrap_used)]
     use onemark_models::checkpoint::init;
+    use onemark_models::graph::{Of, Owner, Role};
+    use onemark_models::landmarks::LandmarkId;
     use onemark_models::network::Architecture;
     use onemark_models::recipe::Recipe;
 
@@ -99,11 +106,11 @@ mod tests {
     #[test]
     fn early_steps_count_more_and_later_ones_by_the_decay() {
         let recipe = Recipe::load("phantom").unwrap();
-        let graph = Architecture::from(&recipe).embedding_graph(Some(1)).unwrap();
-        let name = "decoder.level4.conv1.bias";
+        let graph = Architecture::from(&recipe).embedding_graph(LandmarkId::new(1)).unwrap();
+        let bias = &Owner::Decoder(Of::All).node("level4.conv1").param(Role::Bias);
         let mut tensors = init::initial(graph.params(), 1);
         let mut params = |value: f32| {
-            tensors.get_mut(name).unwrap().fill(value);
+            tensors.get_mut(bias).unwrap().fill(value);
             Params::new(&tensors, Device::Cpu).unwrap()
         };
         // 1, then 9/11 of the way to 2, then 9/12 to 6, then 9/13 to 3; or 9/10 each time.
@@ -113,11 +120,11 @@ mod tests {
                 average.update(&graph, &params(value)).unwrap();
             }
             let mut saved = average.to_tensors().unwrap();
-            let mut resumed = Average::resume(decay, &mut saved, Device::Cpu).unwrap();
+            let mut resumed = Average::resume(decay, &mut saved, graph.params(), Device::Cpu).unwrap();
             assert!(saved.is_empty());
             resumed.update(&graph, &params(3.0)).unwrap();
             for (average, expected) in [(&average, third), (&resumed, fourth)] {
-                let mean = average.of(&params(0.0)).get(name).unwrap().mean(None);
+                let mean = average.of(&params(0.0)).get(bias).unwrap().mean(None);
                 assert!((f64::try_from(mean).unwrap() - expected).abs() < 1e-5);
             }
         }

@@ -1,6 +1,6 @@
 //! The distance-aware matching loss of METHOD.md sec. 1b (C2), at any number of points of any number of film pairs.
 
-use onemark_models::network::LEVELS;
+use onemark_models::graph::Level;
 use onemark_models::recipe::Loss;
 use tch::{Kind, Tensor};
 
@@ -19,7 +19,7 @@ pub fn matching_loss(
     target: &[Tensor],
     matches: &[Match],
 ) -> Result<Vec<Tensor>, TrainError> {
-    let levels = LEVELS.into_iter().zip(source.iter().zip(target));
+    let levels = Level::COARSE_TO_FINE.map(Level::number).into_iter().zip(source.iter().zip(target));
     levels
         .map(|(level, (source, target))| {
             let radius = (level < 5).then_some(loss.radius as i64);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use onemark_models::graph::Graph;
+use onemark_models::graph::{Graph, Port};
 use onemark_models::recipe::Loss;
 use tch::{Kind, Tensor};
 
@@ -19,7 +19,7 @@ use crate::step::pairs::Match;
 use crate::step::sampler::Step;
 
 /// The trunk's taps of a batch, by name. Their kind, f32 or bf16, is what the network computes in.
-pub type Taps = BTreeMap<String, Tensor>;
+pub type Taps = BTreeMap<Port, Tensor>;
 
 /// The input of a step.
 pub struct Batch<'a> {

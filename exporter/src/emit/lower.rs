@@ -1,84 +1,96 @@
 //! `lower-onnx`: each graph becomes an ONNX file of standard operators (opset 18) that ONNX Runtime and tract both run.
 //! Numbers stay outside, in `weights.bin`; only what fixes a shape or a mode is inside.
 //!
-//! In the plan's graphs, which serve all landmarks, a landmark's own parameters are inputs, and names have no number.
+//! In graphs that serve any landmark, a landmark's own parameters are inputs.
 //!
-//! One op, one arm of [`Lowering::node`]. Every ONNX value has the name of the node that makes it, or of the output it is.
+//! One op, one arm of [`Lowering::node`]. Every ONNX value is called after the node that makes it, or the port that it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use onemark_models::bundle::{Span, WEIGHTS};
-use onemark_models::graph::{COSINE_EPSILON, Corners, Graph, Node, Op, Value};
-use onemark_models::network::{is_own, placeholder};
+use onemark_models::graph::{COSINE_EPSILON, Corners, Graph, Node, Of, Op, ParamId, Shape, Value};
 use onemark_onnx::builder::{self, floats, indices, integer, integers, node, string, value, zero_point};
 use onemark_onnx::proto::{DataType, GraphProto, NodeProto, TensorProto};
 
-use super::{Pass, PassError, Property};
-use crate::module::{Module, Storage, Weights, own_inputs};
+use super::layout::{Layout, Storage};
+use crate::passes::{PassError, Property};
 
-pub(super) struct LowerOnnx;
+/// What the stage is called.
+pub const STAGE: &str = "lower-onnx";
 
-impl Pass for LowerOnnx {
-    fn name(&self) -> &'static str {
-        "lower-onnx"
-    }
+/// A network as ONNX files.
+#[derive(Clone, Debug)]
+pub struct OnnxFiles {
+    /// The graphs, and the numbers that the files refer to.
+    pub layout: Layout,
+    /// The trunk.
+    pub trunk: Vec<u8>,
+    /// The heads, in landmark order.
+    pub heads: Vec<Vec<u8>>,
+    /// The coarse and the window graph, where heads can be run in part.
+    pub split_head: Option<[Vec<u8>; 2]>,
+}
 
-    fn requires(&self) -> &'static [Property] {
-        &[Property::NoBatchNorm, Property::TrunkAndHeads, Property::WeightsLaidOut]
-    }
-
-    fn ensures(&self) -> &'static [Property] {
-        &[Property::Lowered]
-    }
-
-    fn run(&self, mut module: Module) -> Result<Module, PassError> {
-        let weights = module.weights.take().unwrap_or_default();
-        for graph in module.plan.iter_mut().flat_map(|plan| [&mut plan.coarse, &mut plan.window]) {
-            *graph = graph.renamed(|name| placeholder(name, 1));
-        }
-        let ours = std::iter::once(&module.trunk).chain(&module.heads).map(|graph| (graph, false));
-        let for_all = module.plan.iter().flat_map(|plan| [(&plan.coarse, true), (&plan.window, true)]);
-        let files = ours
-            .chain(for_all)
-            .map(|(graph, own)| Ok(file(lower(graph, &module, &weights, own)?)))
-            .collect::<Result<_, PassError>>()?;
-        module.onnx = files;
-        module.weights = Some(weights);
-        Ok(module)
+impl OnnxFiles {
+    /// Lowers all graphs.
+    ///
+    /// # Errors
+    /// A graph holds what has no ONNX form, or a parameter has no place in the weights.
+    pub fn new(layout: Layout) -> Result<Self, PassError> {
+        let file = |graph: &Graph| {
+            let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+            Ok::<Vec<u8>, PassError>(builder::file(lower(graph, &layout)?, name, version))
+        };
+        let trunk = file(&layout.module.trunk)?;
+        let heads = layout.module.heads.iter().map(file).collect::<Result<_, _>>()?;
+        let split_head = match &layout.module.split_head {
+            Some(split) => Some([file(&split.coarse)?, file(&split.window)?]),
+            None => None,
+        };
+        Ok(Self { layout, trunk, heads, split_head })
     }
 }
 
-/// `for_all`: a landmark's own parameters are inputs.
-fn lower(graph: &Graph, module: &Module, weights: &Weights, for_all: bool) -> Result<GraphProto, PassError> {
-    let mut names: BTreeMap<Value, &str> = graph.nodes().map(|(value, node)| (value, node.name.as_str())).collect();
+/// Whether a graph takes a parameter as an input: it serves any landmark, and the parameter is the landmark's.
+pub(super) fn is_given(param: &ParamId) -> bool {
+    param.node.owner.of() == Of::Any
+}
+
+/// The inputs that a graph has for the parameters of whichever landmark it runs for. Vectors stand along the channels.
+pub(super) fn given(graph: &Graph) -> impl Iterator<Item = (&ParamId, Shape)> {
+    let shape = |shape: &[usize]| match shape {
+        [out, channels, rows, columns] => [*out, *channels, *rows, *columns],
+        other => [1, other.iter().product(), 1, 1],
+    };
+    graph.params().iter().filter(|(param, _)| is_given(param)).map(move |(param, dims)| (param, shape(dims)))
+}
+
+fn lower(graph: &Graph, layout: &Layout) -> Result<GraphProto, PassError> {
+    let mut names: BTreeMap<Value, String> = graph.nodes().map(|(value, node)| (value, node.id.to_string())).collect();
+    names.extend(graph.inputs().iter().map(|(port, value)| (*value, port.to_string())));
     // A value can have one name: the first output that it is. Further outputs, and inputs handed through, are copies.
-    let mut named: BTreeSet<Value> = graph.inputs().map(|(value, _)| value).collect();
+    let mut named: BTreeSet<Value> = graph.inputs().iter().map(|(_, value)| *value).collect();
     let mut copies = Vec::new();
-    for (output, made) in graph.outputs() {
+    for (port, made) in graph.outputs() {
         if named.insert(*made) {
-            names.insert(*made, output);
+            names.insert(*made, port.to_string());
         } else {
-            copies.push((output, *made));
+            copies.push((port.to_string(), *made));
         }
     }
-    let own = if for_all { own_inputs(graph) } else { vec![] };
-    let mut lowering =
-        Lowering { graph, module, weights, names, for_all, nodes: vec![], tensors: vec![], known: BTreeSet::new() };
+    let mut lowering = Lowering { graph, layout, names, nodes: vec![], tensors: vec![], known: BTreeSet::new() };
     for (made, node) in graph.nodes() {
-        lowering.node(lowering.names[&made].to_owned().as_str(), node)?;
+        lowering.node(lowering.names[&made].clone().as_str(), node)?;
     }
     for (output, made) in copies {
-        lowering.nodes.push(node("Identity", output, &[lowering.names[&made]], vec![]));
+        lowering.nodes.push(node("Identity", &output, &[&lowering.names[&made]], vec![]));
     }
-    let inputs = graph.inputs().map(|(_, node)| value(&node.name, &node.shape));
-    let own = own.iter().map(|(name, shape)| value(&placeholder(name, 1), shape));
-    let outputs = graph.outputs().iter().map(|(name, made)| value(name, &graph.node(*made).shape));
+    let shape = |made: &Value| &graph.node(*made).shape;
+    let inputs = graph.inputs().iter().map(|(port, made)| value(&port.to_string(), shape(made)));
+    let given = given(graph).map(|(param, shape)| value(&param.to_string(), &shape));
+    let outputs = graph.outputs().iter().map(|(port, made)| value(&port.to_string(), shape(made)));
     let Lowering { nodes, tensors, .. } = lowering;
-    Ok(builder::graph(graph.name(), nodes, tensors, inputs.chain(own).collect(), outputs.collect()))
-}
-
-fn file(graph: GraphProto) -> Vec<u8> {
-    builder::file(graph, env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+    Ok(builder::graph(graph.name(), nodes, tensors, inputs.chain(given).collect(), outputs.collect()))
 }
 
 /// A tensor whose numbers are in `weights.bin`.
@@ -88,10 +100,8 @@ fn external(name: &str, dims: &[usize], span: Span, data_type: DataType) -> Tens
 
 struct Lowering<'a> {
     graph: &'a Graph,
-    module: &'a Module,
-    weights: &'a Weights,
-    names: BTreeMap<Value, &'a str>,
-    for_all: bool,
+    layout: &'a Layout,
+    names: BTreeMap<Value, String>,
     nodes: Vec<NodeProto>,
     tensors: Vec<TensorProto>,
     /// Names of `tensors`.
@@ -101,9 +111,9 @@ struct Lowering<'a> {
 impl Lowering<'_> {
     /// Adds what makes the value `name` as `source` does.
     fn node(&mut self, name: &str, source: &Node) -> Result<(), PassError> {
-        let params: Vec<String> = source.params.iter().map(|param| self.called(param)).collect();
-        let operands = source.inputs.iter().map(|input| self.names[input]);
-        let inputs: Vec<&str> = operands.chain(params.iter().map(String::as_str)).collect();
+        let operands = source.inputs.iter().map(|input| self.names[input].clone());
+        let inputs: Vec<String> = operands.chain(source.params.iter().map(ParamId::to_string)).collect();
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
         let lowered = match source.op {
             Op::Input => return Ok(()),
             Op::Conv { dilation, padded, .. } => {
@@ -116,8 +126,8 @@ impl Lowering<'_> {
                 ];
                 match inputs.as_slice() {
                     // ONNX wants a vector as bias, and all inputs have four axes.
-                    [x, weight, bias] if self.is_given(&source.params[1]) => {
-                        let unbiased = format!("{}.unbiased", source.name);
+                    [x, weight, bias] if is_given(&source.params[1]) => {
+                        let unbiased = format!("{}.unbiased", source.id);
                         self.nodes.push(node("Conv", &unbiased, &[x, weight], attributes));
                         node("Add", name, &[&unbiased, bias], vec![])
                     }
@@ -125,7 +135,7 @@ impl Lowering<'_> {
                 }
             }
             Op::BatchNorm => {
-                let why = format!("graph {}: {} stands alone", self.graph.name(), source.name);
+                let why = format!("graph {}: {}", self.graph.name(), source.id);
                 return Err(PassError::Property { property: Property::NoBatchNorm, when: "while lowering", why });
             }
             Op::Relu => node("Relu", name, &inputs, vec![]),
@@ -146,9 +156,9 @@ impl Lowering<'_> {
             }
             Op::Interpolate => {
                 let [x, rows, columns] = inputs.as_slice() else {
-                    return Err(PassError::NoTensor { name: source.name.clone() });
+                    return Err(malformed(source));
                 };
-                let half = format!("{}.rows", source.name);
+                let half = format!("{}.rows", source.id);
                 self.nodes.push(node("MatMul", &half, &[rows, x], vec![]));
                 node("MatMul", name, &[&half, columns], vec![])
             }
@@ -177,20 +187,17 @@ impl Lowering<'_> {
             }
             Op::Quantise => {
                 let [x, scale] = inputs.as_slice() else {
-                    return Err(PassError::NoTensor { name: source.name.clone() });
+                    return Err(malformed(source));
                 };
-                let levels = format!("{}.levels", source.name);
+                let levels = format!("{}.levels", source.id);
                 self.add(zero_point("level.zero"));
                 self.nodes.push(node("QuantizeLinear", &levels, &[x, scale, "level.zero"], vec![]));
                 node("DequantizeLinear", name, &[&levels, scale, "level.zero"], vec![])
             }
             Op::Cosine => self.cosine(name, source, &inputs)?,
         };
-        for param in &source.params {
-            if self.is_given(param) {
-                continue;
-            }
-            let dims = self.graph.params().get(param).cloned().unwrap_or_default();
+        for param in source.params.iter().filter(|param| !is_given(param)) {
+            let dims = self.graph.shape_of(param)?.to_vec();
             // A product with one vector is a 1x1 convolution with one output channel.
             let dims = if source.op == Op::Cosine { vec![1, dims.iter().product(), 1, 1] } else { dims };
             self.add_external(param, &dims)?;
@@ -199,19 +206,9 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Whether a parameter is an input.
-    fn is_given(&self, param: &str) -> bool {
-        self.for_all && is_own(param)
-    }
-
-    /// What a parameter is called in the file.
-    fn called(&self, param: &str) -> String {
-        if self.for_all { placeholder(param, 1) } else { param.to_owned() }
-    }
-
     /// These ranges of `x`, (start, end), along the axes that the tensor `axes` lists.
     fn slice(&mut self, name: &str, source: &Node, x: &str, axes: &str, ranges: &[(usize, usize)]) -> NodeProto {
-        let [starts, ends] = ["starts", "ends"].map(|what| format!("{}.{what}", source.name));
+        let [starts, ends] = ["starts", "ends"].map(|what| format!("{}.{what}", source.id));
         self.add(indices(&starts, &ranges.iter().map(|(start, _)| *start as i64).collect::<Vec<_>>()));
         self.add(indices(&ends, &ranges.iter().map(|(_, end)| *end as i64).collect::<Vec<_>>()));
         node("Slice", name, &[x, &starts, &ends, axes], vec![])
@@ -220,11 +217,11 @@ impl Lowering<'_> {
     /// `<e, v> / (|e| |v| + epsilon)`. The vector's norm is taken in the graph, so that the vector alone can be replaced.
     fn cosine(&mut self, name: &str, source: &Node, inputs: &[&str]) -> Result<NodeProto, PassError> {
         let [embedding, vector] = inputs else {
-            return Err(PassError::NoTensor { name: source.name.clone() });
+            return Err(malformed(source));
         };
         self.add(indices("channels", &[1]));
         self.add(floats("epsilon", &[], &[COSINE_EPSILON]));
-        let part = |what: &str| format!("{}.{what}", source.name);
+        let part = |what: &str| format!("{}.{what}", source.id);
         let [dot, norm, vector_norm, norms, sum] = ["dot", "norm", "vector_norm", "norms", "sum"].map(part);
         self.nodes.extend([
             node("Conv", &dot, &[embedding, vector], vec![integers("kernel_shape", [1; 2])]),
@@ -237,17 +234,18 @@ impl Lowering<'_> {
     }
 
     fn kernel(&self, source: &Node) -> Result<[usize; 2], PassError> {
-        let weight = source.params.first().and_then(|name| self.graph.params().get(name));
-        match weight.map(Vec::as_slice) {
+        match source.params.first().map(|weight| self.graph.shape_of(weight)).transpose()? {
             Some([_, _, rows, columns]) => Ok([*rows, *columns]),
-            _ => Err(PassError::NoTensor { name: source.name.clone() }),
+            _ => Err(malformed(source)),
         }
     }
 
-    fn add_external(&mut self, name: &str, dims: &[usize]) -> Result<(), PassError> {
-        let span = *self.weights.spans.get(name).ok_or_else(|| PassError::NoTensor { name: name.into() })?;
+    fn add_external(&mut self, param: &ParamId, dims: &[usize]) -> Result<(), PassError> {
+        let span = self.layout.spans.get(param);
+        let span = *span.ok_or_else(|| PassError::NoTensor { param: param.clone() })?;
+        let name = &param.to_string();
         let (narrow, scale) = (format!("{name}.narrow"), format!("{name}.scale"));
-        let (tensor, widen) = match self.module.storage(name) {
+        let (tensor, widen) = match self.layout.storage(param) {
             Storage::F32 => (external(name, dims, span, DataType::Float), None),
             Storage::F16 => {
                 let widen = node("Cast", name, &[&narrow], vec![integer("to", DataType::Float as i64)]);
@@ -271,15 +269,20 @@ impl Lowering<'_> {
     }
 }
 
+fn malformed(node: &Node) -> PassError {
+    PassError::Malformed { node: node.id.clone(), why: "it has other operands or parameters than its operation takes" }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use onemark_models::bundle::Precision;
 
-    use super::super::bake_template::BakeTemplate;
-    use super::super::testing::random_module;
-    use super::super::tie_weights::TieWeights;
+    use onemark_models::graph::{Conv, Port, Role};
+
     use super::*;
+    use crate::module::Module;
+    use crate::passes::testing::{FINEST, conv, node as node_id, of, random_module};
 
     /// One line a node, as the graph's own text form; attributes by value.
     fn text(graph: &GraphProto) -> String {
@@ -298,50 +301,47 @@ mod tests {
     #[test]
     fn before_and_after() {
         let mut graph = Graph::new("head");
-        let tap = graph.input("tap", [1, 2, 4, 4]).unwrap();
-        let a = graph.conv("a", tap, 2, (1, 3), 5, true).unwrap();
+        let tap = graph.input(Port::Tap(FINEST), [1, 2, 4, 4]).unwrap();
+        let a = graph.conv(node_id("a"), tap, Conv { dilation: 5, ..conv(2, (1, 3)) }).unwrap();
         let up = Op::Upsample { factor: 2, corners: Corners::Aligned };
-        let up = graph.apply("up", up, &[a]).unwrap();
-        let down = graph.apply("down", Op::MaxPool, &[up]).unwrap();
-        let cosine = graph.cosine("cosine", down, "template.01.level1").unwrap();
-        let clamp = graph.apply("clamp", Op::Clamp, &[cosine]).unwrap();
+        let up = graph.apply(node_id("up"), up, &[a]).unwrap();
+        let down = graph.apply(node_id("down"), Op::MaxPool, &[up]).unwrap();
+        let cosine = graph.cosine(node_id("cosine"), down, ParamId::vector(of(1), FINEST)).unwrap();
+        let clamp = graph.apply(node_id("clamp"), Op::Clamp, &[cosine]).unwrap();
         let up = Op::Upsample { factor: 4, corners: Corners::HalfPixel };
-        let up = graph.apply("map", up, &[clamp]).unwrap();
-        graph.output("score", up).unwrap();
-        graph.output("embedding1", down).unwrap();
-        graph.output("again", down).unwrap();
-        graph.output("a", a).unwrap();
-        graph.output("tap again", tap).unwrap();
-        let module = TieWeights.run(BakeTemplate.run(random_module(vec![graph])).unwrap()).unwrap();
-        let mut module = module;
-        let weights = module.weights.take().unwrap();
-        let lowered = |module: &Module| lower(&module.heads[0], module, &weights, false).unwrap();
-        let narrow = lowered(&Module {
-            precision: Precision::F16,
-            int8: [("a.weight".to_owned(), vec![0.5, 0.25])].into(),
-            ..module.clone()
-        });
-        let widened =
-            "a.weight = DequantizeLinear(a.weight.narrow, a.weight.scale) axis=0\na.bias = Cast(a.bias.narrow) to=1\n";
+        let up = graph.apply(node_id("map"), up, &[clamp]).unwrap();
+        graph.output(Port::Score, up).unwrap();
+        graph.output(Port::Embedding(FINEST), down).unwrap();
+        graph.output(Port::Crossing(node_id("again")), down).unwrap();
+        graph.output(Port::Crossing(node_id("a")), a).unwrap();
+        graph.output(Port::Crossing(node_id("tap")), tap).unwrap();
+        let module = random_module(vec![graph]);
+        let lowered = |module: Module, precision| {
+            lower(&module.heads[0], &Layout::new(module.clone(), precision).unwrap()).unwrap()
+        };
+        let steps = [(node_id("a").param(Role::Weight), vec![0.5, 0.25])].into();
+        let narrow = lowered(Module { steps, ..module.clone() }, Precision::F16);
+        let widened = "trunk.a.weight = DequantizeLinear(trunk.a.weight.narrow, trunk.a.weight.scale) axis=0\n\
+             trunk.a.bias = Cast(trunk.a.bias.narrow) to=1\n";
         assert!(text(&narrow).starts_with(widened), "{}", text(&narrow));
         assert!(!text(&narrow).contains("Cast(template"), "what is compared with stays f32");
-        let lowered = lowered(&module);
+        let lowered = lowered(module, Precision::F32);
         assert_eq!(
             text(&lowered),
             "\
-a = Conv(tap, a.weight, a.bias) dilations=[5, 5] kernel_shape=[1, 3] pads=[0, 5, 0, 5]
-up = Resize(a, , scales.x2) coordinate_transformation_mode=align_corners mode=linear
-embedding1 = MaxPool(up) kernel_shape=[2, 2] strides=[2, 2]
-cosine.dot = Conv(embedding1, template.01.level1) kernel_shape=[1, 1]
-cosine.norm = ReduceL2(embedding1, channels) keepdims=1
-cosine.vector_norm = ReduceL2(template.01.level1, channels) keepdims=1
-cosine.norms = Mul(cosine.norm, cosine.vector_norm)
-cosine.sum = Add(cosine.norms, epsilon)
-cosine = Div(cosine.dot, cosine.sum)
-clamp = Clip(cosine, zero, one)
-score = Resize(clamp, , scales.x4) coordinate_transformation_mode=half_pixel mode=linear
-again = Identity(embedding1)
-tap again = Identity(tap)
+trunk.a = Conv(tap1, trunk.a.weight, trunk.a.bias) dilations=[5, 5] kernel_shape=[1, 3] pads=[0, 5, 0, 5]
+trunk.up = Resize(trunk.a, , scales.x2) coordinate_transformation_mode=align_corners mode=linear
+embedding1 = MaxPool(trunk.up) kernel_shape=[2, 2] strides=[2, 2]
+trunk.cosine.dot = Conv(embedding1, template.01.level1) kernel_shape=[1, 1]
+trunk.cosine.norm = ReduceL2(embedding1, channels) keepdims=1
+trunk.cosine.vector_norm = ReduceL2(template.01.level1, channels) keepdims=1
+trunk.cosine.norms = Mul(trunk.cosine.norm, trunk.cosine.vector_norm)
+trunk.cosine.sum = Add(trunk.cosine.norms, epsilon)
+trunk.cosine = Div(trunk.cosine.dot, trunk.cosine.sum)
+trunk.clamp = Clip(trunk.cosine, zero, one)
+score = Resize(trunk.clamp, , scales.x4) coordinate_transformation_mode=half_pixel mode=linear
+trunk.again = Identity(embedding1)
+trunk.tap = Identity(tap1)
 "
         );
         let place =
@@ -351,8 +351,8 @@ tap again = Identity(tap)
         assert_eq!(
             outside,
             [
-                "a.weight [2, 2, 1, 3] weights.bin 64 48",
-                "a.bias [2] weights.bin 0 8",
+                "trunk.a.weight [2, 2, 1, 3] weights.bin 0 48",
+                "trunk.a.bias [2] weights.bin 64 8",
                 "template.01.level1 [1, 2, 1, 1] weights.bin 128 8"
             ]
         );

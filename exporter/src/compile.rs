@@ -1,0 +1,71 @@
+//! A compile: checkpoint to module, passes, layout, ONNX files.
+
+use ndarray::Array2;
+use onemark_film::geometry::GridSize;
+use onemark_film::{Film, FilmError};
+use onemark_models::checkpoint::Checkpoint;
+use onemark_models::landmarks::LandmarkSet;
+
+use crate::emit::layout::{self, Layout};
+use crate::emit::lower::{self, OnnxFiles};
+use crate::module::Module;
+use crate::passes::pipeline::{self, Rewritten};
+use crate::passes::{Context, PassError};
+use crate::{ExportError, Options};
+
+/// A network as ONNX files, and what it is to be compared with.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The files.
+    pub onnx: OnnxFiles,
+    /// What the bundle must compute where that is not what the trained network does.
+    pub reference: Option<Module>,
+    /// The largest difference that the passes account for, as a share of an output's largest number.
+    pub tolerance: f32,
+}
+
+/// What a step of a compile made: a pass, or a later stage.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// The pass or stage; `start` before the first.
+    pub step: &'static str,
+    /// The network now.
+    pub module: &'a Module,
+    /// Its numbers as the bundle holds them, once laid out.
+    pub weights: Option<&'a [u8]>,
+}
+
+/// Compiles a checkpoint. `observe` sees what each step made.
+///
+/// # Errors
+/// The checkpoint does not fit its recipe, a film to quantise by can't be read, or a pass fails.
+pub fn compile(
+    checkpoint: &Checkpoint,
+    landmarks: &LandmarkSet,
+    options: &Options,
+    mut observe: impl FnMut(&Progress<'_>),
+) -> Result<Compiled, ExportError> {
+    let size = checkpoint.recipe.network.size;
+    let films = options.calibration.iter().map(|path| grid(path, size)).collect::<Result<Vec<_>, FilmError>>()?;
+    let passes = pipeline::chosen(options)?;
+    let module = Module::new(checkpoint, landmarks)?;
+    let Rewritten { module, reference } =
+        pipeline::run(&passes, module, &Context { films: &films }, |step, module| {
+            observe(&Progress { step, module, weights: None });
+        })?;
+    let failed = |pass| {
+        let before = passes.iter().map(|pass| pass.name).collect();
+        move |source: PassError| ExportError::Pass { pass, before, source: Box::new(source) }
+    };
+    let layout = Layout::new(module, options.precision).map_err(failed(layout::STAGE))?;
+    observe(&Progress { step: layout::STAGE, module: &layout.module, weights: Some(&layout.weights) });
+    let onnx = OnnxFiles::new(layout).map_err(failed(lower::STAGE))?;
+    let layout = &onnx.layout;
+    observe(&Progress { step: lower::STAGE, module: &layout.module, weights: Some(&layout.weights) });
+    Ok(Compiled { onnx, reference, tolerance: pipeline::tolerance(&passes) })
+}
+
+/// A film as the trunk sees it, `[size, size]` in [0, 1].
+pub(crate) fn grid(path: &std::path::Path, size: usize) -> Result<Array2<f32>, FilmError> {
+    Film::open(path)?.to_grid(GridSize { height: size, width: size })
+}

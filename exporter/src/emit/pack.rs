@@ -1,0 +1,136 @@
+//! The last stage: ONNX files and weights become a bundle by a manifest.
+
+use std::collections::BTreeMap;
+
+use onemark_models::bundle::{
+    Bundle, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Plan, Precision, TensorEntry, WEIGHTS,
+};
+use onemark_models::checkpoint::Checkpoint;
+use onemark_models::checkpoint::pseudo_labels::from_tensor;
+use onemark_models::graph::{Graph, ParamId, Port, Value};
+use onemark_models::landmarks::{Landmark, LandmarkId, LandmarkSet};
+use onemark_models::network::LABELS;
+use onemark_models::recipe::{PriorUse, RecipeError};
+use onemark_models::shape_prior::ShapePrior;
+
+use super::layout::Layout;
+use super::lower::{OnnxFiles, given};
+use crate::module::SplitHead;
+use crate::{ExportError, Labels};
+
+/// The trunk's file.
+const TRUNK: &str = "trunk.onnx";
+/// The file of the coarse graph of all landmarks.
+const COARSE: &str = "coarse.onnx";
+/// The file of the window graph of all landmarks.
+const WINDOW: &str = "window.onnx";
+
+/// How a film becomes the trunk's input, for people who write a program of their own.
+const PREPROCESSING: &str = "Grey values of the whole film (a coloured one turned grey), resized to size x size without \
+keeping the aspect ratio, as PIL does it with BILINEAR (triangle filter whose support grows with the reduction, 8-bit \
+result), divided by 255. Axes: batch, channel, row, column; the origin is the top left corner.";
+
+/// The file of a landmark's graph: `landmark-01-sella.onnx`.
+fn file(landmark: &Landmark) -> String {
+    format!("landmark-{:02}-{}.onnx", landmark.number, landmark.name)
+}
+
+/// Packs ONNX files as a bundle. `films` is how many films the trunk was quantised by.
+///
+/// # Errors
+/// The bundle's rules are broken, or the recipe asks for a shape prior and there are no pseudo-labels to fit one to.
+pub fn pack(
+    onnx: OnnxFiles,
+    checkpoint: &Checkpoint,
+    landmarks: LandmarkSet,
+    labels: &Labels,
+    films: usize,
+) -> Result<Bundle, ExportError> {
+    let OnnxFiles { layout, trunk, heads, split_head } = onnx;
+    let module = &layout.module;
+    let entries = landmarks.landmarks.iter().zip(&module.heads);
+    let entries =
+        entries.map(|(landmark, head)| HeadEntry { landmark: landmark.number, graph: entry(file(landmark), head) });
+    let vectors = layout.spans.iter().filter(|(param, _)| param.is_vector());
+    let mut files = BTreeMap::from([(TRUNK.to_owned(), trunk)]);
+    files.extend(landmarks.landmarks.iter().map(file).zip(heads));
+    files.extend([COARSE, WINDOW].map(str::to_owned).into_iter().zip(split_head.into_iter().flatten()));
+    let manifest = Manifest {
+        format: FORMAT,
+        name: labels.name.clone(),
+        made_by: format!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
+        input: Input { size: checkpoint.recipe.network.size, preprocessing: PREPROCESSING.to_owned() },
+        trunk: entry(TRUNK.to_owned(), &module.trunk),
+        heads: entries.collect(),
+        plan: module.split_head.as_ref().map(|split| plan(split, landmarks.len(), &layout)),
+        weights: layout.precision,
+        template_vectors: vectors.map(|(param, span)| (param.to_string(), *span)).collect(),
+        shape_prior: shape_prior(checkpoint)?,
+        calibration: None,
+        adapted: None,
+        recipe: checkpoint.recipe.to_yaml().map_err(RecipeError::from)?,
+        history: history(checkpoint, &layout, films),
+        intended_use: labels.intended_use.clone(),
+        weights_licence: labels.weights_licence.clone(),
+        files: BTreeMap::new(),
+        landmark_set: landmarks,
+    };
+    files.insert(WEIGHTS.to_owned(), layout.weights);
+    Ok(Bundle::new(manifest, files)?)
+}
+
+/// The checkpoint's history, and what the export did to its numbers.
+fn history(checkpoint: &Checkpoint, layout: &Layout, films: usize) -> Vec<String> {
+    let mut history = checkpoint.history.clone();
+    if !layout.module.steps.is_empty() {
+        history.push(format!("exported with the trunk's convolutions in 8 bits, calibrated on {films} films"));
+    }
+    if layout.precision == Precision::F16 {
+        history.push("exported with numbers rounded to f16".to_owned());
+    }
+    history
+}
+
+/// The prior that points are chosen by, if the recipe asks for one.
+fn shape_prior(checkpoint: &Checkpoint) -> Result<Option<ShapePrior>, ExportError> {
+    match checkpoint.recipe.decoding {
+        PriorUse::Argmax => Ok(None),
+        PriorUse::ShapePrior => {
+            let labels = checkpoint.tensors.get(LABELS).and_then(from_tensor).unwrap_or_default();
+            let prior = ShapePrior::fit(&labels, checkpoint.recipe.network.size);
+            prior.map(Some).ok_or(ExportError::NoShapePrior { films: labels.len() })
+        }
+    }
+}
+
+/// The plan with its graphs' files, and where each landmark's own numbers stand.
+fn plan(split: &SplitHead, landmarks: usize, layout: &Layout) -> Plan {
+    let given_of = |graph| given(graph).map(|(param, _)| param.clone());
+    let own: Vec<ParamId> = [&split.coarse, &split.window].into_iter().flat_map(given_of).collect();
+    let spans = |landmark: LandmarkId| {
+        let span = |param: &ParamId| layout.spans.get(&param.map(|of| of.for_landmark(landmark)));
+        // One that is missing is the manifest's to refuse.
+        own.iter().filter_map(|param| Some((param.to_string(), *span(param)?))).collect()
+    };
+    let graph = |file: &str, graph: &Graph| {
+        let mut entry = entry(file.to_owned(), graph);
+        entry.inputs.extend(given(graph).map(|(param, shape)| TensorEntry { name: param.to_string(), shape }));
+        entry
+    };
+    Plan {
+        coarse: graph(COARSE, &split.coarse),
+        window: graph(WINDOW, &split.window),
+        specific: LandmarkId::up_to(landmarks).map(spans).collect(),
+        tiling: split.tiling.clone(),
+        max_windows: split.max_windows,
+    }
+}
+
+fn entry(file: String, graph: &Graph) -> GraphEntry {
+    let tensors = |ports: &[(Port, Value)]| {
+        let tensor =
+            |(port, value): &(Port, Value)| TensorEntry { name: port.to_string(), shape: graph.node(*value).shape };
+        ports.iter().map(tensor).collect()
+    };
+    GraphEntry { file, inputs: tensors(graph.inputs()), outputs: tensors(graph.outputs()) }
+}

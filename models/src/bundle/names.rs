@@ -1,0 +1,49 @@
+//! Format 1's rule for names. A plan's graphs serve every landmark in turn, so they name what belongs to a landmark without its
+//! number: their input `adapter.rfb4.fuse` is, for landmark 7, the trunk's output `adapter.07.rfb4.fuse`. Other names are the same in
+//! all graphs.
+
+use crate::graph::{Level, Of, Owner, ParamId};
+use crate::landmarks::LandmarkId;
+
+/// Whether a plan's input takes this output of the trunk when the plan runs for `landmark`.
+pub fn feeds(output: &str, input: &str, landmark: LandmarkId) -> bool {
+    output == input || specific(input, landmark).is_some_and(|specific| specific == output)
+}
+
+/// What a plan's input is called where it is this landmark's, if it belongs to a landmark at all.
+fn specific(input: &str, landmark: LandmarkId) -> Option<String> {
+    let (owner, path) = input.split_once('.')?;
+    let owners: [fn(Of) -> Owner; 2] = [Owner::Adapter, Owner::Template];
+    let owner = owners.into_iter().find(|generic| generic(Of::Any).to_string() == owner)?;
+    Some(format!("{}.{path}", owner(Of::One(landmark))))
+}
+
+/// The name of a template vector.
+pub fn vector(landmark: LandmarkId, level: Level) -> String {
+    ParamId::vector(Of::One(landmark), level).to_string()
+}
+
+/// Whether a plan's input is a template vector, which is stored in f32 whatever the weights are stored in.
+pub(super) fn is_vector(input: &str) -> bool {
+    // Early bundles call any landmark's own tensors by landmark 1's names.
+    let called = [Of::Any, Of::One(LandmarkId::from_index(0))];
+    let mut names = called.into_iter().flat_map(|of| Level::COARSE_TO_FINE.map(|level| ParamId::vector(of, level)));
+    names.any(|vector| vector.to_string() == input)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_landmarks_outputs_feed_its_inputs_alone() {
+        let seven = LandmarkId::new(7).unwrap();
+        assert!(feeds("decoder.level4.join", "decoder.level4.join", seven));
+        assert!(feeds("adapter.07.rfb4.fuse", "adapter.rfb4.fuse", seven));
+        assert!(!feeds("adapter.08.rfb4.fuse", "adapter.rfb4.fuse", seven));
+        assert!(!feeds("decoder.07.rfb4.fuse", "decoder.rfb4.fuse", seven));
+        assert!(is_vector("template.level3") && !is_vector("template.07.level3") && !is_vector("adapter.level3"));
+        assert_eq!(vector(seven, Level::new(3).unwrap()), "template.07.level3");
+    }
+}
