@@ -28,7 +28,7 @@ pub(super) fn infer_shape(op: Op, inputs: &[Shape], params: &[&[usize]]) -> Resu
         (Op::BatchNorm, [x], params) if params.len() == 4 && params.iter().all(|p| **p == [x[1]]) => Ok(*x),
         (Op::Cosine, [x], [vector]) if **vector == [x[1]] => Ok([x[0], 1, x[2], x[3]]),
         (Op::Relu | Op::Clamp, [x], []) => Ok(*x),
-        (Op::Quantise, [x], [scale]) if scale.is_empty() => Ok(*x),
+        (Op::Quantise, [x], [[]]) => Ok(*x),
         (Op::MaxPool, [x], []) if x[2] % 2 == 0 && x[3] % 2 == 0 => Ok([x[0], x[1], x[2] / 2, x[3] / 2]),
         (Op::MaxPool, [_], []) => Err("both sides must be even"),
         (Op::Upsample { factor, .. }, [x], []) if factor > 0 => Ok([x[0], x[1], x[2] * factor, x[3] * factor]),
