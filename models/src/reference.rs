@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array1, Array2, Array4, ArrayD, ArrayView2, Axis, Zip, concatenate, s};
+use ndarray::{Array1, Array2, Array4, ArrayView2, Axis, Zip, concatenate, s};
 
 use crate::graph::{BATCH_NORM_EPSILON, COSINE_EPSILON, Corners, Graph, NodeId, Op, Parameters, Port, interpolation};
 
