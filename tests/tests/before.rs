@@ -76,8 +76,10 @@ fn assert_finds_cells(bundle: &Bundle) {
     let film = Film::open(&path).unwrap();
     let grid = film.to_grid(GridSize { height: SIDE, width: SIDE }).unwrap();
     for backend in backends() {
-        let detector = Detector::new(bundle, Options { backend: backend.into(), ..Options::default() }).unwrap();
-        let found: Vec<_> = detector.detect(&film).unwrap().landmarks.iter().map(|landmark| landmark.cell).collect();
+        let detector =
+            Detector::new(bundle, Options { backend: backend.parse().unwrap(), ..Options::default() }).unwrap();
+        let found = detector.detect(&film).unwrap();
+        let found: Vec<_> = found.landmarks.iter().map(|landmark| (landmark.cell.row, landmark.cell.column)).collect();
         assert_eq!(found, CELLS, "{backend}");
         for (landmark, cell) in (1..).zip(CELLS) {
             let scores = detector.score_map(&grid, landmark).unwrap();
