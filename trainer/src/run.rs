@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use onemark_evaluation::dataset::Case;
 use onemark_models::checkpoint::{Checkpoint, Tensors};
 use onemark_models::files::write_whole;
+use onemark_evaluation::dataset::Case;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::recipe::{Phase, Recipe, RecipeError, Stage};
 use onemark_models::shape_prior::ShapePrior;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use onemark_models::checkpoint::init;
 use onemark_models::checkpoint::{Checkpoint, Tensors, check_tensors};
+use onemark_models::checkpoint::init;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::network::{Architecture, LABELS};
 use onemark_models::recipe::Phase;
