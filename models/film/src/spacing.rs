@@ -7,15 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::FilmError;
 
 /// How large a pixel is, and who says so.
-///
-/// ```
-/// use onemark_film::Spacing;
-///
-/// let spacing = Spacing::new(0.1, 0.12, "scanner manual")?;
-/// assert_eq!((spacing.x(), spacing.y(), spacing.source()), (0.1, 0.12, "scanner manual"));
-/// assert!(Spacing::new(0.1, 0.0, "scanner manual").is_err());
-/// # Ok::<(), onemark_film::FilmError>(())
-/// ```
+// Its description is part of the published schema: the example is at `new`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Spacing {
@@ -28,6 +20,15 @@ pub struct Spacing {
 impl Spacing {
     /// A spacing of `x` mm per px to the right and `y` mm per px down. `source` says where that is stated: an attribute of
     /// the file, a document, a person.
+    ///
+    /// ```
+    /// use onemark_film::Spacing;
+    ///
+    /// let spacing = Spacing::new(0.1, 0.12, "scanner manual")?;
+    /// assert_eq!((spacing.x(), spacing.y(), spacing.source()), (0.1, 0.12, "scanner manual"));
+    /// assert!(Spacing::new(0.1, 0.0, "scanner manual").is_err());
+    /// # Ok::<(), onemark_film::FilmError>(())
+    /// ```
     ///
     /// # Errors
     /// [`FilmError::Spacing`] unless both are positive and finite.
