@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::FilmError;
 
 /// How large a pixel is, and who says so.
-// The published schema repeats this comment and those of the fields.
+// Its description is part of the published schema: the example is at `new`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Spacing {
