@@ -79,7 +79,8 @@ fn assert_finds_cells(bundle: &Bundle) {
         let detector =
             Detector::new(bundle, Options { backend: backend.parse().unwrap(), ..Options::default() }).unwrap();
         let found = detector.detect(&film).unwrap();
-        let found: Vec<_> = found.landmarks().iter().map(|landmark| landmark.cell().index().into()).collect();
+        let found: Vec<_> =
+            found.landmarks().iter().map(|landmark| <(usize, usize)>::from(landmark.cell().index())).collect();
         assert_eq!(found, CELLS, "{backend}");
         for (landmark, cell) in (1..).zip(CELLS) {
             let scores = detector.score_map(&grid, landmark).unwrap();
