@@ -204,7 +204,7 @@ fn an_unfinished_checkpoint_is_refused_by_what_it_lacks() {
     };
     assert!(matches!(without("template."), ExportError::NoTemplateVectors));
     let error = without("adapter.07.level3.conv1").to_string();
-    assert!(error.contains("adapter.07.level3.conv1.bias"), "{error}");
+    assert!(error.contains("adapter.07.level3.conv1.weight"), "{error}");
 }
 
 /// METHOD.md sec. 5b and 5c, C_A = 16, variant A.

@@ -203,7 +203,7 @@ graph head2 {
         let both = graph.apply(node("both"), Op::Add, &[relu, cells]).unwrap();
         graph.output(Port::Score, both).unwrap();
         let before = random_module(vec![graph]);
-        let after = run_pass(&PASS, before.clone());
+        let after = run(before.clone(), &Context::default()).unwrap();
         let crossing: Vec<_> = after.trunk.outputs().iter().map(|(port, _)| port.to_string()).collect();
         assert_eq!(crossing, ["adapter.01.thin", "film"]);
         assert_same_results(&before, &after, EXACT);

@@ -126,7 +126,8 @@ mod tests {
             run: |module, _| Ok(random_module(vec![graph_with_batch_norm(); module.heads.len()])),
         };
         let module = random_module(vec![graph_with_batch_norm()]);
-        let error = run(&[PASSES[0], breaks], module, &Context::default(), |_, _| {}).unwrap_err().to_string();
-        assert!(error.starts_with("pass breaks (after fold-batch-norm): \"no graph normalises batches\""), "{error}");
+        let error = run(&[PASSES[0], breaks], module, &Context::default(), |_, _| {}).unwrap_err();
+        let error = onemark_runtime::Chain(&error).to_string();
+        assert!(error.starts_with("pass breaks failed (after fold-batch-norm): \"no graph normalises batches\""), "{error}");
     }
 }
