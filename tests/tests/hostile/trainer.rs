@@ -31,7 +31,7 @@ pub const CASES: &[Case] = &[
         name: "weights: a layer is missing",
         harm: |here| weights(here, [64, 3, 3, 3]),
         line: "run --recipe c-adapter-laptop --template 1 --data films --out run --weights vgg.safetensors",
-        says: &["vgg.safetensors is not VGG19", "features.10.bias", "found nothing"],
+        says: &["vgg.safetensors is not VGG19", "features.10.weight", "found nothing"],
     },
     Case {
         name: "weights: no weights at all",
