@@ -46,7 +46,8 @@ pub fn compile(
     mut observe: impl FnMut(&Progress<'_>),
 ) -> Result<Compiled, ExportError> {
     let size = checkpoint.recipe.network.size;
-    let films = options.calibration.iter().map(|path| grid(path, size)).collect::<Result<Vec<_>, FilmError>>()?;
+    let films =
+        options.quantisation_films.iter().map(|path| grid(path, size)).collect::<Result<Vec<_>, FilmError>>()?;
     let passes = pipeline::chosen(options)?;
     let module = Module::new(checkpoint, landmarks)?;
     let Rewritten { module, reference } =

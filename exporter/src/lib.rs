@@ -1,15 +1,16 @@
 //! Compiles a checkpoint into a bundle: [`passes`] rewrite the network's graphs, the result is [emitted](emit) and
-//! [checked](check) against the network as it was trained. An export that differs is an error and leaves nothing behind.
+//! [verified](verify) against the network as it was trained. An export that differs is an error and leaves nothing behind.
 //!
 //! What a network is, and the bundle's format, are in `onemark_models`; running bundles is `onemark_runtime`'s.
 
-pub mod check;
 pub mod compile;
 pub mod emit;
 pub mod explain;
 pub mod module;
 pub mod passes;
+pub mod synthetic;
 pub mod untrained;
+pub mod verify;
 
 use std::path::PathBuf;
 
@@ -22,13 +23,13 @@ use onemark_models::recipe::RecipeError;
 use onemark_models::reference::ReferenceError;
 use onemark_runtime::RuntimeError;
 
-use crate::check::Judge;
 use crate::compile::{Compiled, Progress, compile, grid};
 use crate::passes::PassError;
+use crate::verify::{Reference, SelfCheck};
 
 /// What a bundle says of itself beside what its checkpoint knows.
 #[derive(Clone, Debug)]
-pub struct Labels {
+pub struct BundleInfo {
     /// What it is called in reports.
     pub name: String,
     /// What it may be used for.
@@ -44,7 +45,7 @@ pub struct Options {
     pub precision: Precision,
     /// Films by which the trunk's convolutions are quantised to 8 bits, of those that the network was trained on; none: they are
     /// not.
-    pub calibration: Vec<PathBuf>,
+    pub quantisation_films: Vec<PathBuf>,
     /// The names of passes to leave out: the bundle computes the same, at another cost.
     pub without: Vec<String>,
 }
@@ -56,7 +57,7 @@ pub struct Export {
     /// The bundle. [`Bundle::write`] puts it on disk.
     pub bundle: Bundle,
     /// What the self-check compared.
-    pub check: check::Report,
+    pub self_check: SelfCheck,
 }
 
 /// Why an export failed.
@@ -173,12 +174,12 @@ fn after(before: &[&str]) -> String {
 /// # Example
 /// ```no_run
 /// use std::path::Path;
-/// use onemark_exporter::{Labels, Options, export};
+/// use onemark_exporter::{BundleInfo, Options, export};
 /// use onemark_models::checkpoint::Checkpoint;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let checkpoint = Checkpoint::read(Path::new("head.safetensors"))?;
-/// let labels = Labels { name: "head".into(), intended_use: "research".into(), weights_licence: "MIT".into() };
+/// let labels = BundleInfo { name: "head".into(), intended_use: "research".into(), weights_licence: "MIT".into() };
 /// let export = export(&checkpoint, &labels, &Options::default(), &[], |_| {})?;
 /// export.bundle.write(Path::new("head.onemark"), false)?;
 /// # Ok(())
@@ -186,19 +187,19 @@ fn after(before: &[&str]) -> String {
 /// ```
 pub fn export(
     checkpoint: &Checkpoint,
-    labels: &Labels,
+    info: &BundleInfo,
     options: &Options,
     films: &[PathBuf],
     observe: impl FnMut(&Progress<'_>),
 ) -> Result<Export, ExportError> {
     let landmarks = LandmarkSet::named(&checkpoint.recipe.landmarks)?;
     let size = checkpoint.recipe.network.size;
-    let synthetic = ("a synthetic film".to_owned(), check::synthetic_film(size));
+    let synthetic = ("a synthetic film".to_owned(), synthetic::synthetic_film(size));
     let given = films.iter().map(|path| Ok((path.display().to_string(), grid(path, size)?)));
     let films = std::iter::once(Ok(synthetic)).chain(given).collect::<Result<Vec<_>, FilmError>>()?;
     let Compiled { onnx, reference, tolerance } = compile(checkpoint, &landmarks, options, observe)?;
-    let bundle = emit::pack::pack(onnx, checkpoint, landmarks, labels, options.calibration.len())?;
-    let judge = reference.as_ref().map_or(Judge::Network(checkpoint), Judge::Module);
-    let check = check::check(&bundle, &judge, &films, tolerance.max(check::TOLERANCE))?;
-    Ok(Export { bundle, check })
+    let bundle = emit::pack::pack(onnx, checkpoint, landmarks, info, options.quantisation_films.len())?;
+    let reference = reference.as_ref().map_or(Reference::Network(checkpoint), Reference::Module);
+    let self_check = verify::verify(&bundle, &reference, &films, tolerance.max(verify::TOLERANCE))?;
+    Ok(Export { bundle, self_check })
 }

@@ -9,8 +9,9 @@ use clap::Parser;
 use onemark_exporter::explain::{Summary, table};
 use onemark_exporter::module::Module;
 use onemark_exporter::untrained::untrained;
-use onemark_exporter::{Labels, Options, check, export};
-use onemark_models::bundle::{Bundle, Precision};
+use onemark_exporter::verify::SelfCheck;
+use onemark_exporter::{BundleInfo, Options, export};
+use onemark_models::bundle::{Bundle, BundleError, Precision};
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::files::write_whole;
 use onemark_models::recipe::Recipe;
@@ -67,9 +68,17 @@ fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {error:#}{}", remedy(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The option that solves a library's error, which names none.
+fn remedy(error: &anyhow::Error) -> &'static str {
+    match error.downcast_ref() {
+        Some(BundleError::Exists { .. }) => " (--force)",
+        _ => "",
     }
 }
 
@@ -84,7 +93,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         false => Checkpoint::read(&arguments.checkpoint)?,
     };
-    let labels = Labels {
+    let info = BundleInfo {
         name: arguments.name.unwrap_or_else(|| stem(&arguments.out)),
         intended_use: arguments.intended_use,
         weights_licence: arguments.weights_licence,
@@ -92,8 +101,8 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut summaries = Vec::new();
     let mut dumped = Ok(());
     let precision = if arguments.precision == "f16" { Precision::F16 } else { Precision::F32 };
-    let options = Options { precision, calibration: arguments.int8_trunk, without: arguments.without };
-    let export = export(&checkpoint, &labels, &options, &arguments.check_films, |progress| {
+    let options = Options { precision, quantisation_films: arguments.int8_trunk, without: arguments.without };
+    let export = export(&checkpoint, &info, &options, &arguments.check_films, |progress| {
         summaries.push(Summary::of(progress));
         if let (Some(folder), Ok(())) = (&arguments.dump_graph, &dumped) {
             dumped = dump(folder, summaries.len() - 1, progress.step, progress.module);
@@ -114,7 +123,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 fn report(out: &Path, export: &onemark_exporter::Export, start: Instant) {
-    let check::Report { backends, skipped, comparisons, worst, tolerance, time, .. } = &export.check;
+    let SelfCheck { backends, skipped, comparisons, worst, tolerance, time, .. } = &export.self_check;
     let (backends, time) = (backends.join(" and "), time.as_secs_f64());
     println!(
         "checked  {comparisons} maps with {backends}: at most {worst:.1e} from the reference ({tolerance:.0e} is allowed), {time:.1} s"

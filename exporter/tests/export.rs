@@ -10,14 +10,14 @@ use onemark_exporter::compile::compile;
 use onemark_exporter::emit::pack::pack;
 use onemark_exporter::explain::Summary;
 use onemark_exporter::untrained::untrained;
-use onemark_exporter::{Export, ExportError, Labels, Options, check, export, passes};
+use onemark_exporter::{BundleInfo, Export, ExportError, Options, export, passes, synthetic, verify};
 use onemark_models::bundle::names::vector;
 use onemark_models::bundle::{Bundle, GraphEntry, Precision, TensorEntry, WEIGHTS};
 use onemark_models::checkpoint::pseudo_labels::to_tensor;
 use onemark_models::checkpoint::{Checkpoint, init, spelled};
 use onemark_models::graph::Level;
 use onemark_models::landmarks::{LandmarkId, LandmarkSet};
-use onemark_models::network::LABELS;
+use onemark_models::network::PSEUDO_LABELS;
 use onemark_models::recipe::{AdapterVariant, PriorUse, Recipe};
 use onemark_models::shape_prior::ShapePrior;
 
@@ -48,7 +48,7 @@ fn small(adapter_channels: usize, adapter_variant: AdapterVariant) -> Checkpoint
 static SMALL: LazyLock<(Checkpoint, Bundle)> = LazyLock::new(|| {
     let checkpoint = small(2, AdapterVariant::Block);
     let export = exported(&checkpoint);
-    assert_eq!(export.check.comparisons, MAPS_WITH_WINDOWS);
+    assert_eq!(export.self_check.comparisons, MAPS_WITH_WINDOWS);
     (checkpoint, export.bundle)
 });
 
@@ -56,12 +56,12 @@ fn template_vector_name(landmark: usize, level: usize) -> String {
     vector(LandmarkId::new(landmark).unwrap(), Level::new(level).unwrap())
 }
 
-fn labels() -> Labels {
-    Labels { name: "small".into(), intended_use: "tests".into(), weights_licence: "none".into() }
+fn info() -> BundleInfo {
+    BundleInfo { name: "small".into(), intended_use: "tests".into(), weights_licence: "none".into() }
 }
 
 fn exported(checkpoint: &Checkpoint) -> Export {
-    export(checkpoint, &labels(), &Options::default(), &[], |_| {}).unwrap()
+    export(checkpoint, &info(), &Options::default(), &[], |_| {}).unwrap()
 }
 
 #[test]
@@ -75,8 +75,8 @@ fn every_architecture_survives_its_passes() {
     let without = small(0, AdapterVariant::Block);
     let cases = [(with_adapters, (0, 5), MAPS_WITH_WINDOWS), (without, (5, 0), MAPS), (separate, (0, 5), MAPS)];
     for (checkpoint, expected, maps) in cases {
-        let Export { bundle, check, .. } = exported(&checkpoint);
-        assert_eq!(check.comparisons, maps);
+        let Export { bundle, self_check, .. } = exported(&checkpoint);
+        assert_eq!(self_check.comparisons, maps);
         let manifest = bundle.manifest();
         let embeddings =
             |graph: &GraphEntry| graph.outputs.iter().filter(|output| output.name.starts_with("embedding")).count();
@@ -88,7 +88,7 @@ fn every_architecture_survives_its_passes() {
 #[test]
 fn other_ways_to_compile_come_to_the_same() {
     let (checkpoint, whole) = &*SMALL;
-    let compiled = |options: Options| export(checkpoint, &labels(), &options, &[], |_| {});
+    let compiled = |options: Options| export(checkpoint, &info(), &options, &[], |_| {});
     let optional = passes::PASSES.iter().filter(|pass| pass.ensures.is_empty()).map(|pass| pass.name.to_owned());
     let optional: Vec<String> = optional.collect();
     assert_eq!(
@@ -104,7 +104,7 @@ fn other_ways_to_compile_come_to_the_same() {
         ]
     );
     let plain = compiled(Options { without: optional, ..Options::default() }).unwrap();
-    assert_eq!((plain.check.comparisons, plain.bundle.manifest().plan.is_none()), (MAPS, true));
+    assert_eq!((plain.self_check.comparisons, plain.bundle.manifest().plan.is_none()), (MAPS, true));
     for (name, says) in [("hoist", "did you mean hoist-landmark-invariant"), ("fold-batch-norm", "can't be left out")] {
         let refused = compiled(Options { without: vec![name.to_owned()], ..Options::default() }).unwrap_err();
         assert!(refused.to_string().contains(says), "{refused}");
@@ -113,16 +113,16 @@ fn other_ways_to_compile_come_to_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let film = folder.path().join("film.png");
     image::GrayImage::from_fn(80, 100, |x, y| image::Luma([((x * y) % 251) as u8])).save(&film).unwrap();
-    let quantised = compiled(Options { calibration: vec![film], ..Options::default() }).unwrap().bundle;
+    let quantised = compiled(Options { quantisation_films: vec![film], ..Options::default() }).unwrap().bundle;
     assert!(quantised.manifest().history.iter().any(|line| line.contains("8 bits, calibrated on 1 films")));
     let trunk = |bundle: &Bundle| String::from_utf8_lossy(bundle.bytes("trunk.onnx").unwrap()).into_owned();
     assert!(trunk(&quantised).contains("QuantizeLinear") && !trunk(whole).contains("QuantizeLinear"));
 
     let half = compiled(Options { precision: Precision::F16, ..Options::default() }).unwrap();
-    assert_eq!(half.check.comparisons, MAPS_WITH_WINDOWS);
+    assert_eq!(half.self_check.comparisons, MAPS_WITH_WINDOWS);
     // Rounded it is, and not by much more than half a unit in the last place of f16.
     let narrow = passes::PASSES.iter().find(|pass| pass.name == "narrow").unwrap();
-    assert!((1e-5..narrow.effect.tolerance()).contains(&half.check.worst), "{}", half.check.worst);
+    assert!((1e-5..narrow.effect.tolerance()).contains(&half.self_check.worst), "{}", half.self_check.worst);
     let bytes = |bundle: &Bundle| bundle.manifest().files[WEIGHTS].bytes as f64;
     let share = bytes(&half.bundle) / bytes(whole);
     // Vectors and gaps weigh more in so small a network.
@@ -141,9 +141,9 @@ fn sums_of_8_bit_products_are_exact_on_every_processor() {
     let folder = tempfile::tempdir().unwrap();
     let white = folder.path().join("white.png");
     image::GrayImage::from_pixel(80, 100, image::Luma([255])).save(&white).unwrap();
-    let options = Options { calibration: vec![white.clone()], ..Options::default() };
-    let export = export(&checkpoint, &labels(), &options, &[white], |_| {}).unwrap();
-    assert!(export.check.worst < 1e-3, "{}", export.check.worst);
+    let options = Options { quantisation_films: vec![white.clone()], ..Options::default() };
+    let export = export(&checkpoint, &info(), &options, &[white], |_| {}).unwrap();
+    assert!(export.self_check.worst < 1e-3, "{}", export.self_check.worst);
 }
 
 #[test]
@@ -154,14 +154,14 @@ fn an_export_is_reproducible_and_whole_on_disk() {
     bundle.write(&path, false).unwrap();
     let landmarks = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
     let compiled = compile(checkpoint, &landmarks, &Options::default(), |_| {}).unwrap();
-    let again = pack(compiled.onnx, checkpoint, landmarks, &labels(), 0).unwrap();
+    let again = pack(compiled.onnx, checkpoint, landmarks, &info(), 0).unwrap();
     assert_eq!(Bundle::open(&path).unwrap().manifest(), again.manifest());
 }
 
 #[test]
 fn the_self_check_notices_one_wrong_number() {
     let (checkpoint, bundle) = &*SMALL;
-    let films = [("film".to_owned(), check::synthetic_film(64))];
+    let films = [("film".to_owned(), synthetic::synthetic_film(64))];
     let name = template_vector_name(7, 3);
     let span = bundle.manifest().template_vectors[&name];
     let mut files: BTreeMap<_, _> =
@@ -169,7 +169,7 @@ fn the_self_check_notices_one_wrong_number() {
     let weights = files.get_mut(WEIGHTS).unwrap();
     weights[span.offset..span.offset + 4].copy_from_slice(&9.0_f32.to_le_bytes());
     let harmed = Bundle::new(bundle.manifest().clone(), files).unwrap();
-    match check::check(&harmed, &check::Judge::Network(checkpoint), &films, check::TOLERANCE).unwrap_err() {
+    match verify::verify(&harmed, &verify::Reference::Network(checkpoint), &films, verify::TOLERANCE).unwrap_err() {
         ExportError::Differs { landmark: 7, output, .. } => assert_eq!(output, "score"),
         other => panic!("{other}"),
     }
@@ -200,7 +200,7 @@ fn an_unfinished_checkpoint_is_refused_by_what_it_lacks() {
     let without = |gone: &str| {
         let mut checkpoint = checkpoint.clone();
         checkpoint.tensors.retain(|name, _| !name.starts_with(gone));
-        export(&checkpoint, &labels(), &Options::default(), &[], |_| {}).unwrap_err()
+        export(&checkpoint, &info(), &Options::default(), &[], |_| {}).unwrap_err()
     };
     assert!(matches!(without("template."), ExportError::NoTemplateVectors));
     let error = without("adapter.07.level3.conv1").to_string();
@@ -229,7 +229,7 @@ fn the_papers_network_fits() {
     // The trunk gains what the decoder makes of the film alone, and of that the adapters' first convolutions on levels 4 and 3.
     assert_eq!(gmac(end.trunk.macs), 75.86);
     assert_eq!((gmac(end.coarse.macs), gmac(end.window.macs)), (2.63, 0.56));
-    let bundle = pack(compiled.onnx, &checkpoint, landmarks, &labels(), 0).unwrap();
+    let bundle = pack(compiled.onnx, &checkpoint, landmarks, &info(), 0).unwrap();
     assert!(bundle.total_bytes() <= LARGEST_PAPER_BUNDLE, "{}", bundle.total_bytes());
 }
 
@@ -262,13 +262,13 @@ fn the_shape_prior_is_fitted_to_the_pseudo_labels() {
     assert_eq!(exported(&checkpoint).bundle.manifest().shape_prior, None);
     checkpoint.recipe = checkpoint.recipe.edit(|spec| spec.decoding = PriorUse::ShapePrior).unwrap();
     let refused = |checkpoint: &Checkpoint| {
-        export(checkpoint, &labels(), &Options::default(), &[], |_| {}).unwrap_err().to_string()
+        export(checkpoint, &info(), &Options::default(), &[], |_| {}).unwrap_err().to_string()
     };
     assert!(refused(&checkpoint).contains("pseudo-labels of 0 films"));
-    checkpoint.tensors.insert(LABELS.into(), to_tensor(&labels_of(40)));
+    checkpoint.tensors.insert(PSEUDO_LABELS.into(), to_tensor(&labels_of(40)));
     assert!(refused(&checkpoint).contains("of 40 films, too few"));
 
-    checkpoint.tensors.insert(LABELS.into(), to_tensor(&labels_of(90)));
+    checkpoint.tensors.insert(PSEUDO_LABELS.into(), to_tensor(&labels_of(90)));
     let bundle = exported(&checkpoint).bundle;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("prior.onemark");

@@ -117,13 +117,19 @@ pub enum BundleError {
         /// Size or digest, as it should be and as it is.
         why: String,
     },
-    /// Something has this name already.
-    #[error("{path} already exists; {hint}")]
+    /// A file or folder of this name exists, and the caller did not ask for it to be replaced.
+    #[error("{path} already exists; choose another name, or replace it")]
     Exists {
         /// Where the bundle should go.
         path: PathBuf,
-        /// What to do.
-        hint: &'static str,
+    },
+    /// What has this name is never replaced by the bundle.
+    #[error("{path} already exists and is {what}; choose another name")]
+    NotReplaced {
+        /// Where the bundle should go.
+        path: PathBuf,
+        /// What exists there.
+        what: &'static str,
     },
 }
 
@@ -262,13 +268,10 @@ impl Bundle {
     /// As [`Bundle::write`].
     pub fn write_archive(&self, target: &Path, replace: bool) -> Result<(), BundleError> {
         if target.is_dir() {
-            return Err(BundleError::Exists {
-                path: target.to_owned(),
-                hint: "it is a folder, so choose another name",
-            });
+            return Err(BundleError::NotReplaced { path: target.to_owned(), what: "a folder" });
         }
         if target.exists() && !replace {
-            return Err(BundleError::Exists { path: target.to_owned(), hint: REPLACE_HINT });
+            return Err(BundleError::Exists { path: target.to_owned() });
         }
         let io = |source| BundleError::Io { path: target.to_owned(), source };
         let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
@@ -281,8 +284,6 @@ impl Bundle {
         write_whole(target, archive.get_ref()).map_err(io)
     }
 }
-
-const REPLACE_HINT: &str = "choose another name, or ask for it to be replaced (--force)";
 
 fn read_manifest(path: &Path, bytes: Vec<u8>) -> Result<Manifest, BundleError> {
     let origin = format!("bundle manifest {}", path.join(MANIFEST).display());
@@ -324,13 +325,12 @@ fn verify(path: &Path, file: &str, expected: &FileEntry, bytes: &[u8]) -> Result
 
 /// Refuses a target that exists, unless it is a bundle that is to be replaced.
 fn may_replace(target: &Path, replace: bool) -> Result<(), BundleError> {
-    let exists = |hint| Err(BundleError::Exists { path: target.to_owned(), hint });
     match fs::symlink_metadata(target) {
         Err(_) => Ok(()),
-        Ok(_) if !replace => exists(REPLACE_HINT),
+        Ok(_) if !replace => Err(BundleError::Exists { path: target.to_owned() }),
         Ok(metadata) if metadata.is_dir() && target.join(MANIFEST).is_file() => Ok(()),
         Ok(metadata) if metadata.is_file() && Container::open(target).is_ok() => Ok(()),
-        Ok(_) => exists("it is not a bundle, so it is not replaced: choose another name"),
+        Ok(_) => Err(BundleError::NotReplaced { path: target.to_owned(), what: "not a bundle" }),
     }
 }
 

@@ -16,7 +16,7 @@ use ndarray::ArrayD;
 
 pub use self::id::{NodeId, Of, Owner, ParamId, Part, Port, Role};
 pub use self::level::{Level, PerLevel};
-pub use self::op::{BATCH_NORM_EPSILON, COSINE_EPSILON, Conv, Corners, Op, interpolation};
+pub use self::op::{BATCH_NORM_EPSILON, COSINE_EPSILON, Conv, CoordinateMode, Op, interpolation};
 use crate::shape_text;
 
 /// `[batch, channels, rows, columns]`. Graphs are written for a batch of one; interpreters may run larger batches.

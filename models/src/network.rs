@@ -5,8 +5,8 @@ mod blocks;
 pub mod names;
 
 use self::blocks::{conv_unit, rfb};
-pub use self::names::{FILM, LABEL_WEIGHTS, LABELS, SCORE, torchvision};
-use crate::graph::{Conv, Corners, Graph, GraphError, Of, Op, Owner, ParamId, ParamShapes, Port, Shape, Value};
+pub use self::names::{FILM, LABEL_WEIGHTS, PSEUDO_LABELS, SCORE, torchvision};
+use crate::graph::{Conv, CoordinateMode, Graph, GraphError, Of, Op, Owner, ParamId, ParamShapes, Port, Shape, Value};
 pub use crate::graph::{Level, PerLevel};
 use crate::landmarks::LandmarkId;
 use crate::recipe::{AdapterVariant, Network, Recipe, Trunk};
@@ -125,7 +125,7 @@ impl Architecture<'_> {
             let made = match deeper {
                 None => taps[level],
                 Some(deeper) => {
-                    let up = Op::Upsample { factor: 2, corners: Corners::Aligned };
+                    let up = Op::Upsample { factor: 2, mode: CoordinateMode::Aligned };
                     let up = graph.apply(decoder.node(format!("level{level}.up")), up, &[deeper])?;
                     let concat = decoder.node(format!("level{level}.concat"));
                     let joined = graph.apply(concat, Op::Concat, &[taps[level], up])?;
@@ -237,7 +237,7 @@ fn score(graph: &mut Graph, embeddings: &PerLevel<Value>, of: Of) -> Result<Valu
         let id = |what: &str| Owner::Template(of).node(format!("level{level}.{what}"));
         let cosine = graph.cosine(id("cosine"), embeddings[level], ParamId::vector(of, level))?;
         let clamped = graph.apply(id("clamp"), Op::Clamp, &[cosine])?;
-        let up = Op::Upsample { factor: level.stride(), corners: Corners::HalfPixel };
+        let up = Op::Upsample { factor: level.stride(), mode: CoordinateMode::HalfPixel };
         let map = graph.apply(id("up"), up, &[clamped])?;
         let made = match product {
             None => map,

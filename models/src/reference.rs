@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use ndarray::{Array1, Array2, Array4, ArrayView2, Axis, Zip, concatenate, s};
 
-use crate::graph::{BATCH_NORM_EPSILON, COSINE_EPSILON, Corners, Graph, NodeId, Op, Parameters, Port, interpolation};
+use crate::graph::{
+    BATCH_NORM_EPSILON, COSINE_EPSILON, CoordinateMode, Graph, NodeId, Op, Parameters, Port, interpolation,
+};
 
 /// Tensors by port, `[batch, channels, rows, columns]`.
 pub type Maps = BTreeMap<Port, Array4<f32>>;
@@ -88,18 +90,18 @@ pub fn run(graph: &Graph, parameters: &Parameters, inputs: &Maps) -> Result<Maps
             }
             Op::Relu => x(0).mapv(|number| number.max(0.0)),
             Op::Clamp => x(0).mapv(|number| number.clamp(0.0, 1.0)),
-            Op::Quantise => {
+            Op::FakeQuantise => {
                 let scale = vector(0)[0];
                 x(0).mapv(|number| scale * (number / scale).round_ties_even().clamp(0.0, 255.0))
             }
             Op::MaxPool => max_pool(x(0)),
-            Op::Upsample { factor, corners } => upsample(x(0), factor, corners),
+            Op::Upsample { factor, mode } => upsample(x(0), factor, mode),
             Op::Interpolate => interpolate(x(0), x(1), x(2)),
             Op::Crop { rows, columns } => {
                 let (_, _, height, width) = x(0).dim();
                 x(0).slice(s![.., .., rows..height - rows, columns..width - columns]).to_owned()
             }
-            Op::Channels { first, count } => x(0).slice(s![.., first..first + count, .., ..]).to_owned(),
+            Op::Slice { first, count } => x(0).slice(s![.., first..first + count, .., ..]).to_owned(),
             Op::Concat => {
                 let parts: Vec<_> = (0..node.inputs.len()).map(|index| x(index).view()).collect();
                 concatenate(Axis(1), &parts).map_err(shape)?
@@ -171,9 +173,9 @@ fn max_pool(x: &Array4<f32>) -> Array4<f32> {
     })
 }
 
-fn upsample(x: &Array4<f32>, factor: usize, corners: Corners) -> Array4<f32> {
-    let rows = interpolation(x.dim().2, factor, corners);
-    let columns = interpolation(x.dim().3, factor, corners);
+fn upsample(x: &Array4<f32>, factor: usize, mode: CoordinateMode) -> Array4<f32> {
+    let rows = interpolation(x.dim().2, factor, mode);
+    let columns = interpolation(x.dim().3, factor, mode);
     planes(x, rows.view(), columns.t())
 }
 

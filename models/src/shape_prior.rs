@@ -22,7 +22,7 @@ pub const SCORE_FLOOR: f64 = 1e-6;
 /// A landmark farther than this from where the others expect it, in standard deviations, is not used to predict them.
 pub const TRUST: f64 = 3.5;
 /// Rounds in which each landmark's expected place is computed from the landmarks that the last round trusts.
-pub const ASKING_ROUNDS: usize = 3;
+pub const TRUST_ROUNDS: usize = 3;
 
 /// Standard deviation of a found point about the true one, as a share of the grid's side: about 1 mm on a head film.
 const NOISE: f64 = 0.0045;

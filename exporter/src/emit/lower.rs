@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use onemark_models::bundle::{Span, WEIGHTS};
-use onemark_models::graph::{COSINE_EPSILON, Corners, Graph, Node, Of, Op, ParamId, Shape, Value};
+use onemark_models::graph::{COSINE_EPSILON, CoordinateMode, Graph, Node, Of, Op, ParamId, Shape, Value};
 use onemark_onnx::builder::{self, floats, indices, integer, integers, node, string, value, zero_point};
 use onemark_onnx::proto::{DataType, GraphProto, NodeProto, TensorProto};
 
@@ -143,10 +143,10 @@ impl Lowering<'_> {
                 let attributes = vec![integers("kernel_shape", [2; 2]), integers("strides", [2; 2])];
                 node("MaxPool", name, &inputs, attributes)
             }
-            Op::Upsample { factor, corners } => {
-                let mode = match corners {
-                    Corners::Aligned => "align_corners",
-                    Corners::HalfPixel => "half_pixel",
+            Op::Upsample { factor, mode } => {
+                let mode = match mode {
+                    CoordinateMode::Aligned => "align_corners",
+                    CoordinateMode::HalfPixel => "half_pixel",
                 };
                 let scales = format!("scales.x{factor}");
                 self.add(floats(&scales, &[4], &[1.0, 1.0, factor as f32, factor as f32]));
@@ -173,7 +173,7 @@ impl Lowering<'_> {
                     &[(rows, rows + height), (columns, columns + width)],
                 )
             }
-            Op::Channels { first, count } => {
+            Op::Slice { first, count } => {
                 self.add(indices("channels", &[1]));
                 self.slice(name, source, inputs[0], "channels", &[(first, first + count)])
             }
@@ -185,7 +185,7 @@ impl Lowering<'_> {
                 self.add(floats("one", &[], &[1.0]));
                 node("Clip", name, &[inputs[0], "zero", "one"], vec![])
             }
-            Op::Quantise => {
+            Op::FakeQuantise => {
                 let [x, scale] = inputs.as_slice() else {
                     return Err(malformed(source));
                 };
@@ -303,12 +303,12 @@ mod tests {
         let mut graph = Graph::new("head");
         let tap = graph.input(Port::Tap(FINEST), [1, 2, 4, 4]).unwrap();
         let a = graph.conv(node_id("a"), tap, Conv { dilation: 5, ..conv(2, (1, 3)) }).unwrap();
-        let up = Op::Upsample { factor: 2, corners: Corners::Aligned };
+        let up = Op::Upsample { factor: 2, mode: CoordinateMode::Aligned };
         let up = graph.apply(node_id("up"), up, &[a]).unwrap();
         let down = graph.apply(node_id("down"), Op::MaxPool, &[up]).unwrap();
         let cosine = graph.cosine(node_id("cosine"), down, ParamId::vector(of(1), FINEST)).unwrap();
         let clamp = graph.apply(node_id("clamp"), Op::Clamp, &[cosine]).unwrap();
-        let up = Op::Upsample { factor: 4, corners: Corners::HalfPixel };
+        let up = Op::Upsample { factor: 4, mode: CoordinateMode::HalfPixel };
         let up = graph.apply(node_id("map"), up, &[clamp]).unwrap();
         graph.output(Port::Score, up).unwrap();
         graph.output(Port::Embedding(FINEST), down).unwrap();

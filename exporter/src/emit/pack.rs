@@ -9,14 +9,14 @@ use onemark_models::checkpoint::Checkpoint;
 use onemark_models::checkpoint::pseudo_labels::from_tensor;
 use onemark_models::graph::{Graph, ParamId, Port, Value};
 use onemark_models::landmarks::{Landmark, LandmarkId, LandmarkSet};
-use onemark_models::network::LABELS;
+use onemark_models::network::PSEUDO_LABELS;
 use onemark_models::recipe::{PriorUse, RecipeError};
 use onemark_models::shape_prior::ShapePrior;
 
 use super::layout::Layout;
 use super::lower::{OnnxFiles, given};
 use crate::module::SplitHead;
-use crate::{ExportError, Labels};
+use crate::{BundleInfo, ExportError};
 
 /// The trunk's file.
 const TRUNK: &str = "trunk.onnx";
@@ -43,7 +43,7 @@ pub fn pack(
     onnx: OnnxFiles,
     checkpoint: &Checkpoint,
     landmarks: LandmarkSet,
-    labels: &Labels,
+    labels: &BundleInfo,
     films: usize,
 ) -> Result<Bundle, ExportError> {
     let OnnxFiles { layout, trunk, heads, split_head } = onnx;
@@ -96,7 +96,7 @@ fn shape_prior(checkpoint: &Checkpoint) -> Result<Option<ShapePrior>, ExportErro
     match checkpoint.recipe.decoding {
         PriorUse::Argmax => Ok(None),
         PriorUse::ShapePrior => {
-            let labels = checkpoint.tensors.get(LABELS).and_then(from_tensor).unwrap_or_default();
+            let labels = checkpoint.tensors.get(PSEUDO_LABELS).and_then(from_tensor).unwrap_or_default();
             let prior = ShapePrior::fit(&labels, checkpoint.recipe.network.size);
             prior.map(Some).ok_or(ExportError::NoShapePrior { films: labels.len() })
         }

@@ -8,8 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use onemark_models::bundle::tiling::{Tiling, corners};
-use onemark_models::graph::{Corners, Graph, Node, NodeId, Of, Op, Owner, ParamId, Port, Value};
+use onemark_models::bundle::tiling::{Tiling, coordinate_mode};
+use onemark_models::graph::{CoordinateMode, Graph, Node, NodeId, Of, Op, Owner, ParamId, Port, Value};
 
 use super::window_needs::{Margins, windows};
 use super::{Context, Effect, Pass, PassError, Property};
@@ -69,7 +69,7 @@ impl<'a> Cut<'a> {
             if reads(&specific) || node.params.iter().any(ParamId::is_specific) {
                 specific.insert(value);
             }
-            let up = Op::Upsample { factor: 2, corners: Corners::Aligned };
+            let up = Op::Upsample { factor: 2, mode: CoordinateMode::Aligned };
             let begins = node.op == up && specific.contains(&value) && cut.level(value) <= CUT;
             if begins || reads(&cut.fine) {
                 cut.fine.insert(value);
@@ -165,7 +165,7 @@ impl Window<'_> {
     fn interpolated(&mut self, value: Value, node: &Node) -> Result<Value, PassError> {
         let operand = node.inputs[0];
         let (from, to) = (self.cut.level(operand), self.cut.level(value));
-        debug_assert_eq!(node.op, Op::Upsample { factor: 1 << (from - to), corners: corners(to) });
+        debug_assert_eq!(node.op, Op::Upsample { factor: 1 << (from - to), mode: coordinate_mode(to) });
         let [low, high] = [from, to].map(|level| self.tiling.levels[level].cells);
         let (of, out) = (self.left_out(operand), self.left_out(value));
         let rows = given(&mut self.graph, Port::Rows { from, to }, [1, 1, high, low])?;
@@ -256,14 +256,14 @@ mod tests {
         let tap1 = graph.apply(node("tap1"), Op::MaxPool, &[film]).unwrap();
         let tap2 = graph.apply(node("tap2"), Op::MaxPool, &[tap1]).unwrap();
         let coarse = graph.conv(own(number, "coarse"), tap2, conv(1, (3, 3))).unwrap();
-        let up = |factor, corners| Op::Upsample { factor, corners };
-        let higher = graph.apply(node("higher"), up(2, Corners::Aligned), &[coarse]).unwrap();
+        let up = |factor, mode| Op::Upsample { factor, mode };
+        let higher = graph.apply(node("higher"), up(2, CoordinateMode::Aligned), &[coarse]).unwrap();
         let both = graph.apply(node("both"), Op::Concat, &[tap1, higher]).unwrap();
         let row = graph.conv(node("row"), both, Conv { dilation: 2, ..conv(2, (1, 3)) }).unwrap();
         let relu = graph.apply(node("relu"), Op::Relu, &[row]).unwrap();
         let fine = graph.conv(node("fine"), relu, conv(1, (3, 1))).unwrap();
-        let of_coarse = graph.apply(node("of_coarse"), up(4, Corners::HalfPixel), &[coarse]).unwrap();
-        let of_fine = graph.apply(node("of_fine"), up(2, Corners::HalfPixel), &[fine]).unwrap();
+        let of_coarse = graph.apply(node("of_coarse"), up(4, CoordinateMode::HalfPixel), &[coarse]).unwrap();
+        let of_fine = graph.apply(node("of_fine"), up(2, CoordinateMode::HalfPixel), &[fine]).unwrap();
         let score = graph.apply(node("product"), Op::Mul, &[of_coarse, of_fine]).unwrap();
         graph.output(Port::Score, score).unwrap();
         graph

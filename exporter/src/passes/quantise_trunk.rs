@@ -29,7 +29,7 @@ pub(super) const PASS: Pass = Pass {
     requires: &[Property::NoBatchNorm, Property::TrunkAndHeads],
     ensures: &[],
     effect: Effect::Changes { tolerance: TOLERANCE },
-    applies: |options| !options.calibration.is_empty(),
+    applies: |options| !options.quantisation_films.is_empty(),
     run,
 };
 
@@ -120,7 +120,7 @@ impl Quantised {
 
     fn round(&mut self, new: &mut Graph, id: NodeId, operand: Value, step: ParamId) -> Result<Value, PassError> {
         new.declare(&step, vec![])?;
-        let value = new.push(id, Op::Quantise, &[operand], vec![step.clone()])?;
+        let value = new.push(id, Op::FakeQuantise, &[operand], vec![step.clone()])?;
         self.values.insert(value, step);
         Ok(value)
     }
@@ -171,13 +171,13 @@ mod tests {
             "\
 graph trunk {
   %film = input : [1,1,4,6]
-  %trunk.film.rounded = quantise %film <trunk.film.step []> : [1,1,4,6]
+  %trunk.film.rounded = fake_quantise %film <trunk.film.step []> : [1,1,4,6]
   %trunk.a = conv %trunk.film.rounded <trunk.a.weight [3,1,3,3]> <trunk.a.bias [3]> : [1,3,4,6]
-  %trunk.a.relu = quantise %trunk.a <trunk.a.relu.step []> : [1,3,4,6]
+  %trunk.a.relu = fake_quantise %trunk.a <trunk.a.relu.step []> : [1,3,4,6]
   %trunk.pool.pooled = max_pool %trunk.a.relu : [1,3,2,3]
-  %trunk.pool = quantise %trunk.pool.pooled <trunk.a.relu.step []> : [1,3,2,3]
+  %trunk.pool = fake_quantise %trunk.pool.pooled <trunk.a.relu.step []> : [1,3,2,3]
   %trunk.b = conv %trunk.pool <trunk.b.weight [2,3,3,3]> <trunk.b.bias [2]> : [1,2,2,3]
-  %trunk.b.relu = quantise %trunk.b <trunk.b.relu.step []> : [1,2,2,3]
+  %trunk.b.relu = fake_quantise %trunk.b <trunk.b.relu.step []> : [1,2,2,3]
   %decoder.embed = conv %trunk.b.relu <decoder.embed.weight [2,2,1,1]> <decoder.embed.bias [2]> : [1,2,2,3]
   return embedding1 = %decoder.embed
 }

@@ -246,7 +246,7 @@ fn sliced(tensors: &Parameters, weight: &ParamId, channels: &[Range<usize>]) -> 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use onemark_models::graph::{Conv, Corners, Port};
+    use onemark_models::graph::{Conv, CoordinateMode, Port};
 
     use super::super::testing::{
         FINEST, FOLDING_TOLERANCE, assert_same_results, conv, node, own, random_module, run_pass,
@@ -259,7 +259,7 @@ mod tests {
         let film = graph.input(Port::Film, [1, 2, 3, 5]).unwrap();
         let specific = graph.conv(own(1, "a"), film, conv(1, (3, 3))).unwrap();
         let both = graph.apply(node("both"), Op::Concat, &[film, specific]).unwrap();
-        let up = Op::Upsample { factor: 2, corners: Corners::Aligned };
+        let up = Op::Upsample { factor: 2, mode: CoordinateMode::Aligned };
         let up = graph.apply(node("up"), up, &[both]).unwrap();
         let row = graph.conv(node("row"), up, conv(2, (1, 3))).unwrap();
         let dilated = graph.conv(node("dilated"), row, Conv { dilation: 2, ..conv(2, (3, 3)) }).unwrap();

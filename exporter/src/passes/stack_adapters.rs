@@ -44,7 +44,7 @@ fn stack(trunk: &Graph, stacked: &mut Renewed<Vec<ParamId>>) -> Result<Graph, Pa
             None => whole(trunk, new, stack, inputs, stacked)?,
         };
         let out = node.shape[1];
-        Ok(new.apply(node.id.clone(), Op::Channels { first: place * out, count: out }, &[all])?)
+        Ok(new.apply(node.id.clone(), Op::Slice { first: place * out, count: out }, &[all])?)
     })
 }
 
@@ -119,13 +119,13 @@ mod tests {
 graph trunk {
   %film = input : [1,64,4,4]
   %adapter.all.thin = conv %film <adapter.all.thin.weight [6,64,3,3]> <adapter.all.thin.bias [6]> : [1,6,4,4]
-  %adapter.01.thin = channels 0..2 %adapter.all.thin : [1,2,4,4]
+  %adapter.01.thin = slice 0..2 %adapter.all.thin : [1,2,4,4]
   %adapter.all.other = conv %film <adapter.all.other.weight [3,64,3,3]> <adapter.all.other.bias [3]> : [1,3,4,4]
-  %adapter.01.other = channels 0..1 %adapter.all.other : [1,1,4,4]
-  %adapter.02.thin = channels 2..4 %adapter.all.thin : [1,2,4,4]
-  %adapter.02.other = channels 1..2 %adapter.all.other : [1,1,4,4]
-  %adapter.03.thin = channels 4..6 %adapter.all.thin : [1,2,4,4]
-  %adapter.03.other = channels 2..3 %adapter.all.other : [1,1,4,4]
+  %adapter.01.other = slice 0..1 %adapter.all.other : [1,1,4,4]
+  %adapter.02.thin = slice 2..4 %adapter.all.thin : [1,2,4,4]
+  %adapter.02.other = slice 1..2 %adapter.all.other : [1,1,4,4]
+  %adapter.03.thin = slice 4..6 %adapter.all.thin : [1,2,4,4]
+  %adapter.03.other = slice 2..3 %adapter.all.other : [1,1,4,4]
   return adapter.01.thin = %adapter.01.thin, adapter.01.other = %adapter.01.other, adapter.02.thin = %adapter.02.thin, \
              adapter.02.other = %adapter.02.other, adapter.03.thin = %adapter.03.thin, adapter.03.other = %adapter.03.other
 }

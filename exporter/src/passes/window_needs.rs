@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use onemark_models::bundle::tiling::{LevelWindows, Tiling};
-use onemark_models::graph::{Corners, Op, Value, interpolation};
+use onemark_models::graph::{CoordinateMode, Op, Value, interpolation};
 
 use super::plan_levels::Cut;
 
@@ -61,7 +61,7 @@ fn needs(cut: &Cut<'_>, tile: usize, axis: usize) -> BTreeMap<Value, Range<i64>>
                     let reach = cut.reach(node)[axis] as i64;
                     need.start - reach..need.end + reach
                 }
-                Op::Upsample { factor, corners } => sources(&need, cut.head.node(*input).shape[2], factor, corners),
+                Op::Upsample { factor, mode } => sources(&need, cut.head.node(*input).shape[2], factor, mode),
                 _ => need.clone(),
             };
             let known = needs.entry(*input).or_insert_with(|| more.clone());
@@ -72,8 +72,8 @@ fn needs(cut: &Cut<'_>, tile: usize, axis: usize) -> BTreeMap<Value, Range<i64>>
 }
 
 /// The cells of an axis of `side` that an up-sampling makes `made` of, as far as that lies on the film.
-fn sources(made: &Range<i64>, side: usize, factor: usize, corners: Corners) -> Range<i64> {
-    let matrix = interpolation(side, factor, corners);
+fn sources(made: &Range<i64>, side: usize, factor: usize, mode: CoordinateMode) -> Range<i64> {
+    let matrix = interpolation(side, factor, mode);
     let rows = matrix.rows().into_iter().enumerate().filter(|(row, _)| made.contains(&(*row as i64)));
     let (mut first, mut last) = (side, 0);
     for (_, row) in rows {

@@ -92,7 +92,7 @@ fn only_a_bundle_is_replaced_and_only_when_asked() {
     let other = folder.path().join("films");
     fs::create_dir(&other).unwrap();
     fs::write(other.join("film.png"), "a film").unwrap();
-    assert!(matches!(toy().write(&other, true), Err(BundleError::Exists { .. })));
+    assert!(matches!(toy().write(&other, true), Err(BundleError::NotReplaced { .. })));
     assert!(other.join("film.png").exists());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
 }

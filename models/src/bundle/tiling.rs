@@ -8,7 +8,7 @@
 use ndarray::{Array2, Array4, ArrayView4, s};
 use serde::{Deserialize, Serialize};
 
-use crate::graph::{Corners, interpolation};
+use crate::graph::{CoordinateMode, interpolation};
 use crate::invalid::Invalid;
 
 /// The most levels that a tiling has: the grid and the network's five.
@@ -58,8 +58,8 @@ pub struct LevelWindows {
 }
 
 /// How the decoder and the similarity maps are up-sampled (METHOD.md sec. 1): maps go to level 0, and nothing else does.
-pub fn corners(to: usize) -> Corners {
-    if to == 0 { Corners::HalfPixel } else { Corners::Aligned }
+pub fn coordinate_mode(to: usize) -> CoordinateMode {
+    if to == 0 { CoordinateMode::HalfPixel } else { CoordinateMode::Aligned }
 }
 
 impl Tiling {
@@ -103,7 +103,7 @@ impl Tiling {
     /// column) of tiles: `[to's cells, from's cells]`. Rows and columns of cells
     /// outside the film are zero.
     pub fn matrix(&self, from: usize, to: usize, tile: usize) -> Array2<f32> {
-        let whole = interpolation(self.size >> from, 1 << (from - to), corners(to));
+        let whole = interpolation(self.size >> from, 1 << (from - to), coordinate_mode(to));
         let [to, from] = [to, from].map(|level| &self.levels[level]);
         Array2::from_shape_fn((to.cells, from.cells), |(row, column)| {
             let place = |windows: &LevelWindows, cell: usize| usize::try_from(windows.starts[tile] + cell as i64).ok();

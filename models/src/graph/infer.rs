@@ -28,7 +28,7 @@ pub(super) fn infer_shape(op: Op, inputs: &[Shape], params: &[&[usize]]) -> Resu
         (Op::BatchNorm, [x], params) if params.len() == 4 && params.iter().all(|p| **p == [x[1]]) => Ok(*x),
         (Op::Cosine, [x], [vector]) if **vector == [x[1]] => Ok([x[0], 1, x[2], x[3]]),
         (Op::Relu | Op::Clamp, [x], []) => Ok(*x),
-        (Op::Quantise, [x], [[]]) => Ok(*x),
+        (Op::FakeQuantise, [x], [[]]) => Ok(*x),
         (Op::MaxPool, [x], []) if x[2] % 2 == 0 && x[3] % 2 == 0 => Ok([x[0], x[1], x[2] / 2, x[3] / 2]),
         (Op::MaxPool, [_], []) => Err("both sides must be even"),
         (Op::Upsample { factor, .. }, [x], []) if factor > 0 => Ok([x[0], x[1], x[2] * factor, x[3] * factor]),
@@ -36,7 +36,7 @@ pub(super) fn infer_shape(op: Op, inputs: &[Shape], params: &[&[usize]]) -> Resu
             (true, true) => Ok([x[0], x[1], x[2] - 2 * rows, x[3] - 2 * columns]),
             _ => Err("nothing would be left"),
         },
-        (Op::Channels { first, count }, [x], []) => match count > 0 && first + count <= x[1] {
+        (Op::Slice { first, count }, [x], []) => match count > 0 && first + count <= x[1] {
             true => Ok([x[0], count, x[2], x[3]]),
             false => Err("the operand has no such channels"),
         },

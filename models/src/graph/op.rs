@@ -4,7 +4,7 @@ use ndarray::Array2;
 
 /// How an up-sampling places its output cells over the input (ONNX `coordinate_transformation_mode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Corners {
+pub enum CoordinateMode {
     /// Corner cells lie on corner cells (`align_corners`): the decoder, METHOD.md sec. 1a.
     Aligned,
     /// Cells are areas (`half_pixel`): the similarity maps, METHOD.md sec. 1c.
@@ -36,7 +36,7 @@ pub enum Op {
         /// Output cells per input cell and axis.
         factor: usize,
         /// Where output cells lie.
-        corners: Corners,
+        mode: CoordinateMode,
     },
     /// Bilinear interpolation by matrices that the caller provides. Operands: the tensor `[1, channels, rows, columns]`, a matrix
     /// `[1, 1, new rows, rows]` that makes the new rows of the old, and a matrix `[1, 1, columns, new columns]` for the columns.
@@ -49,7 +49,7 @@ pub enum Op {
         columns: usize,
     },
     /// Some of the operand's channels.
-    Channels {
+    Slice {
         /// The first of them.
         first: usize,
         /// How many.
@@ -64,7 +64,7 @@ pub enum Op {
     /// Clamped to [0, 1].
     Clamp,
     /// Rounded to one of 256 steps: `step * clamp(round(x / step), 0, 255)`, ties to even. Parameter: step `[]`.
-    Quantise,
+    FakeQuantise,
     /// Cosine of every cell's vector with one parameter vector `[channels]`:
     /// `<e, v> / (|e| |v| + 1e-3)` (METHOD.md sec. 1b). Makes one channel.
     Cosine,
@@ -89,14 +89,14 @@ pub const COSINE_EPSILON: f32 = 1e-3;
 pub const BATCH_NORM_EPSILON: f32 = 1e-5;
 
 /// What [`Op::Upsample`] does to an axis, as a matrix `[factor * size, size]`.
-pub fn interpolation(size: usize, factor: usize, corners: Corners) -> Array2<f32> {
+pub fn interpolation(size: usize, factor: usize, mode: CoordinateMode) -> Array2<f32> {
     let out = size * factor;
     let mut matrix = Array2::zeros((out, size));
     for to in 0..out {
-        let from = match corners {
-            Corners::Aligned if out > 1 => to as f32 * (size - 1) as f32 / (out - 1) as f32,
-            Corners::Aligned => 0.0,
-            Corners::HalfPixel => (((to as f32 + 0.5) / factor as f32) - 0.5).max(0.0),
+        let from = match mode {
+            CoordinateMode::Aligned if out > 1 => to as f32 * (size - 1) as f32 / (out - 1) as f32,
+            CoordinateMode::Aligned => 0.0,
+            CoordinateMode::HalfPixel => (((to as f32 + 0.5) / factor as f32) - 0.5).max(0.0),
         };
         let low = (from as usize).min(size - 1);
         let high = (low + 1).min(size - 1);

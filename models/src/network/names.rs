@@ -17,7 +17,7 @@ pub const FILM: &str = "film";
 /// The name of the score output.
 pub const SCORE: &str = "score";
 /// The tensor of a checkpoint that holds the last pseudo-labels of its training films (`checkpoint::pseudo_labels::to_tensor`).
-pub const LABELS: &str = "labels";
+pub const PSEUDO_LABELS: &str = "labels";
 /// The tensor of a checkpoint that holds what each pseudo-label weighs in training, `[films, landmarks]`.
 pub const LABEL_WEIGHTS: &str = "label_weights";
 

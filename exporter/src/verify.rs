@@ -1,6 +1,6 @@
 //! The self-check: a bundle must make of a film what the untouched network makes of it, or it is not written.
 //!
-//! The judge is the reference interpreter on the whole graph as it was trained, before any pass; of a quantised trunk, on the
+//! The reference is the reference interpreter on the whole graph as it was trained, before any pass; of a quantised trunk, on the
 //! graphs as they were quantised. It is slow, so that large networks are checked on some landmarks per film, each film on others.
 
 use std::collections::BTreeMap;
@@ -46,7 +46,7 @@ compile_error!("onemark-exporter needs a backend for its self-check: switch on i
 /// What was compared.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Report {
+pub struct SelfCheck {
     /// The backends that ran the bundle.
     pub backends: Vec<String>,
     /// Why a backend did not, where it could not.
@@ -68,15 +68,15 @@ type Tensors4 = BTreeMap<String, Array4<f32>>;
 ///
 /// # Errors
 /// An output differs by more than `tolerance`, is missing, a graph can't be run, or no backend works.
-pub fn check(
+pub fn verify(
     bundle: &Bundle,
-    judge: &Judge,
+    reference: &Reference,
     films: &[(String, Array2<f32>)],
     tolerance: f32,
-) -> Result<Report, ExportError> {
+) -> Result<SelfCheck, ExportError> {
     let start = Instant::now();
     let mut report =
-        Report { backends: vec![], skipped: vec![], comparisons: 0, worst: 0.0, tolerance, time: Duration::ZERO };
+        SelfCheck { backends: vec![], skipped: vec![], comparisons: 0, worst: 0.0, tolerance, time: Duration::ZERO };
     let planned = bundle.manifest().plan.is_some();
     let mut backends = Vec::new();
     for kind in BACKENDS {
@@ -96,7 +96,7 @@ pub fn check(
     let count = bundle.manifest().heads.len();
     for (index, (film, grid)) in films.iter().enumerate() {
         let input: Tensors4 = [(FILM.to_owned(), grid.clone().insert_axis(Axis(0)).insert_axis(Axis(0)))].into();
-        let landmarks = landmarks(judge.macs()?, count, index);
+        let landmarks = landmarks(reference.macs()?, count, index);
         let mut found: Vec<Found> = Vec::new();
         for (backend, detector) in &backends {
             let mut maps = run(bundle, backend.as_ref(), &input, &landmarks)?;
@@ -109,7 +109,7 @@ pub fn check(
             found.push(maps);
         }
         for landmark in landmarks {
-            let mut expected = judge.maps(landmark, grid)?;
+            let mut expected = reference.maps(landmark, grid)?;
             if planned {
                 expected.insert(IN_WINDOWS.to_owned(), expected[SCORE].clone());
             }
@@ -141,14 +141,14 @@ pub fn check(
 }
 
 /// What a bundle is compared with, by the reference interpreter.
-pub enum Judge<'a> {
+pub enum Reference<'a> {
     /// The network as it was trained.
     Network(&'a Checkpoint),
     /// What the passes made of it: where they changed it on purpose, by quantising.
     Module(&'a Module),
 }
 
-impl Judge<'_> {
+impl Reference<'_> {
     /// Multiply-accumulates of one landmark.
     fn macs(&self) -> Result<u64, ExportError> {
         Ok(match self {
@@ -227,15 +227,4 @@ fn distance(output: &str, expected: &Array4<f32>, found: &Array4<f32>) -> f32 {
     let differences = expected.iter().zip(found).map(|(expected, found)| (expected - found).abs());
     let worst = differences.fold(0.0_f32, |worst, next| if next.is_nan() { f32::INFINITY } else { worst.max(next) });
     worst / largest
-}
-
-/// A film for every export: soft shapes of many sizes over the whole grey scale, in row-major order, the same every time.
-pub fn synthetic_film(size: usize) -> Array2<f32> {
-    Array2::from_shape_fn((size, size), |(row, column)| {
-        let (y, x) = (row as f32 / size as f32, column as f32 / size as f32);
-        let waves =
-            (7.0 * x + 3.0 * y).sin() + (23.0 * x * y).cos() + (41.0 * (y - x * x)).sin() + (90.0 * x - 60.0 * y).sin();
-        let ring = (-((x - 0.6).hypot(y - 0.4) - 0.25).powi(2) * 400.0).exp();
-        (0.5 + 0.1 * waves + 0.3 * ring).clamp(0.0, 1.0)
-    })
 }
