@@ -1,7 +1,7 @@
-//! The typed graph in which a network is written down once: nodes with an [`Op`] from a short list, parameters by id, static
-//! shapes. The trainer and [`crate::reference`] interpret it, the exporter rewrites it and lowers it to ONNX.
+//! The typed graph of a network: nodes with an [`Op`] from a short list, parameters by id, static shapes. It is the only
+//! description of a network: the trainer and [`crate::reference`] interpret it, and the exporter rewrites it and lowers it to ONNX.
 //!
-//! What a network looks like is in [`crate::network`]. No weights are stored here, only ids and shapes.
+//! The networks themselves are in [`crate::network`]. A graph stores ids and shapes of parameters, not their values.
 
 mod id;
 mod infer;
@@ -25,10 +25,10 @@ pub type Shape = [usize; 4];
 /// Shapes of parameters.
 pub type ParamShapes = BTreeMap<ParamId, Vec<usize>>;
 
-/// Numbers of parameters.
+/// Values of parameters.
 pub type Parameters = BTreeMap<ParamId, ArrayD<f32>>;
 
-/// The tensor that a node makes, by the node's place in its graph.
+/// The output of a node, identified by the node's index in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Value(usize);
 
@@ -37,7 +37,7 @@ pub struct Value(usize);
 pub struct Node {
     /// Unique in the graph.
     pub id: NodeId,
-    /// What is computed.
+    /// The operation.
     pub op: Op,
     /// The operands.
     pub inputs: Vec<Value>,
@@ -75,8 +75,8 @@ pub enum GraphError {
         /// The rule that was broken.
         why: &'static str,
     },
-    /// Two nodes, two inputs or two outputs have one name.
-    #[error("graph {graph}: the name {name} is taken")]
+    /// Two nodes, two inputs or two outputs have the same name.
+    #[error("graph {graph}: the name {name} is already used")]
     NameTaken {
         /// The graph's name.
         graph: String,
@@ -92,7 +92,7 @@ pub enum GraphError {
         param: ParamId,
         /// The shape of its first use.
         first: Vec<usize>,
-        /// The shape asked for now.
+        /// The shape of this use.
         second: Vec<usize>,
     },
     /// A parameter has no shape in the graph.
@@ -121,12 +121,12 @@ impl Graph {
         self.nodes.iter().enumerate().map(|(index, node)| (Value(index), node))
     }
 
-    /// The node that makes `value`. `value` must be of this graph.
+    /// The node with the output `value`. `value` must belong to this graph.
     pub fn node(&self, value: Value) -> &Node {
         &self.nodes[value.0]
     }
 
-    /// The value that this node makes, if the graph has the node.
+    /// The output of the node with this id, if the graph has such a node.
     pub fn value(&self, id: &NodeId) -> Option<Value> {
         self.nodes.iter().position(|node| node.id == *id).map(Value)
     }
@@ -160,7 +160,7 @@ impl Graph {
         self.inputs.iter().find(|(_, input)| *input == value).map(|(port, _)| port)
     }
 
-    /// How often each value is read, by nodes and as an output.
+    /// How often each value is read by a node or is an output of the graph.
     pub fn reads(&self) -> BTreeMap<Value, usize> {
         let mut reads = BTreeMap::new();
         let outputs = self.outputs.iter().map(|(_, value)| value);
@@ -170,7 +170,7 @@ impl Graph {
         reads
     }
 
-    /// Multiply-accumulates of all convolutions (as METHOD.md sec. 5 counts: nothing else counts).
+    /// Multiply-accumulates of all convolutions. Other operations are not counted (METHOD.md sec. 5).
     pub fn macs(&self) -> u64 {
         self.nodes.iter().map(|node| self.node_macs(node)).sum()
     }
@@ -189,7 +189,7 @@ impl Graph {
     /// Declares `value` as an output.
     ///
     /// # Errors
-    /// There is such an output already.
+    /// The graph already has such an output.
     pub fn output(&mut self, port: Port, value: Value) -> Result<(), GraphError> {
         if self.outputs.iter().any(|(other, _)| *other == port) {
             return Err(self.taken(&port));
@@ -198,10 +198,10 @@ impl Graph {
         Ok(())
     }
 
-    /// A tensor that the caller provides.
+    /// Adds an input: a tensor that the caller provides.
     ///
     /// # Errors
-    /// There is such an input already.
+    /// The graph already has such an input.
     pub fn input(&mut self, port: Port, shape: Shape) -> Result<Value, GraphError> {
         if self.inputs.iter().any(|(other, _)| *other == port) {
             return Err(self.taken(&port));
@@ -211,7 +211,7 @@ impl Graph {
         Ok(value)
     }
 
-    /// A padded convolution with its weight and, if asked for, its bias.
+    /// Adds a padded convolution with its weight and, if `conv.bias` is true, its bias.
     ///
     /// # Errors
     /// The id is taken, or the parameters are used elsewhere with another shape.
@@ -226,7 +226,7 @@ impl Graph {
         self.push(id, Op::Conv { dilation, padded: true, bias }, &[input], params)
     }
 
-    /// Batch normalisation with its four parameters.
+    /// Adds batch normalisation with its four parameters.
     ///
     /// # Errors
     /// The id is taken, or the parameters are used elsewhere with another shape.
@@ -240,7 +240,7 @@ impl Graph {
         self.push(id, Op::BatchNorm, &[input], params)
     }
 
-    /// The cosine of every cell of `input` with a parameter vector.
+    /// Adds the cosine of every cell of `input` with a parameter vector.
     ///
     /// # Errors
     /// The id is taken, or the vector is used elsewhere with another length.
@@ -249,7 +249,7 @@ impl Graph {
         self.push(id, Op::Cosine, &[input], vec![vector])
     }
 
-    /// A node without parameters.
+    /// Adds a node without parameters.
     ///
     /// # Errors
     /// The id is taken or the operands don't fit the op.

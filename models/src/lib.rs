@@ -1,7 +1,7 @@
-//! What an Onemark network *is*: the typed [`graph`], the [`network`] written in it, [`recipe`]s, [`landmarks`] sets with what is
-//! measured between them, [`checkpoint`]s, the [`bundle`] format, the prior over a film's landmarks ([`shape_prior`]), how far
-//! points can be trusted ([`confidence`]). No code here trains or runs a network, but for the [`reference`] interpreter, which all
-//! others are compared with.
+//! What an Onemark network *is*: the typed [`graph`] and the [`network`] written as one; [`recipe`]s; [`landmarks`] sets and their
+//! measurements; [`checkpoint`]s and the [`bundle`] format; the prior over a film's landmarks ([`shape_prior`]); and how far
+//! points can be trusted ([`confidence`]). This crate does not train networks. It runs them only in the slow [`reference`]
+//! interpreter, with which all other interpreters are compared.
 
 pub mod bundle;
 #[cfg(feature = "checkpoint")]

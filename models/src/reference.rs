@@ -1,5 +1,6 @@
-//! The reference interpreter: small, slow, obviously right, on ndarray, in evaluation mode. It judges every other way of
-//! running a graph. Convolutions are im2col and ndarray's dot, in strips so that a paper-size head fits into memory.
+//! The reference interpreter: small, slow and simple enough to be obviously right, on ndarray, in evaluation mode. All other
+//! ways of running a graph are compared with it. Convolutions are im2col and ndarray's dot, in strips, so that a head of the
+//! paper's size fits into memory.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +13,14 @@ use crate::graph::{
 /// Tensors by port, `[batch, channels, rows, columns]`.
 pub type Maps = BTreeMap<Port, Array4<f32>>;
 
-/// Rows of output that one strip of a convolution makes.
+/// Output rows of one strip of a convolution.
 const STRIP: usize = 16;
 
 /// Why a graph can't be run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReferenceError {
-    /// An input or parameter is missing or of another shape.
+    /// An input or parameter is missing or has another shape.
     #[error("graph {graph}, node {node}: {what} is missing or not of shape {expected:?}")]
     Missing {
         /// The graph's name.
@@ -28,17 +29,17 @@ pub enum ReferenceError {
         node: NodeId,
         /// The input or parameter.
         what: String,
-        /// The shape that the graph says.
+        /// The shape that the graph states.
         expected: Vec<usize>,
     },
-    /// Operands that shape inference should have refused.
+    /// Operands have shapes that shape inference should have refused.
     #[error("graph {graph}, node {node}: its operands do not fit together")]
     Shape {
         /// The graph's name.
         graph: String,
         /// The node.
         node: NodeId,
-        /// What ndarray said.
+        /// ndarray's error.
         source: ndarray::ShapeError,
     },
 }
@@ -46,7 +47,7 @@ pub enum ReferenceError {
 /// Runs `graph` on `inputs` and returns its outputs.
 ///
 /// # Errors
-/// An input or parameter is missing or has another shape than the graph says (any batch is taken).
+/// An input or parameter is missing, or has another shape than the graph states. Inputs may have any batch size.
 pub fn run(graph: &Graph, parameters: &Parameters, inputs: &Maps) -> Result<Maps, ReferenceError> {
     let mut values: BTreeMap<_, Array4<f32>> = BTreeMap::new();
     let mut uses = graph.reads();
@@ -107,13 +108,13 @@ pub fn run(graph: &Graph, parameters: &Parameters, inputs: &Maps) -> Result<Maps
                 concatenate(Axis(1), &parts).map_err(shape)?
             }
             Op::Add => x(0) + x(1),
-            // One channel broadcasts.
+            // A single channel is broadcast to all channels.
             Op::Mul => x(0) * x(1),
             Op::Cosine => cosine(x(0), &vector(0)),
         };
         values.insert(value, result);
         for input in &node.inputs {
-            // Taps and score maps are large: drop values that no later node reads.
+            // Taps and score maps are large, so values that no later node reads are dropped.
             if let Some(left) = uses.get_mut(input) {
                 *left -= 1;
                 if *left == 0 {
@@ -179,7 +180,7 @@ fn upsample(x: &Array4<f32>, factor: usize, mode: CoordinateMode) -> Array4<f32>
     planes(x, rows.view(), columns.t())
 }
 
-/// The matrices' last two axes are theirs.
+/// The rows and columns of each matrix are its last two axes.
 fn interpolate(x: &Array4<f32>, rows: &Array4<f32>, columns: &Array4<f32>) -> Array4<f32> {
     planes(x, rows.slice(s![0, 0, .., ..]), columns.slice(s![0, 0, .., ..]))
 }

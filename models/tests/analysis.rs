@@ -204,7 +204,7 @@ fn without_spacing_there_are_angles_and_ratios_on_square_pixels() {
     let (ours, others) = (set.measure(&head(Point::new), Some(&MM), &[]), set.measure(&head(Point::new), None, &[]));
     for name in ["ANB", "ODI", "FHI", "LAFH%"] {
         assert!((value(&ours, name) - value(&others, name)).abs() < ROUNDING);
-        assert!(named(&others, name).note.as_ref().unwrap().contains("pixels taken as square"), "{name}");
+        assert!(named(&others, name).note.as_ref().unwrap().contains("square pixels are assumed"), "{name}");
     }
     for name in ["MW", "S-N", "PP-heights"] {
         let one = named(&others, name);
@@ -329,10 +329,10 @@ fn nonsense_is_refused_with_what_would_be_right() {
         (one("A", "formula: { turn: { from: level, to: level, toward: level } }"), "unknown field `toward`"),
         (one("A", angle) + &one("A", angle), "measurement `A`: its name is taken"),
         (one("'A B'", angle), "without blanks"),
-        (one("A", "formula: { sum: [A, A] }"), "`A`: it is made of `A`, which must stand above it"),
+        (one("A", "formula: { sum: [A, A] }"), "`A`: it uses `A`, which must be defined above it"),
         (
             one("AB", "formula: { sum: [BC, BC] }") + &one("BC", "formula: { sum: [AB, AB] }"),
-            "`AB`: it is made of `BC`, which must stand above it",
+            "`AB`: it uses `BC`, which must be defined above it",
         ),
         (one("A", angle) + &one("B", "formula: { sum: [A] }"), "at least two"),
         (

@@ -1,4 +1,4 @@
-//! Why a film, its pixels or its spacing is refused: what, where, and what to do.
+//! Why a film, its pixels or its spacing is refused. Messages state what is wrong, where, and what to do.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ use crate::read::MAX_FILM_BYTES;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FilmError {
-    /// The operating system did not deliver the file.
+    /// The operating system can't read the file.
     #[error("cannot read film {path}")]
     #[non_exhaustive]
     Read {
@@ -61,39 +61,39 @@ pub enum FilmError {
         /// What the decoder said.
         reason: String,
     },
-    /// The file is sound, but its content is not read as a film.
+    /// The file is intact, but Onemark does not read its content as a film.
     #[error("{path} is not read as a film: {what}; {advice}")]
     #[non_exhaustive]
     Unsupported {
         /// The film's file.
         path: PathBuf,
-        /// What it holds.
+        /// The unsupported content.
         what: String,
         /// What to do about it.
         advice: &'static str,
     },
     /// The film has more than [`MAX_FILM_PIXELS`].
     #[error(
-        "{} is too large: {size} px where at most {MAX_FILM_PIXELS} px in all are read; export it at a lower resolution",
+        "{} is too large: {size} px, and at most {MAX_FILM_PIXELS} px in all are read; export it at a lower resolution",
         film(path.as_deref())
     )]
     #[non_exhaustive]
     TooLarge {
-        /// The film's file; none for pixels in memory.
+        /// The film's file; `None` for pixels in memory.
         path: Option<PathBuf>,
         /// The size that the film claims to have.
         size: Size,
     },
     /// The file has more bytes than a film of [`MAX_FILM_PIXELS`] can need.
     #[error(
-        "film {path} is too large: a file of {bytes} bytes where at most {MAX_FILM_BYTES} bytes are read; export it at a lower \
+        "film {path} is too large: its file has {bytes} bytes, and at most {MAX_FILM_BYTES} bytes are read; export it at a lower \
          resolution"
     )]
     #[non_exhaustive]
     FileTooLarge {
         /// The film's file.
         path: PathBuf,
-        /// How many bytes it has.
+        /// Its size in bytes.
         bytes: u64,
     },
     /// The film has no pixels.
@@ -102,14 +102,14 @@ pub enum FilmError {
     ZeroSize {
         /// The film's file; none for pixels in memory.
         path: Option<PathBuf>,
-        /// The size: a side of it is 0.
+        /// The size, which has a side of 0.
         size: Size,
     },
     /// Pixels in memory contradict their description.
     #[error("the pixel buffer does not match its description: {reason}")]
     #[non_exhaustive]
     Pixels {
-        /// How.
+        /// How they contradict it.
         reason: PixelFault,
     },
     /// A spacing is not positive and finite.
@@ -145,27 +145,27 @@ pub enum FilmError {
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum PixelFault {
-    /// A pixel of one byte has 8 bits, one of two bytes 8 to 16.
-    #[error("{bits} bits per pixel where {allowed} are read")]
+    /// The stated number of bits is impossible: a pixel of one byte has 8 bits, a pixel of two bytes 8 to 16.
+    #[error("{bits} bits per pixel are stated, and {allowed} are possible")]
     Bits { bits: u32, allowed: &'static str },
     /// The window's numbers are infinite or NaN, or its width is below 1.
-    #[error("a window of {width} values around {centre}; the width must be at least 1")]
+    #[error("a window of {width} values around {centre} can't be used; the width must be at least 1")]
     Window { centre: f64, width: f64 },
-    /// Rows overlap.
-    #[error("a stride of {stride} bytes where a row of {width} px has {row}")]
+    /// The stride is smaller than a row, so rows would overlap.
+    #[error("a stride of {stride} bytes is too small; a row of {width} px has {row} bytes")]
     Stride { stride: usize, width: u32, row: usize },
-    /// The buffer ends before the last row does.
+    /// The buffer ends before the end of the last row.
     #[error("{found} bytes are too few for {rows} rows with a stride of {stride} bytes")]
     TooFewBytes { found: usize, rows: u32, stride: usize },
     /// The buffer has more or fewer bytes than the film has pixels.
-    #[error("{found} bytes where a film of {size} px has one per pixel")]
+    #[error("{found} bytes, but a film of {size} px needs one per pixel")]
     Length { found: usize, size: Size },
     /// A value is larger than its bits allow.
-    #[error("a value of {value} where pixels have {bits} bits")]
+    #[error("a value of {value} is too large for pixels of {bits} bits")]
     Value { value: u16, bits: u32 },
 }
 
-/// Names a film in a message.
+/// The name of a film in a message.
 fn film(path: Option<&Path>) -> String {
     path.map_or_else(|| "the film".to_owned(), |path| format!("film {}", path.display()))
 }

@@ -1,4 +1,4 @@
-//! The rule on external data: an initialiser may name a range of one file, and nothing else. ONNX lets it name any file.
+//! The rule on external data: an initialiser may refer to a range of one given file only. ONNX itself allows any file.
 
 use std::fmt;
 use std::ops::Range;
@@ -57,7 +57,7 @@ impl fmt::Debug for Weights {
     }
 }
 
-/// What is wrong with a tensor's reference to external data.
+/// Why a tensor's reference to external data is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExternalError {
@@ -76,7 +76,7 @@ pub enum ExternalError {
     NotANumber {
         /// `offset` or `length`.
         key: &'static str,
-        /// What stands there.
+        /// The value in the file.
         text: String,
     },
     /// The range does not lie within the file.
@@ -88,8 +88,8 @@ pub enum ExternalError {
         /// The file.
         file: Arc<str>,
     },
-    /// A key is there twice, or is not one of `location`, `offset` and `length`. Parsers differ in what they make of it.
-    #[error("its external data have the key `{key}` twice, or need only location, offset and length")]
+    /// A key occurs twice, or is not one of `location`, `offset` and `length`. Parsers differ in how they read such data.
+    #[error("its external data have the key `{key}` twice, or it is not one of location, offset and length")]
     #[non_exhaustive]
     Key {
         /// The key.

@@ -1,7 +1,7 @@
 //! The part of ONNX that a bundle uses.
 //!
-//! [`builder`] makes graphs from plain values. [`check()`] reads the bytes of an ONNX file and refuses all that a bundle must
-//! not use; only its result, a [`CheckedGraph`], is opened by a backend.
+//! [`builder`] builds graphs from plain values. [`check()`] reads the bytes of an ONNX file and refuses everything that a bundle must
+//! not use. Backends open only its result, a [`CheckedGraph`].
 //!
 //! ```
 //! use onemark_onnx::{Weights, builder, check};

@@ -1,15 +1,15 @@
-//! Graphs made from graphs: rewritten, copied, cut, pruned, and for other landmarks.
+//! Makes graphs from graphs: rewrites, copies, cuts and prunes them, or changes their landmarks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Graph, GraphError, Node, Of, Op, ParamId, Port, Value};
 
 impl Graph {
-    /// A new graph made node by node: `rewrite` gets the new graph, each old value with its node, and the node's operands in the
-    /// new graph; it returns the value that stands for the old one. Nodes that no output needs any more are dropped.
+    /// A new graph made node by node. `rewrite` gets the new graph, an old value with its node, and the node's operands in the new
+    /// graph; it returns the new value that replaces the old one. Nodes that no output needs are dropped.
     ///
     /// # Errors
-    /// Whatever `rewrite` returns.
+    /// The first error of `rewrite`.
     pub fn rewrite<E: From<GraphError>>(
         &self,
         mut rewrite: impl FnMut(&mut Graph, Value, &Node, &[Value]) -> Result<Value, E>,
@@ -42,7 +42,7 @@ impl Graph {
         self.push(node.id.clone(), node.op, inputs, node.params.clone())
     }
 
-    /// The graph with nodes, parameters and ports of other landmarks.
+    /// The same graph with the nodes, parameters and ports of other landmarks.
     #[must_use]
     pub fn map_landmarks(&self, of: impl Fn(Of) -> Of) -> Graph {
         let ports = |ports: &[(Port, Value)]| ports.iter().map(|(port, value)| (port.map(&of), *value)).collect();

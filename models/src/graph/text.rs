@@ -26,7 +26,7 @@ impl fmt::Display for Graph {
 }
 
 impl Graph {
-    /// What a value is called: the input's port, or the node.
+    /// The printed name of a value: the input's port, or the node's id.
     fn label(&self, value: Value) -> String {
         self.input_port(value).map_or_else(|| self.node(value).id.to_string(), Port::to_string)
     }
