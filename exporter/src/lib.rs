@@ -1,7 +1,7 @@
 //! Compiles a checkpoint into a bundle: [`passes`] rewrite the network's graphs, the result is [emitted](emit) and
-//! [verified](verify) against the network as it was trained. An export that differs is an error and leaves nothing behind.
+//! [verified](mod@verify) against the trained network. An export that differs is an error, and nothing is written.
 //!
-//! What a network is, and the bundle's format, are in `onemark_models`; running bundles is `onemark_runtime`'s.
+//! `onemark_models` defines networks and the bundle's format; `onemark_runtime` runs bundles.
 
 pub mod compile;
 pub mod emit;
@@ -27,12 +27,12 @@ use crate::compile::{Compiled, Progress, compile, grid};
 use crate::passes::PassError;
 use crate::verify::{Reference, SelfCheck};
 
-/// What a bundle says of itself beside what its checkpoint knows.
+/// Texts of a bundle's manifest that are not in the checkpoint.
 #[derive(Clone, Debug)]
 pub struct BundleInfo {
-    /// What it is called in reports.
+    /// The bundle's name in reports.
     pub name: String,
-    /// What it may be used for.
+    /// The intended use.
     pub intended_use: String,
     /// The licence of its weights.
     pub weights_licence: String,
@@ -43,10 +43,9 @@ pub struct BundleInfo {
 pub struct Options {
     /// How the bundle stores its numbers.
     pub precision: Precision,
-    /// Films by which the trunk's convolutions are quantised to 8 bits, of those that the network was trained on; none: they are
-    /// not.
+    /// Training films with which the trunk's convolutions are quantised to 8 bits. If empty, they are not quantised.
     pub quantisation_films: Vec<PathBuf>,
-    /// The names of passes to leave out: the bundle computes the same, at another cost.
+    /// The names of passes to leave out. The bundle computes the same, at another cost.
     pub without: Vec<String>,
 }
 
@@ -56,20 +55,20 @@ pub struct Options {
 pub struct Export {
     /// The bundle. [`Bundle::write`] puts it on disk.
     pub bundle: Bundle,
-    /// What the self-check compared.
+    /// The result of the self-check.
     pub self_check: SelfCheck,
 }
 
-/// Why an export failed.
+/// Why an export fails.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExportError {
     /// The checkpoint can't be used.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The checkpoint is of a training that has not ended.
+    /// The training of the checkpoint has not ended.
     #[error(
-        "the checkpoint holds no template vectors: they are made when training ends, so let it end and export then"
+        "the checkpoint contains no template vectors, which are made at the end of training; let training end before the export"
     )]
     NoTemplateVectors,
     /// The recipe asks for a shape prior that can't be fitted.
@@ -78,7 +77,7 @@ pub enum ExportError {
          fit one to: train on more films, or with `decoding: argmax`"
     )]
     NoShapePrior {
-        /// Films with pseudo-labels.
+        /// The number of films with pseudo-labels.
         films: usize,
     },
     /// The recipe in the checkpoint can't be used.
@@ -90,14 +89,14 @@ pub enum ExportError {
     /// The recipe describes no possible network.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// There is no pass of this name.
+    /// No pass has this name.
     #[error("there is no pass `{name}`{}; there are {known}", suggestion(.nearest))]
     UnknownPass {
         /// The name asked for.
         name: String,
-        /// The nearest one.
+        /// The nearest name.
         nearest: Option<String>,
-        /// All of them.
+        /// The names of all passes.
         known: String,
     },
     /// A pass can't be left out.
@@ -108,17 +107,17 @@ pub enum ExportError {
         /// What it establishes.
         property: String,
     },
-    /// A film to check with can't be read.
+    /// A film for quantisation or for the self-check can't be read.
     #[error(transparent)]
     Film(#[from] FilmError),
-    /// A pass failed: a mistake in this program, not in the checkpoint.
+    /// A pass failed. This is an error in this program, not in the checkpoint.
     #[error("pass {pass} failed{}", after(.before))]
     Pass {
         /// The pass.
         pass: &'static str,
         /// The passes that ran before.
         before: Vec<&'static str>,
-        /// What went wrong.
+        /// The pass's error.
         source: Box<PassError>,
     },
     /// The bundle is refused or can't be written.
@@ -130,29 +129,29 @@ pub enum ExportError {
     /// No backend works on this machine, so there is no self-check.
     #[error("self-check: no backend works here, so the bundle can't be checked: {why}")]
     NoBackend {
-        /// What each backend said.
+        /// The backends' errors.
         why: String,
     },
-    /// The self-check could not run the network as it was trained.
-    #[error("self-check: the network as it was trained can't be run")]
+    /// The self-check could not run the trained network.
+    #[error("self-check: the trained network can't be run")]
     Reference(#[from] ReferenceError),
-    /// The bundle computes something else than the network as it was trained.
+    /// The bundle computes other results than the trained network.
     #[error(
         "self-check: with {backend}, {output} of landmark {landmark} on {film} differs from the reference by {difference:.1e} of its \
          largest number ({tolerance:.0e} is allowed): nothing was written"
     )]
     Differs {
-        /// What ran the bundle.
+        /// The backend that ran the bundle.
         backend: &'static str,
         /// The film.
         film: String,
-        /// The landmark, from 1.
+        /// The landmark's number, from 1.
         landmark: usize,
         /// The output.
         output: String,
         /// The difference, as a share of the output's largest number.
         difference: f32,
-        /// The largest that is allowed.
+        /// The largest allowed difference.
         tolerance: f32,
     },
 }
@@ -165,11 +164,11 @@ fn after(before: &[&str]) -> String {
     if before.is_empty() { String::new() } else { format!(" (after {})", before.join(", ")) }
 }
 
-/// Compiles a checkpoint and checks the result on a synthetic film and on `films`. `observe` sees the network before the
-/// first pass and after each step. Nothing is written.
+/// Compiles a checkpoint and verifies the bundle on a synthetic film and on `films`. `observe` is called with the network before the
+/// first pass and after each step. The bundle is in memory; nothing is written to disk.
 ///
 /// # Errors
-/// The checkpoint does not fit its recipe, a pass fails, or the bundle differs from the network as it was trained.
+/// The checkpoint does not fit its recipe, a pass fails, or the bundle differs from the trained network.
 ///
 /// # Example
 /// ```no_run

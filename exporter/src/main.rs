@@ -1,4 +1,4 @@
-//! `onemark-export`: checkpoint in, bundle out.
+//! `onemark-export`: compiles a checkpoint into a bundle.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,44 +16,44 @@ use onemark_models::checkpoint::Checkpoint;
 use onemark_models::files::write_whole;
 use onemark_models::recipe::Recipe;
 
-/// Compiles a trained network into a bundle of ONNX graphs, and checks it against the network as it was trained.
+/// Compiles a trained network into a bundle of ONNX graphs, and compares it with the trained network
 #[derive(Parser)]
 #[command(name = "onemark-export", version)]
 struct Arguments {
     /// The checkpoint that `onemark-train` wrote (.safetensors)
     checkpoint: PathBuf,
-    /// CHECKPOINT is a recipe: export its network with random weights, to see what it costs before it is trained
+    /// CHECKPOINT is a recipe; export its network with random weights, to measure its costs before training
     #[arg(long)]
     untrained: bool,
-    /// Where the bundle goes: a new folder
+    /// The bundle to write: a new folder
     #[arg(long, value_name = "BUNDLE")]
     out: PathBuf,
     /// Write one stored zip instead of a folder
     #[arg(long)]
     archive: bool,
-    /// Replace the bundle that is there
+    /// Replace an existing bundle
     #[arg(long)]
     force: bool,
-    /// Print what each pass does to nodes, parameters, multiply-accumulates and bytes
+    /// Print nodes, parameters, multiply-accumulates and bytes after each pass
     #[arg(long)]
     explain: bool,
-    /// Write every graph as text after every pass into this folder
+    /// Write the text of every graph after every pass to this folder
     #[arg(long, value_name = "DIR")]
     dump_graph: Option<PathBuf>,
-    /// How the bundle stores its numbers; f16 is half as large, and computes in f32 all the same
+    /// How the bundle stores its numbers; f16 halves the size, and backends still compute in f32
     #[arg(long, default_value = "f32", value_parser = ["f32", "f16"])]
     precision: String,
-    /// Compute the trunk in 8 bits, calibrated on these films, of those that the network was trained on: faster on processors that
-    /// have instructions for it. Evaluate the bundle before you trust it
+    /// Compute the trunk in 8 bits, quantised with these training films: faster on processors that have instructions for it. Evaluate the
+    /// bundle before you trust it
     #[arg(long, value_name = "FILE", num_args = 1..)]
     int8_trunk: Vec<PathBuf>,
-    /// Leave these passes out: the bundle finds the same, at another cost (--explain lists passes)
+    /// Leave these passes out; the bundle finds the same landmarks, at another cost (--explain lists passes)
     #[arg(long, value_name = "PASS,…", value_delimiter = ',')]
     without: Vec<String>,
-    /// Films to check with, beside the synthetic one
+    /// Further films for the self-check, in addition to the synthetic film
     #[arg(long, value_name = "FILE", num_args = 1..)]
     check_films: Vec<PathBuf>,
-    /// What the bundle is called in reports [default: the name of BUNDLE]
+    /// The bundle's name in reports [default: the name of BUNDLE]
     #[arg(long)]
     name: Option<String>,
     /// What the bundle may be used for

@@ -1,4 +1,4 @@
-//! Whole exports of small networks, the self-check's teeth, and the paper's network in numbers.
+//! Whole exports of small networks, tests that the self-check finds errors, and the sizes of the paper's network.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -22,7 +22,7 @@ use onemark_models::recipe::{AdapterVariant, PriorUse, Recipe};
 use onemark_models::shape_prior::ShapePrior;
 
 const SEED: u64 = 3;
-/// Score and five embeddings of each of 19 landmarks; where heads can be run in part, the score once more in windows.
+/// The number of maps: score and five embeddings of each of 19 landmarks; if heads run in windows, also the score in windows.
 const MAPS: usize = 19 * 6;
 const MAPS_WITH_WINDOWS: usize = 19 * 7;
 /// The largest bundle of the paper's network that is accepted (66.5 million numbers are 266 MB).
@@ -31,7 +31,7 @@ const LARGEST_PAPER_BUNDLE: u64 = 290_000_000;
 fn small_recipe(adapter_channels: usize, adapter_variant: AdapterVariant) -> Recipe {
     let recipe = Recipe::parse("tiny", include_str!("../../tests/tiny.yaml")).unwrap();
     let changed = recipe.edit(|spec| {
-        // Wide enough on levels 4 and 3 for adapters of two channels to be stacked, as those of the real networks are.
+        // Wide enough on levels 4 and 3 that adapters of two channels are stacked, as in real networks.
         spec.trunk.widths = [4, 6, 56, 32, 32];
         spec.network.adapter_channels = adapter_channels;
         spec.network.adapter_variant = adapter_variant;
@@ -44,7 +44,7 @@ fn small(adapter_channels: usize, adapter_variant: AdapterVariant) -> Checkpoint
     untrained(small_recipe(adapter_channels, adapter_variant), SEED).unwrap()
 }
 
-/// What most tests need: a network with adapters, and its bundle.
+/// A network with adapters and its bundle, which most tests use.
 static SMALL: LazyLock<(Checkpoint, Bundle)> = LazyLock::new(|| {
     let checkpoint = small(2, AdapterVariant::Block);
     let export = exported(&checkpoint);
@@ -66,7 +66,7 @@ fn exported(checkpoint: &Checkpoint) -> Export {
 
 #[test]
 fn every_architecture_survives_its_passes() {
-    // Without adapters, embeddings depend on no landmark: the trunk makes them, and heads only compare.
+    // Without adapters, embeddings do not depend on landmarks. The trunk computes them, and heads compute only the score.
     let separate = {
         let recipe = small_recipe(0, AdapterVariant::Block).edit(|spec| spec.network.separate = true);
         untrained(recipe.unwrap(), SEED).unwrap()
@@ -84,7 +84,7 @@ fn every_architecture_survives_its_passes() {
     }
 }
 
-/// With every pass that can be left out left out, and in half precision: the self-check has judged each.
+/// Exports without optional passes, with a quantised trunk and in half precision. The self-check accepts each of them.
 #[test]
 fn other_ways_to_compile_come_to_the_same() {
     let (checkpoint, whole) = &*SMALL;
@@ -114,24 +114,24 @@ fn other_ways_to_compile_come_to_the_same() {
     let film = folder.path().join("film.png");
     image::GrayImage::from_fn(80, 100, |x, y| image::Luma([((x * y) % 251) as u8])).save(&film).unwrap();
     let quantised = compiled(Options { quantisation_films: vec![film], ..Options::default() }).unwrap().bundle;
-    assert!(quantised.manifest().history.iter().any(|line| line.contains("8 bits, calibrated on 1 films")));
+    assert!(quantised.manifest().history.iter().any(|line| line.contains("8 bits, quantised with 1 films")));
     let trunk = |bundle: &Bundle| String::from_utf8_lossy(bundle.bytes("trunk.onnx").unwrap()).into_owned();
     assert!(trunk(&quantised).contains("QuantizeLinear") && !trunk(whole).contains("QuantizeLinear"));
 
     let half = compiled(Options { precision: Precision::F16, ..Options::default() }).unwrap();
     assert_eq!(half.self_check.comparisons, MAPS_WITH_WINDOWS);
-    // Rounded it is, and not by much more than half a unit in the last place of f16.
+    // The numbers are rounded, by little more than half a unit in the last place of f16.
     let narrow = passes::PASSES.iter().find(|pass| pass.name == "narrow").unwrap();
     assert!((1e-5..narrow.effect.tolerance()).contains(&half.self_check.worst), "{}", half.self_check.worst);
     let bytes = |bundle: &Bundle| bundle.manifest().files[WEIGHTS].bytes as f64;
     let share = bytes(&half.bundle) / bytes(whole);
-    // Vectors and gaps weigh more in so small a network.
+    // Vectors and padding take a larger share of such a small network.
     assert!((0.5..0.75).contains(&share), "{share}");
     let span = |bundle: &Bundle| bundle.manifest().template_vectors[&template_vector_name(3, 2)].length;
     assert_eq!(span(&half.bundle), span(whole), "vectors stay f32");
 }
 
-/// Processors without instructions for dot products of bytes add two products in 16 bits: more than those hold is cut off.
+/// Processors without instructions for dot products of bytes add two products in 16 bits and saturate. The steps must avoid this.
 #[test]
 fn sums_of_8_bit_products_are_exact_on_every_processor() {
     let mut checkpoint = SMALL.0.clone();
@@ -175,7 +175,7 @@ fn the_self_check_notices_one_wrong_number() {
     }
 }
 
-/// Otherwise landmark 7 would be found by another's numbers, or not at all.
+/// Without this rule, landmark 7 would be found by another landmark's parameters, or not at all.
 #[test]
 fn what_the_trunk_makes_for_one_landmark_must_be_there_for_each() {
     let (_, bundle) = &*SMALL;
@@ -226,7 +226,7 @@ fn the_papers_network_fits() {
     assert_eq!(start.heads.parameters, 66_452_320 + vectors);
     let gmac = |macs: u64| (macs as f64 / 1e7).round() / 100.0;
     assert_eq!(gmac(start.heads.macs), 1658.27);
-    // The trunk gains what the decoder makes of the film alone, and of that the adapters' first convolutions on levels 4 and 3.
+    // The trunk also computes the invariant part of the decoder, and the adapters' first convolutions of it on levels 4 and 3.
     assert_eq!(gmac(end.trunk.macs), 75.86);
     assert_eq!((gmac(end.coarse.macs), gmac(end.window.macs)), (2.63, 0.56));
     let bundle = pack(compiled.onnx, &checkpoint, landmarks, &info(), 0).unwrap();
@@ -250,7 +250,7 @@ fn nothing_is_written_when_the_command_fails() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
-/// Films whose landmarks move as one, as a training would leave them.
+/// Pseudo-labels of films whose landmarks move together.
 fn labels_of(films: usize) -> Vec<Vec<(f64, f64)>> {
     let point = |film: usize, landmark: usize| ((film % 9 + 2 * landmark) as f64, (film / 9 + 20 + landmark) as f64);
     (0..films).map(|film| (0..19).map(|landmark| point(film, landmark)).collect()).collect()

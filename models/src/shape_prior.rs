@@ -274,7 +274,7 @@ mod tests {
     /// The difference between two ways of solving the same equations in f64.
     const ROUNDING: f64 = 1e-9;
 
-    /// A hexagon that is moved about by up to 40 cells and scaled by up to a tenth, with errors of up to a cell.
+    /// A hexagon that is moved by up to 40 cells and scaled by up to a tenth, with errors of up to a cell.
     fn shapes() -> Vec<Vec<GridPoint>> {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         let corners = HEXAGON;

@@ -84,10 +84,9 @@ impl fmt::Display for FilmWarning {
                  smaller"
             ),
             Self::NoSpacing => f.write_str("no usable spacing is stated, so positions are in pixels only"),
-            Self::ContradictedPolarity { stated, used } => write!(
-                f,
-                "PresentationLUTShape {stated} contradicts {used}, which was used; check that bone is bright"
-            ),
+            Self::ContradictedPolarity { stated, used } => {
+                write!(f, "PresentationLUTShape {stated} contradicts {used}, which was used; check that bone is bright")
+            }
             Self::UnusableWindow { function, centre, width } => write!(
                 f,
                 "its window ({function} {centre} {width}) can't be used, so its darkest pixel is black and its brightest white"

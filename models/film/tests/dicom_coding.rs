@@ -128,7 +128,10 @@ fn what_is_no_film_is_refused_by_name() {
         (film().number(tags::BITS_ALLOCATED, 1), &["1 samples per pixel of 1 bits"]),
         (film().number(tags::BITS_STORED, 17), &["16 bits it claims to use 17"]),
         (film().number(tags::BITS_STORED, 0), &["it claims to use 0"]),
-        (film().put(tags::HIGH_BIT, VR::UL, PrimitiveValue::from(u32::MAX)), &["highest used bit is number 4294967295"]),
+        (
+            film().put(tags::HIGH_BIT, VR::UL, PrimitiveValue::from(u32::MAX)),
+            &["highest used bit is number 4294967295"],
+        ),
         (film().number(tags::HIGH_BIT, 40), &["highest used bit is number 40"]),
         (film().without(tags::ROWS), &["does not state its Rows"]),
         (film().without(tags::COLUMNS), &["does not state its Columns"]),

@@ -61,7 +61,10 @@ impl Manifest {
     fn validate_head(&self, head: &HeadEntry, grid: Shape) -> Result<(), Invalid> {
         let key = format!("heads: `{}`", head.graph.file);
         if !head.graph.outputs.iter().any(|output| output.name == SCORE && output.shape == grid) {
-            return Err(Invalid::new(key, format!("must have the output `{SCORE}`, [1, 1, size, size] of `input.size`")));
+            return Err(Invalid::new(
+                key,
+                format!("must have the output `{SCORE}`, [1, 1, size, size] of `input.size`"),
+            ));
         }
         match head.graph.inputs.iter().find(|input| !self.trunk.outputs.contains(input)) {
             Some(stray) => {
@@ -81,7 +84,11 @@ impl Manifest {
         let side = plan.tiling.levels[0].cells;
         let outputs = plan.window.outputs.as_slice();
         let score = matches!(outputs, [only] if only.name == SCORE && only.shape == [1, 1, side, side]);
-        rule(score, "plan.window", format!("must have the only output `{SCORE}`, [1, 1, {side}, {side}] as the tiling states"))?;
+        rule(
+            score,
+            "plan.window",
+            format!("must have the only output `{SCORE}`, [1, 1, {side}, {side}] as the tiling states"),
+        )?;
         rule(plan.specific.len() == self.heads.len(), "plan.own", "must have an entry for each landmark")?;
         let mut landmarks = LandmarkId::up_to(plan.specific.len()).zip(&plan.specific);
         landmarks.try_for_each(|(landmark, specific)| self.validate_specific(plan, landmark, specific))

@@ -1,4 +1,4 @@
-//! Everything that can be wrong with a dataset.
+//! The errors of datasets.
 
 use std::path::PathBuf;
 
@@ -8,17 +8,17 @@ use super::Split;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatasetError {
-    /// The operating system would not give us a file or folder, or a text file is not UTF-8.
+    /// The operating system can't read a file or folder, or a text file is not UTF-8.
     #[error("cannot read {path}")]
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// The folder has neither layout.
     #[error(
-        "{root} is not a dataset that Onemark knows: looked for RawImage/ (ISBI 2015, as published) and for images/ with \
+        "{root} is not a dataset that Onemark knows; it looked for RawImage/ (ISBI 2015, as published) and for images/ with \
          landmarks.csv (plain folder); point to the folder that contains them"
     )]
     NoLayout {
@@ -80,9 +80,9 @@ pub enum DatasetError {
     /// Only one of the two readers annotated a film.
     #[error("annotation {there} has no counterpart {missing}; add it, or remove the other")]
     OneReader {
-        /// The reader's file that is there.
+        /// The existing file of one reader.
         there: PathBuf,
-        /// The other reader's file.
+        /// The missing file of the other reader.
         missing: PathBuf,
     },
     /// An annotation file has no content.
@@ -91,26 +91,26 @@ pub enum DatasetError {
         /// The annotation file.
         path: PathBuf,
     },
-    /// An annotation has too few or too many landmarks.
+    /// An annotation has too few or too many entries.
     #[error("annotation {path} has {found} {unit}, expected {expected}; complete or correct it")]
     WrongCount {
         /// The annotation file.
         path: PathBuf,
-        /// How many there are.
+        /// The number that was found.
         found: usize,
-        /// What was counted, for which film.
+        /// The unit of `found`, with the film.
         unit: String,
-        /// How many there should be.
+        /// The expected number.
         expected: String,
     },
-    /// A line of a text file does not say what it must.
+    /// A line of a text file has a wrong content.
     #[error("{path}, line {line}: {problem}")]
     Line {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: u64,
-        /// What is wrong with it and what would be right.
+        /// What is wrong, and how to correct it.
         problem: String,
     },
     /// The annotations are for another landmark set.
@@ -120,11 +120,11 @@ pub enum DatasetError {
     WrongSet {
         /// The film's file.
         film: PathBuf,
-        /// How many landmarks the annotation has.
+        /// The number of landmarks in the annotation.
         found: usize,
         /// The set's id.
         set: String,
-        /// How many landmarks the set has.
+        /// The number of landmarks in the set.
         expected: usize,
     },
     /// A landmark does not lie on its film.
