@@ -37,6 +37,27 @@ pub struct Progress<'a> {
 
 /// Compiles a checkpoint. `observe` is called after each step.
 ///
+/// ```
+/// use onemark_exporter::explain::{Summary, table};
+/// use onemark_exporter::{Options, compile::compile, untrained::untrained};
+/// use onemark_models::landmarks::LandmarkSet;
+/// use onemark_models::recipe::Recipe;
+///
+/// let recipe = Recipe::parse(
+///     "tiny.yaml",
+///     "{base: phantom, name: tiny, about: A small network., trunk: {widths: [4, 6, 8, 8, 8]},
+///       network: {size: 64, decoder: [8, 8, 6, 6], rfb: [8, 8, 6], embedding: 5}}",
+/// )?;
+/// let landmarks = LandmarkSet::named(&recipe.landmarks)?;
+/// let checkpoint = untrained(recipe, 1)?;
+/// let options = Options { without: vec!["stack-adapters".into()], ..Options::default() };
+/// let mut sizes = Vec::new();
+/// compile(&checkpoint, &landmarks, &options, |progress| sizes.push(Summary::of(progress)))?;
+/// println!("{}", table(&sizes)); // one line per pass
+/// # assert!(sizes.len() > 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// The checkpoint does not fit its recipe, a quantisation film can't be read, or a pass fails.
 pub fn compile(

@@ -2,6 +2,7 @@
 //! [verified](mod@verify) against the trained network. An export that differs is an error, and nothing is written.
 //!
 //! `onemark_models` defines networks and the bundle's format; `onemark_runtime` runs bundles.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod compile;
 pub mod emit;
@@ -171,18 +172,26 @@ fn after(before: &[&str]) -> String {
 /// The checkpoint does not fit its recipe, a pass fails, or the bundle differs from the trained network.
 ///
 /// # Example
-/// ```no_run
-/// use std::path::Path;
-/// use onemark_exporter::{BundleInfo, Options, export};
-/// use onemark_models::checkpoint::Checkpoint;
+/// ```
+/// use onemark_exporter::{BundleInfo, Options, export, untrained::untrained};
+/// use onemark_models::recipe::Recipe;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let checkpoint = Checkpoint::read(Path::new("head.safetensors"))?;
-/// let labels = BundleInfo { name: "head".into(), intended_use: "research".into(), weights_licence: "MIT".into() };
-/// let export = export(&checkpoint, &labels, &Options::default(), &[], |_| {})?;
-/// export.bundle.write(Path::new("head.onemark"), false)?;
-/// # Ok(())
-/// # }
+/// // A small network with random weights. Checkpoint::read opens the file of a trained network.
+/// let recipe = Recipe::parse(
+///     "tiny.yaml",
+///     "{base: phantom, name: tiny, about: A small network., trunk: {widths: [4, 6, 8, 8, 8]},
+///       network: {size: 64, decoder: [8, 8, 6, 6], rfb: [8, 8, 6], embedding: 5}}",
+/// )?;
+/// let checkpoint = untrained(recipe, 1)?;
+/// let info = BundleInfo { name: "tiny".into(), intended_use: "research".into(), weights_licence: "MIT".into() };
+/// let export = export(&checkpoint, &info, &Options::default(), &[], |_| {})?;
+/// assert!(export.self_check.worst <= export.self_check.tolerance);
+///
+/// let folder = std::env::temp_dir().join(format!("onemark-example-{}", std::process::id()));
+/// std::fs::create_dir(&folder)?;
+/// export.bundle.write(&folder.join("tiny.onemark"), false)?;
+/// # std::fs::remove_dir_all(folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn export(
     checkpoint: &Checkpoint,

@@ -35,6 +35,17 @@ pub const MANIFEST: &str = "manifest.yaml";
 const LARGEST_MANIFEST: u64 = 4 << 20;
 
 /// A bundle whose files agree with its manifest, held in memory.
+///
+/// ```
+/// use onemark_models::bundle::{Bundle, BundleError};
+///
+/// match Bundle::open("no-such-bundle.onemark") {
+///     Ok(bundle) => println!("{}, {} bytes", bundle.manifest().name, bundle.total_bytes()),
+///     Err(BundleError::Damaged { file, .. }) => println!("{file} is damaged: copy the bundle again"),
+///     Err(error) => println!("{error}"), // says what is wrong and what to do
+/// }
+/// assert!(Bundle::from_bytes(b"not a zip archive", "example.onemark").is_err());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Bundle {
     origin: PathBuf,

@@ -2,6 +2,22 @@
 //! description of a network: the trainer and [`crate::reference`] interpret it, and the exporter rewrites it and lowers it to ONNX.
 //!
 //! The networks themselves are in [`crate::network`]. A graph stores ids and shapes of parameters, not their values.
+//!
+//! ```
+//! use onemark_models::graph::{Conv, Graph, Level, Op, Owner, Port};
+//!
+//! let mut graph = Graph::new("example");
+//! let film = graph.input(Port::Film, [1, 1, 64, 64])?;
+//! let conv = Conv { out: 8, kernel: (3, 3), dilation: 1, bias: true };
+//! let features = graph.conv(Owner::Trunk.node("conv"), film, conv)?;
+//! let pooled = graph.apply(Owner::Trunk.node("pool"), Op::MaxPool, &[features])?;
+//! graph.output(Port::Tap(Level::COARSE_TO_FINE[4]), pooled)?;
+//!
+//! assert_eq!(graph.node(pooled).shape, [1, 8, 32, 32]);
+//! assert_eq!(graph.macs(), 8 * 9 * 64 * 64);
+//! println!("{graph}"); // one node per line
+//! # Ok::<(), onemark_models::graph::GraphError>(())
+//! ```
 
 mod id;
 mod infer;

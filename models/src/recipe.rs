@@ -459,6 +459,18 @@ impl Recipe {
     /// Reads a recipe's text. Errors name `origin`. A text with the key `base` states only its differences from another recipe,
     /// which `base` names: mappings are merged key by key, any other value is replaced.
     ///
+    /// ```
+    /// use onemark_models::recipe::Recipe;
+    ///
+    /// let text = "{base: c-adapter, name: mine, about: A smaller network., network: {adapter_channels: 4}}";
+    /// let recipe = Recipe::parse("mine.yaml", text)?;
+    /// assert_eq!((recipe.network.adapter_channels, recipe.network.size), (4, 384));
+    ///
+    /// let error = Recipe::parse("mine.yaml", &text.replace("channels", "chanels")).unwrap_err();
+    /// assert!(error.to_string().ends_with("did you mean `adapter_channels`?"));
+    /// # Ok::<(), onemark_models::recipe::RecipeError>(())
+    /// ```
+    ///
     /// # Errors
     /// Unknown keys, wrong types, impossible values, an unknown base.
     pub fn parse(origin: &str, text: &str) -> Result<Self, RecipeError> {

@@ -46,6 +46,22 @@ pub enum ReferenceError {
 
 /// Runs `graph` on `inputs` and returns its outputs.
 ///
+/// ```
+/// use ndarray::Array4;
+/// use onemark_models::graph::{Graph, Op, Owner, Parameters, Port};
+/// use onemark_models::reference::{Maps, run};
+///
+/// let mut graph = Graph::new("example");
+/// let film = graph.input(Port::Film, [1, 1, 2, 2])?;
+/// let pooled = graph.apply(Owner::Trunk.node("pool"), Op::MaxPool, &[film])?;
+/// graph.output(Port::Score, pooled)?;
+///
+/// let film = Array4::from_shape_vec((1, 1, 2, 2), vec![0.1, 0.7, 0.2, 0.3])?;
+/// let outputs = run(&graph, &Parameters::new(), &Maps::from([(Port::Film, film)]))?;
+/// assert_eq!(outputs[&Port::Score][[0, 0, 0, 0]], 0.7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// An input or parameter is missing, or has another shape than the graph states. Inputs may have any batch size.
 pub fn run(graph: &Graph, parameters: &Parameters, inputs: &Maps) -> Result<Maps, ReferenceError> {

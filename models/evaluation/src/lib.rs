@@ -1,6 +1,7 @@
 //! Datasets and the evaluation of landmarks: annotated [`dataset`]s and their [`audit`]; the [`metrics`] of found landmarks and the
 //! [`report`] that contains them; agreement without annotations ([`coherence`]); and the fit of a bundle's calibration
 //! ([`calibrate`]).
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod audit;
 pub mod calibrate;

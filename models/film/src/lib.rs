@@ -24,6 +24,7 @@
 //! | `raster` | PNG, JPEG, BMP and TIFF |
 //! | `dicom` | DICOM and DICOMDIR |
 //! | `schema` | `schemars::JsonSchema` for the types in published JSON |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod dicom;
 mod error;

@@ -22,6 +22,7 @@
 //! assert_eq!(external, [("factor", &2.0_f32.to_le_bytes()[..])]);
 //! # Ok::<(), onemark_onnx::OnnxError>(())
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::indexing_slicing)]
 
 pub mod builder;

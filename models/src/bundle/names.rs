@@ -6,6 +6,16 @@ use crate::graph::{Level, Of, Owner, ParamId};
 use crate::landmarks::LandmarkId;
 
 /// Whether a plan's input takes this output of the trunk when the plan runs for `landmark`.
+///
+/// ```
+/// use onemark_models::bundle::names::feeds;
+/// use onemark_models::landmarks::LandmarkId;
+///
+/// let landmark = LandmarkId::new(7).ok_or("numbers start at 1")?;
+/// assert!(feeds("adapter.07.rfb4.fuse", "adapter.rfb4.fuse", landmark));
+/// assert!(!feeds("adapter.08.rfb4.fuse", "adapter.rfb4.fuse", landmark));
+/// # Ok::<(), &str>(())
+/// ```
 pub fn feeds(output: &str, input: &str, landmark: LandmarkId) -> bool {
     output == input || specific(input, landmark).is_some_and(|specific| specific == output)
 }

@@ -15,6 +15,20 @@ use crate::invalid::Invalid;
 pub const MAX_LEVELS: usize = 6;
 
 /// Tiles of a grid, and the window of each tile on each level. Its rules are checked when it is read.
+///
+/// ```
+/// use ndarray::Array4;
+/// use onemark_models::bundle::tiling::{LevelWindows, Tiling};
+///
+/// // 2 x 2 tiles of 4 x 4 cells; each window also has the cells around its tile.
+/// let tiling = Tiling { size: 8, tile: 4, levels: vec![LevelWindows { cells: 6, starts: vec![-1, 3] }] };
+/// tiling.validate()?;
+/// assert_eq!((tiling.count(), tiling.covers(1)), (2, 4..8));
+/// assert_eq!(tiling.inside(0, 0), [0.0, 1.0, 1.0, 1.0, 1.0, 1.0]); // the first cell lies outside the film
+/// let window = tiling.cut(0, (0, 0), &Array4::ones((1, 1, 8, 8)).view());
+/// assert_eq!((window.dim(), window.sum()), ((1, 1, 6, 6), 25.0));
+/// # Ok::<(), onemark_models::invalid::Invalid>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Unchecked")]
 pub struct Tiling {

@@ -68,6 +68,20 @@ impl Graph {
     }
 
     /// The part of the graph that `outputs` need.
+    ///
+    /// ```
+    /// use onemark_models::graph::{Graph, Op, Owner, Port};
+    ///
+    /// let mut graph = Graph::new("example");
+    /// let film = graph.input(Port::Film, [1, 1, 64, 64])?;
+    /// let pooled = graph.apply(Owner::Trunk.node("pool"), Op::MaxPool, &[film])?;
+    /// let clamped = graph.apply(Owner::Trunk.node("clamp"), Op::Clamp, &[pooled])?;
+    /// graph.output(Port::Score, clamped)?;
+    ///
+    /// let part = graph.part("pooling", vec![(Port::Score, pooled)]);
+    /// assert_eq!((graph.nodes().count(), part.nodes().count()), (3, 2));
+    /// # Ok::<(), onemark_models::graph::GraphError>(())
+    /// ```
     #[must_use]
     pub fn part(&self, name: &str, outputs: Vec<(Port, Value)>) -> Graph {
         Graph { name: name.to_owned(), outputs, ..self.clone() }.pruned()

@@ -6,6 +6,15 @@ use std::num::NonZeroU16;
 use serde::{Deserialize, Serialize};
 
 /// A landmark of a set, identified by its number, from 1. Files contain this number.
+///
+/// ```
+/// use onemark_models::landmarks::LandmarkId;
+///
+/// let sella = LandmarkId::new(1).ok_or("numbers start at 1")?;
+/// assert_eq!((sella.number(), sella.index(), format!("{sella:02}")), (1, 0, "01".to_owned()));
+/// assert_eq!(LandmarkId::new(0), None);
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LandmarkId(NonZeroU16);

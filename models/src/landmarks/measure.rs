@@ -78,6 +78,31 @@ impl LandmarkSet {
     /// `points` are the landmarks in film px, in the set's order; `None` for a landmark that was not found. Without a spacing,
     /// distances have no value, and angles and ratios assume square pixels. `sd_mm` are the standard deviations of the landmarks'
     /// errors along each axis, in mm; `None` if one is unknown.
+    ///
+    /// ```
+    /// use onemark_film::{Spacing, geometry::Point};
+    /// use onemark_models::landmarks::LandmarkSet;
+    ///
+    /// let set = LandmarkSet::from_yaml(
+    ///     "id: finger
+    /// name: Finger
+    /// source: an example
+    /// landmarks:
+    ///   - { number: 1, name: tip, title: Tip, definition: The most distal point. }
+    ///   - { number: 2, name: base, title: Base, definition: The most proximal point. }
+    /// analysis:
+    ///   sources: { here: This example }
+    ///   lines: {}
+    ///   measurements:
+    ///     - { name: length, title: Length, source: here, formula: { distance: [tip, base] } }
+    /// ",
+    /// )?;
+    /// let points = [Some(Point::new(0.0, 0.0)), Some(Point::new(300.0, 400.0))];
+    /// let spacing = Spacing::new(0.1, 0.1, "scanner manual")?;
+    /// assert_eq!(set.measure(&points, Some(&spacing), &[])[0].text(), "50.0 mm");
+    /// assert_eq!(set.measure(&points, None, &[])[0].text(), "no value: no spacing is stated");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn measure(
         &self,
         points: &[Option<Point>],

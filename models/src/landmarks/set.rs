@@ -97,6 +97,16 @@ impl LandmarkSet {
 
     /// The built-in set with this id.
     ///
+    /// ```
+    /// use onemark_models::landmarks::LandmarkSet;
+    ///
+    /// let set = LandmarkSet::named("isbi19")?;
+    /// assert_eq!((set.len(), set.landmarks[0].name.as_str()), (19, "sella"));
+    /// let error = LandmarkSet::named("isbi91").unwrap_err();
+    /// assert!(error.to_string().contains("did you mean \"isbi19\"?"));
+    /// # Ok::<(), onemark_models::landmarks::LandmarkError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`LandmarkError::Unknown`] with the nearest id.
     pub fn named(id: &str) -> Result<Self, LandmarkError> {
@@ -111,6 +121,22 @@ impl LandmarkSet {
     }
 
     /// Reads a set from YAML text in the form of `landmarks/isbi19.yaml`.
+    ///
+    /// ```
+    /// use onemark_models::landmarks::LandmarkSet;
+    ///
+    /// let set = LandmarkSet::from_yaml(
+    ///     "id: finger
+    /// name: Finger
+    /// source: an example
+    /// landmarks:
+    ///   - { number: 1, name: tip, title: Tip, definition: The most distal point. }
+    ///   - { number: 2, name: base, title: Base, definition: The most proximal point. }
+    /// ",
+    /// )?;
+    /// assert_eq!(set.landmarks[1].title, "Base");
+    /// # Ok::<(), onemark_models::landmarks::LandmarkError>(())
+    /// ```
     ///
     /// # Errors
     /// The text is not a landmark set, or it breaks a rule of [`LandmarkSet::validate`].

@@ -7,6 +7,17 @@
 //! | of the shared decoder, of landmark 7's own decoder | `decoder.embed5.bias`, `own.07.embed5.bias` |
 //! | of landmark 7's adapter, of the adapter of any landmark | `adapter.07.rfb3.fuse.conv.weight`, `adapter.rfb3.fuse.conv.weight` |
 //! | landmark 7's template vector on level 3 | `template.07.level3` |
+//!
+//! ```
+//! use onemark_models::graph::{Level, Of, Owner, ParamId, Role};
+//! use onemark_models::landmarks::LandmarkId;
+//!
+//! let (landmark, level) = LandmarkId::new(7).zip(Level::new(3)).ok_or("impossible numbers")?;
+//! assert_eq!(ParamId::vector(Of::One(landmark), level).to_string(), "template.07.level3");
+//! let bias = Owner::Decoder(Of::All).node("embed5").param(Role::Bias);
+//! assert_eq!(bias.to_string(), "decoder.embed5.bias");
+//! # Ok::<(), &str>(())
+//! ```
 
 use std::fmt;
 
