@@ -63,6 +63,7 @@ pub struct Export {
 /// Why an export fails.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum ExportError {
     /// The checkpoint can't be used.
     #[error(transparent)]
@@ -92,18 +93,10 @@ pub enum ExportError {
     Graph(#[from] GraphError),
     /// No pass has this name.
     #[error("there is no pass `{name}`{}; there are {known}", suggestion(.nearest))]
-    UnknownPass {
-        /// The name asked for.
-        name: String,
-        /// The nearest name.
-        nearest: Option<String>,
-        /// The names of all passes.
-        known: String,
-    },
+    UnknownPass { name: String, nearest: Option<String>, known: String },
     /// A pass can't be left out.
     #[error("pass {pass} is required and can't be left out: it establishes \"{property}\"")]
     NeededPass {
-        /// The pass.
         pass: &'static str,
         /// What it establishes.
         property: String,
@@ -114,11 +107,9 @@ pub enum ExportError {
     /// A pass failed. This is an error in this program, not in the checkpoint.
     #[error("pass {pass} failed{}", after(.before))]
     Pass {
-        /// The pass.
         pass: &'static str,
         /// The passes that ran before.
         before: Vec<&'static str>,
-        /// The pass's error.
         source: Box<PassError>,
     },
     /// The bundle is refused or can't be written.
@@ -129,10 +120,7 @@ pub enum ExportError {
     Runtime(#[from] RuntimeError),
     /// No backend works on this machine, so there is no self-check.
     #[error("self-check: no backend works here, so the bundle can't be checked: {why}")]
-    NoBackend {
-        /// The backends' errors.
-        why: String,
-    },
+    NoBackend { why: String },
     /// The self-check could not run the trained network.
     #[error("self-check: the trained network can't be run")]
     Reference(#[from] ReferenceError),
@@ -144,11 +132,9 @@ pub enum ExportError {
     Differs {
         /// The backend that ran the bundle.
         backend: &'static str,
-        /// The film.
         film: String,
         /// The landmark's number, from 1.
         landmark: usize,
-        /// The output.
         output: String,
         /// The difference, as a share of the output's largest number.
         difference: f32,

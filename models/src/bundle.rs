@@ -56,19 +56,14 @@ pub struct Bundle {
 /// Why a bundle is refused or can't be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum BundleError {
     /// A file or folder can't be read or written.
     #[error("{path} can't be read or written")]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// The operating system's error.
-        source: std::io::Error,
-    },
+    Io { path: PathBuf, source: std::io::Error },
     /// The file or folder is not a bundle.
     #[error("{path} is not a bundle: {why}")]
     NotABundle {
-        /// The file or folder.
         path: PathBuf,
         /// How it differs from a bundle.
         why: String,
@@ -76,7 +71,6 @@ pub enum BundleError {
     /// This program does not read the bundle's version of the format.
     #[error("{path}: the bundle's format is {found}, this program reads {FORMAT}: {}", version_hint(*.found))]
     Version {
-        /// The bundle.
         path: PathBuf,
         /// The version it claims.
         found: u32,
@@ -87,33 +81,20 @@ pub enum BundleError {
     /// The manifest breaks a rule.
     #[error("{path}/{MANIFEST}: {invalid}")]
     Manifest {
-        /// The bundle.
         path: PathBuf,
         /// The key that is wrong, and the rule that it breaks.
         invalid: Invalid,
     },
     /// A listed file does not exist.
     #[error("{path}: the file {file} is missing: copy or export the bundle again")]
-    Missing {
-        /// The bundle.
-        path: PathBuf,
-        /// The file.
-        file: String,
-    },
+    Missing { path: PathBuf, file: String },
     /// The bundle has a file that the manifest does not list.
     #[error("{path}: {file} is not listed in the manifest; remove it (a bundle holds only listed files)")]
-    Extra {
-        /// The bundle.
-        path: PathBuf,
-        /// The file.
-        file: String,
-    },
+    Extra { path: PathBuf, file: String },
     /// An entry is not a plain file.
     #[error("{path}: {file} is not a plain file: {why}")]
     NotPlain {
-        /// The bundle.
         path: PathBuf,
-        /// The entry.
         file: String,
         /// What it is instead.
         why: &'static str,
@@ -121,9 +102,7 @@ pub enum BundleError {
     /// A file has another size or digest than the manifest states.
     #[error("{path}: the file {file} was changed or damaged ({why}): copy or export the bundle again")]
     Damaged {
-        /// The bundle.
         path: PathBuf,
-        /// The file.
         file: String,
         /// The size or digest that was found, and the stated one.
         why: String,

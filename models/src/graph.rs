@@ -76,49 +76,27 @@ pub struct Graph {
 /// Why a node can't be added to a graph.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum GraphError {
     /// The operands don't fit the op.
     #[error("graph {graph}, node {node}: {op:?} can't take operands of shape {operands}: {why}")]
     Operands {
-        /// The graph's name.
         graph: String,
-        /// The node.
         node: NodeId,
-        /// The op.
         op: Op,
-        /// The operands' shapes.
         operands: String,
         /// The rule that was broken.
         why: &'static str,
     },
     /// Two nodes, two inputs or two outputs have the same name.
     #[error("graph {graph}: the name {name} is already used")]
-    NameTaken {
-        /// The graph's name.
-        graph: String,
-        /// The name.
-        name: String,
-    },
+    NameTaken { graph: String, name: String },
     /// A parameter is used with two shapes.
     #[error("graph {graph}: parameter {param} is used as {first:?} and as {second:?}")]
-    ParamShape {
-        /// The graph's name.
-        graph: String,
-        /// The parameter.
-        param: ParamId,
-        /// The shape of its first use.
-        first: Vec<usize>,
-        /// The shape of this use.
-        second: Vec<usize>,
-    },
+    ParamShape { graph: String, param: ParamId, first: Vec<usize>, second: Vec<usize> },
     /// A parameter has no shape in the graph.
     #[error("graph {graph}: parameter {param} is not declared")]
-    NotDeclared {
-        /// The graph's name.
-        graph: String,
-        /// The parameter.
-        param: ParamId,
-    },
+    NotDeclared { graph: String, param: ParamId },
 }
 
 impl Graph {

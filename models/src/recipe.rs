@@ -410,25 +410,14 @@ pub enum TemplateSource {
 /// Why a recipe is refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum RecipeError {
     /// Neither a built-in recipe nor a file.
     #[error("no recipe `{name}`: neither built in ({built_in}) nor a file{hint}")]
-    Unknown {
-        /// The name that was asked for.
-        name: String,
-        /// The names that are built in.
-        built_in: String,
-        /// The nearest name, as a question.
-        hint: String,
-    },
+    Unknown { name: String, built_in: String, hint: String },
     /// The file can't be read.
     #[error("recipe {path} can't be read")]
-    Read {
-        /// The file.
-        path: String,
-        /// The operating system's error.
-        source: std::io::Error,
-    },
+    Read { path: String, source: std::io::Error },
     /// The text is not a recipe.
     #[error(transparent)]
     Yaml(#[from] YamlError),

@@ -19,29 +19,20 @@ const STRIP: usize = 16;
 /// Why a graph can't be run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum ReferenceError {
     /// An input or parameter is missing or has another shape.
     #[error("graph {graph}, node {node}: {what} is missing or not of shape {expected:?}")]
     Missing {
-        /// The graph's name.
         graph: String,
-        /// The node.
         node: NodeId,
-        /// The input or parameter.
         what: String,
         /// The shape that the graph states.
         expected: Vec<usize>,
     },
     /// Operands have shapes that shape inference should have refused.
     #[error("graph {graph}, node {node}: its operands do not fit together")]
-    Shape {
-        /// The graph's name.
-        graph: String,
-        /// The node.
-        node: NodeId,
-        /// ndarray's error.
-        source: ndarray::ShapeError,
-    },
+    Shape { graph: String, node: NodeId, source: ndarray::ShapeError },
 }
 
 /// Runs `graph` on `inputs` and returns its outputs.

@@ -136,11 +136,11 @@ impl fmt::Display for Property {
 /// Why a pass or a later stage of a compile fails.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum PassError {
     /// A property does not hold that the pass requires or establishes, or that held before it.
     #[error("\"{property}\" does not hold {when}: {why}")]
     Property {
-        /// The property.
         property: Property,
         /// Whether it does not hold before or after the pass.
         when: &'static str,
@@ -162,34 +162,19 @@ pub enum PassError {
     },
     /// A node has other operands or parameters than its operation needs.
     #[error("node {node}: {why}")]
-    Malformed {
-        /// The node.
-        node: NodeId,
-        /// What is wrong.
-        why: &'static str,
-    },
+    Malformed { node: NodeId, why: &'static str },
     /// The trunk could not be run on a quantisation film.
     #[error("quantisation films: {source}")]
-    Films {
-        /// The reference interpreter's error.
-        source: ReferenceError,
-    },
+    Films { source: ReferenceError },
     /// A number is too large for f16.
     #[error("parameter {param} has numbers above 65504, the largest f16; export it as f32")]
-    TooLarge {
-        /// The parameter.
-        param: ParamId,
-    },
+    TooLarge { param: ParamId },
     /// A parameter has no numbers.
     #[error("parameter {param} has no numbers")]
-    NoTensor {
-        /// The parameter.
-        param: ParamId,
-    },
+    NoTensor { param: ParamId },
     /// The numbers of a parameter have another shape than the graphs state.
     #[error("parameter {param} has numbers of shape {found:?}, not {expected:?}")]
     Shape {
-        /// The parameter.
         param: ParamId,
         /// The shape that the graphs state.
         expected: Vec<usize>,

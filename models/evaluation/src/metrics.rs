@@ -63,40 +63,27 @@ pub fn radial_error_cells(map: &GridMap, spacing: &Spacing, truth: Cell, found: 
 /// Why results cannot be evaluated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum MetricsError {
     /// The table of errors does not fit its names, or is empty.
     #[error(
         "errors are [{rows}, {columns}] (films, landmarks) for {films} films and {landmarks} landmarks; \
          they must agree and be at least one each"
     )]
-    Shape {
-        /// Rows of the table.
-        rows: usize,
-        /// Columns of the table.
-        columns: usize,
-        /// Films named.
-        films: usize,
-        /// Landmarks named.
-        landmarks: usize,
-    },
+    Shape { rows: usize, columns: usize, films: usize, landmarks: usize },
     /// An error is not a number, infinite or negative.
     #[error(
         "film {film}, landmark {landmark}: {value} mm is not a valid radial error; check the spacing and the prediction"
     )]
     NotADistance {
-        /// The film's id.
         film: String,
-        /// The landmark's name.
         landmark: String,
         /// The value in mm.
         value: f64,
     },
     /// No protocol has this name.
     #[error("no protocol is called \"{name}\"; choose grid or film")]
-    UnknownProtocol {
-        /// The name asked for.
-        name: String,
-    },
+    UnknownProtocol { name: String },
 }
 
 /// The radial errors of every landmark on every film: at least one of each, all finite.

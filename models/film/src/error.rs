@@ -20,25 +20,19 @@ use crate::read::MAX_FILM_BYTES;
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum FilmError {
     /// The operating system can't read the file.
     #[error("cannot read film {path}")]
     #[non_exhaustive]
-    Read {
-        /// The film's file.
-        path: PathBuf,
-        /// The operating system's error.
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     /// The file has none of the formats that Onemark reads.
     #[error("{path} is not a film Onemark can read: it looks like {looks_like}; {advice}")]
     #[non_exhaustive]
     WrongType {
-        /// The film's file.
         path: PathBuf,
         /// What the content looks like.
         looks_like: &'static str,
-        /// What to do about it.
         advice: &'static str,
     },
     /// The program was compiled without the reader of this format (see the crate's features).
@@ -46,17 +40,11 @@ pub enum FilmError {
         "cannot read film {path}: this build does not read {format}; save it in another format, or use another build"
     )]
     #[non_exhaustive]
-    NotCompiled {
-        /// The film's file.
-        path: PathBuf,
-        /// The format's name.
-        format: &'static str,
-    },
+    NotCompiled { path: PathBuf, format: &'static str },
     /// The file ends too early or its content contradicts its header.
     #[error("film {path} is damaged or cut short ({reason}); copy or export it again from its source")]
     #[non_exhaustive]
     Damaged {
-        /// The film's file.
         path: PathBuf,
         /// What the decoder said.
         reason: String,
@@ -65,11 +53,9 @@ pub enum FilmError {
     #[error("{path} is not read as a film: {what}; {advice}")]
     #[non_exhaustive]
     Unsupported {
-        /// The film's file.
         path: PathBuf,
         /// The unsupported content.
         what: String,
-        /// What to do about it.
         advice: &'static str,
     },
     /// The film has more than [`MAX_FILM_PIXELS`].
@@ -81,7 +67,6 @@ pub enum FilmError {
     TooLarge {
         /// The film's file; `None` for pixels in memory.
         path: Option<PathBuf>,
-        /// The size that the film claims to have.
         size: Size,
     },
     /// The file has more bytes than a film of [`MAX_FILM_PIXELS`] can need.
@@ -91,7 +76,6 @@ pub enum FilmError {
     )]
     #[non_exhaustive]
     FileTooLarge {
-        /// The film's file.
         path: PathBuf,
         /// Its size in bytes.
         bytes: u64,
@@ -124,16 +108,12 @@ pub enum FilmError {
     /// A text does not state a spacing.
     #[error("{text:?} is not a spacing in mm per pixel; give one positive number or two (x,y)")]
     #[non_exhaustive]
-    SpacingText {
-        /// The text.
-        text: String,
-    },
+    SpacingText { text: String },
     /// The grid has no cells or too many (see [`Film::resized`](crate::Film::resized)).
     #[error("cannot resize a film to {height}x{width} cells ({reason}); check the input size of the recipe or bundle",
         height = grid.height, width = grid.width)]
     #[non_exhaustive]
     Grid {
-        /// The grid asked for.
         grid: GridSize,
         /// What is wrong with it.
         reason: String,

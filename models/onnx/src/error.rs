@@ -5,6 +5,7 @@ use crate::external::ExternalError;
 /// Why the bytes of an ONNX file are refused. Messages do not name the file, because the caller of [`crate::check()`] knows it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum OnnxError {
     /// The bytes are not protobuf messages of the expected types.
     #[error("it is not an ONNX file: {why}")]
@@ -32,15 +33,11 @@ pub enum OnnxError {
     /// A node has a graph as an attribute.
     #[error("node {node} contains an inner graph, which a bundle must not use")]
     #[non_exhaustive]
-    InnerGraph {
-        /// The node's name.
-        node: String,
-    },
+    InnerGraph { node: String },
     /// A node has an operator that is not ONNX's own.
     #[error("node {node} is an operator of `{domain}`; a bundle must not use operators beyond ONNX's own")]
     #[non_exhaustive]
     Operator {
-        /// The node's name.
         node: String,
         /// The set that the operator belongs to.
         domain: String,
@@ -48,33 +45,19 @@ pub enum OnnxError {
     /// A tensor is stored in segments.
     #[error("tensor {tensor} is stored in segments, which a bundle must not use")]
     #[non_exhaustive]
-    Segment {
-        /// The tensor.
-        tensor: String,
-    },
+    Segment { tensor: String },
     /// A tensor in an attribute has its numbers in another file.
     #[error("node {node} has external data in its attributes; only initialisers may have them")]
     #[non_exhaustive]
-    ExternalAttribute {
-        /// The node's name.
-        node: String,
-    },
+    ExternalAttribute { node: String },
     /// An initialiser's reference to external data breaks the rule.
     #[error("tensor {tensor}: {why}")]
     #[non_exhaustive]
-    External {
-        /// The initialiser.
-        tensor: String,
-        /// What is wrong.
-        why: ExternalError,
-    },
+    External { tensor: String, why: ExternalError },
     /// Two initialisers have the same name.
     #[error("two initialisers are named {tensor}")]
     #[non_exhaustive]
-    Twice {
-        /// The name.
-        tensor: String,
-    },
+    Twice { tensor: String },
     /// An input or an output is not a tensor.
     #[error("{value} is not a tensor; inputs and outputs must be tensors")]
     #[non_exhaustive]

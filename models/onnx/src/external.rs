@@ -60,6 +60,7 @@ impl fmt::Debug for Weights {
 /// Why a tensor's reference to external data is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum ExternalError {
     /// It names another file.
     #[error("its data are in `{location}`; only {allowed} is read")]
@@ -85,16 +86,12 @@ pub enum ExternalError {
     Beyond {
         /// The file's size in bytes.
         size: usize,
-        /// The file.
         file: Arc<str>,
     },
     /// A key occurs twice, or is not one of `location`, `offset` and `length`. Parsers differ in how they read such data.
     #[error("its external data have the key `{key}` twice, or it is not one of location, offset and length")]
     #[non_exhaustive]
-    Key {
-        /// The key.
-        key: String,
-    },
+    Key { key: String },
 }
 
 /// Whether a tensor's numbers are in another file.

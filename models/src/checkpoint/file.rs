@@ -34,29 +34,18 @@ pub struct Checkpoint {
 /// Why a file of tensors can't be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum CheckpointError {
     /// The file can't be read or written.
     #[error("{path} can't be read or written")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The operating system's error.
-        source: std::io::Error,
-    },
+    Io { path: PathBuf, source: std::io::Error },
     /// The file is not a safetensors file, or was cut short.
     #[error("{path} is not a whole safetensors file")]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// The reader's error.
-        source: SafeTensorError,
-    },
+    Format { path: PathBuf, source: SafeTensorError },
     /// A tensor has a type of numbers that Onemark does not use.
     #[error("{path}: tensor {tensor} has numbers of type {dtype:?}; only F32, F16 and BF16 are read")]
     Dtype {
-        /// The file.
         path: PathBuf,
-        /// The tensor.
         tensor: String,
         /// Its type.
         dtype: Dtype,
@@ -64,7 +53,6 @@ pub enum CheckpointError {
     /// The file's metadata do not describe a checkpoint.
     #[error("{path} is not an Onemark checkpoint: {why}")]
     Metadata {
-        /// The file.
         path: PathBuf,
         /// What is missing or wrong.
         why: String,
@@ -75,11 +63,9 @@ pub enum CheckpointError {
     /// A tensor that the network needs is missing or has another shape.
     #[error("tensor {tensor}: expected {expected:?}, found {found}")]
     Tensor {
-        /// The tensor.
         tensor: String,
         /// The shape that the network needs.
         expected: Vec<usize>,
-        /// The shape that was found, or `nothing`.
         found: String,
     },
 }

@@ -69,17 +69,11 @@ pub struct Landmark {
 /// Why a landmark set can't be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum LandmarkError {
     /// No built-in set has this id.
     #[error("no landmark set is called \"{id}\"{}; sets: {known}", hint(.nearest))]
-    Unknown {
-        /// The id asked for.
-        id: String,
-        /// The nearest spelling.
-        nearest: Option<String>,
-        /// All ids.
-        known: String,
-    },
+    Unknown { id: String, nearest: Option<String>, known: String },
     /// The text is not a landmark set, or the set breaks a rule.
     #[error(transparent)]
     Yaml(#[from] YamlError),
