@@ -1,4 +1,4 @@
-//! A compile: checkpoint to module, passes, layout, ONNX files.
+//! A compile: from a checkpoint to a module, through the passes and the layout, to ONNX files.
 
 use ndarray::Array2;
 use onemark_film::geometry::GridSize;
@@ -13,32 +13,53 @@ use crate::passes::pipeline::{self, Rewritten};
 use crate::passes::{Context, PassError};
 use crate::{ExportError, Options};
 
-/// A network as ONNX files, and what it is to be compared with.
+/// A network as ONNX files, and the reference for the self-check.
 #[derive(Clone, Debug)]
 pub struct Compiled {
     /// The files.
     pub onnx: OnnxFiles,
-    /// What the bundle must compute where that is not what the trained network does.
+    /// The module that the bundle must agree with, if that is not the trained network.
     pub reference: Option<Module>,
-    /// The largest difference that the passes account for, as a share of an output's largest number.
+    /// The largest difference that the passes may cause, as a share of an output's largest number.
     pub tolerance: f32,
 }
 
-/// What a step of a compile made: a pass, or a later stage.
+/// The state after a step of a compile: after a pass or a later stage.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress<'a> {
     /// The pass or stage; `start` before the first.
     pub step: &'static str,
-    /// The network now.
+    /// The network after the step.
     pub module: &'a Module,
-    /// Its numbers as the bundle holds them, once laid out.
+    /// Its numbers as they are stored in the bundle, after the stage `tie-weights`.
     pub weights: Option<&'a [u8]>,
 }
 
-/// Compiles a checkpoint. `observe` sees what each step made.
+/// Compiles a checkpoint. `observe` is called after each step.
+///
+/// ```
+/// use onemark_exporter::explain::{Summary, table};
+/// use onemark_exporter::{Options, compile::compile, untrained::untrained};
+/// use onemark_models::landmarks::LandmarkSet;
+/// use onemark_models::recipe::Recipe;
+///
+/// let recipe = Recipe::parse(
+///     "tiny.yaml",
+///     "{base: phantom, name: tiny, about: A small network., trunk: {widths: [4, 6, 8, 8, 8]},
+///       network: {size: 64, decoder: [8, 8, 6, 6], rfb: [8, 8, 6], embedding: 5}}",
+/// )?;
+/// let landmarks = LandmarkSet::named(&recipe.landmarks)?;
+/// let checkpoint = untrained(recipe, 1)?;
+/// let options = Options { without: vec!["stack-adapters".into()], ..Options::default() };
+/// let mut sizes = Vec::new();
+/// compile(&checkpoint, &landmarks, &options, |progress| sizes.push(Summary::of(progress)))?;
+/// println!("{}", table(&sizes)); // one line per pass
+/// # assert!(sizes.len() > 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
-/// The checkpoint does not fit its recipe, a film to quantise by can't be read, or a pass fails.
+/// The checkpoint does not fit its recipe, a quantisation film can't be read, or a pass fails.
 pub fn compile(
     checkpoint: &Checkpoint,
     landmarks: &LandmarkSet,
@@ -46,7 +67,8 @@ pub fn compile(
     mut observe: impl FnMut(&Progress<'_>),
 ) -> Result<Compiled, ExportError> {
     let size = checkpoint.recipe.network.size;
-    let films = options.calibration.iter().map(|path| grid(path, size)).collect::<Result<Vec<_>, FilmError>>()?;
+    let films =
+        options.quantisation_films.iter().map(|path| grid(path, size)).collect::<Result<Vec<_>, FilmError>>()?;
     let passes = pipeline::chosen(options)?;
     let module = Module::new(checkpoint, landmarks)?;
     let Rewritten { module, reference } =
@@ -65,7 +87,7 @@ pub fn compile(
     Ok(Compiled { onnx, reference, tolerance: pipeline::tolerance(&passes) })
 }
 
-/// A film as the trunk sees it, `[size, size]` in [0, 1].
+/// A film as the trunk's input grid, `[size, size]` in [0, 1].
 pub(crate) fn grid(path: &std::path::Path, size: usize) -> Result<Array2<f32>, FilmError> {
     Film::open(path)?.to_grid(GridSize { height: size, width: size })
 }

@@ -1,4 +1,4 @@
-//! `--explain`: what each pass did to the size of the network, as a table.
+//! The sizes of a network after each pass, as a table.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -10,33 +10,33 @@ use crate::compile::Progress;
 /// Size of a module after a pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// The pass, or `start`.
+    /// The pass or stage; `start` before the first.
     pub pass: String,
-    /// What runs once per film.
+    /// The graph that runs once per film.
     pub trunk: Size,
-    /// What runs once per landmark where heads run whole, all landmarks together.
+    /// The graphs that run once per landmark if whole heads run: the sum over all landmarks.
     pub heads: Size,
-    /// What runs once per landmark where heads run in part, for one landmark.
+    /// The graph that runs once per landmark if heads run in windows: for one landmark.
     pub coarse: Size,
-    /// What runs once per window.
+    /// The graph that runs once per window.
     pub window: Size,
-    /// Bytes of all numbers: once laid out, as laid out.
+    /// Bytes of all numbers: as f32, and after the stage `tie-weights` as stored.
     pub bytes: usize,
 }
 
-/// Size of some graphs together.
+/// The size of some graphs together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
     /// Operations.
     pub nodes: usize,
-    /// Trained numbers; those that several graphs read count once.
+    /// Trained numbers. A parameter that several graphs read is counted once.
     pub parameters: usize,
-    /// Multiply-accumulates of the convolutions (as METHOD.md sec. 5 counts).
+    /// Multiply-accumulates of the convolutions (METHOD.md sec. 5).
     pub macs: u64,
 }
 
 impl Summary {
-    /// Measures what a step of a compile made.
+    /// The sizes after a step of a compile.
     pub fn of(Progress { step, module, weights }: &Progress<'_>) -> Self {
         let numbers = || module.tensors.values().map(|tensor| tensor.len()).sum::<usize>();
         let split = module.split_head.as_ref();
@@ -64,7 +64,7 @@ fn size<'a>(graphs: impl IntoIterator<Item = &'a Graph>) -> Size {
     size
 }
 
-/// The table of all passes, a line each: nodes, parameters in millions and multiply-accumulates in milliards of each part.
+/// The table of all steps, one per line: nodes, parameters in millions and multiply-accumulates in billions (GMAC) of each part.
 pub fn table(summaries: &[Summary]) -> String {
     let parts = ["trunk, once a film", "heads, all together", "coarse, a landmark", "a window"];
     let mut text = format!("{:<26}", "");
@@ -85,8 +85,8 @@ pub fn table(summaries: &[Summary]) -> String {
                     let _ = write!(text, "{:>25}", "");
                 }
                 _ => {
-                    let (millions, milliards) = (*parameters as f64 / 1e6, *macs as f64 / 1e9);
-                    let _ = write!(text, "{nodes:>8}{millions:>8.3}{milliards:>9.3}");
+                    let (millions, billions) = (*parameters as f64 / 1e6, *macs as f64 / 1e9);
+                    let _ = write!(text, "{nodes:>8}{millions:>8.3}{billions:>9.3}");
                 }
             }
         }

@@ -1,15 +1,17 @@
 //! Compiles a checkpoint into a bundle: [`passes`] rewrite the network's graphs, the result is [emitted](emit) and
-//! [checked](check) against the network as it was trained. An export that differs is an error and leaves nothing behind.
+//! [verified](mod@verify) against the trained network. An export that differs is an error, and nothing is written.
 //!
-//! What a network is, and the bundle's format, are in `onemark_models`; running bundles is `onemark_runtime`'s.
+//! `onemark_models` defines networks and the bundle's format; `onemark_runtime` runs bundles.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub mod check;
 pub mod compile;
 pub mod emit;
 pub mod explain;
 pub mod module;
 pub mod passes;
+pub mod synthetic;
 pub mod untrained;
+pub mod verify;
 
 use std::path::PathBuf;
 
@@ -22,16 +24,16 @@ use onemark_models::recipe::RecipeError;
 use onemark_models::reference::ReferenceError;
 use onemark_runtime::RuntimeError;
 
-use crate::check::Judge;
 use crate::compile::{Compiled, Progress, compile, grid};
 use crate::passes::PassError;
+use crate::verify::{Reference, SelfCheck};
 
-/// What a bundle says of itself beside what its checkpoint knows.
+/// Texts of a bundle's manifest that are not in the checkpoint.
 #[derive(Clone, Debug)]
-pub struct Labels {
-    /// What it is called in reports.
+pub struct BundleInfo {
+    /// The bundle's name in reports.
     pub name: String,
-    /// What it may be used for.
+    /// The intended use.
     pub intended_use: String,
     /// The licence of its weights.
     pub weights_licence: String,
@@ -42,10 +44,9 @@ pub struct Labels {
 pub struct Options {
     /// How the bundle stores its numbers.
     pub precision: Precision,
-    /// Films by which the trunk's convolutions are quantised to 8 bits, of those that the network was trained on; none: they are
-    /// not.
-    pub calibration: Vec<PathBuf>,
-    /// The names of passes to leave out: the bundle computes the same, at another cost.
+    /// Training films with which the trunk's convolutions are quantised to 8 bits. If empty, they are not quantised.
+    pub quantisation_films: Vec<PathBuf>,
+    /// The names of passes to leave out. The bundle computes the same, at another cost.
     pub without: Vec<String>,
 }
 
@@ -55,20 +56,21 @@ pub struct Options {
 pub struct Export {
     /// The bundle. [`Bundle::write`] puts it on disk.
     pub bundle: Bundle,
-    /// What the self-check compared.
-    pub check: check::Report,
+    /// The result of the self-check.
+    pub self_check: SelfCheck,
 }
 
-/// Why an export failed.
+/// Why an export fails.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum ExportError {
     /// The checkpoint can't be used.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The checkpoint is of a training that has not ended.
+    /// The training of the checkpoint has not ended.
     #[error(
-        "the checkpoint holds no template vectors: they are made when training ends, so let it end and export then"
+        "the checkpoint contains no template vectors, which are made at the end of training; let training end before the export"
     )]
     NoTemplateVectors,
     /// The recipe asks for a shape prior that can't be fitted.
@@ -77,7 +79,7 @@ pub enum ExportError {
          fit one to: train on more films, or with `decoding: argmax`"
     )]
     NoShapePrior {
-        /// Films with pseudo-labels.
+        /// The number of films with pseudo-labels.
         films: usize,
     },
     /// The recipe in the checkpoint can't be used.
@@ -89,35 +91,25 @@ pub enum ExportError {
     /// The recipe describes no possible network.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// There is no pass of this name.
+    /// No pass has this name.
     #[error("there is no pass `{name}`{}; there are {known}", suggestion(.nearest))]
-    UnknownPass {
-        /// The name asked for.
-        name: String,
-        /// The nearest one.
-        nearest: Option<String>,
-        /// All of them.
-        known: String,
-    },
+    UnknownPass { name: String, nearest: Option<String>, known: String },
     /// A pass can't be left out.
     #[error("pass {pass} is required and can't be left out: it establishes \"{property}\"")]
     NeededPass {
-        /// The pass.
         pass: &'static str,
         /// What it establishes.
         property: String,
     },
-    /// A film to check with can't be read.
+    /// A film for quantisation or for the self-check can't be read.
     #[error(transparent)]
     Film(#[from] FilmError),
-    /// A pass failed: a mistake in this program, not in the checkpoint.
+    /// A pass failed. This is an error in this program, not in the checkpoint.
     #[error("pass {pass} failed{}", after(.before))]
     Pass {
-        /// The pass.
         pass: &'static str,
         /// The passes that ran before.
         before: Vec<&'static str>,
-        /// What went wrong.
         source: Box<PassError>,
     },
     /// The bundle is refused or can't be written.
@@ -128,30 +120,25 @@ pub enum ExportError {
     Runtime(#[from] RuntimeError),
     /// No backend works on this machine, so there is no self-check.
     #[error("self-check: no backend works here, so the bundle can't be checked: {why}")]
-    NoBackend {
-        /// What each backend said.
-        why: String,
-    },
-    /// The self-check could not run the network as it was trained.
-    #[error("self-check: the network as it was trained can't be run")]
+    NoBackend { why: String },
+    /// The self-check could not run the trained network.
+    #[error("self-check: the trained network can't be run")]
     Reference(#[from] ReferenceError),
-    /// The bundle computes something else than the network as it was trained.
+    /// The bundle computes other results than the trained network.
     #[error(
         "self-check: with {backend}, {output} of landmark {landmark} on {film} differs from the reference by {difference:.1e} of its \
          largest number ({tolerance:.0e} is allowed): nothing was written"
     )]
     Differs {
-        /// What ran the bundle.
+        /// The backend that ran the bundle.
         backend: &'static str,
-        /// The film.
         film: String,
-        /// The landmark, from 1.
+        /// The landmark's number, from 1.
         landmark: usize,
-        /// The output.
         output: String,
         /// The difference, as a share of the output's largest number.
         difference: f32,
-        /// The largest that is allowed.
+        /// The largest allowed difference.
         tolerance: f32,
     },
 }
@@ -164,41 +151,49 @@ fn after(before: &[&str]) -> String {
     if before.is_empty() { String::new() } else { format!(" (after {})", before.join(", ")) }
 }
 
-/// Compiles a checkpoint and checks the result on a synthetic film and on `films`. `observe` sees the network before the
-/// first pass and after each step. Nothing is written.
+/// Compiles a checkpoint and verifies the bundle on a synthetic film and on `films`. `observe` is called with the network before the
+/// first pass and after each step. The bundle is in memory; nothing is written to disk.
 ///
 /// # Errors
-/// The checkpoint does not fit its recipe, a pass fails, or the bundle differs from the network as it was trained.
+/// The checkpoint does not fit its recipe, a pass fails, or the bundle differs from the trained network.
 ///
 /// # Example
-/// ```no_run
-/// use std::path::Path;
-/// use onemark_exporter::{Labels, Options, export};
-/// use onemark_models::checkpoint::Checkpoint;
+/// ```
+/// use onemark_exporter::{BundleInfo, Options, export, untrained::untrained};
+/// use onemark_models::recipe::Recipe;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let checkpoint = Checkpoint::read(Path::new("head.safetensors"))?;
-/// let labels = Labels { name: "head".into(), intended_use: "research".into(), weights_licence: "MIT".into() };
-/// let export = export(&checkpoint, &labels, &Options::default(), &[], |_| {})?;
-/// export.bundle.write(Path::new("head.onemark"), false)?;
-/// # Ok(())
-/// # }
+/// // A small network with random weights. Checkpoint::read opens the file of a trained network.
+/// let recipe = Recipe::parse(
+///     "tiny.yaml",
+///     "{base: phantom, name: tiny, about: A small network., trunk: {widths: [4, 6, 8, 8, 8]},
+///       network: {size: 64, decoder: [8, 8, 6, 6], rfb: [8, 8, 6], embedding: 5}}",
+/// )?;
+/// let checkpoint = untrained(recipe, 1)?;
+/// let info = BundleInfo { name: "tiny".into(), intended_use: "research".into(), weights_licence: "MIT".into() };
+/// let export = export(&checkpoint, &info, &Options::default(), &[], |_| {})?;
+/// assert!(export.self_check.worst <= export.self_check.tolerance);
+///
+/// let folder = std::env::temp_dir().join(format!("onemark-example-{}", std::process::id()));
+/// std::fs::create_dir(&folder)?;
+/// export.bundle.write(&folder.join("tiny.onemark"), false)?;
+/// # std::fs::remove_dir_all(folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn export(
     checkpoint: &Checkpoint,
-    labels: &Labels,
+    info: &BundleInfo,
     options: &Options,
     films: &[PathBuf],
     observe: impl FnMut(&Progress<'_>),
 ) -> Result<Export, ExportError> {
     let landmarks = LandmarkSet::named(&checkpoint.recipe.landmarks)?;
     let size = checkpoint.recipe.network.size;
-    let synthetic = ("a synthetic film".to_owned(), check::synthetic_film(size));
+    let synthetic = ("a synthetic film".to_owned(), synthetic::synthetic_film(size));
     let given = films.iter().map(|path| Ok((path.display().to_string(), grid(path, size)?)));
     let films = std::iter::once(Ok(synthetic)).chain(given).collect::<Result<Vec<_>, FilmError>>()?;
     let Compiled { onnx, reference, tolerance } = compile(checkpoint, &landmarks, options, observe)?;
-    let bundle = emit::pack::pack(onnx, checkpoint, landmarks, labels, options.calibration.len())?;
-    let judge = reference.as_ref().map_or(Judge::Network(checkpoint), Judge::Module);
-    let check = check::check(&bundle, &judge, &films, tolerance.max(check::TOLERANCE))?;
-    Ok(Export { bundle, check })
+    let bundle = emit::pack::pack(onnx, checkpoint, landmarks, info, options.quantisation_films.len())?;
+    let reference = reference.as_ref().map_or(Reference::Network(checkpoint), Reference::Module);
+    let self_check = verify::verify(&bundle, &reference, &films, tolerance.max(verify::TOLERANCE))?;
+    Ok(Export { bundle, self_check })
 }

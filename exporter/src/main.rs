@@ -1,4 +1,4 @@
-//! `onemark-export`: checkpoint in, bundle out.
+//! `onemark-export`: compiles a checkpoint into a bundle.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,50 +9,51 @@ use clap::Parser;
 use onemark_exporter::explain::{Summary, table};
 use onemark_exporter::module::Module;
 use onemark_exporter::untrained::untrained;
-use onemark_exporter::{Labels, Options, check, export};
-use onemark_models::bundle::{Bundle, Precision};
+use onemark_exporter::verify::SelfCheck;
+use onemark_exporter::{BundleInfo, Options, export};
+use onemark_models::bundle::{Bundle, BundleError, Precision};
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::files::write_whole;
 use onemark_models::recipe::Recipe;
 
-/// Compiles a trained network into a bundle of ONNX graphs, and checks it against the network as it was trained.
+/// Compiles a trained network into a bundle of ONNX graphs, and compares it with the trained network
 #[derive(Parser)]
 #[command(name = "onemark-export", version)]
 struct Arguments {
     /// The checkpoint that `onemark-train` wrote (.safetensors)
     checkpoint: PathBuf,
-    /// CHECKPOINT is a recipe: export its network with random weights, to see what it costs before it is trained
+    /// CHECKPOINT is a recipe; export its network with random weights, to measure its costs before training
     #[arg(long)]
     untrained: bool,
-    /// Where the bundle goes: a new folder
+    /// The bundle to write: a new folder
     #[arg(long, value_name = "BUNDLE")]
     out: PathBuf,
     /// Write one stored zip instead of a folder
     #[arg(long)]
     archive: bool,
-    /// Replace the bundle that is there
+    /// Replace an existing bundle
     #[arg(long)]
     force: bool,
-    /// Print what each pass does to nodes, parameters, multiply-accumulates and bytes
+    /// Print nodes, parameters, multiply-accumulates and bytes after each pass
     #[arg(long)]
     explain: bool,
-    /// Write every graph as text after every pass into this folder
+    /// Write the text of every graph after every pass to this folder
     #[arg(long, value_name = "DIR")]
     dump_graph: Option<PathBuf>,
-    /// How the bundle stores its numbers; f16 is half as large, and computes in f32 all the same
+    /// How the bundle stores its numbers; f16 halves the size, and backends still compute in f32
     #[arg(long, default_value = "f32", value_parser = ["f32", "f16"])]
     precision: String,
-    /// Compute the trunk in 8 bits, calibrated on these films, of those that the network was trained on: faster on processors that
-    /// have instructions for it. Evaluate the bundle before you trust it
+    /// Compute the trunk in 8 bits, quantised with these training films: faster on processors that have instructions for it. Evaluate the
+    /// bundle before you trust it
     #[arg(long, value_name = "FILE", num_args = 1..)]
     int8_trunk: Vec<PathBuf>,
-    /// Leave these passes out: the bundle finds the same, at another cost (--explain lists passes)
+    /// Leave these passes out; the bundle finds the same landmarks, at another cost (--explain lists passes)
     #[arg(long, value_name = "PASS,…", value_delimiter = ',')]
     without: Vec<String>,
-    /// Films to check with, beside the synthetic one
+    /// Further films for the self-check, in addition to the synthetic film
     #[arg(long, value_name = "FILE", num_args = 1..)]
     check_films: Vec<PathBuf>,
-    /// What the bundle is called in reports [default: the name of BUNDLE]
+    /// The bundle's name in reports [default: the name of BUNDLE]
     #[arg(long)]
     name: Option<String>,
     /// What the bundle may be used for
@@ -67,9 +68,17 @@ fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {error:#}{}", remedy(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The option that solves a library's error, which names none.
+fn remedy(error: &anyhow::Error) -> &'static str {
+    match error.downcast_ref() {
+        Some(BundleError::Exists { .. }) => " (--force)",
+        _ => "",
     }
 }
 
@@ -84,7 +93,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         false => Checkpoint::read(&arguments.checkpoint)?,
     };
-    let labels = Labels {
+    let info = BundleInfo {
         name: arguments.name.unwrap_or_else(|| stem(&arguments.out)),
         intended_use: arguments.intended_use,
         weights_licence: arguments.weights_licence,
@@ -92,8 +101,8 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut summaries = Vec::new();
     let mut dumped = Ok(());
     let precision = if arguments.precision == "f16" { Precision::F16 } else { Precision::F32 };
-    let options = Options { precision, calibration: arguments.int8_trunk, without: arguments.without };
-    let export = export(&checkpoint, &labels, &options, &arguments.check_films, |progress| {
+    let options = Options { precision, quantisation_films: arguments.int8_trunk, without: arguments.without };
+    let export = export(&checkpoint, &info, &options, &arguments.check_films, |progress| {
         summaries.push(Summary::of(progress));
         if let (Some(folder), Ok(())) = (&arguments.dump_graph, &dumped) {
             dumped = dump(folder, summaries.len() - 1, progress.step, progress.module);
@@ -114,7 +123,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 fn report(out: &Path, export: &onemark_exporter::Export, start: Instant) {
-    let check::Report { backends, skipped, comparisons, worst, tolerance, time, .. } = &export.check;
+    let SelfCheck { backends, skipped, comparisons, worst, tolerance, time, .. } = &export.self_check;
     let (backends, time) = (backends.join(" and "), time.as_secs_f64());
     println!(
         "checked  {comparisons} maps with {backends}: at most {worst:.1e} from the reference ({tolerance:.0e} is allowed), {time:.1} s"

@@ -1,4 +1,4 @@
-//! What passes rewrite: all graphs of a network and its numbers.
+//! The module, which passes rewrite: all graphs of a network and the values of its parameters.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,39 +10,39 @@ use onemark_models::network::Architecture;
 
 use crate::ExportError;
 
-/// A network on its way from checkpoint to bundle.
+/// A network between checkpoint and bundle.
 #[derive(Clone, Debug, Default)]
 pub struct Module {
-    /// What runs once per film. Empty before hoisting.
+    /// The graph that runs once per film. It is empty before hoisting.
     pub trunk: Graph,
-    /// What runs once per landmark, in landmark order. Before hoisting, each starts at the film.
+    /// The graphs that run once per landmark, in landmark order. Before hoisting, each starts at the film.
     pub heads: Vec<Graph>,
-    /// How heads can be run in part, where they can.
+    /// How heads run in windows, if they can.
     pub split_head: Option<SplitHead>,
-    /// The numbers of the graphs' parameters. A graph that serves any landmark reads those of each.
+    /// The values of the graphs' parameters, with those of each landmark for graphs that serve any landmark.
     pub tensors: Parameters,
-    /// Weights that are whole multiples, -64 to 64, of these steps of their output channels.
+    /// The quantised weights: their values are integers, -64 to 64, times these steps of their output channels.
     pub steps: BTreeMap<ParamId, Vec<f32>>,
 }
 
-/// A head in two graphs that serve any landmark, whose own parameters and trunk outputs they take as inputs.
+/// A head as two graphs that serve any landmark. The landmark's parameters and outputs of the trunk are their inputs.
 #[derive(Clone, Debug)]
 pub struct SplitHead {
-    /// Runs on the whole field. Before hoisting, it starts at the film.
+    /// The coarse graph, which runs on the whole field. Before hoisting, it starts at the film.
     pub coarse: Graph,
-    /// Runs in one window: from slices of what trunk and coarse part made, to the scores of a tile.
+    /// The window graph: from slices of the outputs of trunk and coarse graph to the scores of a tile.
     pub window: Graph,
-    /// Where windows lie.
+    /// The positions of windows.
     pub tiling: Tiling,
     /// The number of windows that cost as much as the rest of the whole head, by multiply-accumulates.
     pub max_windows: usize,
 }
 
 impl Module {
-    /// The network of a checkpoint as it was trained: one whole graph per landmark.
+    /// The trained network of a checkpoint: one whole graph per landmark.
     ///
     /// # Errors
-    /// The checkpoint lacks a tensor, or one has another shape than its recipe says; it has no template vectors yet.
+    /// The checkpoint lacks a tensor or the template vectors, or a tensor has another shape than the recipe states.
     pub fn new(checkpoint: &Checkpoint, landmarks: &LandmarkSet) -> Result<Self, ExportError> {
         let architecture = Architecture::from(&checkpoint.recipe);
         let landmarks = LandmarkId::up_to(landmarks.len());
@@ -65,7 +65,7 @@ impl Module {
     /// Rewrites every graph.
     ///
     /// # Errors
-    /// The first that `rewrite` returns.
+    /// The first error of `rewrite`.
     pub fn rewrite<E>(&mut self, mut rewrite: impl FnMut(&Graph) -> Result<Graph, E>) -> Result<(), E> {
         let split = self.split_head.iter_mut().flat_map(|split| [&mut split.coarse, &mut split.window]);
         for graph in std::iter::once(&mut self.trunk).chain(&mut self.heads).chain(split) {
@@ -74,12 +74,12 @@ impl Module {
         Ok(())
     }
 
-    /// The parameters that the graphs read, those of each landmark in place of any landmark's.
+    /// The parameters that the graphs read. A parameter of any landmark is replaced by those of each landmark.
     pub fn params(&self) -> impl Iterator<Item = ParamId> {
         self.graphs().flat_map(|graph| graph.params().keys()).flat_map(|param| param.each(self.heads.len()))
     }
 
-    /// Forgets the tensors that no graph reads any more.
+    /// Removes the tensors that no graph reads.
     pub fn forget_unused_tensors(&mut self) {
         let used: BTreeSet<ParamId> = self.params().collect();
         self.tensors.retain(|param, _| used.contains(param));

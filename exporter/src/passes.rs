@@ -1,5 +1,5 @@
-//! The passes: each rewrites a network into one that computes the same at less cost, and has a file of its own. [`PASSES`] is
-//! their order; what a pass is, and what holds between passes, is in [`pass`], and [`pipeline`] checks it.
+//! The passes: each rewrites a network so that it computes the same at a lower cost, and has its own file. [`PASSES`] defines their
+//! order. [`pass`] defines passes and the properties that hold between them; [`pipeline`] runs the passes and checks the properties.
 
 mod bake_template;
 mod fold_affine_chains;
@@ -32,10 +32,10 @@ pub const PASSES: [Pass; 10] = [
     narrow::PASS,
 ];
 
-/// Whether a landmark's own convolution with a weight of this shape is better done for the whole field, and for all landmarks at
-/// once, where its operand depends on the film alone: one of many channels to few outputs. In a graph that serves any landmark its
-/// weight is an input, for which a backend lays out nothing in advance. Finer levels have fewer channels, and more cells than windows
-/// open.
+/// Whether a landmark's convolution with a weight of this shape is better computed on the whole field and for all landmarks together,
+/// if its operand depends on the film alone. This is true for many input channels and few output channels. In a graph that serves any
+/// landmark, the weight would be an input, so a backend could not prepare it in advance. Finer levels have fewer channels, and on them
+/// windows cover only a part of the cells.
 fn is_thin(weight: &[usize]) -> bool {
     const CHANNELS_OF_EACH_OUTPUT: usize = 32;
     matches!(weight, [out, channels, rows, columns] if rows * columns > 1 && *channels >= CHANNELS_OF_EACH_OUTPUT * out)

@@ -1,4 +1,4 @@
-//! A network that has learnt nothing: what a recipe will cost in a bundle (size, time, parity) before anybody trains it.
+//! Untrained networks: checkpoints with random weights, for measuring a recipe's costs in a bundle (size, time, parity) before training.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +11,15 @@ use onemark_models::recipe::{PriorUse, Recipe, RecipeError};
 use onemark_models::reference::{self, Maps};
 
 use crate::ExportError;
-use crate::check::synthetic_film;
+use crate::synthetic::synthetic_film;
 
-/// A checkpoint of `recipe` with random weights. Its template is the synthetic film of the self-check, with landmarks spread
-/// over it; so each head finds its own landmark there, and nothing anywhere else.
+/// A checkpoint of `recipe` with random weights. Its template is the synthetic film of the self-check with landmarks spread over it,
+/// so each head finds its landmark on that film, and no other point has a high score.
 ///
 /// # Errors
 /// The recipe describes no possible network.
 pub fn untrained(recipe: Recipe, seed: u64) -> Result<Checkpoint, ExportError> {
-    // A shape prior is fitted to pseudo-labels, and there are none.
+    // A shape prior needs pseudo-labels, which an untrained network does not have.
     let recipe = recipe.edit(|spec| spec.decoding = PriorUse::Argmax).map_err(RecipeError::from)?;
     let landmarks = LandmarkSet::named(&recipe.landmarks)?.len();
     let architecture = Architecture::from(&recipe);
@@ -48,7 +48,7 @@ pub fn untrained(recipe: Recipe, seed: u64) -> Result<Checkpoint, ExportError> {
     Ok(Checkpoint { recipe, history, notes: BTreeMap::new(), tensors: spelled(tensors) })
 }
 
-/// Where a landmark lies on the film, in cells (row, column): along a diagonal, away from the border.
+/// The position of a landmark on the film, in cells (row, column): on a diagonal, away from the border.
 fn place(landmark: usize, landmarks: usize, size: usize) -> (usize, usize) {
     let along = size * (2 * landmark + 1) / (2 * landmarks + 4);
     (along, size - 1 - along)

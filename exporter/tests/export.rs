@@ -1,4 +1,4 @@
-//! Whole exports of small networks, the self-check's teeth, and the paper's network in numbers.
+//! Whole exports of small networks, tests that the self-check finds errors, and the sizes of the paper's network.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -10,19 +10,19 @@ use onemark_exporter::compile::compile;
 use onemark_exporter::emit::pack::pack;
 use onemark_exporter::explain::Summary;
 use onemark_exporter::untrained::untrained;
-use onemark_exporter::{Export, ExportError, Labels, Options, check, export, passes};
+use onemark_exporter::{BundleInfo, Export, ExportError, Options, export, passes, synthetic, verify};
 use onemark_models::bundle::names::vector;
 use onemark_models::bundle::{Bundle, GraphEntry, Precision, TensorEntry, WEIGHTS};
 use onemark_models::checkpoint::pseudo_labels::to_tensor;
 use onemark_models::checkpoint::{Checkpoint, init, spelled};
 use onemark_models::graph::Level;
 use onemark_models::landmarks::{LandmarkId, LandmarkSet};
-use onemark_models::network::LABELS;
+use onemark_models::network::PSEUDO_LABELS;
 use onemark_models::recipe::{AdapterVariant, PriorUse, Recipe};
 use onemark_models::shape_prior::ShapePrior;
 
 const SEED: u64 = 3;
-/// Score and five embeddings of each of 19 landmarks; where heads can be run in part, the score once more in windows.
+/// The number of maps: score and five embeddings of each of 19 landmarks; if heads run in windows, also the score in windows.
 const MAPS: usize = 19 * 6;
 const MAPS_WITH_WINDOWS: usize = 19 * 7;
 /// The largest bundle of the paper's network that is accepted (66.5 million numbers are 266 MB).
@@ -31,7 +31,7 @@ const LARGEST_PAPER_BUNDLE: u64 = 290_000_000;
 fn small_recipe(adapter_channels: usize, adapter_variant: AdapterVariant) -> Recipe {
     let recipe = Recipe::parse("tiny", include_str!("../../tests/tiny.yaml")).unwrap();
     let changed = recipe.edit(|spec| {
-        // Wide enough on levels 4 and 3 for adapters of two channels to be stacked, as those of the real networks are.
+        // Wide enough on levels 4 and 3 that adapters of two channels are stacked, as in real networks.
         spec.trunk.widths = [4, 6, 56, 32, 32];
         spec.network.adapter_channels = adapter_channels;
         spec.network.adapter_variant = adapter_variant;
@@ -44,11 +44,11 @@ fn small(adapter_channels: usize, adapter_variant: AdapterVariant) -> Checkpoint
     untrained(small_recipe(adapter_channels, adapter_variant), SEED).unwrap()
 }
 
-/// What most tests need: a network with adapters, and its bundle.
+/// A network with adapters and its bundle, which most tests use.
 static SMALL: LazyLock<(Checkpoint, Bundle)> = LazyLock::new(|| {
     let checkpoint = small(2, AdapterVariant::Block);
     let export = exported(&checkpoint);
-    assert_eq!(export.check.comparisons, MAPS_WITH_WINDOWS);
+    assert_eq!(export.self_check.comparisons, MAPS_WITH_WINDOWS);
     (checkpoint, export.bundle)
 });
 
@@ -56,17 +56,17 @@ fn template_vector_name(landmark: usize, level: usize) -> String {
     vector(LandmarkId::new(landmark).unwrap(), Level::new(level).unwrap())
 }
 
-fn labels() -> Labels {
-    Labels { name: "small".into(), intended_use: "tests".into(), weights_licence: "none".into() }
+fn info() -> BundleInfo {
+    BundleInfo { name: "small".into(), intended_use: "tests".into(), weights_licence: "none".into() }
 }
 
 fn exported(checkpoint: &Checkpoint) -> Export {
-    export(checkpoint, &labels(), &Options::default(), &[], |_| {}).unwrap()
+    export(checkpoint, &info(), &Options::default(), &[], |_| {}).unwrap()
 }
 
 #[test]
 fn every_architecture_survives_its_passes() {
-    // Without adapters, embeddings depend on no landmark: the trunk makes them, and heads only compare.
+    // Without adapters, embeddings do not depend on landmarks. The trunk computes them, and heads compute only the score.
     let separate = {
         let recipe = small_recipe(0, AdapterVariant::Block).edit(|spec| spec.network.separate = true);
         untrained(recipe.unwrap(), SEED).unwrap()
@@ -75,8 +75,8 @@ fn every_architecture_survives_its_passes() {
     let without = small(0, AdapterVariant::Block);
     let cases = [(with_adapters, (0, 5), MAPS_WITH_WINDOWS), (without, (5, 0), MAPS), (separate, (0, 5), MAPS)];
     for (checkpoint, expected, maps) in cases {
-        let Export { bundle, check, .. } = exported(&checkpoint);
-        assert_eq!(check.comparisons, maps);
+        let Export { bundle, self_check, .. } = exported(&checkpoint);
+        assert_eq!(self_check.comparisons, maps);
         let manifest = bundle.manifest();
         let embeddings =
             |graph: &GraphEntry| graph.outputs.iter().filter(|output| output.name.starts_with("embedding")).count();
@@ -84,11 +84,11 @@ fn every_architecture_survives_its_passes() {
     }
 }
 
-/// With every pass that can be left out left out, and in half precision: the self-check has judged each.
+/// Exports without optional passes, with a quantised trunk and in half precision. The self-check accepts each of them.
 #[test]
 fn other_ways_to_compile_come_to_the_same() {
     let (checkpoint, whole) = &*SMALL;
-    let compiled = |options: Options| export(checkpoint, &labels(), &options, &[], |_| {});
+    let compiled = |options: Options| export(checkpoint, &info(), &options, &[], |_| {});
     let optional = passes::PASSES.iter().filter(|pass| pass.ensures.is_empty()).map(|pass| pass.name.to_owned());
     let optional: Vec<String> = optional.collect();
     assert_eq!(
@@ -104,7 +104,7 @@ fn other_ways_to_compile_come_to_the_same() {
         ]
     );
     let plain = compiled(Options { without: optional, ..Options::default() }).unwrap();
-    assert_eq!((plain.check.comparisons, plain.bundle.manifest().plan.is_none()), (MAPS, true));
+    assert_eq!((plain.self_check.comparisons, plain.bundle.manifest().plan.is_none()), (MAPS, true));
     for (name, says) in [("hoist", "did you mean hoist-landmark-invariant"), ("fold-batch-norm", "can't be left out")] {
         let refused = compiled(Options { without: vec![name.to_owned()], ..Options::default() }).unwrap_err();
         assert!(refused.to_string().contains(says), "{refused}");
@@ -113,25 +113,25 @@ fn other_ways_to_compile_come_to_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let film = folder.path().join("film.png");
     image::GrayImage::from_fn(80, 100, |x, y| image::Luma([((x * y) % 251) as u8])).save(&film).unwrap();
-    let quantised = compiled(Options { calibration: vec![film], ..Options::default() }).unwrap().bundle;
-    assert!(quantised.manifest().history.iter().any(|line| line.contains("8 bits, calibrated on 1 films")));
+    let quantised = compiled(Options { quantisation_films: vec![film], ..Options::default() }).unwrap().bundle;
+    assert!(quantised.manifest().history.iter().any(|line| line.contains("8 bits, quantised with 1 films")));
     let trunk = |bundle: &Bundle| String::from_utf8_lossy(bundle.bytes("trunk.onnx").unwrap()).into_owned();
     assert!(trunk(&quantised).contains("QuantizeLinear") && !trunk(whole).contains("QuantizeLinear"));
 
     let half = compiled(Options { precision: Precision::F16, ..Options::default() }).unwrap();
-    assert_eq!(half.check.comparisons, MAPS_WITH_WINDOWS);
-    // Rounded it is, and not by much more than half a unit in the last place of f16.
+    assert_eq!(half.self_check.comparisons, MAPS_WITH_WINDOWS);
+    // The numbers are rounded, by little more than half a unit in the last place of f16.
     let narrow = passes::PASSES.iter().find(|pass| pass.name == "narrow").unwrap();
-    assert!((1e-5..narrow.effect.tolerance()).contains(&half.check.worst), "{}", half.check.worst);
+    assert!((1e-5..narrow.effect.tolerance()).contains(&half.self_check.worst), "{}", half.self_check.worst);
     let bytes = |bundle: &Bundle| bundle.manifest().files[WEIGHTS].bytes as f64;
     let share = bytes(&half.bundle) / bytes(whole);
-    // Vectors and gaps weigh more in so small a network.
+    // Vectors and padding take a larger share of such a small network.
     assert!((0.5..0.75).contains(&share), "{share}");
     let span = |bundle: &Bundle| bundle.manifest().template_vectors[&template_vector_name(3, 2)].length;
     assert_eq!(span(&half.bundle), span(whole), "vectors stay f32");
 }
 
-/// Processors without instructions for dot products of bytes add two products in 16 bits: more than those hold is cut off.
+/// Processors without instructions for dot products of bytes add two products in 16 bits and saturate. The steps must avoid this.
 #[test]
 fn sums_of_8_bit_products_are_exact_on_every_processor() {
     let mut checkpoint = SMALL.0.clone();
@@ -141,9 +141,9 @@ fn sums_of_8_bit_products_are_exact_on_every_processor() {
     let folder = tempfile::tempdir().unwrap();
     let white = folder.path().join("white.png");
     image::GrayImage::from_pixel(80, 100, image::Luma([255])).save(&white).unwrap();
-    let options = Options { calibration: vec![white.clone()], ..Options::default() };
-    let export = export(&checkpoint, &labels(), &options, &[white], |_| {}).unwrap();
-    assert!(export.check.worst < 1e-3, "{}", export.check.worst);
+    let options = Options { quantisation_films: vec![white.clone()], ..Options::default() };
+    let export = export(&checkpoint, &info(), &options, &[white], |_| {}).unwrap();
+    assert!(export.self_check.worst < 1e-3, "{}", export.self_check.worst);
 }
 
 #[test]
@@ -154,14 +154,14 @@ fn an_export_is_reproducible_and_whole_on_disk() {
     bundle.write(&path, false).unwrap();
     let landmarks = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
     let compiled = compile(checkpoint, &landmarks, &Options::default(), |_| {}).unwrap();
-    let again = pack(compiled.onnx, checkpoint, landmarks, &labels(), 0).unwrap();
+    let again = pack(compiled.onnx, checkpoint, landmarks, &info(), 0).unwrap();
     assert_eq!(Bundle::open(&path).unwrap().manifest(), again.manifest());
 }
 
 #[test]
 fn the_self_check_notices_one_wrong_number() {
     let (checkpoint, bundle) = &*SMALL;
-    let films = [("film".to_owned(), check::synthetic_film(64))];
+    let films = [("film".to_owned(), synthetic::synthetic_film(64))];
     let name = template_vector_name(7, 3);
     let span = bundle.manifest().template_vectors[&name];
     let mut files: BTreeMap<_, _> =
@@ -169,13 +169,13 @@ fn the_self_check_notices_one_wrong_number() {
     let weights = files.get_mut(WEIGHTS).unwrap();
     weights[span.offset..span.offset + 4].copy_from_slice(&9.0_f32.to_le_bytes());
     let harmed = Bundle::new(bundle.manifest().clone(), files).unwrap();
-    match check::check(&harmed, &check::Judge::Network(checkpoint), &films, check::TOLERANCE).unwrap_err() {
+    match verify::verify(&harmed, &verify::Reference::Network(checkpoint), &films, verify::TOLERANCE).unwrap_err() {
         ExportError::Differs { landmark: 7, output, .. } => assert_eq!(output, "score"),
         other => panic!("{other}"),
     }
 }
 
-/// Otherwise landmark 7 would be found by another's numbers, or not at all.
+/// Without this rule, landmark 7 would be found by another landmark's parameters, or not at all.
 #[test]
 fn what_the_trunk_makes_for_one_landmark_must_be_there_for_each() {
     let (_, bundle) = &*SMALL;
@@ -200,7 +200,7 @@ fn an_unfinished_checkpoint_is_refused_by_what_it_lacks() {
     let without = |gone: &str| {
         let mut checkpoint = checkpoint.clone();
         checkpoint.tensors.retain(|name, _| !name.starts_with(gone));
-        export(&checkpoint, &labels(), &Options::default(), &[], |_| {}).unwrap_err()
+        export(&checkpoint, &info(), &Options::default(), &[], |_| {}).unwrap_err()
     };
     assert!(matches!(without("template."), ExportError::NoTemplateVectors));
     let error = without("adapter.07.level3.conv1").to_string();
@@ -226,10 +226,10 @@ fn the_papers_network_fits() {
     assert_eq!(start.heads.parameters, 66_452_320 + vectors);
     let gmac = |macs: u64| (macs as f64 / 1e7).round() / 100.0;
     assert_eq!(gmac(start.heads.macs), 1658.27);
-    // The trunk gains what the decoder makes of the film alone, and of that the adapters' first convolutions on levels 4 and 3.
+    // The trunk also computes the invariant part of the decoder, and the adapters' first convolutions of it on levels 4 and 3.
     assert_eq!(gmac(end.trunk.macs), 75.86);
     assert_eq!((gmac(end.coarse.macs), gmac(end.window.macs)), (2.63, 0.56));
-    let bundle = pack(compiled.onnx, &checkpoint, landmarks, &labels(), 0).unwrap();
+    let bundle = pack(compiled.onnx, &checkpoint, landmarks, &info(), 0).unwrap();
     assert!(bundle.total_bytes() <= LARGEST_PAPER_BUNDLE, "{}", bundle.total_bytes());
 }
 
@@ -250,7 +250,7 @@ fn nothing_is_written_when_the_command_fails() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
-/// Films whose landmarks move as one, as a training would leave them.
+/// Pseudo-labels of films whose landmarks move together.
 fn labels_of(films: usize) -> Vec<Vec<(f64, f64)>> {
     let point = |film: usize, landmark: usize| ((film % 9 + 2 * landmark) as f64, (film / 9 + 20 + landmark) as f64);
     (0..films).map(|film| (0..19).map(|landmark| point(film, landmark)).collect()).collect()
@@ -262,13 +262,13 @@ fn the_shape_prior_is_fitted_to_the_pseudo_labels() {
     assert_eq!(exported(&checkpoint).bundle.manifest().shape_prior, None);
     checkpoint.recipe = checkpoint.recipe.edit(|spec| spec.decoding = PriorUse::ShapePrior).unwrap();
     let refused = |checkpoint: &Checkpoint| {
-        export(checkpoint, &labels(), &Options::default(), &[], |_| {}).unwrap_err().to_string()
+        export(checkpoint, &info(), &Options::default(), &[], |_| {}).unwrap_err().to_string()
     };
     assert!(refused(&checkpoint).contains("pseudo-labels of 0 films"));
-    checkpoint.tensors.insert(LABELS.into(), to_tensor(&labels_of(40)));
+    checkpoint.tensors.insert(PSEUDO_LABELS.into(), to_tensor(&labels_of(40)));
     assert!(refused(&checkpoint).contains("of 40 films, too few"));
 
-    checkpoint.tensors.insert(LABELS.into(), to_tensor(&labels_of(90)));
+    checkpoint.tensors.insert(PSEUDO_LABELS.into(), to_tensor(&labels_of(90)));
     let bundle = exported(&checkpoint).bundle;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("prior.onemark");

@@ -1,7 +1,7 @@
 //! The bundle: what ships. One folder, or the same files in one stored zip, with a manifest, ONNX graphs and `weights.bin`.
 //!
-//! A [`Bundle`] holds bytes that agree with their manifest: they were verified before anybody parsed a graph, and are not
-//! read again. How graphs are made is the exporter's, how they are run the runtime's. docs/BUNDLE.md describes the format.
+//! A [`Bundle`] holds bytes that agree with their manifest. They are verified before any graph is parsed, and the files are not
+//! read again. The exporter makes the graphs, and the runtime runs them. docs/BUNDLE.md describes the format.
 
 mod container;
 mod manifest;
@@ -31,10 +31,21 @@ use crate::yaml::{self, YamlError};
 /// The name of the manifest's file.
 pub const MANIFEST: &str = "manifest.yaml";
 
-/// Largest manifest that is read: a hundred times what one takes.
+/// The largest manifest that is read, in bytes: a hundred times the usual size.
 const LARGEST_MANIFEST: u64 = 4 << 20;
 
 /// A bundle whose files agree with its manifest, held in memory.
+///
+/// ```
+/// use onemark_models::bundle::{Bundle, BundleError};
+///
+/// match Bundle::open("no-such-bundle.onemark") {
+///     Ok(bundle) => println!("{}, {} bytes", bundle.manifest().name, bundle.total_bytes()),
+///     Err(BundleError::Damaged { file, .. }) => println!("{file} is damaged: copy the bundle again"),
+///     Err(error) => println!("{error}"), // says what is wrong and what to do
+/// }
+/// assert!(Bundle::from_bytes(b"not a zip archive", "example.onemark").is_err());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Bundle {
     origin: PathBuf,
@@ -42,88 +53,73 @@ pub struct Bundle {
     files: BTreeMap<String, Arc<[u8]>>,
 }
 
-/// Why a bundle was refused or can't be written.
+/// Why a bundle is refused or can't be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum BundleError {
     /// A file or folder can't be read or written.
     #[error("{path} can't be read or written")]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// What was opened is not a bundle.
+    Io { path: PathBuf, source: std::io::Error },
+    /// The file or folder is not a bundle.
     #[error("{path} is not a bundle: {why}")]
     NotABundle {
-        /// What was opened.
         path: PathBuf,
-        /// What gave it away.
+        /// How it differs from a bundle.
         why: String,
     },
-    /// The manifest has another version.
+    /// This program does not read the bundle's version of the format.
     #[error("{path}: the bundle's format is {found}, this program reads {FORMAT}: {}", version_hint(*.found))]
     Version {
-        /// The bundle.
         path: PathBuf,
         /// The version it claims.
         found: u32,
     },
-    /// The manifest's text can't be read or made.
+    /// The manifest is not valid YAML, or can't be written as YAML.
     #[error(transparent)]
     Yaml(#[from] YamlError),
-    /// The manifest contradicts itself, or names what no bundle may name.
+    /// The manifest breaks a rule.
     #[error("{path}/{MANIFEST}: {invalid}")]
     Manifest {
-        /// The bundle.
         path: PathBuf,
         /// The key that is wrong, and the rule that it breaks.
         invalid: Invalid,
     },
-    /// A file is not there.
+    /// A listed file does not exist.
     #[error("{path}: the file {file} is missing: copy or export the bundle again")]
-    Missing {
-        /// The bundle.
-        path: PathBuf,
-        /// The file.
-        file: String,
-    },
-    /// A file is there that the manifest doesn't list.
+    Missing { path: PathBuf, file: String },
+    /// The bundle has a file that the manifest does not list.
     #[error("{path}: {file} is not listed in the manifest; remove it (a bundle holds only listed files)")]
-    Extra {
-        /// The bundle.
-        path: PathBuf,
-        /// The file.
-        file: String,
-    },
+    Extra { path: PathBuf, file: String },
     /// An entry is not a plain file.
     #[error("{path}: {file} is not a plain file: {why}")]
     NotPlain {
-        /// The bundle.
         path: PathBuf,
-        /// The entry.
         file: String,
-        /// What it is.
+        /// What it is instead.
         why: &'static str,
     },
-    /// A file's bytes are not those that the manifest describes.
+    /// A file has another size or digest than the manifest states.
     #[error("{path}: the file {file} was changed or damaged ({why}): copy or export the bundle again")]
     Damaged {
-        /// The bundle.
         path: PathBuf,
-        /// The file.
         file: String,
-        /// Size or digest, as it should be and as it is.
+        /// The size or digest that was found, and the stated one.
         why: String,
     },
-    /// Something has this name already.
-    #[error("{path} already exists; {hint}")]
+    /// A file or folder of this name exists, and the caller did not ask for it to be replaced.
+    #[error("{path} already exists; choose another name, or replace it")]
     Exists {
         /// Where the bundle should go.
         path: PathBuf,
-        /// What to do.
-        hint: &'static str,
+    },
+    /// What has this name is never replaced by the bundle.
+    #[error("{path} already exists and is {what}; choose another name")]
+    NotReplaced {
+        /// Where the bundle should go.
+        path: PathBuf,
+        /// What exists there.
+        what: &'static str,
     },
 }
 
@@ -132,7 +128,7 @@ fn version_hint(found: u32) -> &'static str {
 }
 
 impl Bundle {
-    /// Puts a bundle together. `manifest.files` is filled in from `files`, which hold everything but the manifest.
+    /// A bundle of `files`, which are all files except the manifest. `manifest.files` is filled in from them.
     ///
     /// # Errors
     /// The manifest contradicts itself or the files.
@@ -148,13 +144,13 @@ impl Bundle {
     /// and SHA-256. No byte of a graph is interpreted.
     ///
     /// # Errors
-    /// Whatever is wrong, with the file's name and what to do.
+    /// Any difference from the manifest, with the file's name and what to do.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, BundleError> {
         let path = path.as_ref();
         Self::read(Container::open(path)?, path)
     }
 
-    /// The same for the bytes of a stored zip; `name` only appears in messages.
+    /// Opens the bytes of a stored zip like [`Bundle::open`]; `name` appears in messages only.
     ///
     /// # Errors
     /// As [`Bundle::open`].
@@ -166,7 +162,7 @@ impl Bundle {
     fn read(mut container: Container<'_>, path: &Path) -> Result<Self, BundleError> {
         let mut names = container.names()?;
         if !names.remove(MANIFEST) {
-            return Err(BundleError::NotABundle { path: path.to_owned(), why: format!("it holds no {MANIFEST}") });
+            return Err(BundleError::NotABundle { path: path.to_owned(), why: format!("it contains no {MANIFEST}") });
         }
         let manifest = read_manifest(path, container.read(MANIFEST, LARGEST_MANIFEST)?)?;
         if let Some(file) = manifest.files.keys().find(|file| !names.contains(*file)) {
@@ -184,17 +180,17 @@ impl Bundle {
         Ok(Self { origin: path.to_owned(), manifest, files })
     }
 
-    /// Where the bundle was opened; its name if it was made in memory.
+    /// The path from which the bundle was opened, or its name if it was made in memory.
     pub fn origin(&self) -> &Path {
         &self.origin
     }
 
-    /// What the manifest says.
+    /// The manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// The verified bytes of a file other than the manifest. Clones share them.
+    /// The verified bytes of a file other than the manifest. They are shared, not copied.
     ///
     /// # Errors
     /// The bundle has no such file.
@@ -203,12 +199,13 @@ impl Bundle {
         self.files.get(file).ok_or_else(missing)
     }
 
-    /// The size of all files but the manifest.
+    /// The size in bytes of all files except the manifest.
     pub fn total_bytes(&self) -> u64 {
         self.manifest.files.values().map(|file| file.bytes).sum()
     }
 
-    /// SHA-256 of the manifest, which holds those of all files: 64 lower-case hexadecimal digits that name the bundle.
+    /// SHA-256 of the manifest as 64 lower-case hexadecimal digits. It identifies the bundle, because the manifest holds the digests
+    /// of all other files.
     ///
     /// # Errors
     /// The manifest can't be written as text.
@@ -223,25 +220,25 @@ impl Bundle {
         Ok([(MANIFEST, manifest)].into_iter().chain(files))
     }
 
-    /// Whether a bundle can be written to `target`, to be asked before long work.
+    /// Checks that a bundle can be written to `target`. Call it before long work.
     ///
     /// # Errors
-    /// `target` exists and `replace` is false, or it is something other than a bundle; the folder it is to go into is
-    /// not there or can't be written to.
+    /// `target` exists and `replace` is false, or it exists and is not a bundle; its parent folder does not exist or can't be
+    /// written to.
     pub fn check_target(target: &Path, replace: bool) -> Result<(), BundleError> {
         may_replace(target, replace)?;
         let io = |source| BundleError::Io { path: parent(target).to_owned(), source };
         NewFolder::beside(target).map(drop).map_err(io)
     }
 
-    /// Writes the bundle as a folder. Everything goes into a temporary folder beside `target`, which is then renamed. A bundle at
-    /// `target` is exchanged for the new one in one step where the system can (Linux and macOS, on most file systems), so that
-    /// there is always one of the two. Elsewhere the old one is moved aside first: for a moment there is no bundle, and a crash
-    /// in that moment leaves the old one in a folder `.onemark-…` beside `target`.
+    /// Writes the bundle as a folder. All files are written to a temporary folder next to `target`, which is then renamed. If a
+    /// bundle exists at `target`, the two folders are exchanged in one step where the system supports it (Linux and macOS, on most
+    /// file systems), so one of the two bundles always exists. On other systems the old bundle is first moved away. If the program
+    /// crashes between the two steps, `target` does not exist, and the old bundle is in a folder `.onemark-…` next to it.
     ///
     /// # Errors
-    /// `target` exists and `replace` is false, or it is something other than a bundle; it can't be written; the disk is
-    /// full. Nothing is left behind.
+    /// `target` exists and `replace` is false, or it exists and is not a bundle; it can't be written; the disk is full. Temporary
+    /// files are removed.
     pub fn write(&self, target: &Path, replace: bool) -> Result<(), BundleError> {
         may_replace(target, replace)?;
         let io = |path: &Path| {
@@ -250,7 +247,7 @@ impl Bundle {
         };
         let folder = NewFolder::beside(target).map_err(io(parent(target)))?;
         for (name, bytes) in self.all_files()? {
-            // The place that was asked for means something to people, the temporary one does not.
+            // The message names the final path, because the user knows it; the temporary path is unknown to them.
             folder.write(name, &bytes).map_err(io(&target.join(name)))?;
         }
         folder.put(target).map_err(io(target))
@@ -262,13 +259,10 @@ impl Bundle {
     /// As [`Bundle::write`].
     pub fn write_archive(&self, target: &Path, replace: bool) -> Result<(), BundleError> {
         if target.is_dir() {
-            return Err(BundleError::Exists {
-                path: target.to_owned(),
-                hint: "it is a folder, so choose another name",
-            });
+            return Err(BundleError::NotReplaced { path: target.to_owned(), what: "a folder" });
         }
         if target.exists() && !replace {
-            return Err(BundleError::Exists { path: target.to_owned(), hint: REPLACE_HINT });
+            return Err(BundleError::Exists { path: target.to_owned() });
         }
         let io = |source| BundleError::Io { path: target.to_owned(), source };
         let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
@@ -281,8 +275,6 @@ impl Bundle {
         write_whole(target, archive.get_ref()).map_err(io)
     }
 }
-
-const REPLACE_HINT: &str = "choose another name, or ask for it to be replaced (--force)";
 
 fn read_manifest(path: &Path, bytes: Vec<u8>) -> Result<Manifest, BundleError> {
     let origin = format!("bundle manifest {}", path.join(MANIFEST).display());
@@ -322,15 +314,14 @@ fn verify(path: &Path, file: &str, expected: &FileEntry, bytes: &[u8]) -> Result
     Ok(())
 }
 
-/// Refuses a target that exists, unless it is a bundle that is to be replaced.
+/// Refuses a target that exists, unless it is a bundle and `replace` is true.
 fn may_replace(target: &Path, replace: bool) -> Result<(), BundleError> {
-    let exists = |hint| Err(BundleError::Exists { path: target.to_owned(), hint });
     match fs::symlink_metadata(target) {
         Err(_) => Ok(()),
-        Ok(_) if !replace => exists(REPLACE_HINT),
+        Ok(_) if !replace => Err(BundleError::Exists { path: target.to_owned() }),
         Ok(metadata) if metadata.is_dir() && target.join(MANIFEST).is_file() => Ok(()),
         Ok(metadata) if metadata.is_file() && Container::open(target).is_ok() => Ok(()),
-        Ok(_) => exists("it is not a bundle, so it is not replaced: choose another name"),
+        Ok(_) => Err(BundleError::NotReplaced { path: target.to_owned(), what: "not a bundle" }),
     }
 }
 

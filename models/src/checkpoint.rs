@@ -1,6 +1,6 @@
-//! Checkpoints: the tensors of a network in training or after it, with its recipe and history.
+//! Checkpoints: the tensors of a network during or after training, with its recipe and history.
 //!
-//! The bundle that ships has its own format, in [`crate::bundle`].
+//! Users of a trained network get a bundle, which has another format: [`crate::bundle`].
 
 mod file;
 pub mod init;

@@ -1,7 +1,8 @@
 //! How far a bundle's points can be trusted: a calibration as data, and its use. `onemark-evaluation` fits it to annotated films.
 //!
-//! All of it rests on one number per point: its score, compared with what the landmark has on annotated films that training did
-//! not use. So it costs nothing at detection, and is the same however little of a head was run.
+//! Every result here follows from one number per point: its score, compared with the scores of the same landmark on annotated
+//! films that training did not use. So confidence needs no extra computation at detection, and it does not depend on how much of
+//! a head was run.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,37 +15,37 @@ pub const WRONG_MM: f64 = 4.0;
 /// The share of films on which a landmark lies within its radius.
 pub const COVERAGE: f64 = 0.9;
 
-/// Evidence farther than this from a landmark's median, in standard deviations, says no more than this does.
+/// Evidence is clamped to this distance from the landmark's median, in standard deviations.
 const FARTHEST: f64 = 10.0;
 
-/// What scores are worth, per landmark. Part of a bundle's manifest.
+/// How scores become confidence, per landmark. Part of a bundle's manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
-    /// Which films it was fitted to, in words.
+    /// The films it was fitted to, in words.
     pub films: String,
     /// Per landmark, landmark 1 first.
     pub landmarks: Vec<LandmarkCalibration>,
-    /// By how much the logarithm of the odds of being right rises per standard deviation of evidence.
+    /// The increase of the log odds that a point is right, per standard deviation of evidence.
     pub slope: f64,
-    /// Evidence below this, in standard deviations, is too weak for a point.
+    /// Evidence below this, in standard deviations, means that the landmark was not found.
     pub weakest: f64,
     /// A film whose median evidence is below this, in standard deviations, is out of distribution: unlike the calibration films.
     #[serde(rename = "unusual")]
     pub out_of_distribution: f64,
-    /// How well it holds on films that it was not fitted to.
+    /// How well it predicts errors on films that it was not fitted to.
     pub reliability: Reliability,
 }
 
-/// What a landmark's scores are worth. Evidence is ln(score + 1e-6).
+/// How one landmark's scores become confidence. Evidence is ln(score + 1e-6).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LandmarkCalibration {
     /// The median of its evidence.
     pub median: f64,
-    /// The standard deviation of its evidence, from the median of distances to the median.
+    /// The standard deviation of its evidence, estimated from the median absolute deviation.
     pub deviation: f64,
-    /// The logarithm of the odds of being right at the median.
+    /// The log odds that a point with the median evidence is right.
     pub log_odds: f64,
     /// The mean of its errors in mm.
     pub mean_error_mm: f64,
@@ -54,35 +55,35 @@ pub struct LandmarkCalibration {
     pub radius_mm: f64,
 }
 
-/// Means over random halves of the films; all films of a patient stay together.
+/// How well a calibration predicts errors: means over random halves of the films. All films of a patient are in one half.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reliability {
-    /// How many halves were drawn.
+    /// The number of halves that were drawn.
     pub draws: usize,
-    /// The share of truths within their landmark's radius.
+    /// The share of true positions within their landmark's radius.
     pub coverage: f64,
-    /// How often a right point has more confidence than a wrong one (area under the receiver operating characteristic); 0.5
-    /// where there are no wrong ones.
+    /// How often a right point has a higher confidence than a wrong one (area under the receiver operating characteristic); 0.5
+    /// if no point is wrong.
     pub auroc: f64,
-    /// How far confidence is from the share of right points, over ten groups of points of like confidence (expected
-    /// calibration error).
+    /// The mean difference between confidence and the share of right points, over ten groups of points with similar confidence
+    /// (expected calibration error).
     pub calibration_error: f64,
-    /// The share of right points that are called not found.
+    /// The share of right points that are reported as not found.
     pub lost: f64,
-    /// The share of films that are called out of distribution.
+    /// The share of films that are reported as out of distribution.
     #[serde(rename = "unusual")]
     pub out_of_distribution: f64,
 }
 
 impl Calibration {
-    /// How probable it is that the landmark at this index, found with this score, is at most [`WRONG_MM`] off.
+    /// The probability that the landmark at this index, found with this score, lies at most [`WRONG_MM`] from the truth.
     pub fn confidence(&self, landmark: usize, score: f32) -> f64 {
         let odds = self.landmarks[landmark].log_odds + self.slope * self.strength(landmark, score);
         1.0 / (1.0 + (-odds).exp())
     }
 
-    /// Whether the score is enough for the landmark at this index to be there at all.
+    /// Whether the score is high enough to say that the landmark at this index is on the film.
     pub fn is_found(&self, landmark: usize, score: f32) -> bool {
         self.strength(landmark, score) >= self.weakest
     }
@@ -92,18 +93,18 @@ impl Calibration {
         self.film_strength(scores) < self.out_of_distribution
     }
 
-    /// How the evidence of the landmark at this index compares with its usual one, in standard deviations.
+    /// The difference of the evidence from the median of the landmark at this index, in standard deviations.
     pub fn strength(&self, landmark: usize, score: f32) -> f64 {
         let LandmarkCalibration { median, deviation, .. } = self.landmarks[landmark];
         ((evidence(score) - median) / deviation).clamp(-FARTHEST, FARTHEST)
     }
 
-    /// The median over landmarks of how a film's evidence compares with the usual one, in standard deviations.
+    /// The median over a film's landmarks of the evidence's difference from its usual value, in standard deviations.
     pub fn film_strength(&self, scores: impl IntoIterator<Item = (usize, f32)>) -> f64 {
         nearest_rank_quantile(&sorted(scores.into_iter().map(|(landmark, score)| self.strength(landmark, score))), 0.5)
     }
 
-    /// The mean error in mm over all landmarks and films that it was fitted to, and the share below 2 mm.
+    /// The mean error in mm over all landmarks and all films that it was fitted to, and the share of errors below 2 mm.
     pub fn accuracy(&self) -> (f64, f64) {
         let mean = |of: fn(&LandmarkCalibration) -> f64| {
             self.landmarks.iter().map(of).sum::<f64>() / self.landmarks.len().max(1) as f64
@@ -111,7 +112,7 @@ impl Calibration {
         (mean(|landmark| landmark.mean_error_mm), mean(|landmark| landmark.within_2_mm))
     }
 
-    /// Checks it for a bundle of so many landmarks.
+    /// Checks the calibration against its rules, for a bundle with this number of landmarks.
     ///
     /// # Errors
     /// The first rule that is broken.
@@ -133,7 +134,7 @@ impl Calibration {
     }
 }
 
-/// What a score in [0, 1] says of a landmark's presence: ln(score + 1e-6).
+/// The evidence of a score in [0, 1] that the landmark is present: ln(score + 1e-6).
 pub fn evidence(score: f32) -> f64 {
     (f64::from(score) + SCORE_FLOOR).ln()
 }

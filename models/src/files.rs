@@ -1,4 +1,4 @@
-//! Files and folders that are written whole or not at all, and digests.
+//! Writes files and folders completely or not at all; computes digests.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-/// How the names of temporary files and folders begin.
+/// The prefix of the names of temporary files and folders.
 const TEMPORARY: &str = ".onemark-";
 
-/// SHA-256 as 64 lower-case hexadecimal digits, as manifests give it.
+/// SHA-256 as 64 lower-case hexadecimal digits, as in manifests.
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Writes a file under a temporary name beside `path`, then renames it: `path` holds all of `bytes` or what it held before.
-/// A symbolic link stays; the file that it names is replaced. A pipe or a device is written to as it is.
+/// Writes a file under a temporary name next to `path`, then renames it: `path` contains all of `bytes`, or its old content.
+/// If `path` is a symbolic link, the file that it points to is replaced. A pipe or a device is written to directly.
 ///
 /// # Errors
 /// The folder can't be written to, or the disk is full; the temporary file is removed.
@@ -26,7 +26,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY);
-    // Temporary files are private; this one gets the permissions of any new file, since it becomes `path`.
+    // Temporary files are private. This one becomes `path`, so it gets the usual permissions of a new file.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(parent(path))?;
@@ -36,13 +36,13 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// A folder that is being written beside its final place. What it holds is removed when it is dropped before [`NewFolder::put`].
+/// A folder that is being written next to its final place. If it is dropped before [`NewFolder::put`], its content is removed.
 pub(crate) struct NewFolder {
     holder: tempfile::TempDir,
 }
 
 impl NewFolder {
-    /// A folder that is to become `target`.
+    /// A new, empty folder that will become `target`.
     pub(crate) fn beside(target: &Path) -> io::Result<Self> {
         let holder = tempfile::Builder::new().prefix(TEMPORARY).tempdir_in(parent(target))?;
         let new = Self { holder };
@@ -54,15 +54,15 @@ impl NewFolder {
         self.holder.path().join("new")
     }
 
-    /// Writes one of its files, through to the disk.
+    /// Writes one of its files and flushes it to the disk.
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let mut file = File::create_new(self.path().join(name))?;
         file.write_all(bytes)?;
         file.sync_all()
     }
 
-    /// Puts the folder at `target`. What is there already is exchanged for it where the system can; elsewhere the old one is
-    /// moved aside first, so that for a moment there is neither.
+    /// Moves the folder to `target`. If something exists there, the two are exchanged in one step where the system supports it. On
+    /// other systems the old folder is first moved away, so for a moment `target` does not exist.
     pub(crate) fn put(self, target: &Path) -> io::Result<()> {
         sync_folder(&self.path())?;
         if fs::symlink_metadata(target).is_err() {
@@ -79,7 +79,7 @@ impl NewFolder {
     }
 }
 
-/// Exchanges two entries of one file system in one step; false where the system or the file system can't.
+/// Exchanges two entries of one file system in one step; false if the system or the file system does not support it.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 fn exchange(one: &Path, other: &Path) -> bool {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -91,7 +91,7 @@ fn exchange(_: &Path, _: &Path) -> bool {
     false
 }
 
-/// The folder that holds `path`.
+/// The folder that contains `path`.
 pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -99,7 +99,7 @@ pub(crate) fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Makes a folder's entries survive a power cut. Only Unix lets a folder be opened for that.
+/// Flushes a folder's entries to the disk, so that they survive a power cut. Only Unix can open a folder for that.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }

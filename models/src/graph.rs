@@ -1,7 +1,23 @@
-//! The typed graph in which a network is written down once: nodes with an [`Op`] from a short list, parameters by id, static
-//! shapes. The trainer and [`crate::reference`] interpret it, the exporter rewrites it and lowers it to ONNX.
+//! The typed graph of a network: nodes with an [`Op`] from a short list, parameters by id, static shapes. It is the only
+//! description of a network: the trainer and [`crate::reference`] interpret it, and the exporter rewrites it and lowers it to ONNX.
 //!
-//! What a network looks like is in [`crate::network`]. No weights are stored here, only ids and shapes.
+//! The networks themselves are in [`crate::network`]. A graph stores ids and shapes of parameters, not their values.
+//!
+//! ```
+//! use onemark_models::graph::{Conv, Graph, Level, Op, Owner, Port};
+//!
+//! let mut graph = Graph::new("example");
+//! let film = graph.input(Port::Film, [1, 1, 64, 64])?;
+//! let conv = Conv { out: 8, kernel: (3, 3), dilation: 1, bias: true };
+//! let features = graph.conv(Owner::Trunk.node("conv"), film, conv)?;
+//! let pooled = graph.apply(Owner::Trunk.node("pool"), Op::MaxPool, &[features])?;
+//! graph.output(Port::Tap(Level::COARSE_TO_FINE[4]), pooled)?;
+//!
+//! assert_eq!(graph.node(pooled).shape, [1, 8, 32, 32]);
+//! assert_eq!(graph.macs(), 8 * 9 * 64 * 64);
+//! println!("{graph}"); // one node per line
+//! # Ok::<(), onemark_models::graph::GraphError>(())
+//! ```
 
 mod id;
 mod infer;
@@ -16,7 +32,7 @@ use ndarray::ArrayD;
 
 pub use self::id::{NodeId, Of, Owner, ParamId, Part, Port, Role};
 pub use self::level::{Level, PerLevel};
-pub use self::op::{BATCH_NORM_EPSILON, COSINE_EPSILON, Conv, Corners, Op, interpolation};
+pub use self::op::{BATCH_NORM_EPSILON, COSINE_EPSILON, Conv, CoordinateMode, Op, interpolation};
 use crate::shape_text;
 
 /// `[batch, channels, rows, columns]`. Graphs are written for a batch of one; interpreters may run larger batches.
@@ -25,10 +41,10 @@ pub type Shape = [usize; 4];
 /// Shapes of parameters.
 pub type ParamShapes = BTreeMap<ParamId, Vec<usize>>;
 
-/// Numbers of parameters.
+/// Values of parameters.
 pub type Parameters = BTreeMap<ParamId, ArrayD<f32>>;
 
-/// The tensor that a node makes, by the node's place in its graph.
+/// The output of a node, identified by the node's index in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Value(usize);
 
@@ -37,7 +53,7 @@ pub struct Value(usize);
 pub struct Node {
     /// Unique in the graph.
     pub id: NodeId,
-    /// What is computed.
+    /// The operation.
     pub op: Op,
     /// The operands.
     pub inputs: Vec<Value>,
@@ -60,49 +76,27 @@ pub struct Graph {
 /// Why a node can't be added to a graph.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum GraphError {
     /// The operands don't fit the op.
     #[error("graph {graph}, node {node}: {op:?} can't take operands of shape {operands}: {why}")]
     Operands {
-        /// The graph's name.
         graph: String,
-        /// The node.
         node: NodeId,
-        /// The op.
         op: Op,
-        /// The operands' shapes.
         operands: String,
         /// The rule that was broken.
         why: &'static str,
     },
-    /// Two nodes, two inputs or two outputs have one name.
-    #[error("graph {graph}: the name {name} is taken")]
-    NameTaken {
-        /// The graph's name.
-        graph: String,
-        /// The name.
-        name: String,
-    },
+    /// Two nodes, two inputs or two outputs have the same name.
+    #[error("graph {graph}: the name {name} is already used")]
+    NameTaken { graph: String, name: String },
     /// A parameter is used with two shapes.
     #[error("graph {graph}: parameter {param} is used as {first:?} and as {second:?}")]
-    ParamShape {
-        /// The graph's name.
-        graph: String,
-        /// The parameter.
-        param: ParamId,
-        /// The shape of its first use.
-        first: Vec<usize>,
-        /// The shape asked for now.
-        second: Vec<usize>,
-    },
+    ParamShape { graph: String, param: ParamId, first: Vec<usize>, second: Vec<usize> },
     /// A parameter has no shape in the graph.
     #[error("graph {graph}: parameter {param} is not declared")]
-    NotDeclared {
-        /// The graph's name.
-        graph: String,
-        /// The parameter.
-        param: ParamId,
-    },
+    NotDeclared { graph: String, param: ParamId },
 }
 
 impl Graph {
@@ -121,12 +115,12 @@ impl Graph {
         self.nodes.iter().enumerate().map(|(index, node)| (Value(index), node))
     }
 
-    /// The node that makes `value`. `value` must be of this graph.
+    /// The node with the output `value`. `value` must belong to this graph.
     pub fn node(&self, value: Value) -> &Node {
         &self.nodes[value.0]
     }
 
-    /// The value that this node makes, if the graph has the node.
+    /// The output of the node with this id, if the graph has such a node.
     pub fn value(&self, id: &NodeId) -> Option<Value> {
         self.nodes.iter().position(|node| node.id == *id).map(Value)
     }
@@ -160,7 +154,7 @@ impl Graph {
         self.inputs.iter().find(|(_, input)| *input == value).map(|(port, _)| port)
     }
 
-    /// How often each value is read, by nodes and as an output.
+    /// How often each value is read by a node or is an output of the graph.
     pub fn reads(&self) -> BTreeMap<Value, usize> {
         let mut reads = BTreeMap::new();
         let outputs = self.outputs.iter().map(|(_, value)| value);
@@ -170,7 +164,7 @@ impl Graph {
         reads
     }
 
-    /// Multiply-accumulates of all convolutions (as METHOD.md sec. 5 counts: nothing else counts).
+    /// Multiply-accumulates of all convolutions. Other operations are not counted (METHOD.md sec. 5).
     pub fn macs(&self) -> u64 {
         self.nodes.iter().map(|node| self.node_macs(node)).sum()
     }
@@ -189,7 +183,7 @@ impl Graph {
     /// Declares `value` as an output.
     ///
     /// # Errors
-    /// There is such an output already.
+    /// The graph already has such an output.
     pub fn output(&mut self, port: Port, value: Value) -> Result<(), GraphError> {
         if self.outputs.iter().any(|(other, _)| *other == port) {
             return Err(self.taken(&port));
@@ -198,10 +192,10 @@ impl Graph {
         Ok(())
     }
 
-    /// A tensor that the caller provides.
+    /// Adds an input: a tensor that the caller provides.
     ///
     /// # Errors
-    /// There is such an input already.
+    /// The graph already has such an input.
     pub fn input(&mut self, port: Port, shape: Shape) -> Result<Value, GraphError> {
         if self.inputs.iter().any(|(other, _)| *other == port) {
             return Err(self.taken(&port));
@@ -211,7 +205,7 @@ impl Graph {
         Ok(value)
     }
 
-    /// A padded convolution with its weight and, if asked for, its bias.
+    /// Adds a padded convolution with its weight and, if `conv.bias` is true, its bias.
     ///
     /// # Errors
     /// The id is taken, or the parameters are used elsewhere with another shape.
@@ -226,7 +220,7 @@ impl Graph {
         self.push(id, Op::Conv { dilation, padded: true, bias }, &[input], params)
     }
 
-    /// Batch normalisation with its four parameters.
+    /// Adds batch normalisation with its four parameters.
     ///
     /// # Errors
     /// The id is taken, or the parameters are used elsewhere with another shape.
@@ -240,7 +234,7 @@ impl Graph {
         self.push(id, Op::BatchNorm, &[input], params)
     }
 
-    /// The cosine of every cell of `input` with a parameter vector.
+    /// Adds the cosine of every cell of `input` with a parameter vector.
     ///
     /// # Errors
     /// The id is taken, or the vector is used elsewhere with another length.
@@ -249,7 +243,7 @@ impl Graph {
         self.push(id, Op::Cosine, &[input], vec![vector])
     }
 
-    /// A node without parameters.
+    /// Adds a node without parameters.
     ///
     /// # Errors
     /// The id is taken or the operands don't fit the op.

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-/// A rule that a value breaks. Whoever knows the file names it.
+/// A rule that a value breaks. The caller adds the name of the file, if it knows one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{why}", prefix(.key))]
 pub struct Invalid {
-    /// The key of the wrong value: `network.size`, `phases[0].epochs`. Empty for the value as a whole.
+    /// The key of the wrong value: `network.size`, `phases[0].epochs`. Empty if it is the whole value.
     pub key: String,
-    /// The rule, or what is wrong and what would be right.
+    /// The rule, or what is wrong and how to correct it.
     pub why: Cow<'static, str>,
 }
 
@@ -17,12 +17,12 @@ fn prefix(key: &str) -> String {
 }
 
 impl Invalid {
-    /// The value of `key` breaks the rule `why`.
+    /// An error: the value of `key` breaks the rule `why`.
     pub fn new(key: impl Into<String>, why: impl Into<Cow<'static, str>>) -> Self {
         Self { key: key.into(), why: why.into() }
     }
 
-    /// The same in a value that is itself the value of `parent`.
+    /// The same error, with `parent` before its key.
     #[must_use]
     pub fn within(self, parent: &str) -> Self {
         let key = if self.key.is_empty() { parent.to_owned() } else { format!("{parent}.{}", self.key) };

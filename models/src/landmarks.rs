@@ -1,7 +1,6 @@
-//! Landmark sets: which landmarks a network finds, in which order, and what is measured between them.
+//! Landmark sets: the landmarks that a network finds, their order, and the measurements between them.
 //!
-//! The sets themselves are data, in `landmarks/*.yaml`. Where a landmark lies on a film is not known here (see
-//! [`crate::dataset`]).
+//! The sets are data, in `landmarks/*.yaml`. Positions of landmarks on films are in the datasets of `onemark-evaluation`.
 
 mod analysis;
 mod id;

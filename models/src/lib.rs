@@ -1,7 +1,24 @@
-//! What an Onemark network *is*: the typed [`graph`], the [`network`] written in it, [`recipe`]s, [`landmarks`] sets with what is
-//! measured between them, [`checkpoint`]s, the [`bundle`] format, the prior over a film's landmarks ([`shape_prior`]), how far
-//! points can be trusted ([`confidence`]). No code here trains or runs a network, but for the [`reference`] interpreter, which all
-//! others are compared with.
+//! What an Onemark network *is*: the typed [`graph`] and the [`network`] written as one; [`recipe`]s; [`landmarks`] sets and their
+//! measurements; [`checkpoint`]s and the [`bundle`] format; the prior over a film's landmarks ([`shape_prior`]); and how far
+//! points can be trusted ([`confidence`]). This crate does not train networks. It runs them only in the slow [`reference`]
+//! interpreter, with which all other interpreters are compared.
+//!
+//! ```
+//! use onemark_models::landmarks::{LandmarkId, LandmarkSet};
+//! use onemark_models::network::Architecture;
+//! use onemark_models::recipe::Recipe;
+//!
+//! let recipe = Recipe::load("c-adapter")?;
+//! let landmarks = LandmarkSet::named(&recipe.landmarks)?;
+//! let sella = LandmarkId::new(1).ok_or("numbers start at 1")?;
+//! assert_eq!(landmarks.landmarks[sella.index()].name, "sella");
+//!
+//! let graph = Architecture::from(&recipe).graph(sella)?;
+//! println!("{}: {:.1} billion multiply-accumulates", graph.name(), graph.macs() as f64 / 1e9);
+//! # assert!(graph.macs() > 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod bundle;
 #[cfg(feature = "checkpoint")]

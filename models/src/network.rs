@@ -1,12 +1,12 @@
-//! What the network looks like, written down once: trunk, decoder, receptive field blocks, adapters, embeddings, score
-//! (METHOD.md sec. 1a, 1c and 4; paper Eqs. 1-5). A new architecture is a function here.
+//! The network's architecture: trunk, decoder, receptive field blocks, adapters, embeddings and score (METHOD.md sec. 1a, 1c
+//! and 4; paper Eqs. 1-5). This is its only description. To add an architecture, add a function here.
 
 mod blocks;
 pub mod names;
 
 use self::blocks::{conv_unit, rfb};
-pub use self::names::{FILM, LABEL_WEIGHTS, LABELS, SCORE, torchvision};
-use crate::graph::{Conv, Corners, Graph, GraphError, Of, Op, Owner, ParamId, ParamShapes, Port, Shape, Value};
+pub use self::names::{FILM, LABEL_WEIGHTS, PSEUDO_LABELS, SCORE, torchvision};
+use crate::graph::{Conv, CoordinateMode, Graph, GraphError, Of, Op, Owner, ParamId, ParamShapes, Port, Shape, Value};
 pub use crate::graph::{Level, PerLevel};
 use crate::landmarks::LandmarkId;
 use crate::recipe::{AdapterVariant, Network, Recipe, Trunk};
@@ -14,7 +14,7 @@ use crate::recipe::{AdapterVariant, Network, Recipe, Trunk};
 /// Convolutions per VGG19 block, and the index of each block's first in torchvision's `features`.
 const VGG19: [(usize, usize); 5] = [(2, 0), (2, 5), (4, 10), (4, 19), (4, 28)];
 
-/// The network of one landmark, or of none where it has no adapters.
+/// The frozen and the trained part of a network, as a recipe describes them. It builds the graphs of all landmarks.
 #[derive(Clone, Copy, Debug)]
 pub struct Architecture<'a> {
     /// The frozen part.
@@ -30,7 +30,7 @@ impl<'a> From<&'a Recipe> for Architecture<'a> {
 }
 
 impl Architecture<'_> {
-    /// The trunk alone: film to the five taps, level 1 first.
+    /// The trunk: from the film to the five taps, level 1 first.
     ///
     /// # Errors
     /// The recipe describes no possible network.
@@ -44,12 +44,12 @@ impl Architecture<'_> {
         Ok(graph)
     }
 
-    /// The landmark where embeddings depend on it, because it has an adapter or a decoder of its own.
+    /// The landmark, if the embeddings depend on it because it has an adapter or its own decoder.
     pub fn owner(&self, landmark: LandmarkId) -> Option<LandmarkId> {
         (self.network.separate || self.network.adapter_channels > 0).then_some(landmark)
     }
 
-    /// From the trunk's taps to the embeddings of `landmark` (`None`: those of all alike).
+    /// From the trunk's taps to the embeddings of `landmark`; with `None`, to embeddings that all landmarks share.
     ///
     /// # Errors
     /// The recipe describes no possible network.
@@ -64,7 +64,7 @@ impl Architecture<'_> {
         Ok(graph)
     }
 
-    /// The whole network of one landmark: film to score and embeddings.
+    /// The whole network of one landmark: from the film to score and embeddings.
     ///
     /// # Errors
     /// The recipe describes no possible network.
@@ -79,7 +79,7 @@ impl Architecture<'_> {
         Ok(graph)
     }
 
-    /// All trained parameters and statistics of `landmarks` heads (shared decoder, every adapter).
+    /// The shapes of all trained parameters and statistics of `landmarks` heads: the decoder and all adapters.
     ///
     /// # Errors
     /// The recipe describes no possible network.
@@ -95,7 +95,7 @@ impl Architecture<'_> {
         [1, 1, self.network.size, self.network.size]
     }
 
-    /// VGG19 without its classifier; a tap is the output of a block's max-pool.
+    /// Adds VGG19 without its classifier. A tap is the output of a block's max-pool.
     fn trunk(&self, graph: &mut Graph, film: Value) -> Result<PerLevel<Value>, GraphError> {
         let mut x = graph.apply(Owner::Trunk.node("rgb"), Op::Concat, &[film; 3])?;
         let mut taps = PerLevel::from_fn(|_| x);
@@ -112,7 +112,7 @@ impl Architecture<'_> {
         Ok(taps)
     }
 
-    /// Taps to embeddings.
+    /// Adds the layers from taps to embeddings.
     fn embeddings(
         &self,
         graph: &mut Graph,
@@ -125,7 +125,7 @@ impl Architecture<'_> {
             let made = match deeper {
                 None => taps[level],
                 Some(deeper) => {
-                    let up = Op::Upsample { factor: 2, corners: Corners::Aligned };
+                    let up = Op::Upsample { factor: 2, mode: CoordinateMode::Aligned };
                     let up = graph.apply(decoder.node(format!("level{level}.up")), up, &[deeper])?;
                     let concat = decoder.node(format!("level{level}.concat"));
                     let joined = graph.apply(concat, Op::Concat, &[taps[level], up])?;
@@ -139,12 +139,12 @@ impl Architecture<'_> {
         })
     }
 
-    /// The decoder of a landmark: its own, or that of all.
+    /// The decoder of a landmark: its own, or the shared one.
     fn decoder(&self, landmark: Option<LandmarkId>) -> Owner {
         Owner::Decoder(landmark.filter(|_| self.network.separate).map_or(Of::All, Of::One))
     }
 
-    /// One decoder level: two convolutions, each with batch normalisation and ReLU, and the adapter's beside them.
+    /// Adds one decoder level: two convolutions, each with batch normalisation and ReLU, and the adapter's, which are parallel to them.
     fn block(
         &self,
         graph: &mut Graph,
@@ -169,7 +169,7 @@ impl Architecture<'_> {
         }
     }
 
-    /// A level's receptive field block, and the adapter's beside it, on the levels that have one: 5, 4 and 3.
+    /// Adds a level's receptive field block and the adapter's parallel block, on the levels that have one: 5, 4 and 3.
     fn receptive_field(
         &self,
         graph: &mut Graph,
@@ -184,12 +184,12 @@ impl Architecture<'_> {
         })
     }
 
-    /// Output channels of an owner's convolutions, where the decoder has `decoder`.
+    /// The output channels of an owner's convolutions on a level where the decoder's have `decoder`.
     fn width(&self, owner: Owner, decoder: usize) -> usize {
         if let Owner::Adapter(_) = owner { self.network.adapter_channels } else { decoder }
     }
 
-    /// Paper Eq. 1: the shared part beside the landmark's, concatenated. Without adapters, the shared part alone.
+    /// Paper Eq. 1: concatenates the shared part and the landmark's part. Without adapters, only the shared part exists.
     fn with_adapter(
         &self,
         graph: &mut Graph,
@@ -214,11 +214,11 @@ fn declare_embeddings(graph: &mut Graph, embeddings: &PerLevel<Value>) -> Result
     embeddings.iter().try_for_each(|(level, embedding)| graph.output(Port::Embedding(level), *embedding))
 }
 
-/// Embeddings of `channels` channels on a grid of side `size` to the score of the landmark whose template vectors are the
-/// parameters.
+/// A graph from embeddings of `channels` channels, on a grid of side `size`, to a landmark's score. The landmark's template
+/// vectors are its parameters.
 ///
 /// # Errors
-/// There are no such embeddings.
+/// The shapes of embeddings or vectors are impossible.
 pub fn score_graph(size: usize, channels: usize, of: Of) -> Result<Graph, GraphError> {
     let mut graph = Graph::new("score");
     let embeddings = PerLevel::try_from_fn(|level| {
@@ -237,7 +237,7 @@ fn score(graph: &mut Graph, embeddings: &PerLevel<Value>, of: Of) -> Result<Valu
         let id = |what: &str| Owner::Template(of).node(format!("level{level}.{what}"));
         let cosine = graph.cosine(id("cosine"), embeddings[level], ParamId::vector(of, level))?;
         let clamped = graph.apply(id("clamp"), Op::Clamp, &[cosine])?;
-        let up = Op::Upsample { factor: level.stride(), corners: Corners::HalfPixel };
+        let up = Op::Upsample { factor: level.stride(), mode: CoordinateMode::HalfPixel };
         let map = graph.apply(id("up"), up, &[clamped])?;
         let made = match product {
             None => map,

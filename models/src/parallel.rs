@@ -1,10 +1,10 @@
-//! The same work on many items, on some threads.
+//! An ordered parallel map: the same work on many items, on several threads.
 
 use std::panic::resume_unwind;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// Does `work` on every item, on up to `threads` threads; results come in the items' order.
+/// Does `work` on every item, on up to `threads` threads, and returns the results in the items' order.
 pub fn in_parallel<I, T: Send>(
     threads: usize,
     items: impl IntoIterator<Item = I, IntoIter: ExactSizeIterator + Send>,

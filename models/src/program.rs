@@ -1,9 +1,9 @@
-//! Finds another program: beside this one, else on PATH.
+//! Finds another program: in this program's folder, otherwise on PATH.
 
 use std::env;
 use std::path::PathBuf;
 
-/// The file of the program called `name` in the folder of the running program; where there is none, its bare file name, which
+/// The path of the program called `name` in the folder of the running program. If it is not there, the bare file name, which
 /// [`std::process::Command`] looks for on PATH.
 ///
 /// ```

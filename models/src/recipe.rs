@@ -1,5 +1,5 @@
-//! Recipes: whole experiments as YAML, one per row of the paper's tables. What the paper leaves open is a named key whose
-//! default is the recommendation of METHOD.md sec. 4. Reading is strict; see [`crate::yaml`].
+//! Recipes: whole experiments as YAML, one per row of the paper's tables. Each choice that the paper leaves open is a key with the
+//! default that METHOD.md sec. 4 recommends. Reading is strict; see [`crate::yaml`].
 //!
 //! Distances are in cells of the network's grid (384 a side in the paper), angles in degrees.
 
@@ -29,17 +29,17 @@ pub const BUILT_IN: [(&str, &str); 11] = [
     ("phantom", include_str!("../recipes/phantom.yaml")),
 ];
 
-/// A whole experiment that keeps every rule of recipes. It is read, never changed: [`Recipe::edit`] makes another.
+/// A whole experiment that satisfies all rules of recipes. It can't be changed; [`Recipe::edit`] makes a changed copy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe(Spec);
 
-/// What a recipe says, not yet held against the rules.
+/// The content of a recipe, whose rules are not checked yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// What the recipe is called in reports.
+    /// The recipe's name in reports.
     pub name: String,
-    /// What it is for, in a sentence.
+    /// Its purpose, in a sentence.
     pub about: String,
     /// The landmark set's id.
     pub landmarks: String,
@@ -56,7 +56,7 @@ pub struct Spec {
     pub jitter: Jitter,
     /// The augmented template data (ATD) made once before training, METHOD.md sec. 2c.
     pub template_copies: Copies,
-    /// What an epoch trains on.
+    /// The stages of an epoch.
     #[serde(default = "stages_of_the_paper")]
     pub stages: Vec<Stage>,
     /// How training pairs are drawn.
@@ -66,21 +66,21 @@ pub struct Spec {
     pub loss: Loss,
     /// The optimiser.
     pub optimiser: Optimiser,
-    /// The phases of training, in order. Each starts from the one before.
+    /// The phases of training, in order. Each continues from the result of the previous one.
     pub phases: Vec<Phase>,
-    /// Decay of the running mean of all weights, which pseudo-labels, the template's vectors and the bundle are made with; when
-    /// left out, they are made with the last step's weights, as in the paper.
+    /// Decay of the running mean of all weights. Pseudo-labels, template vectors and the bundle are made with this mean. Without
+    /// the key, they are made with the weights of the last step, as in the paper.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average: Option<f64>,
-    /// In how many of the first rounds of Infer-PL, counted over all phases, pseudo-labels are found with a prior over all
-    /// landmarks ([`crate::shape_prior`]): one that no skull can have is moved to where one can. Later rounds trust the score alone.
-    /// Where there are too few films to fit a prior to, all do.
+    /// The number of first rounds of Infer-PL, counted over all phases, that use a prior over all landmarks
+    /// ([`crate::shape_prior`]): a pseudo-label at an anatomically impossible place is moved to a possible one. Later rounds use the
+    /// score only. If there are too few films to fit a prior, all rounds do.
     #[serde(default)]
     pub prior_rounds: usize,
-    /// How the template's vectors are made when training has ended.
+    /// How the template vectors are made when training has ended.
     #[serde(default)]
     pub template_vectors: TemplateVectors,
-    /// How the bundle turns score maps into points.
+    /// How the runtime turns score maps into points.
     #[serde(default)]
     pub decoding: PriorUse,
 }
@@ -89,10 +89,10 @@ pub struct Spec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PriorUse {
-    /// The maximum of each, as in the paper.
+    /// The maximum of each score map, as in the paper.
     #[default]
     Argmax,
-    /// Together with a prior over all landmarks, fitted to the pseudo-labels ([`crate::shape_prior`]).
+    /// The scores and a prior over all landmarks, which is fitted to the pseudo-labels ([`crate::shape_prior`]).
     ShapePrior,
 }
 
@@ -100,11 +100,11 @@ pub enum PriorUse {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
-    /// Train-Template: copies of the template, at its landmarks.
+    /// Train-Template: trains on copies of the template, at its landmarks.
     Template,
-    /// Train-PL: films, at their pseudo-labels.
+    /// Train-PL: trains on films, at their pseudo-labels.
     PseudoLabels,
-    /// Films, at points drawn anywhere: CC2D's self-supervised training (METHOD.md sec. 1b), which knows no landmarks.
+    /// Trains on films, at random points: CC2D's self-supervised training (METHOD.md sec. 1b), which uses no landmarks.
     RandomPoints,
 }
 
@@ -116,19 +116,19 @@ fn stages_of_the_paper() -> Vec<Stage> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trunk {
-    /// Where its weights come from.
+    /// The source of its weights.
     pub weights: TrunkWeights,
     /// Channels of the five blocks, tap 1 first.
     pub widths: [usize; 5],
 }
 
-/// Where the trunk's weights come from.
+/// The source of the trunk's weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TrunkWeights {
-    /// A file of VGG19's ImageNet weights, named on the command line.
+    /// A file of VGG19's ImageNet weights, which the user gives.
     Vgg19,
-    /// Drawn from the recipe's seed: for demonstrations, needs no download and knows nothing.
+    /// Random values from the recipe's seed, for demonstrations: no download is needed, but the features are meaningless.
     Random,
 }
 
@@ -146,10 +146,10 @@ pub struct Network {
     pub embedding: usize,
     /// C_A, the channels of each adapter; 0 for a network without adapters.
     pub adapter_channels: usize,
-    /// Where adapters stand.
+    /// Where adapters are placed.
     #[serde(default)]
     pub adapter_variant: AdapterVariant,
-    /// Whether each landmark has a decoder of its own, instead of all sharing one: nineteen models in one bundle.
+    /// Whether each landmark has its own decoder, instead of one that all share: for 19 landmarks, 19 models in one bundle.
     #[serde(default)]
     pub separate: bool,
 }
@@ -158,10 +158,10 @@ pub struct Network {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AdapterVariant {
-    /// Beside each block: shared block and adapter block, concatenated once per level (variant A).
+    /// Parallel to each block: the results of shared block and adapter block are concatenated once per level (variant A).
     #[default]
     Block,
-    /// Beside each convolution of a block (variant B).
+    /// Parallel to each convolution of a block (variant B).
     Convolution,
 }
 
@@ -173,7 +173,7 @@ pub struct Jitter {
     pub brightness: f64,
     /// Half-width of the contrast factor.
     pub contrast: f64,
-    /// Grey values in [0, 1] are raised to a power between 1/(1 + this) and 1 + this. The paper has none.
+    /// Grey values in [0, 1] are raised to a power between 1/(1 + this) and 1 + this. The paper does not do this.
     pub gamma: f64,
 }
 
@@ -193,19 +193,18 @@ pub struct AffineRange {
     pub shift: f64,
     /// Scale, as a difference from 1.
     pub scale: f64,
-    /// Whether each axis gets a scale of its own.
+    /// Whether each axis gets its own scale.
     #[serde(default)]
     pub anisotropic: bool,
 }
 
-/// Random smooth bends: cubic B-splines over a square lattice that spans the film.
+/// Random smooth deformations: cubic B-splines over a square lattice that covers the film.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Elastic {
-    /// Largest displacement per axis, as a fraction of the side. Bends of more than a sixth of the lattice's spacing could fold
-    /// the film.
+    /// Largest displacement per axis, as a fraction of the side. More than a sixth of the lattice's spacing could fold the film.
     pub shift: f64,
-    /// Lattice points a side.
+    /// Lattice points along a side.
     pub lattice: usize,
 }
 
@@ -213,22 +212,22 @@ pub struct Elastic {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Copies {
-    /// How many.
+    /// The number of copies.
     pub count: usize,
-    /// How they differ.
+    /// Their affine maps.
     pub affine: AffineRange,
-    /// How they are bent, if at all. The paper's are not.
+    /// Their elastic deformation, if any. The paper has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elastic: Option<Elastic>,
-    /// What shows where a copy looks beyond its film.
+    /// What a copy shows outside its film.
     #[serde(default)]
     pub border: Border,
-    /// Whether their grey values are jittered too.
+    /// Whether their grey values are changed too.
     #[serde(default)]
     pub jitter: bool,
 }
 
-/// What lies beyond a film's edge.
+/// What lies outside a film.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Border {
@@ -243,10 +242,10 @@ pub enum Border {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pairs {
-    /// A crop about a point against the film it was cut from: the paper's.
+    /// A crop around a point and the film from which it was cut, as in the paper.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patch: Option<PatchPairs>,
-    /// A film against an augmented copy of the whole film, many points at once.
+    /// A film and an augmented copy of the whole film, with many points at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub film: Option<FilmPairs>,
 }
@@ -259,9 +258,9 @@ pub struct PatchPairs {
     pub size: usize,
     /// Rotation drawn from `+-` this, degrees.
     pub degrees: f64,
-    /// The crop's centre is off the point by up to this many cells per axis (METHOD.md sec. 4, item 12).
+    /// The largest distance per axis of the crop's centre from the point, in cells (METHOD.md sec. 4, item 12).
     pub centre_shift: usize,
-    /// How often an epoch shows each film.
+    /// How often an epoch uses each film.
     pub repeats: usize,
     /// Pairs per step.
     pub batch: usize,
@@ -273,22 +272,22 @@ pub struct PatchPairs {
 pub struct FilmPairs {
     /// Copies of each training film, made once.
     pub film_copies: Copies,
-    /// Points per pair, shared out among the step's landmarks: their own first, then others drawn about them.
+    /// Points per pair, divided among the step's landmarks: first the landmarks themselves, then random points around them.
     pub points: usize,
-    /// Share of the steps that draw a film's points uniformly (less a margin of 5 %) although pseudo-labels are known.
+    /// Share of the steps that draw a film's points uniformly (without a margin of 5 %) although pseudo-labels are known.
     pub random_share: f64,
-    /// Standard deviation of points about the template's landmarks.
+    /// Standard deviation of random points around the template's landmarks.
     pub template_spread: f64,
-    /// Standard deviation of points about pseudo-labels.
+    /// Standard deviation of random points around pseudo-labels.
     pub film_spread: f64,
     /// Weight of the loss from the template's landmarks to the films' pseudo-labels.
     pub template_to_film: f64,
-    /// Whether an epoch trains on every other film only, and renews the pseudo-labels of those it left out: so no label comes
-    /// from a network that was just taught it. Otherwise training teaches the network to agree with itself.
+    /// Whether an epoch trains on half of the films (every second one) and renews the pseudo-labels of the other half. Then no
+    /// pseudo-label comes from a network that was just trained on it; otherwise the network is trained to confirm its own errors.
     #[serde(default)]
     pub cross_fit: bool,
-    /// Whether the loss from the template's landmarks to a film's pseudo-labels weighs each label by its score, compared with the
-    /// middle one of its landmark's over the films: half of them weigh 1, the others less.
+    /// Whether the loss from the template's landmarks to a film's pseudo-labels weights each pseudo-label by its score, relative to
+    /// the median score of its landmark over the films. The upper half has weight 1, the lower half less.
     #[serde(default)]
     pub confidence_weighted: bool,
 }
@@ -336,45 +335,45 @@ fn default_epsilon() -> f64 {
     1e-8
 }
 
-/// A stretch of training.
+/// A phase of training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Phase {
-    /// What it is called in reports.
+    /// Its name in reports.
     pub name: String,
-    /// How many epochs: each is Train-Template, Train-PL, Infer-PL.
+    /// The number of epochs. Each consists of Train-Template, Train-PL and Infer-PL.
     pub epochs: usize,
-    /// Steps per epoch; only for film pairs (with patch pairs the data decide).
+    /// Steps per epoch, for film pairs only. With patch pairs, the number follows from the data.
     #[serde(default)]
     pub steps: Option<usize>,
-    /// Whether adapters take part. Joining for the first time, their columns in shared convolutions start at zero.
+    /// Whether adapters are trained. In their first phase, their columns in shared convolutions start at zero.
     pub adapters: bool,
-    /// Whether shared batch normalisation keeps its statistics instead of using the batch's.
+    /// Whether shared batch normalisation keeps its statistics instead of using those of the batch.
     #[serde(default)]
     pub freeze_statistics: bool,
-    /// Learning rate at the phase's start.
+    /// Learning rate at the start of the phase.
     pub learning_rate: f64,
-    /// How it falls.
+    /// How the learning rate decreases.
     #[serde(default)]
     pub decay: Decay,
 }
 
-/// How a phase's learning rate falls.
+/// How a phase's learning rate decreases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Decay {
-    /// Times `factor` after every `epochs` epochs.
+    /// Multiplied by `factor` after every `epochs` epochs.
     Step {
-        /// Epochs between falls.
+        /// Epochs between two decreases.
         epochs: usize,
-        /// What the rate is multiplied by.
+        /// The factor.
         factor: f64,
     },
-    /// Constant up to the share `after` of the phase, then linear down to `floor` times the rate.
+    /// Constant up to the share `after` of the phase, then linear to `floor` times the rate at the end.
     Linear {
-        /// Share of the phase before the rate starts to fall.
+        /// Share of the phase after which the rate decreases.
         after: f64,
-        /// What is left at the end.
+        /// The rate at the end, as a share of the rate at the start.
         floor: f64,
     },
     /// Constant.
@@ -386,9 +385,9 @@ pub enum Decay {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TemplateVectors {
-    /// What the vectors are read from.
+    /// The pictures from which the vectors are read.
     pub source: TemplateSource,
-    /// The mean is taken over the template and this many of its augmented copies.
+    /// The number of augmented copies of the template over which, with the template, the mean is taken.
     pub copies: usize,
 }
 
@@ -398,47 +397,36 @@ impl Default for TemplateVectors {
     }
 }
 
-/// What the template's vectors are read from.
+/// The pictures from which the template vectors are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TemplateSource {
-    /// A crop about each landmark (the paper's text). Needs patch pairs, which name its size.
+    /// A crop around each landmark (the paper's text). Needs patch pairs, which state its size.
     Patch,
     /// The whole template.
     Film,
 }
 
-/// Why a recipe was refused.
+/// Why a recipe is refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum RecipeError {
     /// Neither a built-in recipe nor a file.
     #[error("no recipe `{name}`: neither built in ({built_in}) nor a file{hint}")]
-    Unknown {
-        /// What was asked for.
-        name: String,
-        /// The names that are built in.
-        built_in: String,
-        /// The nearest name, as a question.
-        hint: String,
-    },
+    Unknown { name: String, built_in: String, hint: String },
     /// The file can't be read.
     #[error("recipe {path} can't be read")]
-    Read {
-        /// The file.
-        path: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    Read { path: String, source: std::io::Error },
     /// The text is not a recipe.
     #[error(transparent)]
     Yaml(#[from] YamlError),
-    /// A value is impossible, by itself or together with others.
+    /// A value breaks a rule, alone or together with other values.
     #[error("recipe {origin}{}: {invalid}", .line.map_or(String::new(), |line| format!(":{line}")))]
     Invalid {
-        /// The recipe that sets the key: the one that was read, or one of its bases.
+        /// The recipe that sets the key: the recipe that was read, or one of its bases.
         origin: String,
-        /// 1-based line, where a text sets the key.
+        /// The line, counted from 1, if a text sets the key.
         line: Option<usize>,
         /// The key to change, and the rule.
         invalid: Invalid,
@@ -449,7 +437,7 @@ pub enum RecipeError {
 }
 
 impl Recipe {
-    /// Reads a recipe by built-in name, or else from the file called `name`.
+    /// Reads the built-in recipe called `name`, otherwise the file at the path `name`.
     ///
     /// # Errors
     /// No such recipe, or [`Recipe::parse`] refuses it.
@@ -457,8 +445,20 @@ impl Recipe {
         Self::parse(name, &base::text_of(name)?)
     }
 
-    /// Reads a recipe's text; `origin` is named in errors. A text with the key `base`, which names another recipe, only says how
-    /// it differs from that one: mappings are merged key by key, anything else is replaced.
+    /// Reads a recipe's text. Errors name `origin`. A text with the key `base` states only its differences from another recipe,
+    /// which `base` names: mappings are merged key by key, any other value is replaced.
+    ///
+    /// ```
+    /// use onemark_models::recipe::Recipe;
+    ///
+    /// let text = "{base: c-adapter, name: mine, about: A smaller network., network: {adapter_channels: 4}}";
+    /// let recipe = Recipe::parse("mine.yaml", text)?;
+    /// assert_eq!((recipe.network.adapter_channels, recipe.network.size), (4, 384));
+    ///
+    /// let error = Recipe::parse("mine.yaml", &text.replace("channels", "chanels")).unwrap_err();
+    /// assert!(error.to_string().ends_with("did you mean `adapter_channels`?"));
+    /// # Ok::<(), onemark_models::recipe::RecipeError>(())
+    /// ```
     ///
     /// # Errors
     /// Unknown keys, wrong types, impossible values, an unknown base.
@@ -469,7 +469,7 @@ impl Recipe {
         Ok(Self(spec))
     }
 
-    /// What the recipe says. [`Recipe`] dereferences to it.
+    /// The recipe's content. [`Recipe`] dereferences to it.
     pub fn spec(&self) -> &Spec {
         &self.0
     }
@@ -495,10 +495,10 @@ impl Recipe {
         Ok(Self(spec))
     }
 
-    /// The recipe as YAML, every key spelt out.
+    /// The recipe as YAML, with every key.
     ///
     /// # Errors
-    /// It has no YAML form.
+    /// The recipe can't be written as YAML.
     pub fn to_yaml(&self) -> Result<String, YamlError> {
         yaml::write(&self.0)
     }
@@ -513,7 +513,7 @@ impl Deref for Recipe {
 }
 
 impl Spec {
-    /// Whether anything reads pseudo-labels: else none need be inferred.
+    /// Whether pseudo-labels must be inferred, because training or the shape prior needs them.
     pub fn needs_labels(&self) -> bool {
         self.stages.contains(&Stage::PseudoLabels) || self.decoding == PriorUse::ShapePrior
     }

@@ -1,50 +1,60 @@
-//! The reference interpreter: small, slow, obviously right, on ndarray, in evaluation mode. It judges every other way of
-//! running a graph. Convolutions are im2col and ndarray's dot, in strips so that a paper-size head fits into memory.
+//! The reference interpreter: small, slow and simple enough to be obviously right, on ndarray, in evaluation mode. All other
+//! ways of running a graph are compared with it. Convolutions are im2col and ndarray's dot, in strips, so that a head of the
+//! paper's size fits into memory.
 
 use std::collections::BTreeMap;
 
 use ndarray::{Array1, Array2, Array4, ArrayView2, Axis, Zip, concatenate, s};
 
-use crate::graph::{BATCH_NORM_EPSILON, COSINE_EPSILON, Corners, Graph, NodeId, Op, Parameters, Port, interpolation};
+use crate::graph::{
+    BATCH_NORM_EPSILON, COSINE_EPSILON, CoordinateMode, Graph, NodeId, Op, Parameters, Port, interpolation,
+};
 
 /// Tensors by port, `[batch, channels, rows, columns]`.
 pub type Maps = BTreeMap<Port, Array4<f32>>;
 
-/// Rows of output that one strip of a convolution makes.
+/// Output rows of one strip of a convolution.
 const STRIP: usize = 16;
 
 /// Why a graph can't be run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum ReferenceError {
-    /// An input or parameter is missing or of another shape.
+    /// An input or parameter is missing or has another shape.
     #[error("graph {graph}, node {node}: {what} is missing or not of shape {expected:?}")]
     Missing {
-        /// The graph's name.
         graph: String,
-        /// The node.
         node: NodeId,
-        /// The input or parameter.
         what: String,
-        /// The shape that the graph says.
+        /// The shape that the graph states.
         expected: Vec<usize>,
     },
-    /// Operands that shape inference should have refused.
+    /// Operands have shapes that shape inference should have refused.
     #[error("graph {graph}, node {node}: its operands do not fit together")]
-    Shape {
-        /// The graph's name.
-        graph: String,
-        /// The node.
-        node: NodeId,
-        /// What ndarray said.
-        source: ndarray::ShapeError,
-    },
+    Shape { graph: String, node: NodeId, source: ndarray::ShapeError },
 }
 
 /// Runs `graph` on `inputs` and returns its outputs.
 ///
+/// ```
+/// use ndarray::Array4;
+/// use onemark_models::graph::{Graph, Op, Owner, Parameters, Port};
+/// use onemark_models::reference::{Maps, run};
+///
+/// let mut graph = Graph::new("example");
+/// let film = graph.input(Port::Film, [1, 1, 2, 2])?;
+/// let pooled = graph.apply(Owner::Trunk.node("pool"), Op::MaxPool, &[film])?;
+/// graph.output(Port::Score, pooled)?;
+///
+/// let film = Array4::from_shape_vec((1, 1, 2, 2), vec![0.1, 0.7, 0.2, 0.3])?;
+/// let outputs = run(&graph, &Parameters::new(), &Maps::from([(Port::Film, film)]))?;
+/// assert_eq!(outputs[&Port::Score][[0, 0, 0, 0]], 0.7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
-/// An input or parameter is missing or has another shape than the graph says (any batch is taken).
+/// An input or parameter is missing, or has another shape than the graph states. Inputs may have any batch size.
 pub fn run(graph: &Graph, parameters: &Parameters, inputs: &Maps) -> Result<Maps, ReferenceError> {
     let mut values: BTreeMap<_, Array4<f32>> = BTreeMap::new();
     let mut uses = graph.reads();
@@ -88,30 +98,30 @@ pub fn run(graph: &Graph, parameters: &Parameters, inputs: &Maps) -> Result<Maps
             }
             Op::Relu => x(0).mapv(|number| number.max(0.0)),
             Op::Clamp => x(0).mapv(|number| number.clamp(0.0, 1.0)),
-            Op::Quantise => {
+            Op::FakeQuantise => {
                 let scale = vector(0)[0];
                 x(0).mapv(|number| scale * (number / scale).round_ties_even().clamp(0.0, 255.0))
             }
             Op::MaxPool => max_pool(x(0)),
-            Op::Upsample { factor, corners } => upsample(x(0), factor, corners),
+            Op::Upsample { factor, mode } => upsample(x(0), factor, mode),
             Op::Interpolate => interpolate(x(0), x(1), x(2)),
             Op::Crop { rows, columns } => {
                 let (_, _, height, width) = x(0).dim();
                 x(0).slice(s![.., .., rows..height - rows, columns..width - columns]).to_owned()
             }
-            Op::Channels { first, count } => x(0).slice(s![.., first..first + count, .., ..]).to_owned(),
+            Op::Slice { first, count } => x(0).slice(s![.., first..first + count, .., ..]).to_owned(),
             Op::Concat => {
                 let parts: Vec<_> = (0..node.inputs.len()).map(|index| x(index).view()).collect();
                 concatenate(Axis(1), &parts).map_err(shape)?
             }
             Op::Add => x(0) + x(1),
-            // One channel broadcasts.
+            // A single channel is broadcast to all channels.
             Op::Mul => x(0) * x(1),
             Op::Cosine => cosine(x(0), &vector(0)),
         };
         values.insert(value, result);
         for input in &node.inputs {
-            // Taps and score maps are large: drop values that no later node reads.
+            // Taps and score maps are large, so values that no later node reads are dropped.
             if let Some(left) = uses.get_mut(input) {
                 *left -= 1;
                 if *left == 0 {
@@ -171,13 +181,13 @@ fn max_pool(x: &Array4<f32>) -> Array4<f32> {
     })
 }
 
-fn upsample(x: &Array4<f32>, factor: usize, corners: Corners) -> Array4<f32> {
-    let rows = interpolation(x.dim().2, factor, corners);
-    let columns = interpolation(x.dim().3, factor, corners);
+fn upsample(x: &Array4<f32>, factor: usize, mode: CoordinateMode) -> Array4<f32> {
+    let rows = interpolation(x.dim().2, factor, mode);
+    let columns = interpolation(x.dim().3, factor, mode);
     planes(x, rows.view(), columns.t())
 }
 
-/// The matrices' last two axes are theirs.
+/// The rows and columns of each matrix are its last two axes.
 fn interpolate(x: &Array4<f32>, rows: &Array4<f32>, columns: &Array4<f32>) -> Array4<f32> {
     planes(x, rows.slice(s![0, 0, .., ..]), columns.slice(s![0, 0, .., ..]))
 }

@@ -1,5 +1,5 @@
-//! A shape prior: where landmarks can lie, given where the others lie. A Gaussian over all landmarks of a film, fitted to the
-//! pseudo-labels of the training films, so it needs no annotation beyond the template's.
+//! A shape prior: where a landmark can lie, given the positions of the other landmarks. It is a Gaussian over all landmarks of a
+//! film, fitted to the pseudo-labels of the training films, so it needs no annotation except the template's.
 //!
 //! Points are (row, column) on the network's grid, in cells.
 
@@ -11,31 +11,31 @@ use crate::statistics::upper_median;
 
 /// A point on the grid, (row, column).
 pub type GridPoint = (f64, f64);
-/// The landmarks of films: `points[film][landmark]`.
+/// The landmarks of several films: `points[film][landmark]`.
 pub type PointSets = Vec<Vec<GridPoint>>;
 
-/// How much the logarithm of a score weighs against that of the prior's density, when both choose a point: a score is a product
-/// of five cosines, none of them a probability.
+/// The weight of the logarithm of a score, relative to the logarithm of the prior's density, when both choose a point. It is not
+/// 1, because a score is a product of five cosines, which are not probabilities.
 pub const SCORE_WEIGHT: f64 = 6.0;
-/// Added to scores before the logarithm: many are 0.
+/// Added to scores before the logarithm, because many scores are 0.
 pub const SCORE_FLOOR: f64 = 1e-6;
-/// A landmark farther than this from where the others expect it, in standard deviations, is not used to predict them.
+/// A landmark farther than this from its expected place, in standard deviations, is not used to predict other landmarks.
 pub const TRUST: f64 = 3.5;
-/// Rounds in which each landmark's expected place is computed from the landmarks that the last round trusts.
-pub const ASKING_ROUNDS: usize = 3;
+/// The number of rounds. Each computes every landmark's expected place from the landmarks that the previous round trusts.
+pub const TRUST_ROUNDS: usize = 3;
 
-/// Standard deviation of a found point about the true one, as a share of the grid's side: about 1 mm on a head film.
+/// Standard deviation of a found point's error, as a share of the grid's side: about 1 mm on a head film.
 const NOISE: f64 = 0.0045;
-/// A point farther than this from where the others expect it, in standard deviations, is left out when the prior is fitted.
+/// A point farther than this from its expected place, in standard deviations, is left out when the prior is fitted.
 const OUTLIER: f64 = 3.0;
 /// Half of the points of a Gaussian in two dimensions lie nearer to its mean, in standard deviations: √(2 ln 2).
 const MEDIAN_DISTANCE: f64 = 1.177;
-/// Rounds of fitting and leaving out.
+/// The number of rounds of fitting the prior and leaving points out.
 const ROUNDS: usize = 4;
-/// Films per coordinate below which a covariance says more about the films than about the anatomy.
+/// The least number of films per coordinate. With fewer, the covariance describes these films rather than the anatomy.
 const FILMS_PER_COORDINATE: usize = 2;
 
-/// A Gaussian over the landmarks of a film. Serialises into a bundle's manifest; held against its rules when it is read.
+/// A Gaussian over the landmarks of a film. Serialises into a bundle's manifest; its rules are checked when it is read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Unchecked")]
 pub struct ShapePrior {
@@ -43,11 +43,11 @@ pub struct ShapePrior {
     pub mean: Vec<GridPoint>,
     /// The covariance of all coordinates, row by row: landmark 1's row, landmark 1's column, landmark 2's row, …
     pub covariance: Vec<Vec<f64>>,
-    /// Variance of a found coordinate about the true one, in cells squared; added wherever found points are used.
+    /// Variance of a found coordinate's error, in cells squared; added wherever found points are used.
     pub noise: f64,
 }
 
-/// Where the other landmarks expect one: a Gaussian on the grid.
+/// Where the other landmarks expect a landmark: a Gaussian on the grid.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected {
     mean: Vector2<f64>,
@@ -55,7 +55,7 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// The place itself.
+    /// The mean: the expected place.
     pub fn mean(&self) -> GridPoint {
         (self.mean.x, self.mean.y)
     }
@@ -66,7 +66,7 @@ impl Expected {
         [[p[(0, 0)], p[(0, 1)]], [p[(1, 0)], p[(1, 1)]]]
     }
 
-    /// Logarithm of the density at `point`, less that at the mean.
+    /// Logarithm of the density at `point`, minus the logarithm at the mean.
     pub fn log_density(&self, point: GridPoint) -> f64 {
         let from_mean = Vector2::new(point.0, point.1) - self.mean;
         -0.5 * (self.precision * from_mean).dot(&from_mean).max(0.0)
@@ -78,7 +78,7 @@ impl Expected {
     }
 }
 
-/// All points of a film at once, as a prior sees them.
+/// A prior over all points of a film together.
 #[derive(Clone, Debug)]
 pub struct Joint {
     mean: DVector<f64>,
@@ -86,8 +86,8 @@ pub struct Joint {
 }
 
 impl Joint {
-    /// How many standard deviations all `points` together lie from the mean, squared (Mahalanobis). A difference of 2 makes
-    /// one shape e times as likely as another.
+    /// The squared Mahalanobis distance of all `points` together from the mean. If it is smaller by 2, the shape is e times as
+    /// likely.
     pub fn mahalanobis_squared(&self, points: &[GridPoint]) -> f64 {
         let from_mean = flat(points) - &self.mean;
         (&self.precision * &from_mean).dot(&from_mean)
@@ -95,7 +95,7 @@ impl Joint {
 }
 
 impl ShapePrior {
-    /// The prior over some of its landmarks, by index: what a Gaussian knows of them when it is told of no others.
+    /// The prior over some of its landmarks, by index: the marginal distribution.
     #[must_use]
     pub fn marginal(&self, landmarks: &[usize]) -> Self {
         let axes = || landmarks.iter().flat_map(|landmark| [2 * landmark, 2 * landmark + 1]);
@@ -106,8 +106,8 @@ impl ShapePrior {
         }
     }
 
-    /// Fits the prior to `shapes[film][landmark]` on a grid of side `side`. Points that the others don't expect are left out,
-    /// and means are medians, so that some wrong pseudo-labels do no harm. `None` where there are too few films for it.
+    /// Fits the prior to `shapes[film][landmark]` on a grid of side `side`. Points far from their expected place are left out,
+    /// and medians are used as means, so a few wrong pseudo-labels do no harm. `None` if there are too few films.
     pub fn fit(shapes: &[Vec<GridPoint>], side: usize) -> Option<Self> {
         let landmarks = shapes.first()?.len();
         if landmarks < 2 || shapes.len() < Self::films_needed(landmarks) {
@@ -120,11 +120,11 @@ impl ShapePrior {
             let distances: Vec<Vec<f64>> =
                 shapes.iter().zip(&kept).map(|(shape, kept)| prior.distances(shape, kept)).collect();
             for landmark in 0..landmarks {
-                // Wrong points widen the Gaussian until it takes them in; the median of all distances does not move with them.
+                // Wrong points widen the Gaussian until they no longer look wrong. The median of all distances is not affected.
                 let limit = OUTLIER * upper_median(distances.iter().map(|film| film[landmark])) / MEDIAN_DISTANCE;
                 kept.iter_mut().zip(&distances).for_each(|(kept, film)| kept[landmark] = film[landmark] <= limit);
             }
-            // What was left out is put where the others expect it: so every film counts for all of its landmarks.
+            // A point that was left out is moved to its expected place, so every film counts for all of its landmarks.
             let whole = |(shape, kept): (&Vec<GridPoint>, &Vec<bool>)| -> Vec<GridPoint> {
                 let point = |index: usize| match kept[index] {
                     true => shape[index],
@@ -138,12 +138,12 @@ impl ShapePrior {
         Some(prior)
     }
 
-    /// How many films it takes to fit a prior over `landmarks` landmarks.
+    /// The number of films needed to fit a prior over `landmarks` landmarks.
     pub fn films_needed(landmarks: usize) -> usize {
         FILMS_PER_COORDINATE * 2 * landmarks
     }
 
-    /// The Gaussian of some shapes, about their medians.
+    /// The Gaussian of some shapes, with their medians as its mean.
     fn of(shapes: &[Vec<GridPoint>], noise: f64) -> Self {
         let landmarks = shapes[0].len();
         let centre = |axis: fn(&GridPoint) -> f64, landmark: usize| {
@@ -151,7 +151,7 @@ impl ShapePrior {
         };
         let mean: Vec<GridPoint> =
             (0..landmarks).map(|index| (centre(|p| p.0, index), centre(|p| p.1, index))).collect();
-        // Half the noise keeps the matrix positive definite where coordinates depend on each other.
+        // Half of the noise keeps the matrix positive definite if coordinates depend on each other.
         let mut covariance = DMatrix::identity(2 * landmarks, 2 * landmarks) * (noise / 2.0);
         for shape in shapes {
             let from_mean = flat(shape) - flat(&mean);
@@ -161,8 +161,8 @@ impl ShapePrior {
         Self { mean, covariance, noise }
     }
 
-    /// Where the `trusted` others among `points` expect `landmark` (0-based). `points` may hold anything where nothing is
-    /// trusted.
+    /// Where the other `trusted` landmarks among `points` expect `landmark` (0-based). Entries of `points` that are not trusted
+    /// are not read.
     pub fn expected(&self, landmark: usize, points: &[GridPoint], trusted: &[bool]) -> Expected {
         let others: Vec<usize> = (0..points.len())
             .filter(|other| *other != landmark && trusted[*other])
@@ -178,7 +178,7 @@ impl ShapePrior {
             entry(others[row], others[column]) + if row == column { self.noise } else { 0.0 }
         });
         let between = Matrix2xX::from_fn(others.len(), |row, column| entry(own[row], others[column]));
-        // Positive definite, as a covariance plus noise is. A prior for which it is not expects no more than the mean.
+        // A covariance plus noise is positive definite. If it is not, the mean is the expected place.
         let gain = others_covariance.cholesky().map(|cholesky| cholesky.solve(&between.transpose()).transpose());
         let (mean, covariance) = match gain {
             Some(gain) => {
@@ -192,17 +192,17 @@ impl ShapePrior {
         Expected { mean, precision }
     }
 
-    /// For each point, its distance from where the trusted others expect it, in standard deviations.
+    /// For each point, its distance from where the other trusted points expect it, in standard deviations.
     pub fn distances(&self, points: &[GridPoint], trusted: &[bool]) -> Vec<f64> {
         points.iter().enumerate().map(|(index, point)| self.expected(index, points, trusted).distance(*point)).collect()
     }
 
-    /// Which points lie within `limit` standard deviations of where the trusted others expect them.
+    /// Which points lie within `limit` standard deviations of where the other trusted points expect them.
     pub fn plausible(&self, points: &[GridPoint], trusted: &[bool], limit: f64) -> Vec<bool> {
         self.distances(points, trusted).into_iter().map(|distance| distance < limit).collect()
     }
 
-    /// The prior over all points of a film at once. `None` where the covariance is none.
+    /// The prior over all points of a film together. `None` if the covariance is not positive definite.
     pub fn joint(&self) -> Option<Joint> {
         let size = 2 * self.mean.len();
         let of_noise = |row: usize, column: usize| if row == column { self.noise } else { 0.0 };
@@ -212,7 +212,7 @@ impl ShapePrior {
         Some(Joint { mean: flat(&self.mean), precision })
     }
 
-    /// Checks that the numbers are a prior over `landmarks` landmarks.
+    /// Checks that the numbers form a prior over `landmarks` landmarks.
     ///
     /// # Errors
     /// The first rule that is broken.
@@ -223,9 +223,9 @@ impl ShapePrior {
         if self.mean.len() != landmarks {
             Err(Invalid::new("mean", format!("must have a (row, column) for each of {landmarks} landmarks")))
         } else if self.covariance.len() != size || self.covariance.iter().any(|row| row.len() != size) {
-            Err(Invalid::new("covariance", "must relate all coordinates to all"))
+            Err(Invalid::new("covariance", "must have an entry for each pair of coordinates"))
         } else if !numbers.chain([&self.noise]).all(|number| number.is_finite()) || self.noise <= 0.0 {
-            Err(Invalid::new("", "must hold finite numbers, and a noise above 0"))
+            Err(Invalid::new("", "all numbers must be finite, and the noise above 0"))
         } else if matrix() != matrix().transpose() || matrix().cholesky().is_none() {
             Err(Invalid::new("covariance", "must be symmetric and positive definite"))
         } else {
@@ -234,7 +234,7 @@ impl ShapePrior {
     }
 }
 
-/// A prior as a manifest gives it.
+/// A prior as it is written in a manifest, before its rules are checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Unchecked {
@@ -271,10 +271,10 @@ mod tests {
     const HEXAGON: [GridPoint; 6] =
         [(100.0, 100.0), (100.0, 200.0), (220.0, 150.0), (160.0, 80.0), (160.0, 220.0), (80.0, 150.0)];
     const TRUSTED: [bool; 6] = [true; 6];
-    /// Two ways of solving the same equations in f64.
+    /// The difference between two ways of solving the same equations in f64.
     const ROUNDING: f64 = 1e-9;
 
-    /// A hexagon that is moved about by up to 40 cells and scaled by up to a tenth, with errors of up to a cell.
+    /// A hexagon that is moved by up to 40 cells and scaled by up to a tenth, with errors of up to a cell.
     fn shapes() -> Vec<Vec<GridPoint>> {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         let corners = HEXAGON;
@@ -290,12 +290,12 @@ mod tests {
     #[test]
     fn a_point_is_expected_where_the_others_put_it() {
         let prior = ShapePrior::fit(&shapes(), SIDE).unwrap();
-        // Moved and not scaled.
+        // Films that are moved, but not scaled.
         let moved = HEXAGON.map(|(row, column)| (row + 30.0, column - 20.0));
         assert!(prior.distances(&moved, &TRUSTED).iter().all(|distance| *distance < 1.0));
         let expected = prior.expected(2, &moved, &TRUSTED);
         assert!(expected.distance((250.0, 160.0)) > 5.0);
-        // Without other landmarks, it may lie wherever it has been seen.
+        // Without other landmarks, the landmark may lie wherever it lies in the films.
         assert!(prior.expected(2, &moved, &[false; 6]).distance((250.0, 160.0)) < 3.0);
     }
 

@@ -1,6 +1,6 @@
-//! The nearest spelling of a word that was not understood.
+//! Finds the nearest known spelling of an unknown word.
 
-/// Jaro-Winkler similarity above which one word is probably a misspelling of the other.
+/// The least Jaro-Winkler similarity at which one word is probably a misspelling of the other.
 const NEAR: f64 = 0.75;
 
 /// The candidate nearest to `word`, if it is near enough for `word` to be a misspelling of it.
@@ -9,7 +9,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     scored.filter(|(score, _)| *score > NEAR).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, word)| word.to_owned())
 }
 
-/// The nearest candidate as a question that ends a message; empty where no candidate is near.
+/// The nearest candidate as a question at the end of a message; empty if no candidate is near.
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     nearest(word, candidates).map_or(String::new(), |near| format!("; did you mean `{near}`?"))
 }

@@ -27,22 +27,22 @@ pub fn linear_quantile(sorted: &[f64], share: f64) -> f64 {
     below + (above - below) * position.fract()
 }
 
-/// The quantile of sorted numbers at `share` in [0, 1]: the number whose place is nearest, of two equally near the upper one.
-/// 0 if there are no numbers.
+/// The quantile of sorted numbers at `share` in [0, 1], by nearest rank; of two equally near ranks, the upper one. 0 if there
+/// are no numbers.
 pub fn nearest_rank_quantile(sorted: &[f64], share: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
     sorted.get((share * last as f64).round() as usize).copied().unwrap_or_default()
 }
 
-/// The least of the sorted numbers that another draw exceeds with probability 1 - `share` at most, or the greatest of all
-/// (split conformal prediction). 0 if there are no numbers.
+/// The smallest of the sorted numbers that a further draw exceeds with a probability of at most 1 - `share`, or the largest of
+/// all numbers (split conformal prediction). 0 if there are no numbers.
 pub fn conformal_upper(sorted: &[f64], share: f64) -> f64 {
     let rank = (share * (sorted.len() + 1) as f64).ceil() as usize;
     sorted.get(rank.clamp(1, sorted.len().max(1)) - 1).copied().unwrap_or_default()
 }
 
-/// The greatest of the sorted numbers that another draw is below with probability `share` at most, or the least of all.
-/// 0 if there are no numbers.
+/// The largest of the sorted numbers below which a further draw lies with a probability of at most `share`, or the smallest of
+/// all numbers. 0 if there are no numbers.
 pub fn conformal_lower(sorted: &[f64], share: f64) -> f64 {
     let rank = (share * (sorted.len() + 1) as f64).floor() as usize;
     sorted.get(rank.max(1) - 1).copied().unwrap_or_default()

@@ -11,13 +11,13 @@ pub(crate) use serde_yaml::with::singleton_map;
 use crate::invalid::Invalid;
 use crate::spelling::nearest;
 
-/// Why a YAML text was refused.
+/// Why a YAML text is refused.
 #[derive(Debug, thiserror::Error)]
 #[error("{origin}{}: {message}{}", at(.line), hint(.suggestion))]
 pub struct YamlError {
     /// Where the text came from: a path or the name of a built-in file.
     pub origin: String,
-    /// 1-based line, where known.
+    /// The line, counted from 1, if known.
     pub line: Option<usize>,
     /// What is wrong, naming the key.
     pub message: String,
@@ -33,10 +33,10 @@ fn hint(suggestion: &Option<String>) -> String {
     suggestion.as_ref().map_or(String::new(), |word| format!("; did you mean `{word}`?"))
 }
 
-/// Reads a value. Types that refuse unknown fields make unknown keys errors here.
+/// Reads a value. Unknown keys are errors if the type refuses unknown fields.
 ///
 /// # Errors
-/// The text is not YAML, or not a `T`.
+/// The text is not YAML, or does not describe a `T`.
 pub fn read<T: DeserializeOwned>(origin: &str, text: &str) -> Result<T, YamlError> {
     serde_yaml::from_str(text).map_err(|error| {
         let message = error.to_string();
@@ -52,7 +52,7 @@ pub fn read<T: DeserializeOwned>(origin: &str, text: &str) -> Result<T, YamlErro
 /// Writes a value.
 ///
 /// # Errors
-/// The value has no YAML form.
+/// The value can't be written as YAML.
 pub fn write<T: serde::Serialize>(value: &T) -> Result<String, YamlError> {
     serde_yaml::to_string(value).map_err(|error| YamlError {
         origin: "writing YAML".into(),
@@ -62,10 +62,10 @@ pub fn write<T: serde::Serialize>(value: &T) -> Result<String, YamlError> {
     })
 }
 
-/// Makes a `T` of a value that was read before. The error's key is the path to what is wrong.
+/// Converts a value that was read before to a `T`. The error's key is the path to the wrong part.
 ///
 /// # Errors
-/// The value is not a `T`.
+/// The value does not describe a `T`.
 pub(crate) fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Invalid> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
@@ -75,7 +75,7 @@ pub(crate) fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Invalid
     })
 }
 
-/// Changes `base` where `changes` differs: mappings are merged key by key, anything else is replaced.
+/// Applies `changes` to `base`: mappings are merged key by key, any other value is replaced.
 pub(crate) fn merge(base: &mut Value, changes: Value) {
     match (base, changes) {
         (Value::Mapping(base), Value::Mapping(changes)) => {
@@ -90,7 +90,7 @@ pub(crate) fn merge(base: &mut Value, changes: Value) {
     }
 }
 
-/// A map whose keys may not occur twice: serde would let the last one win in silence.
+/// A map in which no key may occur twice. Serde alone would silently use the last value.
 pub(crate) fn without_repeats<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     deserializer: D,
 ) -> Result<BTreeMap<String, T>, D::Error> {
@@ -98,15 +98,15 @@ pub(crate) fn without_repeats<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     serde_yaml::from_value(map.into()).map_err(D::Error::custom)
 }
 
-/// The 1-based line on which a text sets the value at `path` (`phases[0].epochs`), or a value that stands in its place. `None`
-/// where the text does not set it.
+/// The line, counted from 1, on which a text sets the value at `path` (`phases[0].epochs`), or a value that contains it. `None` if
+/// the text does not set it.
 pub(crate) fn line_of(text: &str, path: &str) -> Option<usize> {
     let path: Vec<&str> = path.split(['.', '[', ']']).filter(|part| !part.is_empty()).collect();
     let stopped = Walk(&path).deserialize(serde_yaml::Deserializer::from_str(text)).err()?;
     Some(stopped.location()?.line())
 }
 
-/// Walks to the value at a path, and refuses it: only errors know their line.
+/// Walks to the value at a path and refuses it, because serde_yaml tells the line of errors only.
 #[derive(Clone, Copy)]
 struct Walk<'a>(&'a [&'a str]);
 
@@ -122,7 +122,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a way to the value that is looked for")
+        f.write_str("a path to the value")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
@@ -167,7 +167,7 @@ mod tests {
         for (path, line) in [("a", 1), ("b.c", 3), ("b.d[0].e", 5), ("b.d[0].f", 6)] {
             assert_eq!(line_of(TEXT, path), Some(line), "{path}");
         }
-        // A list or a scalar replaces all of a base's value, so it stands in the place of whatever is looked for below it.
+        // A list or a scalar replaces all of a base's value, so it sets every value below its path too.
         for (path, line) in [("b.d[4].e", 5), ("b.d[0].x", 5), ("a.x", 1)] {
             assert_eq!(line_of(TEXT, path), Some(line), "{path}");
         }

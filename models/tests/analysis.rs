@@ -1,4 +1,4 @@
-//! Measurements: by hand-made geometry, on a drawn head, and on what the doctors of ISBI 2015 annotated.
+//! Measurements: with simple geometry, on a drawn head, and on the annotations of ISBI 2015.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -17,10 +17,10 @@ use rand_distr::{Distribution as _, StandardNormal};
 const ROUNDING: f64 = 1e-9;
 /// Rounding in a difference over a millimetre's thousandth.
 const SD_ROUNDING: f64 = 1e-6;
-/// What is left of curvature and chance in so many drawn heads, as a share of the standard deviation.
+/// The allowed relative difference of a standard deviation, because of curvature and the limited number of random heads.
 const MONTE_CARLO: f64 = 0.03;
 
-/// A head that looks to the right, in mm; drawn, nobody's.
+/// A drawn head that looks to the right, in mm; it is not a patient's.
 const HEAD: [(f64, f64); 19] = [
     (0.0, 0.0),
     (70.0, -8.0),
@@ -73,7 +73,7 @@ fn assert_same(ours: &[Measurement], others: &[Measurement]) {
     }
 }
 
-/// Four landmarks, whose angles and distances anyone can check on squared paper.
+/// Four landmarks with angles and distances that can be checked on squared paper.
 fn paper(analysis: &str) -> Result<LandmarkSet, String> {
     let landmark = |(number, name): (usize, &str)| {
         format!("  - {{ number: {number}, name: {name}, title: The {name}, definition: A corner. }}\n")
@@ -138,12 +138,12 @@ fn every_formula_is_what_squared_paper_says() {
 fn errors_are_what_the_geometry_says() {
     let set = paper(PAPER).unwrap();
     let all = set.measure(&CORNERS, Some(&spacing(0.1, 0.1)), &[Some(0.3), Some(0.4), None, Some(0.3)]);
-    // Two ends that err by themselves.
+    // Both end points have independent errors.
     assert!((named(&all, "distance").sd.unwrap() - 0.5).abs() < SD_ROUNDING);
     // `front` turns the line on which 1 mm is read: by 0.4 / 4 about `back`, 4 mm above `lower`.
     let along = (0.3_f64 * 0.3 * (2.0 + 1.0) + 0.4_f64.powi(2)).sqrt();
     assert!((named(&all, "along").sd.unwrap() - along).abs() < SD_ROUNDING, "{:?}", named(&all, "along").sd);
-    // Whatever has `upper` in it has no known error.
+    // Measurements that use `upper` have no known error.
     for name in ["angle", "between", "offset", "sum"] {
         assert_eq!(named(&all, name).sd, None, "{name}");
     }
@@ -179,7 +179,7 @@ fn the_side_that_a_patient_faces_does_not_matter() {
     let set = isbi19();
     let ours = set.measure(&head(Point::new), Some(&MM), &[]);
     assert_same(&set.measure(&head(|x, y| Point::new(500.0 - x, y)), Some(&MM), &[]), &ours);
-    // Nor how the film lies.
+    // Rotating the film does not change the results either.
     let (sine, cosine) = 0.7_f64.sin_cos();
     assert_same(
         &set.measure(&head(|x, y| Point::new(cosine * x - sine * y, sine * x + cosine * y)), Some(&MM), &[]),
@@ -204,7 +204,7 @@ fn without_spacing_there_are_angles_and_ratios_on_square_pixels() {
     let (ours, others) = (set.measure(&head(Point::new), Some(&MM), &[]), set.measure(&head(Point::new), None, &[]));
     for name in ["ANB", "ODI", "FHI", "LAFH%"] {
         assert!((value(&ours, name) - value(&others, name)).abs() < ROUNDING);
-        assert!(named(&others, name).note.as_ref().unwrap().contains("pixels taken as square"), "{name}");
+        assert!(named(&others, name).note.as_ref().unwrap().contains("square pixels are assumed"), "{name}");
     }
     for name in ["MW", "S-N", "PP-heights"] {
         let one = named(&others, name);
@@ -223,7 +223,7 @@ fn what_lacks_a_landmark_is_refused() {
     assert_eq!(named(&all, "FHA").refused.as_deref(), Some("no position for Nasion, Gonion"));
     assert_eq!(named(&all, "ANB").text(), "no value: no position for Nasion");
     assert!(named(&all, "Y-axis").value.is_some() && named(&all, "Y-axis").sd.is_some());
-    // A set whose films were only half looked at.
+    // Positions of the first four landmarks only.
     assert!(set.measure(&points[..4], Some(&MM), &[]).iter().all(|one| one.value.is_none()));
 
     let mut points = head(Point::new);
@@ -244,19 +244,19 @@ fn signs_are_those_of_the_literature() {
         points[landmark - 1] = Some(Point::new(x, y));
         set.measure(&points, Some(&MM), &[])
     };
-    // A lower jaw that stands before the upper.
+    // The lower jaw lies in front of the upper jaw.
     let prognathic = moved(6, 75.0, 95.0);
     assert!(value(&ours, "ANB") > 0.0 && value(&prognathic, "ANB") < 0.0);
     assert!(value(&ours, "AB-NPog") < 0.0 && value(&prognathic, "AB-NPog") > 0.0);
     assert!(value(&prognathic, "APDI") > value(&ours, "APDI") && value(&prognathic, "ODI") < value(&ours, "ODI"));
-    // A palate that falls forwards makes both indicators greater.
+    // A palate that is tilted forwards increases both indicators.
     let tipped = moved(18, 70.0, 56.0);
     assert!(value(&tipped, "PP-FH") > 0.0 && value(&tipped, "PP-FH") > value(&ours, "PP-FH"));
     for name in ["ODI", "APDI"] {
         assert!(value(&tipped, name) > value(&ours, name), "{name}");
     }
     assert!(value(&moved(18, 70.0, 44.0), "PP-FH") < 0.0);
-    // An upper incisor behind the lower.
+    // The upper incisor lies behind the lower.
     let crossbite = moved(12, 66.0, 79.0);
     assert_eq!(named(&crossbite, "MW").class.as_ref().unwrap().name, "anterior crossbite");
     assert!((value(&ours, "MW") - 10_f64.sqrt()).abs() < ROUNDING && value(&crossbite, "MW") < 0.0);
@@ -329,10 +329,10 @@ fn nonsense_is_refused_with_what_would_be_right() {
         (one("A", "formula: { turn: { from: level, to: level, toward: level } }"), "unknown field `toward`"),
         (one("A", angle) + &one("A", angle), "measurement `A`: its name is taken"),
         (one("'A B'", angle), "without blanks"),
-        (one("A", "formula: { sum: [A, A] }"), "`A`: it is made of `A`, which must stand above it"),
+        (one("A", "formula: { sum: [A, A] }"), "`A`: it uses `A`, which must be defined above it"),
         (
             one("AB", "formula: { sum: [BC, BC] }") + &one("BC", "formula: { sum: [AB, AB] }"),
-            "`AB`: it is made of `BC`, which must stand above it",
+            "`AB`: it uses `BC`, which must be defined above it",
         ),
         (one("A", angle) + &one("B", "formula: { sum: [A] }"), "at least two"),
         (

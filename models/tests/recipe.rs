@@ -1,4 +1,4 @@
-//! Recipes: what is built in reads back unchanged, and slips of the keyboard are named with their line.
+//! Recipes: built-in recipes are read back unchanged, and errors name misspelt keys with their line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use onemark_models::recipe::{BUILT_IN, PriorUse, Recipe, Spec};
@@ -89,7 +89,7 @@ fn an_error_names_the_recipe_of_the_chain_that_sets_the_key() {
     assert!(value.starts_with(&middle(3)) && value.contains("network.size: 380 is impossible"), "{value}");
     let wrong_type = refused("seed: many\n", "name: mine\n");
     assert!(wrong_type.starts_with(&middle(2)) && wrong_type.contains("seed: invalid type"), "{wrong_type}");
-    // What both set, the recipe itself decides.
+    // If both set a key, the recipe's own value is used.
     let own = refused("network: { size: 384 }\n", "name: mine\nnetwork: { size: 380 }\n");
     assert!(own.starts_with("recipe mine.yaml:3: network.size"), "{own}");
     let phases = refused("phases: []\n", "name: mine\n");

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use ndarray::Array2;
 use onemark_film::geometry::{Cell, GridPoint};
 use onemark_models::parallel::in_parallel;
-use onemark_models::shape_prior::{ASKING_ROUNDS, Expected, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST};
+use onemark_models::shape_prior::{Expected, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST, TRUST_ROUNDS};
 use onemark_models::spelling::nearest;
 use serde::Serialize;
 
@@ -122,7 +122,7 @@ pub(crate) fn peaks<S: Scores + Send>(
     let points = |peaks: &[Peak]| peaks.iter().map(|peak| centre(peak.cell)).collect::<Vec<_>>();
     let mut trusted = vec![true; peaks.len()];
     if decoding == Decoding::ShapePrior {
-        for _ in 0..ASKING_ROUNDS {
+        for _ in 0..TRUST_ROUNDS {
             let seen = points(&peaks);
             trusted = prior.plausible(&seen, &trusted, TRUST);
             peaks = each(&|index| {

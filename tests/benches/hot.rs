@@ -10,7 +10,7 @@ use ndarray::Array4;
 use onemark_exporter::compile::compile;
 use onemark_exporter::emit::pack::pack;
 use onemark_exporter::untrained::untrained;
-use onemark_exporter::{Labels, Options};
+use onemark_exporter::{BundleInfo, Options};
 use onemark_film::geometry::GridSize;
 use onemark_models::bundle::{Bundle, GraphEntry};
 use onemark_models::landmarks::LandmarkSet;
@@ -28,7 +28,7 @@ static BUNDLE: LazyLock<Bundle> = LazyLock::new(|| {
     let checkpoint = untrained(Recipe::load(&recipe).unwrap(), 1).unwrap();
     let set = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
     let compiled = compile(&checkpoint, &set, &Options::default(), |_| {}).unwrap();
-    let labels = Labels { name: "bench".into(), intended_use: "none".into(), weights_licence: "none".into() };
+    let labels = BundleInfo { name: "bench".into(), intended_use: "none".into(), weights_licence: "none".into() };
     pack(compiled.onnx, &checkpoint, set, &labels, 0).unwrap()
 });
 

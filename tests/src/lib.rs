@@ -12,7 +12,7 @@ use ndarray::Array4;
 use onemark_exporter::compile::compile;
 use onemark_exporter::emit::pack::pack;
 use onemark_exporter::untrained::untrained;
-use onemark_exporter::{Labels, Options};
+use onemark_exporter::{BundleInfo, Options};
 use onemark_models::bundle::Bundle;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::recipe::{AdapterVariant, Recipe};
@@ -79,6 +79,6 @@ pub fn tiny_bundle() -> Bundle {
     let checkpoint = untrained(tiny_recipe(2, AdapterVariant::Block), SEED).unwrap();
     let set = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
     let compiled = compile(&checkpoint, &set, &Options::default(), |_| {}).unwrap();
-    let labels = Labels { name: "tiny".into(), intended_use: "tests".into(), weights_licence: "none".into() };
+    let labels = BundleInfo { name: "tiny".into(), intended_use: "tests".into(), weights_licence: "none".into() };
     pack(compiled.onnx, &checkpoint, set, &labels, 0).unwrap()
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{Cursor, Read as _};
 use std::path::Path;
 
-use onemark_exporter::{Labels, Options as ExportOptions, export};
+use onemark_exporter::{BundleInfo, Options as ExportOptions, export};
 use onemark_film::Film;
 use onemark_film::geometry::GridSize;
 use onemark_models::bundle::{Bundle, WEIGHTS};
@@ -58,7 +58,7 @@ fn a_checkpoint_of_before_becomes_the_same_bundle_but_for_names() {
     let path = folder.path().join("checkpoint.safetensors");
     fs::write(&path, file("checkpoint.safetensors")).unwrap();
     let checkpoint = Checkpoint::read(&path).unwrap();
-    let labels = Labels { name: "before".into(), intended_use: "tests".into(), weights_licence: "none".into() };
+    let labels = BundleInfo { name: "before".into(), intended_use: "tests".into(), weights_licence: "none".into() };
     let again = export(&checkpoint, &labels, &ExportOptions::default(), &[], |_| {}).unwrap().bundle;
     let before = bundle();
     assert_eq!(again.template_vectors().unwrap(), before.template_vectors().unwrap());

@@ -9,11 +9,11 @@ use std::num::NonZeroUsize;
 
 use image::{GrayImage, Luma};
 use ndarray::{Array1, Array4, Axis, s};
-use onemark_exporter::check::synthetic_film;
 use onemark_exporter::compile::compile;
 use onemark_exporter::emit::pack::pack;
+use onemark_exporter::synthetic::synthetic_film;
 use onemark_exporter::untrained::untrained;
-use onemark_exporter::{Labels, Options as ExportOptions};
+use onemark_exporter::{BundleInfo, Options as ExportOptions};
 use onemark_film::Film;
 use onemark_film::geometry::{Cell, GridSize};
 use onemark_models::bundle::Bundle;
@@ -169,7 +169,7 @@ fn ways(case: &str, checkpoint: &Checkpoint, expected: &BTreeMap<usize, Maps>, f
         run_reference(graph, &module.tensors, inputs)
     });
 
-    let labels = Labels { name: case.into(), intended_use: "tests".into(), weights_licence: "none".into() };
+    let labels = BundleInfo { name: case.into(), intended_use: "tests".into(), weights_licence: "none".into() };
     let bundle = pack(onnx, checkpoint, set, &labels, 0).unwrap();
     for name in backends() {
         let backend = name.parse::<BackendKind>().unwrap().open().unwrap();

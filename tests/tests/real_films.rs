@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use ndarray::{Axis, s};
 use onemark_evaluation::dataset::{Case, Dataset, Split};
-use onemark_exporter::{Labels, Options, export};
+use onemark_exporter::{BundleInfo, Options, export};
 use onemark_film::Film;
 use onemark_film::geometry::{Cell, GridMap, GridSize};
 use onemark_models::checkpoint::{Checkpoint, init, spelled};
@@ -45,7 +45,7 @@ fn template_finds_itself(landmarks: &str, root: PathBuf, template: &str, split: 
     let films = Dataset::open(&root, split.parse().unwrap()).unwrap();
     let case = films.case(template).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let labels = Labels { name: landmarks.into(), intended_use: "tests".into(), weights_licence: "none".into() };
+    let labels = BundleInfo { name: landmarks.into(), intended_use: "tests".into(), weights_licence: "none".into() };
     let export = export(&untrained(landmarks, case), &labels, &Options::default(), &[], |_| {}).unwrap();
     export.bundle.write(&folder.path().join("untrained.onemark"), false).unwrap();
 

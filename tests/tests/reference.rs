@@ -2,7 +2,9 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use ndarray::{Array4, array};
-use onemark_models::graph::{Conv, Corners, Graph, Level, Of, Op, Owner, ParamId, Parameters, Port, Role, Value};
+use onemark_models::graph::{
+    Conv, CoordinateMode, Graph, Level, Of, Op, Owner, ParamId, Parameters, Port, Role, Value,
+};
 use onemark_models::reference;
 use onemark_tests::{Tolerance, assert_close};
 
@@ -20,11 +22,13 @@ fn run(x: Array4<f32>, parameters: &Parameters, build: impl FnOnce(&mut Graph, V
 #[test]
 fn upsampling_places_corners_as_asked() {
     let row = || Array4::from_shape_vec((1, 1, 1, 3), vec![0.0, 1.0, 4.0]).unwrap();
-    let toys =
-        [(Corners::HalfPixel, [0.0, 0.25, 0.75, 1.75, 3.25, 4.0]), (Corners::Aligned, [0.0, 0.4, 0.8, 1.6, 2.8, 4.0])];
-    for (corners, expected) in toys {
+    let toys = [
+        (CoordinateMode::HalfPixel, [0.0, 0.25, 0.75, 1.75, 3.25, 4.0]),
+        (CoordinateMode::Aligned, [0.0, 0.4, 0.8, 1.6, 2.8, 4.0]),
+    ];
+    for (mode, expected) in toys {
         let up = |graph: &mut Graph, x| {
-            graph.apply(Owner::Trunk.node("up"), Op::Upsample { factor: 2, corners }, &[x]).unwrap();
+            graph.apply(Owner::Trunk.node("up"), Op::Upsample { factor: 2, mode }, &[x]).unwrap();
         };
         let [first, second] = [expected, expected];
         let expected = Array4::from_shape_vec((1, 1, 2, 6), [first, second].concat()).unwrap();

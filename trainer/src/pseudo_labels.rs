@@ -4,10 +4,10 @@ use ndarray::{Array1, Array2};
 use onemark_models::checkpoint::{Tensors, pseudo_labels};
 use onemark_models::graph::COSINE_EPSILON;
 use onemark_models::graph::Level;
-use onemark_models::network::{LABEL_WEIGHTS, LABELS};
+use onemark_models::network::{LABEL_WEIGHTS, PSEUDO_LABELS};
 use onemark_models::recipe::{Recipe, TemplateSource};
 use onemark_models::shape_prior::{
-    ASKING_ROUNDS, Expected, GridPoint, PointSets, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST,
+    Expected, GridPoint, PointSets, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST, TRUST_ROUNDS,
 };
 use onemark_models::statistics::upper_median;
 use tch::{Device, Kind, Tensor};
@@ -44,13 +44,13 @@ impl PseudoLabels {
     /// As tensors of a checkpoint.
     pub fn to_tensors(&self) -> Tensors {
         let (points, weights) = (pseudo_labels::to_tensor(&self.points), self.weights.clone().into_dyn());
-        [(LABELS.to_owned(), points), (LABEL_WEIGHTS.to_owned(), weights)].into()
+        [(PSEUDO_LABELS.to_owned(), points), (LABEL_WEIGHTS.to_owned(), weights)].into()
     }
 
     /// Takes the tensors of [`PseudoLabels::to_tensors`] out of `tensors`; `None` if they have another shape or are not points.
     /// Checkpoints without weights, written before there were any, give each pseudo-label the weight 1.
     pub fn resume(tensors: &mut Tensors) -> Option<Self> {
-        let mut labels = Self::from(pseudo_labels::from_tensor(&tensors.remove(LABELS)?)?);
+        let mut labels = Self::from(pseudo_labels::from_tensor(&tensors.remove(PSEUDO_LABELS)?)?);
         if let Some(weights) = tensors.remove(LABEL_WEIGHTS) {
             let weights = weights.into_dimensionality().ok()?;
             labels.weights = (weights.dim() == labels.weights.dim()).then_some(weights)?;
@@ -333,7 +333,7 @@ fn plausible(maps: &Tensor, prior: &ShapePrior, found: &[GridPoint]) -> Result<V
     };
     let (row, column) = (centres(rows, [1, rows, 1])?, centres(columns, [1, 1, columns])?);
     let (mut points, mut trusted) = (found.to_vec(), vec![true; found.len()]);
-    for _ in 0..ASKING_ROUNDS {
+    for _ in 0..TRUST_ROUNDS {
         trusted = prior.plausible(&points, &trusted, TRUST);
         let expected: Vec<Expected> = (0..points.len()).map(|index| prior.expected(index, &points, &trusted)).collect();
         let of = |value: fn(&Expected) -> f64| per_landmark(expected.iter().map(value).collect());

@@ -114,7 +114,7 @@ fn torch_equals_reference_on_exported_graphs() {
     let unpadded = Op::Conv { dilation: 2, padded: false, bias: false };
     let conv = graph.push(node("conv"), unpadded, &[film], vec![weight]).unwrap();
     let crop = graph.apply(node("crop"), Op::Crop { rows: 3, columns: 1 }, &[conv]).unwrap();
-    let last = graph.apply(node("last"), Op::Channels { first: 1, count: 1 }, &[crop]).unwrap();
+    let last = graph.apply(node("last"), Op::Slice { first: 1, count: 1 }, &[crop]).unwrap();
     graph.output(Port::Crossing(node("crop")), crop).unwrap();
     graph.output(Port::Crossing(node("last")), last).unwrap();
     let tensors = init::random(graph.params(), 5);

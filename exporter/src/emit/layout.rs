@@ -1,5 +1,5 @@
-//! `tie-weights`: lays all numbers out as `weights.bin`. Equal tensors are stored once, whatever they are called and
-//! whichever graphs read them. Template vectors are stored apart, even if equal: they can be replaced.
+//! `tie-weights`: lays all numbers out as `weights.bin`. Equal tensors are stored once, whatever their names are and whichever graphs
+//! read them. Template vectors are always stored separately, because they can be replaced.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hasher as _};
@@ -12,29 +12,29 @@ use onemark_models::graph::{ParamId, Role};
 use crate::module::Module;
 use crate::passes::PassError;
 
-/// What the stage is called.
+/// The stage's name.
 pub const STAGE: &str = "tie-weights";
 
-/// Tensors start at multiples of this many bytes: a cache line, so that they can be mapped and read with aligned loads.
+/// Tensors start at multiples of this number of bytes (a cache line), so that they can be memory-mapped and read with aligned loads.
 const ALIGNMENT: usize = 64;
 
-/// A module with all its numbers as the bundle holds them.
+/// A module with all its numbers as they are stored in the bundle.
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// The module.
     pub module: Module,
-    /// How numbers are stored, where [`Layout::storage`] says nothing else.
+    /// How numbers are stored, except as [`Layout::storage`] states otherwise.
     pub precision: Precision,
     /// The contents of `weights.bin`, little-endian.
     pub weights: Vec<u8>,
-    /// Where each parameter stands in it.
+    /// The bytes of each parameter in it.
     pub spans: BTreeMap<ParamId, Span>,
 }
 
 /// How a parameter is stored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Storage<'a> {
-    /// As it is.
+    /// As f32.
     F32,
     /// Rounded to half precision.
     F16,
@@ -49,7 +49,7 @@ impl Layout {
     /// A parameter has no numbers.
     pub fn new(module: Module, precision: Precision) -> Result<Self, PassError> {
         let mut layout = Self { module, precision, weights: Vec::new(), spans: BTreeMap::new() };
-        // Where equal bytes stand, by their hash.
+        // The positions of stored bytes, by their hash, to find equal tensors.
         let mut stored: HashMap<u64, Vec<Span>> = HashMap::new();
         for param in layout.module.params().collect::<Vec<_>>() {
             if layout.spans.contains_key(&param) {
@@ -85,11 +85,11 @@ impl Layout {
         span
     }
 
-    /// How the bundle stores a parameter.
+    /// How a parameter is stored in the bundle.
     pub fn storage(&self, param: &ParamId) -> Storage<'_> {
         match (self.module.steps.get(param), self.precision) {
             (Some(steps), _) => Storage::Int8(steps),
-            // A step is one number, and all quantised values depend on it.
+            // A step stays f32: it is a single number, and all quantised values depend on it.
             _ if param.is_vector() || param.role == Role::Step => Storage::F32,
             (None, Precision::F32) => Storage::F32,
             (None, Precision::F16) => Storage::F16,

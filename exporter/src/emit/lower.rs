@@ -1,33 +1,33 @@
-//! `lower-onnx`: each graph becomes an ONNX file of standard operators (opset 18) that ONNX Runtime and tract both run.
-//! Numbers stay outside, in `weights.bin`; only what fixes a shape or a mode is inside.
+//! `lower-onnx`: converts each graph to an ONNX file of standard operators (opset 18) that ONNX Runtime and tract both run.
+//! Parameters are stored outside the file, in `weights.bin`; constants for shapes and modes are inside.
 //!
-//! In graphs that serve any landmark, a landmark's own parameters are inputs.
+//! In graphs that serve any landmark, the landmark's parameters are inputs.
 //!
-//! One op, one arm of [`Lowering::node`]. Every ONNX value is called after the node that makes it, or the port that it is.
+//! Each op has an arm in [`Lowering::node`]. Every ONNX value has the name of its node or its port.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use onemark_models::bundle::{Span, WEIGHTS};
-use onemark_models::graph::{COSINE_EPSILON, Corners, Graph, Node, Of, Op, ParamId, Shape, Value};
+use onemark_models::graph::{COSINE_EPSILON, CoordinateMode, Graph, Node, Of, Op, ParamId, Shape, Value};
 use onemark_onnx::builder::{self, floats, indices, integer, integers, node, string, value, zero_point};
 use onemark_onnx::proto::{DataType, GraphProto, NodeProto, TensorProto};
 
 use super::layout::{Layout, Storage};
 use crate::passes::{PassError, Property};
 
-/// What the stage is called.
+/// The stage's name.
 pub const STAGE: &str = "lower-onnx";
 
 /// A network as ONNX files.
 #[derive(Clone, Debug)]
 pub struct OnnxFiles {
-    /// The graphs, and the numbers that the files refer to.
+    /// The module, and the numbers to which the files refer.
     pub layout: Layout,
     /// The trunk.
     pub trunk: Vec<u8>,
     /// The heads, in landmark order.
     pub heads: Vec<Vec<u8>>,
-    /// The coarse and the window graph, where heads can be run in part.
+    /// The coarse and the window graph, if heads can run in windows.
     pub split_head: Option<[Vec<u8>; 2]>,
 }
 
@@ -35,7 +35,7 @@ impl OnnxFiles {
     /// Lowers all graphs.
     ///
     /// # Errors
-    /// A graph holds what has no ONNX form, or a parameter has no place in the weights.
+    /// A graph has a node that can't be written as ONNX, or a parameter has no place in the weights.
     pub fn new(layout: Layout) -> Result<Self, PassError> {
         let file = |graph: &Graph| {
             let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
@@ -51,12 +51,12 @@ impl OnnxFiles {
     }
 }
 
-/// Whether a graph takes a parameter as an input: it serves any landmark, and the parameter is the landmark's.
+/// Whether a parameter is an input of a graph: the graph serves any landmark, and the parameter belongs to the landmark.
 pub(super) fn is_given(param: &ParamId) -> bool {
     param.node.owner.of() == Of::Any
 }
 
-/// The inputs that a graph has for the parameters of whichever landmark it runs for. Vectors stand along the channels.
+/// The inputs of a graph for the parameters of the landmark for which it runs. Template vectors lie along the channel axis.
 pub(super) fn given(graph: &Graph) -> impl Iterator<Item = (&ParamId, Shape)> {
     let shape = |shape: &[usize]| match shape {
         [out, channels, rows, columns] => [*out, *channels, *rows, *columns],
@@ -68,7 +68,8 @@ pub(super) fn given(graph: &Graph) -> impl Iterator<Item = (&ParamId, Shape)> {
 fn lower(graph: &Graph, layout: &Layout) -> Result<GraphProto, PassError> {
     let mut names: BTreeMap<Value, String> = graph.nodes().map(|(value, node)| (value, node.id.to_string())).collect();
     names.extend(graph.inputs().iter().map(|(port, value)| (*value, port.to_string())));
-    // A value can have one name: the first output that it is. Further outputs, and inputs handed through, are copies.
+    // A value has one name. If it is several outputs, it has the name of the first one, and the others are copies. An input that is also
+    // an output is copied too.
     let mut named: BTreeSet<Value> = graph.inputs().iter().map(|(_, value)| *value).collect();
     let mut copies = Vec::new();
     for (port, made) in graph.outputs() {
@@ -93,7 +94,7 @@ fn lower(graph: &Graph, layout: &Layout) -> Result<GraphProto, PassError> {
     Ok(builder::graph(graph.name(), nodes, tensors, inputs.chain(given).collect(), outputs.collect()))
 }
 
-/// A tensor whose numbers are in `weights.bin`.
+/// A tensor with its numbers in `weights.bin`.
 fn external(name: &str, dims: &[usize], span: Span, data_type: DataType) -> TensorProto {
     builder::external(name, dims, data_type, WEIGHTS, span.offset..span.offset + span.length)
 }
@@ -109,7 +110,7 @@ struct Lowering<'a> {
 }
 
 impl Lowering<'_> {
-    /// Adds what makes the value `name` as `source` does.
+    /// Adds the ONNX nodes that compute the value `name` like the node `source`.
     fn node(&mut self, name: &str, source: &Node) -> Result<(), PassError> {
         let operands = source.inputs.iter().map(|input| self.names[input].clone());
         let inputs: Vec<String> = operands.chain(source.params.iter().map(ParamId::to_string)).collect();
@@ -125,7 +126,7 @@ impl Lowering<'_> {
                     integers("pads", [rows, columns, rows, columns]),
                 ];
                 match inputs.as_slice() {
-                    // ONNX wants a vector as bias, and all inputs have four axes.
+                    // A bias must be a vector in ONNX, but all inputs have four axes.
                     [x, weight, bias] if is_given(&source.params[1]) => {
                         let unbiased = format!("{}.unbiased", source.id);
                         self.nodes.push(node("Conv", &unbiased, &[x, weight], attributes));
@@ -143,15 +144,15 @@ impl Lowering<'_> {
                 let attributes = vec![integers("kernel_shape", [2; 2]), integers("strides", [2; 2])];
                 node("MaxPool", name, &inputs, attributes)
             }
-            Op::Upsample { factor, corners } => {
-                let mode = match corners {
-                    Corners::Aligned => "align_corners",
-                    Corners::HalfPixel => "half_pixel",
+            Op::Upsample { factor, mode } => {
+                let mode = match mode {
+                    CoordinateMode::Aligned => "align_corners",
+                    CoordinateMode::HalfPixel => "half_pixel",
                 };
                 let scales = format!("scales.x{factor}");
                 self.add(floats(&scales, &[4], &[1.0, 1.0, factor as f32, factor as f32]));
                 let attributes = vec![string("coordinate_transformation_mode", mode), string("mode", "linear")];
-                // The empty name leaves out the region of interest.
+                // The empty name stands for the optional input of the region of interest, which is not used.
                 node("Resize", name, &[inputs[0], "", &scales], attributes)
             }
             Op::Interpolate => {
@@ -173,7 +174,7 @@ impl Lowering<'_> {
                     &[(rows, rows + height), (columns, columns + width)],
                 )
             }
-            Op::Channels { first, count } => {
+            Op::Slice { first, count } => {
                 self.add(indices("channels", &[1]));
                 self.slice(name, source, inputs[0], "channels", &[(first, first + count)])
             }
@@ -185,7 +186,7 @@ impl Lowering<'_> {
                 self.add(floats("one", &[], &[1.0]));
                 node("Clip", name, &[inputs[0], "zero", "one"], vec![])
             }
-            Op::Quantise => {
+            Op::FakeQuantise => {
                 let [x, scale] = inputs.as_slice() else {
                     return Err(malformed(source));
                 };
@@ -198,7 +199,7 @@ impl Lowering<'_> {
         };
         for param in source.params.iter().filter(|param| !is_given(param)) {
             let dims = self.graph.shape_of(param)?.to_vec();
-            // A product with one vector is a 1x1 convolution with one output channel.
+            // The dot product of every cell with a vector is a 1x1 convolution with one output channel.
             let dims = if source.op == Op::Cosine { vec![1, dims.iter().product(), 1, 1] } else { dims };
             self.add_external(param, &dims)?;
         }
@@ -206,7 +207,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// These ranges of `x`, (start, end), along the axes that the tensor `axes` lists.
+    /// Adds a slice of `x`: ranges (start, end) along the axes that the tensor `axes` lists.
     fn slice(&mut self, name: &str, source: &Node, x: &str, axes: &str, ranges: &[(usize, usize)]) -> NodeProto {
         let [starts, ends] = ["starts", "ends"].map(|what| format!("{}.{what}", source.id));
         self.add(indices(&starts, &ranges.iter().map(|(start, _)| *start as i64).collect::<Vec<_>>()));
@@ -214,7 +215,7 @@ impl Lowering<'_> {
         node("Slice", name, &[x, &starts, &ends, axes], vec![])
     }
 
-    /// `<e, v> / (|e| |v| + epsilon)`. The vector's norm is taken in the graph, so that the vector alone can be replaced.
+    /// Adds `<e, v> / (|e| |v| + epsilon)`. The graph computes the vector's norm, so that only the vector needs to be replaced.
     fn cosine(&mut self, name: &str, source: &Node, inputs: &[&str]) -> Result<NodeProto, PassError> {
         let [embedding, vector] = inputs else {
             return Err(malformed(source));
@@ -284,7 +285,7 @@ mod tests {
     use crate::module::Module;
     use crate::passes::testing::{FINEST, conv, node as node_id, of, random_module};
 
-    /// One line a node, as the graph's own text form; attributes by value.
+    /// One line per node, similar to the graph's text form; attributes by value.
     fn text(graph: &GraphProto) -> String {
         let line = |node: &NodeProto| {
             let attributes = node.attribute.iter().map(|attribute| match attribute.ints.as_slice() {
@@ -303,12 +304,12 @@ mod tests {
         let mut graph = Graph::new("head");
         let tap = graph.input(Port::Tap(FINEST), [1, 2, 4, 4]).unwrap();
         let a = graph.conv(node_id("a"), tap, Conv { dilation: 5, ..conv(2, (1, 3)) }).unwrap();
-        let up = Op::Upsample { factor: 2, corners: Corners::Aligned };
+        let up = Op::Upsample { factor: 2, mode: CoordinateMode::Aligned };
         let up = graph.apply(node_id("up"), up, &[a]).unwrap();
         let down = graph.apply(node_id("down"), Op::MaxPool, &[up]).unwrap();
         let cosine = graph.cosine(node_id("cosine"), down, ParamId::vector(of(1), FINEST)).unwrap();
         let clamp = graph.apply(node_id("clamp"), Op::Clamp, &[cosine]).unwrap();
-        let up = Op::Upsample { factor: 4, corners: Corners::HalfPixel };
+        let up = Op::Upsample { factor: 4, mode: CoordinateMode::HalfPixel };
         let up = graph.apply(node_id("map"), up, &[clamp]).unwrap();
         graph.output(Port::Score, up).unwrap();
         graph.output(Port::Embedding(FINEST), down).unwrap();
@@ -324,7 +325,7 @@ mod tests {
         let widened = "trunk.a.weight = DequantizeLinear(trunk.a.weight.narrow, trunk.a.weight.scale) axis=0\n\
              trunk.a.bias = Cast(trunk.a.bias.narrow) to=1\n";
         assert!(text(&narrow).starts_with(widened), "{}", text(&narrow));
-        assert!(!text(&narrow).contains("Cast(template"), "what is compared with stays f32");
+        assert!(!text(&narrow).contains("Cast(template"), "template vectors stay f32");
         let lowered = lowered(module, Precision::F32);
         assert_eq!(
             text(&lowered),

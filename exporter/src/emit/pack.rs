@@ -1,4 +1,4 @@
-//! The last stage: ONNX files and weights become a bundle by a manifest.
+//! The last stage: packs ONNX files and weights as a bundle, with a manifest.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use onemark_models::checkpoint::Checkpoint;
 use onemark_models::checkpoint::pseudo_labels::from_tensor;
 use onemark_models::graph::{Graph, ParamId, Port, Value};
 use onemark_models::landmarks::{Landmark, LandmarkId, LandmarkSet};
-use onemark_models::network::LABELS;
+use onemark_models::network::PSEUDO_LABELS;
 use onemark_models::recipe::{PriorUse, RecipeError};
 use onemark_models::shape_prior::ShapePrior;
 
 use super::layout::Layout;
 use super::lower::{OnnxFiles, given};
 use crate::module::SplitHead;
-use crate::{ExportError, Labels};
+use crate::{BundleInfo, ExportError};
 
 /// The trunk's file.
 const TRUNK: &str = "trunk.onnx";
@@ -25,7 +25,7 @@ const COARSE: &str = "coarse.onnx";
 /// The file of the window graph of all landmarks.
 const WINDOW: &str = "window.onnx";
 
-/// How a film becomes the trunk's input, for people who write a program of their own.
+/// How a film becomes the trunk's input, for authors of other programs.
 const PREPROCESSING: &str = "Grey values of the whole film (a coloured one turned grey), resized to size x size without \
 keeping the aspect ratio, as PIL does it with BILINEAR (triangle filter whose support grows with the reduction, 8-bit \
 result), divided by 255. Axes: batch, channel, row, column; the origin is the top left corner.";
@@ -35,15 +35,15 @@ fn file(landmark: &Landmark) -> String {
     format!("landmark-{:02}-{}.onnx", landmark.number, landmark.name)
 }
 
-/// Packs ONNX files as a bundle. `films` is how many films the trunk was quantised by.
+/// Packs ONNX files as a bundle. `films` is the number of films with which the trunk was quantised.
 ///
 /// # Errors
-/// The bundle's rules are broken, or the recipe asks for a shape prior and there are no pseudo-labels to fit one to.
+/// The bundle breaks a rule, or the recipe asks for a shape prior and there are too few pseudo-labels for it.
 pub fn pack(
     onnx: OnnxFiles,
     checkpoint: &Checkpoint,
     landmarks: LandmarkSet,
-    labels: &Labels,
+    labels: &BundleInfo,
     films: usize,
 ) -> Result<Bundle, ExportError> {
     let OnnxFiles { layout, trunk, heads, split_head } = onnx;
@@ -79,11 +79,11 @@ pub fn pack(
     Ok(Bundle::new(manifest, files)?)
 }
 
-/// The checkpoint's history, and what the export did to its numbers.
+/// The checkpoint's history, and how the export changed its numbers.
 fn history(checkpoint: &Checkpoint, layout: &Layout, films: usize) -> Vec<String> {
     let mut history = checkpoint.history.clone();
     if !layout.module.steps.is_empty() {
-        history.push(format!("exported with the trunk's convolutions in 8 bits, calibrated on {films} films"));
+        history.push(format!("exported with the trunk's convolutions in 8 bits, quantised with {films} films"));
     }
     if layout.precision == Precision::F16 {
         history.push("exported with numbers rounded to f16".to_owned());
@@ -91,25 +91,25 @@ fn history(checkpoint: &Checkpoint, layout: &Layout, films: usize) -> Vec<String
     history
 }
 
-/// The prior that points are chosen by, if the recipe asks for one.
+/// The shape prior, if the recipe asks for one.
 fn shape_prior(checkpoint: &Checkpoint) -> Result<Option<ShapePrior>, ExportError> {
     match checkpoint.recipe.decoding {
         PriorUse::Argmax => Ok(None),
         PriorUse::ShapePrior => {
-            let labels = checkpoint.tensors.get(LABELS).and_then(from_tensor).unwrap_or_default();
+            let labels = checkpoint.tensors.get(PSEUDO_LABELS).and_then(from_tensor).unwrap_or_default();
             let prior = ShapePrior::fit(&labels, checkpoint.recipe.network.size);
             prior.map(Some).ok_or(ExportError::NoShapePrior { films: labels.len() })
         }
     }
 }
 
-/// The plan with its graphs' files, and where each landmark's own numbers stand.
+/// The plan: the files of its graphs, and the bytes of each landmark's parameters.
 fn plan(split: &SplitHead, landmarks: usize, layout: &Layout) -> Plan {
     let given_of = |graph| given(graph).map(|(param, _)| param.clone());
     let own: Vec<ParamId> = [&split.coarse, &split.window].into_iter().flat_map(given_of).collect();
     let spans = |landmark: LandmarkId| {
         let span = |param: &ParamId| layout.spans.get(&param.map(|of| of.for_landmark(landmark)));
-        // One that is missing is the manifest's to refuse.
+        // If a span is missing, the validation of the manifest refuses it.
         own.iter().filter_map(|param| Some((param.to_string(), *span(param)?))).collect()
     };
     let graph = |file: &str, graph: &Graph| {

@@ -1,5 +1,6 @@
-//! `bake-template`: the vectors that cosines compare with stay parameters of their own, with numbers of their own, so that a clinic
-//! can replace them by those of its own template. A vector is known by its role: no pass merges or folds it, and it is stored apart.
+//! `bake-template`: ensures that the vectors of all cosines are separate template vectors with numbers, so that a clinic can replace
+//! them by those of its own template. A template vector is recognised by its role: no pass merges or folds it, and it is stored
+//! separately.
 
 use onemark_models::graph::Op;
 

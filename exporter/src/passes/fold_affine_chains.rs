@@ -1,8 +1,8 @@
-//! `fold-affine-chains`: two convolutions in a row become one where that costs less: 1x1 into kxk, 1xk into kx1.
+//! `fold-affine-chains`: merges two consecutive convolutions into one if that costs less: 1x1 into kxk, 1xk into kx1.
 //!
-//! Only where it is exact at the film's border too. The first may have no bias: zero padding would cut it off there
-//! (`split-affine` leaves none where this pays). And no axis may have both convolutions spread along it: what the first makes
-//! outside the film is dropped, and one convolution would not drop it.
+//! Two conditions make this exact at the film's border too. First, the first convolution has no bias, because zero padding would
+//! replace the bias there by 0 (`split-affine` leaves no bias where folding pays). Second, the two kernels do not both have more than
+//! one cell along the same axis: results of the first outside the film are dropped, but a merged convolution would include them.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ fn run(mut module: Module, _: &Context<'_>) -> Result<Module, PassError> {
     Ok(module)
 }
 
-/// Folds the first pair of each chain; notes which two weights are to be multiplied.
+/// Folds the first pair of each chain and records which two weights must be multiplied.
 fn fold(graph: &Graph, folded: &mut Renewed<[ParamId; 2]>) -> Result<Graph, PassError> {
     let pairs = pairs(graph);
     let mut values: BTreeMap<Value, Value> = BTreeMap::new();
@@ -62,7 +62,7 @@ fn fold(graph: &Graph, folded: &mut Renewed<[ParamId; 2]>) -> Result<Graph, Pass
     })
 }
 
-/// By the second convolution: the first, whose result nothing else reads, and what becomes of the two where that pays.
+/// The pairs to fold, by the second convolution: the first convolution, whose result only the second reads, and the merged one.
 fn pairs(graph: &Graph) -> BTreeMap<Value, (Value, ConvPair)> {
     let reads = graph.reads();
     let mut pairs = BTreeMap::new();
@@ -76,12 +76,12 @@ fn pairs(graph: &Graph) -> BTreeMap<Value, (Value, ConvPair)> {
     pairs
 }
 
-/// Of which channels a product is, if one of its factors is of some only.
+/// The part of the channels that a product has: that of a factor that has only some channels.
 fn part(first: Part, second: Part) -> Part {
     if first == Part::Whole { second } else { first }
 }
 
-/// The weights of two convolutions in a row, and the dilation of the one that they become.
+/// The weights of two consecutive convolutions, and the dilation of the merged one.
 #[derive(Clone, Copy)]
 struct ConvPair {
     first: [usize; 4],
@@ -90,7 +90,7 @@ struct ConvPair {
 }
 
 impl ConvPair {
-    /// If the two are convolutions that can be one, the first without bias.
+    /// The pair, if the two nodes are convolutions that can be merged: the first has no bias.
     fn of(graph: &Graph, first: &Node, second: &Node) -> Option<Self> {
         let Op::Conv { dilation: inner, padded: true, bias: false } = first.op else { return None };
         let Op::Conv { dilation: outer, padded: true, .. } = second.op else { return None };
@@ -106,20 +106,21 @@ impl ConvPair {
         Some(Self { first, second, dilation })
     }
 
-    /// The weight of the one.
+    /// The shape of the merged weight.
     fn product(self) -> [usize; 4] {
         let [_, channels, rows, columns] = self.first;
         [self.second[0], channels, rows.max(self.second[2]), columns.max(self.second[3])]
     }
 
-    /// Whether one costs less than two.
+    /// Whether the merged convolution costs less than the two.
     fn pays(self) -> bool {
         let cost = |shape: [usize; 4]| shape.iter().product::<usize>();
         cost(self.product()) < cost(self.first) + cost(self.second)
     }
 }
 
-/// The one weight, in f64: `sum over m of second[o, m] * first[m, i]`, each kernel spread over the axes where it spreads.
+/// The merged weight, in f64: `sum over m of second[o, m] * first[m, i]`. Each kernel covers the axes along which it has more than one
+/// cell.
 fn product(tensors: &Parameters, first: &ParamId, second: &ParamId) -> Result<ArrayD<f32>, PassError> {
     let weight = |param: &ParamId| -> Result<Array4<f64>, PassError> {
         let weight = numbers(tensors, param)?.mapv(f64::from);
@@ -131,7 +132,7 @@ fn product(tensors: &Parameters, first: &ParamId, second: &ParamId) -> Result<Ar
     let mut product = Array4::zeros((out, channels, a.max(c), b.max(d)));
     for (i, j) in (0..a).flat_map(|i| (0..b).map(move |j| (i, j))) {
         for (k, l) in (0..c).flat_map(|k| (0..d).map(move |l| (k, l))) {
-            // On either axis one of the two kernels has one cell.
+            // Along each axis, one of the two kernels has one cell.
             let mut target = product.slice_mut(s![.., .., i + k, j + l]);
             target += &second.slice(s![.., .., k, l]).dot(&first.slice(s![.., .., i, j]));
         }
@@ -190,10 +191,10 @@ graph toy {
             assert_same_results(&before, &after, FOLDING_TOLERANCE);
             after.heads != before.heads
         };
-        assert!(folds(chain(3, (1, 1), false, (3, 3), 2)), "the dilation of the one that spreads");
-        assert!(!folds(chain(3, (1, 1), true, (3, 3), 1)), "a bias stops at the border");
-        assert!(!folds(chain(3, (1, 3), false, (1, 3), 1)), "both spread along the columns");
-        assert!(!folds(chain(3, (1, 3), false, (3, 1), 2)), "no kernel has two dilations");
+        assert!(folds(chain(3, (1, 1), false, (3, 3), 2)), "the merged kernel has the dilation of the larger one");
+        assert!(!folds(chain(3, (1, 1), true, (3, 3), 1)), "padding removes a bias at the border");
+        assert!(!folds(chain(3, (1, 3), false, (1, 3), 1)), "both kernels have several columns");
+        assert!(!folds(chain(3, (1, 3), false, (3, 1), 2)), "one kernel can't have two dilations");
         assert!(!folds(chain(1, (1, 7), false, (7, 1), 1)), "49 cells cost more than 7 and 2 x 7");
     }
 }

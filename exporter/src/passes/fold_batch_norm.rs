@@ -28,14 +28,14 @@ fn run(mut module: Module, _: &Context<'_>) -> Result<Module, PassError> {
     Ok(module)
 }
 
-/// The parameters of a convolution and of the normalisation behind it.
+/// The parameters of a convolution and of the normalisation of its result.
 #[derive(Clone, Debug, PartialEq)]
 struct Pair {
     conv: Vec<ParamId>,
     norm: Vec<ParamId>,
 }
 
-/// Rewrites `graph`; notes which parameters are to be folded.
+/// Rewrites `graph` and records which parameters must be folded.
 fn fold(graph: &Graph, folded: &mut Renewed<Pair>) -> Result<Graph, PassError> {
     let norms = norms_by_convolution(graph);
     graph.rewrite(|new, value, node, inputs| match (node.op, node.params.as_slice(), norms.get(&value)) {
@@ -47,13 +47,13 @@ fn fold(graph: &Graph, folded: &mut Renewed<Pair>) -> Result<Graph, PassError> {
             let op = Op::Conv { dilation, padded, bias: true };
             Ok(new.push(node.id.clone(), op, inputs, vec![weight.clone(), bias])?)
         }
-        // The convolution before it does its work.
+        // The convolution before it now includes it.
         (Op::BatchNorm, ..) if norms.values().any(|norm| *norm == value) => Ok(inputs[0]),
         _ => Ok(new.copy(graph, node, inputs)?),
     })
 }
 
-/// The batch normalisation of each convolution whose result nothing else reads, by the convolution.
+/// The batch normalisation of each convolution whose result only it reads, by the convolution.
 fn norms_by_convolution(graph: &Graph) -> BTreeMap<Value, Value> {
     let reads = graph.reads();
     let norms = graph.nodes().filter(|(_, node)| node.op == Op::BatchNorm);
@@ -63,14 +63,14 @@ fn norms_by_convolution(graph: &Graph) -> BTreeMap<Value, Value> {
 }
 
 impl Pair {
-    /// Weight or bias of the one convolution, computed in f64.
+    /// Weight or bias of the folded convolution, computed in f64.
     fn folded(&self, tensors: &Parameters, role: Role) -> Result<ArrayD<f32>, PassError> {
         let all = |params: &[ParamId]| -> Result<Vec<ArrayD<f64>>, PassError> {
             params.iter().map(|param| Ok(numbers(tensors, param)?.mapv(f64::from))).collect()
         };
         let (conv, norm) = (all(&self.conv)?, all(&self.norm)?);
         let ([weight, bias @ ..], [gamma, beta, mean, variance]) = (conv.as_slice(), norm.as_slice()) else {
-            let why = "it must have a weight, and its normalisation four parameters";
+            let why = "it must have a weight, and its normalisation must have four parameters";
             return Err(PassError::Malformed { node: self.conv[0].node.clone(), why });
         };
         let scale = gamma / (variance + f64::from(BATCH_NORM_EPSILON)).mapv(f64::sqrt);
@@ -137,7 +137,7 @@ graph toy {
         assert!(error.to_string().contains(expected), "{error}");
     }
 
-    /// One head would compute with the other's numbers.
+    /// Without this check, one head would compute with the parameters of the other.
     #[test]
     fn a_weight_that_is_folded_in_one_head_only_is_refused() {
         let mut other = Graph::new("other");

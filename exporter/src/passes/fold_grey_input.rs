@@ -1,5 +1,5 @@
-//! `fold-grey-input`: a convolution of one tensor repeated along the channels becomes one of the tensor itself, with the weights
-//! of its copies summed. A grey film is one channel, which VGG19's first convolution wants three times.
+//! `fold-grey-input`: replaces a convolution of a tensor that is repeated along the channels by a convolution of the tensor itself, with
+//! the sum of the weights. A grey film has one channel, but VGG19's first convolution has three input channels, so the film is repeated.
 
 use ndarray::{ArrayD, Axis, Slice};
 use onemark_models::graph::{Graph, Node, Op, ParamId, Parameters};
@@ -18,7 +18,7 @@ fn run(mut module: Module, _: &Context<'_>) -> Result<Module, PassError> {
     Ok(module)
 }
 
-/// Rewrites `graph`; notes how often the operand of each folded weight is repeated.
+/// Rewrites `graph` and records how often the operand of each folded weight is repeated.
 fn fold(graph: &Graph, folded: &mut Renewed<usize>) -> Result<Graph, PassError> {
     graph.rewrite(|new, _, node, inputs| {
         let operand = node.inputs.first().map(|input| graph.node(*input));

@@ -1,8 +1,8 @@
-//! `hoist-landmark-invariant`: whatever depends on no landmark's own parameters moves to the trunk, and runs once per film. So do
-//! landmarks' own thin convolutions of that, which `stack-adapters` makes into one.
+//! `hoist-landmark-invariant`: moves nodes that do not depend on a landmark's parameters to the trunk, where they run once per film. It
+//! also moves thin convolutions of landmarks that read invariant values; `stack-adapters` merges them.
 //!
-//! Only whole nodes move. What crosses from trunk to heads is a port of the network if it is one (the embedding of level 5 in a
-//! network without adapters), otherwise a crossing of its node.
+//! Only whole nodes move. A value that the trunk computes for heads becomes an output of the trunk: under its port if it is an output of
+//! the network (the embedding of level 5 in a network without adapters), otherwise as a crossing of its node.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,15 +33,15 @@ fn run(mut module: Module, _: &Context<'_>) -> Result<Module, PassError> {
     Ok(module)
 }
 
-/// The trunk as far as it is made.
+/// The trunk while it is built.
 struct Trunk {
     graph: Graph,
     hoisted: BTreeMap<NodeId, Value>,
 }
 
 impl Trunk {
-    /// Adds the nodes that the trunk doesn't have yet, and checks that it has the others as they are here. Those that serve any
-    /// landmark are there for each already, by the heads.
+    /// Adds the nodes that the trunk does not have yet, and checks that it has the others in the same form. Nodes that serve any
+    /// landmark are already in the trunk for each landmark, because the heads were added before.
     fn add(&mut self, split: &Split<'_>) -> Result<(), PassError> {
         let head = split.graph;
         for (_, node) in head.nodes().filter(|(value, node)| split.hoisted.contains(value) && !is_generic(&node.id)) {
@@ -57,7 +57,7 @@ impl Trunk {
         Ok(())
     }
 
-    /// Checks that a node of a head is the one that the trunk has.
+    /// Checks that a node of a head equals the trunk's node with the same id.
     fn compare(&self, known: Value, head: &Graph, node: &Node, inputs: Vec<Value>) -> Result<(), PassError> {
         let shapes = |graph: &Graph| -> Vec<Option<Vec<usize>>> {
             node.params.iter().map(|param| graph.params().get(param).cloned()).collect()
@@ -71,7 +71,7 @@ impl Trunk {
         Err(PassError::Differs { what: node.id.to_string(), first, second })
     }
 
-    /// Makes outputs of what crosses to a head, if they are not outputs yet.
+    /// Declares the values that a head needs as outputs, if they are not outputs yet.
     fn give(&mut self, crossing: Vec<(Port, NodeId)>) -> Result<(), PassError> {
         for (port, node) in crossing.into_iter().filter(|(_, node)| !is_generic(node)) {
             if !self.graph.outputs().iter().any(|(known, _)| *known == port) {
@@ -86,7 +86,7 @@ fn is_generic(node: &NodeId) -> bool {
     node.owner.of() == Of::Any
 }
 
-/// A head, and which of its values the trunk is to make.
+/// A head, and the values that the trunk must compute for it.
 struct Split<'a> {
     graph: &'a Graph,
     hoisted: BTreeSet<Value>,
@@ -109,7 +109,7 @@ impl<'a> Split<'a> {
         Self { graph, hoisted: &invariant | &thin }
     }
 
-    /// The head without the nodes that the trunk has; and what it takes from the trunk, or what the caller does.
+    /// The head without the nodes that the trunk has. Its inputs are outputs of the trunk, or provided by the caller.
     fn rest(&self) -> Result<(Graph, Vec<(Port, NodeId)>), PassError> {
         let mut rest = Graph::new(self.graph.name());
         let mut values: BTreeMap<Value, Value> = BTreeMap::new();

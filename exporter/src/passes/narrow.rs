@@ -1,7 +1,7 @@
-//! `narrow`: numbers are rounded to f16, which is how the bundle then stores them: half the bytes. Backends widen them once, when
-//! they open a graph, and compute in f32. The template's vectors stay f32: they are few, and a clinic may replace them.
+//! `narrow`: rounds numbers to f16, in which the bundle then stores them with half of the bytes. Backends convert them to f32 once, when
+//! they open a graph, and compute in f32. Template vectors stay f32, because they are few and a clinic may replace them.
 //!
-//! It runs on what all folding has left, so that each number is rounded once.
+//! It runs after all folding, so that each number is rounded once.
 
 use half::f16;
 use onemark_models::bundle::Precision;
@@ -9,8 +9,8 @@ use onemark_models::bundle::Precision;
 use super::{Context, Effect, Pass, PassError, Property};
 use crate::module::Module;
 
-/// Each weight is rounded by up to 5e-4 of itself; measured on small random networks, whose scores are products of five cosines
-/// near 0: 1.4e-2.
+/// The allowed difference. Each weight is rounded by up to 5e-4 of its value. Measured on small random networks, whose scores are
+/// products of five cosines near 0: 1.4e-2.
 const TOLERANCE: f32 = 5e-2;
 
 pub(super) const PASS: Pass = Pass {
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
     use crate::Options;
 
-    /// Half a unit in the last place of f16, on numbers near 1, through two convolutions.
+    /// The allowed difference: half a unit in the last place of f16, for numbers near 1, after two convolutions.
     const ROUNDING: f32 = 5e-3;
 
     fn module() -> Module {

@@ -1,4 +1,4 @@
-//! What a pass is: what it needs, what it establishes, and how exact it is.
+//! Defines passes: the properties that a pass requires and establishes, and how exact it is.
 
 use std::fmt;
 
@@ -10,41 +10,41 @@ use onemark_models::reference::ReferenceError;
 use crate::Options;
 use crate::module::Module;
 
-/// A step from a trained network to one that a bundle holds.
+/// A step from a trained network to the network in a bundle.
 #[derive(Clone, Copy, Debug)]
 pub struct Pass {
-    /// What it is called, in reports and on the command line.
+    /// Its name in reports and on the command line.
     pub name: &'static str,
-    /// What must hold before.
+    /// The properties that must hold before the pass.
     pub requires: &'static [Property],
-    /// What it establishes. It holds from then on: each later pass is checked not to break it.
+    /// The properties that it establishes. They are checked after this pass and after every later pass.
     pub ensures: &'static [Property],
-    /// How its results differ from those of before.
+    /// How the network's results differ after the pass.
     pub effect: Effect,
-    /// Whether it belongs to a way to compile.
+    /// Whether the pass runs with these options.
     pub applies: fn(&Options) -> bool,
     /// Rewrites the module.
     pub run: fn(Module, &Context<'_>) -> Result<Module, PassError>,
 }
 
-/// What a pass may look at beside the module.
+/// Data that a pass may use in addition to the module.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Context<'a> {
-    /// Films on the grid, `[size, size]` in [0, 1], by which the trunk is quantised.
+    /// The quantisation films on the grid, `[size, size]` in [0, 1].
     pub films: &'a [Array2<f32>],
 }
 
 /// How exact a pass is. Tolerances are shares of an output's largest number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Effect {
-    /// The same numbers, bit for bit.
+    /// The results are the same, bit for bit.
     Exact,
-    /// The same numbers but for rounding.
+    /// The results are the same except for rounding.
     Rounds {
         /// The largest difference of an output.
         tolerance: f32,
     },
-    /// Other numbers, on purpose: what comes after is compared with what this pass made.
+    /// The results change on purpose. Later passes are compared with the network after this pass.
     Changes {
         /// The largest difference of an output between backends.
         tolerance: f32,
@@ -52,10 +52,10 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Folding rounds once more than interpreting does.
+    /// The effect of folding, which rounds once more than the interpreter.
     pub const FOLDS: Self = Self::Rounds { tolerance: 1e-5 };
 
-    /// The largest difference that it accounts for.
+    /// The largest difference that it may cause.
     pub fn tolerance(self) -> f32 {
         match self {
             Self::Exact => 0.0,
@@ -64,22 +64,22 @@ impl Effect {
     }
 }
 
-/// Something that holds for a module.
+/// A property of a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Property {
-    /// No graph normalises batches.
+    /// No graph has a batch normalisation.
     NoBatchNorm,
-    /// Each head starts at the film, and the trunk is empty: as a network is trained, until hoisting ends it.
+    /// Each head starts at the film, and the trunk is empty, as in the trained network. Hoisting ends this property.
     WholeHeads,
-    /// The film goes into the trunk; the heads take what the trunk makes.
+    /// The film is the trunk's input; all inputs of heads are outputs of the trunk.
     TrunkAndHeads,
-    /// Every cosine compares with a template vector, which has numbers of its own.
+    /// Every cosine uses a template vector, which has numbers.
     TemplateBaked,
 }
 
 impl Property {
-    /// What contradicts the property in `module`, if anything does.
+    /// How `module` breaks the property; `None` if it holds.
     pub fn broken_by(self, module: &Module) -> Option<String> {
         let mut nodes = module.graphs().flat_map(|graph| graph.nodes().map(move |(_, node)| (graph, node)));
         match self {
@@ -90,7 +90,7 @@ impl Property {
                 let mut ports =
                     module.heads.iter().flat_map(|head| head.inputs().iter().map(move |input| (head, input)));
                 let stray = ports.find(|(_, (port, _))| *port != Port::Film);
-                let stray = stray.map(|(head, (port, _))| format!("graph {} takes {port}", head.name()));
+                let stray = stray.map(|(head, (port, _))| format!("graph {} has the input {port}", head.name()));
                 stray.or_else(|| (!module.trunk.outputs().is_empty()).then(|| "the trunk has outputs".to_owned()))
             }
             Self::TrunkAndHeads => stray_input(module),
@@ -107,7 +107,7 @@ impl Property {
     }
 }
 
-/// An input of a head, or of the coarse graph for some landmark, that the trunk does not make.
+/// An input of a head, or of the coarse graph for some landmark, that is not an output of the trunk.
 fn stray_input(module: &Module) -> Option<String> {
     let made = |port: &Port| *port != Port::Film && module.trunk.outputs().iter().any(|(output, _)| output == port);
     let heads = LandmarkId::up_to(module.heads.len()).zip(&module.heads);
@@ -119,79 +119,64 @@ fn stray_input(module: &Module) -> Option<String> {
         graph.inputs().iter().map(move |(input, _)| (graph, port(input)))
     });
     let (graph, port) = inputs.find(|(_, port)| !made(port))?;
-    Some(format!("graph {}: the trunk does not make {port}", graph.name()))
+    Some(format!("graph {}: its input {port} is not an output of the trunk", graph.name()))
 }
 
 impl fmt::Display for Property {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoBatchNorm => "no graph normalises batches",
+            Self::NoBatchNorm => "no graph has a batch normalisation",
             Self::WholeHeads => "every head starts at the film",
-            Self::TrunkAndHeads => "heads take what the trunk makes",
+            Self::TrunkAndHeads => "all inputs of heads are outputs of the trunk",
             Self::TemplateBaked => "template vectors are constants",
         })
     }
 }
 
-/// Why a pass, or a later stage of a compile, failed.
+/// Why a pass or a later stage of a compile fails.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum PassError {
-    /// A property that the pass needs or establishes, or must leave alone, does not hold.
+    /// A property does not hold that the pass requires or establishes, or that held before it.
     #[error("\"{property}\" does not hold {when}: {why}")]
     Property {
-        /// The property.
         property: Property,
-        /// Before or after the pass.
+        /// Whether it does not hold before or after the pass.
         when: &'static str,
-        /// What contradicts it.
+        /// How the module breaks it.
         why: String,
     },
-    /// The rewritten graph is impossible.
+    /// The rewritten graph is invalid.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// Parts that should be equal in all heads, or under one id, are not.
+    /// Nodes that should be equal in all heads, or parameters that should be equal under one id, differ.
     #[error("{what} differs between landmarks: {first} and {second}")]
     Differs {
         /// The node or parameter.
         what: String,
-        /// In one graph.
+        /// Its form in one graph.
         first: String,
-        /// In another.
+        /// Its form in another graph.
         second: String,
     },
-    /// A node has other operands or parameters than its operation takes.
+    /// A node has other operands or parameters than its operation needs.
     #[error("node {node}: {why}")]
-    Malformed {
-        /// The node.
-        node: NodeId,
-        /// What is wrong.
-        why: &'static str,
-    },
-    /// The trunk could not be run on a film that it is quantised by.
+    Malformed { node: NodeId, why: &'static str },
+    /// The trunk could not be run on a quantisation film.
     #[error("quantisation films: {source}")]
-    Films {
-        /// What the reference interpreter said.
-        source: ReferenceError,
-    },
-    /// A number is beyond what f16 can hold.
-    #[error("parameter {param} has numbers beyond 65504, the largest f16: export it as f32")]
-    TooLarge {
-        /// The parameter.
-        param: ParamId,
-    },
+    Films { source: ReferenceError },
+    /// A number is too large for f16.
+    #[error("parameter {param} has numbers above 65504, the largest f16; export it as f32")]
+    TooLarge { param: ParamId },
     /// A parameter has no numbers.
     #[error("parameter {param} has no numbers")]
-    NoTensor {
-        /// The parameter.
-        param: ParamId,
-    },
-    /// A parameter has numbers of another shape than the graphs say.
+    NoTensor { param: ParamId },
+    /// The numbers of a parameter have another shape than the graphs state.
     #[error("parameter {param} has numbers of shape {found:?}, not {expected:?}")]
     Shape {
-        /// The parameter.
         param: ParamId,
-        /// The shape that the graphs say.
+        /// The shape that the graphs state.
         expected: Vec<usize>,
         /// The shape of its numbers.
         found: Vec<usize>,

@@ -1,4 +1,4 @@
-//! Which passes run, in their order, each with its contract checked.
+//! Selects the passes, runs them in order and checks the contract of each.
 
 use onemark_models::spelling;
 
@@ -7,19 +7,19 @@ use crate::emit::STAGES;
 use crate::module::Module;
 use crate::{ExportError, Options};
 
-/// What the passes made of a network.
+/// The result of the passes.
 #[derive(Clone, Debug)]
 pub struct Rewritten {
-    /// The network as a bundle holds it.
+    /// The rewritten network.
     pub module: Module,
-    /// What it is to be compared with where that is not the trained network: the module after the last pass that changes numbers.
+    /// The reference for the self-check, if it is not the trained network: the module after the last pass that changes results.
     pub reference: Option<Module>,
 }
 
-/// The passes that belong to a way to compile.
+/// The passes that these options select.
 ///
 /// # Errors
-/// A pass to be left out does not exist, or it establishes what must hold.
+/// A pass that must be left out does not exist, or is required because it establishes a property.
 pub fn chosen(options: &Options) -> Result<Vec<Pass>, ExportError> {
     for name in &options.without {
         if let Some((stage, property)) = STAGES.into_iter().find(|(stage, _)| stage == name) {
@@ -41,15 +41,15 @@ pub fn chosen(options: &Options) -> Result<Vec<Pass>, ExportError> {
     Ok(PASSES.into_iter().filter(wanted).collect())
 }
 
-/// The largest difference that passes account for.
+/// The largest difference that the passes may cause.
 pub fn tolerance(passes: &[Pass]) -> f32 {
     passes.iter().map(|pass| pass.effect.tolerance()).fold(0.0, f32::max)
 }
 
-/// Runs passes, showing `observe` the module before the first (as `start`) and after each.
+/// Runs passes. `observe` is called with the module before the first pass (as `start`) and after each pass.
 ///
 /// # Errors
-/// The first failure, with the passes that came before.
+/// The first failure, with the passes that ran before it.
 pub fn run(
     passes: &[Pass],
     mut module: Module,
@@ -73,7 +73,7 @@ pub fn run(
     Ok(Rewritten { module, reference })
 }
 
-/// Runs a pass and checks what it needs, what it establishes, and what was `held` before.
+/// Runs a pass and checks the properties that it requires and establishes, and those that `held` before.
 pub(super) fn checked(
     pass: &Pass,
     module: Module,
@@ -92,7 +92,7 @@ pub(super) fn checked(
     Ok(module)
 }
 
-/// Checks that every parameter has numbers of its shape.
+/// Checks that every parameter has numbers, and that their shape is right.
 fn numbered(module: &Module) -> Result<(), PassError> {
     for (param, shape) in module.graphs().flat_map(|graph| graph.params()) {
         for param in param.each(module.heads.len()) {
@@ -128,6 +128,6 @@ mod tests {
         let module = random_module(vec![graph_with_batch_norm()]);
         let error = run(&[PASSES[0], breaks], module, &Context::default(), |_, _| {}).unwrap_err();
         let error = onemark_runtime::Chain(&error).to_string();
-        assert!(error.starts_with("pass breaks failed (after fold-batch-norm): \"no graph normalises batches\""), "{error}");
+        assert!(error.starts_with("pass breaks failed (after fold-batch-norm): \"no graph has a batch normalisation\""), "{error}");
     }
 }

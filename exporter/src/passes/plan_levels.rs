@@ -1,22 +1,23 @@
-//! `plan-levels`: cuts a head where the runtime may stop. Every level's map lies in [0, 1], so the product of the coarse ones
-//! bounds the score from above: the coarse part (levels 5 and 4) runs on the whole field, the fine part (3 to 1) only in the windows
-//! that the bound leaves open. The whole heads stay as they are beside it.
+//! `plan-levels`: splits a head into a coarse and a fine part. The map of every level lies in [0, 1], so the product of the coarse
+//! levels' maps is an upper bound of the score. The coarse part (levels 5 and 4) runs on the whole field; the fine part (3 to 1) runs
+//! only in windows where the bound is high enough. The whole heads stay in the bundle too.
 //!
-//! Landmarks differ in their own parameters only, so one coarse and one window graph serve any landmark. In a window, convolutions are not padded, so that each computes just the cells that the tile's scores depend on: level 3's receptive
-//! field block sees 28 cells of 48 for the sake of six, but most of its work is on few more than those. Up-sampling is by slices
-//! of the whole field's matrices, and what lies beyond the film is zeroed before every convolution that would see it.
+//! Landmarks differ only in their parameters, so one coarse graph and one window graph serve any landmark. In a window, convolutions
+//! are not padded, so each computes only the cells on which the tile's scores depend. Level 3's receptive field block reads 28 of 48
+//! cells for a result of six cells, but most of its operations compute only slightly more than six. Up-sampling uses slices of the
+//! whole field's matrices. Cells outside the film are set to zero before every convolution that reads them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use onemark_models::bundle::tiling::{Tiling, corners};
-use onemark_models::graph::{Corners, Graph, Node, NodeId, Of, Op, Owner, ParamId, Port, Value};
+use onemark_models::bundle::tiling::{Tiling, coordinate_mode};
+use onemark_models::graph::{CoordinateMode, Graph, Node, NodeId, Of, Op, Owner, ParamId, Port, Value};
 
 use super::window_needs::{Margins, windows};
 use super::{Context, Effect, Pass, PassError, Property};
 use crate::module::{Module, SplitHead};
 
-/// The coarsest level of the fine part. The receptive field block of level 4 reaches eleven cells of 24 (METHOD.md sec. 1a): a window
-/// of it would be its field.
+/// The coarsest level of the fine part. The receptive field block of level 4 reaches eleven cells to each side, of 24 cells (METHOD.md
+/// sec. 1a), so its window would be the whole field.
 const CUT: usize = 3;
 
 pub(super) const PASS: Pass = Pass {
@@ -39,8 +40,8 @@ fn run(mut module: Module, _: &Context<'_>) -> Result<Module, PassError> {
     Ok(module)
 }
 
-/// The one head that serves any landmark, if the heads differ in their adapters and vectors only. Without adapters the trunk makes
-/// all embeddings; where decoders are landmarks' own, no graph is small enough to take them as inputs.
+/// The head that serves any landmark, if heads differ only in their adapters and template vectors. `None` without adapters, because the
+/// trunk then computes all embeddings; and `None` if landmarks have their own decoders, which are too large to be inputs of a graph.
 fn generic_head(heads: &[Graph]) -> Option<Graph> {
     let generic = |head: &Graph| head.map_landmarks(Of::generic).named("head");
     let first = generic(heads.first()?);
@@ -49,7 +50,7 @@ fn generic_head(heads: &[Graph]) -> Option<Graph> {
     (fits && heads.iter().all(|head| generic(head) == first)).then_some(first)
 }
 
-/// A head, and which of its values only the fine part has.
+/// A head, and the values that belong to the fine part.
 pub(super) struct Cut<'a> {
     pub(super) head: &'a Graph,
     /// Rows and columns of the grid.
@@ -59,7 +60,7 @@ pub(super) struct Cut<'a> {
 }
 
 impl<'a> Cut<'a> {
-    /// None where the head has no decoder that goes up to the fine levels.
+    /// `None` if the head has no decoder up to the fine levels.
     fn of(head: &'a Graph) -> Option<Self> {
         let (_, score) = head.outputs().iter().find(|(port, _)| *port == Port::Score)?;
         let mut cut = Self { head, size: head.node(*score).shape[2], fine: BTreeSet::new(), score: *score };
@@ -69,7 +70,7 @@ impl<'a> Cut<'a> {
             if reads(&specific) || node.params.iter().any(ParamId::is_specific) {
                 specific.insert(value);
             }
-            let up = Op::Upsample { factor: 2, corners: Corners::Aligned };
+            let up = Op::Upsample { factor: 2, mode: CoordinateMode::Aligned };
             let begins = node.op == up && specific.contains(&value) && cut.level(value) <= CUT;
             if begins || reads(&cut.fine) {
                 cut.fine.insert(value);
@@ -78,7 +79,7 @@ impl<'a> Cut<'a> {
         cut.fine.contains(&cut.score).then_some(cut)
     }
 
-    /// The level of a value: its cells are `2^level` cells of the grid wide.
+    /// The level of a value: each of its cells is `2^level` cells of the grid wide.
     pub(super) fn level(&self, value: Value) -> usize {
         (self.size / self.head.node(value).shape[2]).ilog2() as usize
     }
@@ -88,7 +89,7 @@ impl<'a> Cut<'a> {
         self.fine.iter().map(|value| (*value, self.head.node(*value)))
     }
 
-    /// How far a convolution sees beyond a cell: rows, columns.
+    /// The reach of a convolution on each side of a cell: rows, columns.
     pub(super) fn reach(&self, node: &Node) -> Margins {
         let weight = node.params.first().and_then(|weight| self.head.params().get(weight));
         match (weight.map(Vec::as_slice), node.op) {
@@ -97,7 +98,7 @@ impl<'a> Cut<'a> {
         }
     }
 
-    /// What the fine part takes from the rest.
+    /// The values that the fine part reads from the coarse part.
     fn crossing(&self) -> BTreeSet<Value> {
         let inputs = self.fine().flat_map(|(_, node)| node.inputs.iter().copied());
         inputs.filter(|input| !self.fine.contains(input)).collect()
@@ -143,29 +144,29 @@ impl<'a> Cut<'a> {
     }
 }
 
-/// The window graph as far as it is made.
+/// The window graph while it is built.
 struct Window<'a> {
     cut: &'a Cut<'a>,
     tiling: &'a Tiling,
     margins: &'a BTreeMap<Value, Margins>,
     graph: Graph,
-    /// By value of the head.
+    /// The values of the window graph, by value of the head.
     values: BTreeMap<Value, Value>,
-    /// The values of the head that are zero beyond the film.
+    /// The values of the head that are zero outside the film.
     clean: BTreeSet<Value>,
 }
 
 impl Window<'_> {
-    /// How much of its level's window a value leaves out.
+    /// The part of its level's window that a value leaves out.
     fn left_out(&self, value: Value) -> Margins {
         self.margins.get(&value).copied().unwrap_or([0, 0])
     }
 
-    /// An up-sampling, by the slices of the whole field's matrices that the caller provides.
+    /// Adds an up-sampling by slices of the whole field's matrices, which the caller provides.
     fn interpolated(&mut self, value: Value, node: &Node) -> Result<Value, PassError> {
         let operand = node.inputs[0];
         let (from, to) = (self.cut.level(operand), self.cut.level(value));
-        debug_assert_eq!(node.op, Op::Upsample { factor: 1 << (from - to), corners: corners(to) });
+        debug_assert_eq!(node.op, Op::Upsample { factor: 1 << (from - to), mode: coordinate_mode(to) });
         let [low, high] = [from, to].map(|level| self.tiling.levels[level].cells);
         let (of, out) = (self.left_out(operand), self.left_out(value));
         let rows = given(&mut self.graph, Port::Rows { from, to }, [1, 1, high, low])?;
@@ -175,7 +176,7 @@ impl Window<'_> {
         Ok(self.graph.apply(node.id.clone(), Op::Interpolate, &[self.values[&operand], rows, columns])?)
     }
 
-    /// Any other node, on just the cells that it sees.
+    /// Adds any other node, on the cells that it needs.
     fn copied(&mut self, value: Value, node: &Node) -> Result<Value, PassError> {
         let (reach, out) = (self.cut.reach(node), self.left_out(value));
         let seen = [out[0] - reach[0], out[1] - reach[1]];
@@ -195,7 +196,7 @@ impl Window<'_> {
         Ok(self.graph.copy(self.cut.head, &Node { op, ..node.clone() }, &inputs)?)
     }
 
-    /// `operand` with zeros beyond the film.
+    /// `operand` with zeros outside the film.
     fn inside(&mut self, operand: Value, level: usize, seen: Margins) -> Result<Value, PassError> {
         let cells = self.tiling.levels[level].cells;
         let inside = given(&mut self.graph, Port::Inside(level), [1, 1, cells, cells])?;
@@ -204,7 +205,7 @@ impl Window<'_> {
         once(&mut self.graph, id, Op::Mul, &[operand, inside])
     }
 
-    /// Whether a node makes zeros beyond the film of operands that are zero there.
+    /// Whether a node's result is zero outside the film if its operands are.
     fn stays_clean(&self, node: &Node) -> bool {
         match node.op {
             Op::Upsample { .. } => true,
@@ -225,12 +226,12 @@ fn cropped(graph: &mut Graph, value: Value, [rows, columns]: Margins) -> Result<
     once(graph, id, Op::Crop { rows, columns }, &[value])
 }
 
-/// The node with this id, made if it isn't there yet.
+/// The node with this id, which is added if the graph does not have it yet.
 fn once(graph: &mut Graph, id: NodeId, op: Op, inputs: &[Value]) -> Result<Value, PassError> {
     graph.value(&id).map_or_else(|| Ok(graph.apply(id, op, inputs)?), Ok)
 }
 
-/// An input, which the graph may have already.
+/// An input, which is added if the graph does not have it yet.
 fn given(graph: &mut Graph, port: Port, shape: [usize; 4]) -> Result<Value, PassError> {
     let known = graph.inputs().iter().find(|(known, _)| *known == port).map(|(_, value)| *value);
     known.map_or_else(|| Ok(graph.input(port, shape)?), Ok)
@@ -249,21 +250,21 @@ mod tests {
     };
     use super::*;
 
-    /// A film of 3 x 3 tiles, the last of which reach beyond it; its coarse map on level 2, its fine one on level 1.
+    /// A film of 3 x 3 tiles, the last of which extend beyond it; the coarse map is on level 2, the fine map on level 1.
     fn head(number: usize) -> Graph {
         let mut graph = Graph::new(format!("head.{number:02}"));
         let film = graph.input(Port::Film, [1, 1, 80, 80]).unwrap();
         let tap1 = graph.apply(node("tap1"), Op::MaxPool, &[film]).unwrap();
         let tap2 = graph.apply(node("tap2"), Op::MaxPool, &[tap1]).unwrap();
         let coarse = graph.conv(own(number, "coarse"), tap2, conv(1, (3, 3))).unwrap();
-        let up = |factor, corners| Op::Upsample { factor, corners };
-        let higher = graph.apply(node("higher"), up(2, Corners::Aligned), &[coarse]).unwrap();
+        let up = |factor, mode| Op::Upsample { factor, mode };
+        let higher = graph.apply(node("higher"), up(2, CoordinateMode::Aligned), &[coarse]).unwrap();
         let both = graph.apply(node("both"), Op::Concat, &[tap1, higher]).unwrap();
         let row = graph.conv(node("row"), both, Conv { dilation: 2, ..conv(2, (1, 3)) }).unwrap();
         let relu = graph.apply(node("relu"), Op::Relu, &[row]).unwrap();
         let fine = graph.conv(node("fine"), relu, conv(1, (3, 1))).unwrap();
-        let of_coarse = graph.apply(node("of_coarse"), up(4, Corners::HalfPixel), &[coarse]).unwrap();
-        let of_fine = graph.apply(node("of_fine"), up(2, Corners::HalfPixel), &[fine]).unwrap();
+        let of_coarse = graph.apply(node("of_coarse"), up(4, CoordinateMode::HalfPixel), &[coarse]).unwrap();
+        let of_fine = graph.apply(node("of_fine"), up(2, CoordinateMode::HalfPixel), &[fine]).unwrap();
         let score = graph.apply(node("product"), Op::Mul, &[of_coarse, of_fine]).unwrap();
         graph.output(Port::Score, score).unwrap();
         graph
@@ -323,7 +324,7 @@ graph window {
     fn windows_make_what_the_whole_field_makes() {
         let module = run_pass(&PASS, random_module(vec![head(1), head(2)]));
         let plan = module.split_head.unwrap();
-        // The graphs serve any landmark: here the first.
+        // The graphs serve any landmark. This test runs them for the first one.
         let first = |graph: &Graph| graph.map_landmarks(|of| of.for_landmark(LandmarkId::from_index(0)));
         let (coarse, window) = (first(&plan.coarse), first(&plan.window));
         let run = |graph: &Graph, given: Maps| reference::run(graph, &module.tensors, &given).unwrap();

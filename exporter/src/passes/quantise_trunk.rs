@@ -1,8 +1,8 @@
-//! `quantise-trunk`: VGG19's convolutions, most of what a film costs, compute in 8 bits. Their operands are rounded to one of 256
-//! steps between 0 and the largest number that the quantisation films bring about there, their weights, per output channel, to one
-//! of 129; sums are exact. What the trunk does beside them, and the heads, stay as they are.
+//! `quantise-trunk`: VGG19's convolutions, which cause most of the cost per film, compute in 8 bits. Their operands are rounded to one
+//! of 256 steps between 0 and the largest value that occurs there on the quantisation films. Their weights are rounded to one of 129
+//! steps per output channel. Sums are exact. The rest of the trunk and the heads do not change.
 //!
-//! The result differs from the trained network: accuracy on films says whether that matters.
+//! The result differs from the trained network. Evaluate the bundle on films to see whether the difference matters.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,15 +13,15 @@ use onemark_models::reference::{self, Maps};
 use super::{Context, Effect, Pass, PassError, Property};
 use crate::module::Module;
 
-/// A number between two steps may be rounded up by one backend and down by the other, and that goes on; measured on small random
-/// networks: 6e-2.
+/// The allowed difference between backends. A number between two steps may be rounded up by one backend and down by another, and later
+/// layers increase the difference. Measured on small random networks: 6e-2.
 const TOLERANCE: f32 = 0.2;
-/// A film's grey values are whole 255ths: they are hit exactly.
+/// The step of a film's grey values, which are multiples of 1/255 and therefore exact.
 const GREY: f32 = 1.0 / 255.0;
-/// Steps of an operand, which is never negative.
+/// The largest step of an operand, which is never negative.
 const OPERAND: f32 = 255.0;
-/// The largest number of steps of a weight. Processors without instructions for dot products of bytes add two products in 16 bits, and
-/// cut off what is beyond them: 2 * 255 * 64 is not, 2 * 255 * 127 would be.
+/// The largest step of a weight. Processors without instructions for dot products of bytes add two products in 16 bits and saturate:
+/// 2 * 255 * 64 fits into 16 bits, 2 * 255 * 127 would not.
 const WEIGHT: f32 = 64.0;
 
 pub(super) const PASS: Pass = Pass {
@@ -29,7 +29,7 @@ pub(super) const PASS: Pass = Pass {
     requires: &[Property::NoBatchNorm, Property::TrunkAndHeads],
     ensures: &[],
     effect: Effect::Changes { tolerance: TOLERANCE },
-    applies: |options| !options.calibration.is_empty(),
+    applies: |options| !options.quantisation_films.is_empty(),
     run,
 };
 
@@ -48,19 +48,19 @@ fn run(mut module: Module, context: &Context<'_>) -> Result<Module, PassError> {
     Ok(module)
 }
 
-/// Whether a node reads parameters of the frozen trunk.
+/// Whether a node belongs to the frozen trunk.
 fn is_trunk(node: &Node) -> bool {
     node.params.iter().any(|param| param.node.owner == Owner::Trunk)
 }
 
-/// The largest number that each rectified convolution of the frozen trunk makes of the films, by node.
+/// The largest output of each rectified convolution of the frozen trunk on the films, by node.
 fn largest(trunk: &Graph, tensors: &Parameters, films: &[Array2<f32>]) -> Result<BTreeMap<NodeId, f32>, PassError> {
     let rectified = trunk.nodes().filter(|(_, node)| {
         let before = node.inputs.first().map(|input| trunk.node(*input));
         node.op == Op::Relu && before.is_some_and(is_trunk)
     });
     let outputs = rectified.map(|(value, node)| (Port::Crossing(node.id.clone()), value)).collect();
-    let graph = trunk.part("calibration", outputs);
+    let graph = trunk.part("quantisation", outputs);
     let mut largest: BTreeMap<NodeId, f32> = BTreeMap::new();
     for film in films {
         let input = Maps::from([(Port::Film, film.clone().insert_axis(Axis(0)).insert_axis(Axis(0)))]);
@@ -74,19 +74,19 @@ fn largest(trunk: &Graph, tensors: &Parameters, films: &[Array2<f32>]) -> Result
     Ok(largest)
 }
 
-/// What is rounded in the rewritten trunk.
+/// The rounded operands and weights of the rewritten trunk.
 #[derive(Default)]
 struct Quantised {
     /// The steps of operands.
     steps: BTreeMap<ParamId, f32>,
-    /// The weights that are to be rounded.
+    /// The weights to be rounded.
     weights: BTreeSet<ParamId>,
-    /// By value of the new graph: its step.
+    /// The step of each rounded value of the new graph.
     values: BTreeMap<Value, ParamId>,
 }
 
 impl Quantised {
-    /// The trunk with operands rounded. Rectifying is part of that: there is no step below 0.
+    /// The trunk with rounded operands. Rounding includes the ReLU, because the smallest step is 0.
     fn rewrite(&mut self, trunk: &Graph, largest: &BTreeMap<NodeId, f32>) -> Result<Graph, PassError> {
         trunk.rewrite(|new, value, node, inputs| match node.op {
             Op::Input if trunk.input_port(value) == Some(&Port::Film) => {
@@ -120,13 +120,13 @@ impl Quantised {
 
     fn round(&mut self, new: &mut Graph, id: NodeId, operand: Value, step: ParamId) -> Result<Value, PassError> {
         new.declare(&step, vec![])?;
-        let value = new.push(id, Op::Quantise, &[operand], vec![step.clone()])?;
+        let value = new.push(id, Op::FakeQuantise, &[operand], vec![step.clone()])?;
         self.values.insert(value, step);
         Ok(value)
     }
 }
 
-/// Rounds a weight `[out, in, rows, columns]`; the scales of its output channels.
+/// Rounds a weight `[out, in, rows, columns]` and returns the step of each output channel.
 fn round(weight: &mut ArrayD<f32>) -> Vec<f32> {
     let channels = weight.axis_iter_mut(Axis(0)).map(|mut channel| {
         let largest = channel.iter().fold(f32::MIN_POSITIVE, |largest, number| largest.max(number.abs()));
@@ -146,7 +146,8 @@ mod tests {
     use super::super::testing::{FINEST, conv, node, own, random_module, run_pass};
     use super::*;
 
-    /// 256 levels of each operand and 129 of each weight, through two convolutions, as a share of the largest number.
+    /// The allowed difference with 256 steps of each operand and 129 of each weight, after two convolutions, as a share of the largest
+    /// number.
     const ROUNDING: f32 = 0.03;
 
     #[test]
@@ -171,13 +172,13 @@ mod tests {
             "\
 graph trunk {
   %film = input : [1,1,4,6]
-  %trunk.film.rounded = quantise %film <trunk.film.step []> : [1,1,4,6]
+  %trunk.film.rounded = fake_quantise %film <trunk.film.step []> : [1,1,4,6]
   %trunk.a = conv %trunk.film.rounded <trunk.a.weight [3,1,3,3]> <trunk.a.bias [3]> : [1,3,4,6]
-  %trunk.a.relu = quantise %trunk.a <trunk.a.relu.step []> : [1,3,4,6]
+  %trunk.a.relu = fake_quantise %trunk.a <trunk.a.relu.step []> : [1,3,4,6]
   %trunk.pool.pooled = max_pool %trunk.a.relu : [1,3,2,3]
-  %trunk.pool = quantise %trunk.pool.pooled <trunk.a.relu.step []> : [1,3,2,3]
+  %trunk.pool = fake_quantise %trunk.pool.pooled <trunk.a.relu.step []> : [1,3,2,3]
   %trunk.b = conv %trunk.pool <trunk.b.weight [2,3,3,3]> <trunk.b.bias [2]> : [1,2,2,3]
-  %trunk.b.relu = quantise %trunk.b <trunk.b.relu.step []> : [1,2,2,3]
+  %trunk.b.relu = fake_quantise %trunk.b <trunk.b.relu.step []> : [1,2,2,3]
   %decoder.embed = conv %trunk.b.relu <decoder.embed.weight [2,2,1,1]> <decoder.embed.bias [2]> : [1,2,2,3]
   return embedding1 = %decoder.embed
 }
@@ -193,7 +194,7 @@ graph trunk {
                 assert!(levels.iter().all(|level| (level - level.round()).abs() < 1e-3 && level.abs() < WEIGHT + 0.5));
                 assert!(
                     levels.iter().any(|level| level.abs() > WEIGHT - 0.5),
-                    "the largest weight has the largest level"
+                    "the largest weight has the largest step"
                 );
             }
         }

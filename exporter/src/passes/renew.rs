@@ -1,4 +1,4 @@
-//! New numbers for parameters: noted while graphs are rewritten, made once however many heads share a parameter.
+//! New values of parameters. They are recorded while graphs are rewritten, and computed once, even if several heads share a parameter.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -9,7 +9,7 @@ use onemark_models::graph::{Graph, NodeId, ParamId, Parameters};
 use super::PassError;
 use crate::module::Module;
 
-/// How the new numbers of parameters are made, and which nodes read them.
+/// How the new values of parameters are computed, and which nodes read them.
 pub(super) struct Renewed<How> {
     how: BTreeMap<ParamId, How>,
     readers: BTreeSet<(String, NodeId)>,
@@ -24,7 +24,7 @@ impl<How: PartialEq + Debug> Renewed<How> {
         self.how.is_empty()
     }
 
-    /// Notes that node `reader` of the new graph reads `param` with new numbers of this shape.
+    /// Records that node `reader` of the new graph reads `param` with new values of this shape.
     pub(super) fn note(
         &mut self,
         graph: &mut Graph,
@@ -49,7 +49,7 @@ impl<How: PartialEq + Debug> Renewed<How> {
         }
     }
 
-    /// Puts the new numbers in place of the old and forgets those that no graph reads any more.
+    /// Replaces the old values by the new ones and removes parameters that no graph reads.
     pub(super) fn settle(
         self,
         module: &mut Module,
@@ -63,14 +63,14 @@ impl<How: PartialEq + Debug> Renewed<How> {
         Ok(())
     }
 
-    /// A node that still wants the old numbers of a parameter must not get the new ones.
+    /// Checks that no node needs the old values of a changed parameter.
     fn check_readers(&self, module: &Module) -> Result<(), PassError> {
         for graph in module.graphs() {
             for (_, node) in graph.nodes() {
                 let Some(param) = node.params.iter().find(|param| self.how.contains_key(*param)) else { continue };
                 if !self.readers.contains(&(graph.name().to_owned(), node.id.clone())) {
                     let first = "new numbers".to_owned();
-                    let second = format!("those of before for {} of graph {}", node.id, graph.name());
+                    let second = format!("the old values for {} of graph {}", node.id, graph.name());
                     return Err(PassError::Differs { what: param.to_string(), first, second });
                 }
             }
@@ -79,7 +79,7 @@ impl<How: PartialEq + Debug> Renewed<How> {
     }
 }
 
-/// The numbers of a parameter.
+/// The values of a parameter.
 pub(super) fn numbers<'a>(tensors: &'a Parameters, param: &ParamId) -> Result<&'a ArrayD<f32>, PassError> {
     tensors.get(param).ok_or_else(|| PassError::NoTensor { param: param.clone() })
 }

@@ -1,8 +1,9 @@
-//! `split-affine`: what is affine in both the invariant and a landmark's specific part is computed as a sum, so that the invariant
-//! part can move to the trunk: `conv([i; s]) = conv_i(i) + conv_s(s)`, through up-sampling, sums and further convolutions, until
-//! something is not affine. The bias goes with the invariant part. Zero padding is linear too, so borders stay as they are.
+//! `split-affine`: a value that is affine in the invariant part and in the specific part is computed as a sum of two parts, so that the
+//! invariant part can move to the trunk: `conv([i; s]) = conv_i(i) + conv_s(s)`. This continues through up-sampling, sums and further
+//! convolutions, up to the first operation that is not affine. The bias belongs to the invariant part. Zero padding is linear, so
+//! results at borders do not change.
 //!
-//! Only the graph is rewritten; hoisting is `hoist-landmark-invariant`'s work.
+//! This pass only rewrites the graph; `hoist-landmark-invariant` moves nodes to the trunk.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -30,10 +31,10 @@ fn run(mut module: Module, _: &Context<'_>) -> Result<Module, PassError> {
     Ok(module)
 }
 
-/// The input channels of a weight that a part of it keeps.
+/// The input channels of each part of a weight.
 type Slices = Renewed<Vec<Range<usize>>>;
 
-/// A value as the sum of two tensors that are zero but in these channels: first the invariant part, then the landmark's.
+/// A value as the sum of two tensors that are zero except in these channels: first the invariant part, then the specific part.
 #[derive(Clone, Default)]
 struct Parts {
     invariant: Vec<Piece>,
@@ -51,7 +52,7 @@ impl Parts {
         !self.invariant.is_empty() && !self.specific.is_empty()
     }
 
-    /// The two tensors, where each has all the channels.
+    /// The two tensors, if each has all channels.
     fn whole(&self) -> Option<(Value, Value)> {
         match (self.invariant.as_slice(), self.specific.as_slice()) {
             ([invariant], [specific]) if invariant.channels == specific.channels => {
@@ -62,7 +63,7 @@ impl Parts {
     }
 }
 
-/// A graph on its way: which of its values are what.
+/// The state while a graph is rewritten.
 struct Splitting<'a> {
     old: &'a Graph,
     parts: BTreeMap<Value, Parts>,
@@ -80,7 +81,7 @@ fn split(graph: &Graph, slices: &mut Slices) -> Result<Graph, PassError> {
 }
 
 impl Splitting<'_> {
-    /// The node's result in the new graph, whole and in parts.
+    /// The node's result in the new graph: the whole value and its parts.
     fn node(
         &mut self,
         new: &mut Graph,
@@ -105,7 +106,7 @@ impl Splitting<'_> {
                 Ok((value, concatenated(new, value, inputs, operands)))
             }
             Op::Upsample { .. } => {
-                // What reads the whole does so without the parts.
+                // Nodes that read the whole value do not use the parts.
                 let value = new.copy(self.old, node, inputs)?;
                 Ok((value, up_sampled(new, node, &operands[0])?))
             }
@@ -123,7 +124,7 @@ impl Splitting<'_> {
         }
     }
 
-    /// Whether a landmark's own convolution has a part that is worth doing for all landmarks at once.
+    /// Whether a landmark's convolution has a part that is better computed for all landmarks together.
     fn has_thin_invariant_part(&self, node: &Node, operands: &[Parts]) -> bool {
         let (Op::Conv { .. }, [x], Some(weight)) = (node.op, operands, node.params.first()) else { return false };
         let Some([out, _, rows, columns]) = self.old.params().get(weight).map(Vec::as_slice) else { return false };
@@ -155,7 +156,7 @@ impl Splitting<'_> {
         }
     }
 
-    /// The convolution of one part: of some of the channels, with those columns of the weights.
+    /// The convolution of one part: some of the channels, with the weights of these channels.
     fn conv(&mut self, new: &mut Graph, node: &Node, pieces: &[Piece], part: Part, op: Op) -> Result<Value, PassError> {
         let id = of(&node.id, part);
         let operand = joined(new, &id, pieces)?;
@@ -183,7 +184,7 @@ impl Splitting<'_> {
     }
 }
 
-/// The node that computes a part of what `node` does.
+/// The id of the node that computes a part of the result of `node`.
 fn of(node: &NodeId, part: Part) -> NodeId {
     match part {
         Part::Whole => node.clone(),
@@ -192,7 +193,7 @@ fn of(node: &NodeId, part: Part) -> NodeId {
     }
 }
 
-/// The pieces side by side, as the operand of `reader`; a concatenation that the graph has already is used again.
+/// The concatenated pieces, as the operand of `reader`. If the graph already has the same concatenation, it is used again.
 fn joined(new: &mut Graph, reader: &NodeId, pieces: &[Piece]) -> Result<Value, PassError> {
     let values: Vec<Value> = pieces.iter().map(|piece| piece.value).collect();
     if let [only] = values.as_slice() {
@@ -246,7 +247,7 @@ fn sliced(tensors: &Parameters, weight: &ParamId, channels: &[Range<usize>]) -> 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use onemark_models::graph::{Conv, Corners, Port};
+    use onemark_models::graph::{Conv, CoordinateMode, Port};
 
     use super::super::testing::{
         FINEST, FOLDING_TOLERANCE, assert_same_results, conv, node, own, random_module, run_pass,
@@ -259,7 +260,7 @@ mod tests {
         let film = graph.input(Port::Film, [1, 2, 3, 5]).unwrap();
         let specific = graph.conv(own(1, "a"), film, conv(1, (3, 3))).unwrap();
         let both = graph.apply(node("both"), Op::Concat, &[film, specific]).unwrap();
-        let up = Op::Upsample { factor: 2, corners: Corners::Aligned };
+        let up = Op::Upsample { factor: 2, mode: CoordinateMode::Aligned };
         let up = graph.apply(node("up"), up, &[both]).unwrap();
         let row = graph.conv(node("row"), up, conv(2, (1, 3))).unwrap();
         let dilated = graph.conv(node("dilated"), row, Conv { dilation: 2, ..conv(2, (3, 3)) }).unwrap();

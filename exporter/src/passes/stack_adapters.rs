@@ -1,8 +1,8 @@
-//! `stack-adapters`: the landmarks' own convolutions of invariant operands become one, whose outputs stand side by side;
-//! each landmark takes its channels of them.
+//! `stack-adapters`: merges the convolutions of all landmarks that read the same invariant operand into one convolution with stacked
+//! outputs. A slice gives each landmark its channels.
 //!
-//! One large matrix product, laid out in advance, instead of as many small ones as there are landmarks (docs/PERFORMANCE.md). The
-//! trunk makes those of all landmarks, even where a few are asked for.
+//! So one large matrix product, which a backend can prepare in advance, replaces a small one per landmark (docs/PERFORMANCE.md). The
+//! trunk computes the channels of all landmarks, even if only some landmarks are needed.
 
 use ndarray::{Axis, concatenate};
 use onemark_models::graph::{Graph, Node, Of, Op, ParamId, Value};
@@ -32,7 +32,7 @@ fn run(mut module: Module, _: &Context<'_>) -> Result<Module, PassError> {
     Ok(module)
 }
 
-/// Rewrites the trunk; notes which parameters each stacked one is made of.
+/// Rewrites the trunk and records the parts of each stacked parameter.
 fn stack(trunk: &Graph, stacked: &mut Renewed<Vec<ParamId>>) -> Result<Graph, PassError> {
     let stacks = stacks(trunk);
     trunk.rewrite(|new, value, node, inputs| {
@@ -44,11 +44,11 @@ fn stack(trunk: &Graph, stacked: &mut Renewed<Vec<ParamId>>) -> Result<Graph, Pa
             None => whole(trunk, new, stack, inputs, stacked)?,
         };
         let out = node.shape[1];
-        Ok(new.apply(node.id.clone(), Op::Channels { first: place * out, count: out }, &[all])?)
+        Ok(new.apply(node.id.clone(), Op::Slice { first: place * out, count: out }, &[all])?)
     })
 }
 
-/// The one convolution of a stack, called after its first.
+/// The id of a stack's convolution, which is made from the id of its first part.
 fn whole(
     trunk: &Graph,
     new: &mut Graph,
@@ -70,7 +70,7 @@ fn whole(
     Ok(new.push(id, first.op, inputs, params)?)
 }
 
-/// The trunk's convolutions that are landmarks' own, where several differ in their numbers only.
+/// The groups of landmarks' convolutions in the trunk that differ only in their parameters' values.
 fn stacks(trunk: &Graph) -> Vec<Vec<Value>> {
     let shapes = |node: &Node| node.params.iter().map(|param| trunk.params().get(param)).collect::<Vec<_>>();
     let alike =
@@ -119,13 +119,13 @@ mod tests {
 graph trunk {
   %film = input : [1,64,4,4]
   %adapter.all.thin = conv %film <adapter.all.thin.weight [6,64,3,3]> <adapter.all.thin.bias [6]> : [1,6,4,4]
-  %adapter.01.thin = channels 0..2 %adapter.all.thin : [1,2,4,4]
+  %adapter.01.thin = slice 0..2 %adapter.all.thin : [1,2,4,4]
   %adapter.all.other = conv %film <adapter.all.other.weight [3,64,3,3]> <adapter.all.other.bias [3]> : [1,3,4,4]
-  %adapter.01.other = channels 0..1 %adapter.all.other : [1,1,4,4]
-  %adapter.02.thin = channels 2..4 %adapter.all.thin : [1,2,4,4]
-  %adapter.02.other = channels 1..2 %adapter.all.other : [1,1,4,4]
-  %adapter.03.thin = channels 4..6 %adapter.all.thin : [1,2,4,4]
-  %adapter.03.other = channels 2..3 %adapter.all.other : [1,1,4,4]
+  %adapter.01.other = slice 0..1 %adapter.all.other : [1,1,4,4]
+  %adapter.02.thin = slice 2..4 %adapter.all.thin : [1,2,4,4]
+  %adapter.02.other = slice 1..2 %adapter.all.other : [1,1,4,4]
+  %adapter.03.thin = slice 4..6 %adapter.all.thin : [1,2,4,4]
+  %adapter.03.other = slice 2..3 %adapter.all.other : [1,1,4,4]
   return adapter.01.thin = %adapter.01.thin, adapter.01.other = %adapter.01.other, adapter.02.thin = %adapter.02.thin, \
              adapter.02.other = %adapter.02.other, adapter.03.thin = %adapter.03.thin, adapter.03.other = %adapter.03.other
 }

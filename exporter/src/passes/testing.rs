@@ -1,4 +1,4 @@
-//! What the passes' tests share: proof by execution with the reference interpreter, on random numbers.
+//! Shared parts of the passes' tests: graphs are run by the reference interpreter on random numbers, and the results are compared.
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,19 +11,19 @@ use onemark_models::reference::{self, Maps};
 use super::{Context, Effect, Pass, PassError, pipeline};
 use crate::module::Module;
 
-/// Folding rounds once more than the interpreter does, on numbers near 1.
+/// The allowed difference after folding, which rounds once more than the interpreter, for numbers near 1.
 pub(crate) const FOLDING_TOLERANCE: f32 = match Effect::FOLDS {
     Effect::Rounds { tolerance } | Effect::Changes { tolerance } => tolerance,
     Effect::Exact => 0.0,
 };
-/// Passes that only move things change no bit.
+/// Passes that only move nodes do not change any bit.
 pub(crate) const EXACT: f32 = 0.0;
 /// A level for template vectors.
 pub(crate) const FINEST: Level = Level::COARSE_TO_FINE[4];
 
 const SEED: u64 = 20;
 
-/// An invariant node.
+/// A node that does not depend on a landmark.
 pub(crate) fn node(path: &str) -> NodeId {
     Owner::Trunk.node(path)
 }
@@ -60,29 +60,32 @@ pub(crate) fn random_module(heads: Vec<Graph>) -> Module {
     Module { trunk: Graph::new("trunk"), heads, tensors, ..Module::default() }
 }
 
-/// What a pass makes of a module, with its contract checked.
+/// Runs a pass and checks its contract.
 pub(crate) fn checked(pass: &Pass, module: Module) -> Result<Module, PassError> {
     pipeline::checked(pass, module, &Context::default(), &mut Vec::new())
 }
 
-/// The same of a pass that must succeed.
+/// Runs a pass that must succeed.
 pub(crate) fn run_pass(pass: &Pass, module: Module) -> Module {
     checked(pass, module).unwrap()
 }
 
-/// Asserts that both modules make the same of one random film: all outputs of every landmark.
+/// Asserts that both modules compute the same outputs of every landmark on a random film.
 pub(crate) fn assert_same_results(before: &Module, after: &Module, tolerance: f32) {
     for (expected, found) in run(before).iter().zip(&run(after)) {
         assert_eq!(expected.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>());
         for (port, expected) in expected {
             let difference = (expected - &found[port]).mapv(f32::abs).fold(0.0_f32, |max, number| max.max(*number));
             assert!(difference <= tolerance, "{port} differs by {difference}");
-            assert!(expected.iter().any(|number| *number != 0.0), "{port} is all zero, which proves nothing");
+            assert!(
+                expected.iter().any(|number| *number != 0.0),
+                "{port} is zero everywhere, so the comparison is meaningless"
+            );
         }
     }
 }
 
-/// The outputs of every landmark: those of its head, and those of the trunk that the network itself has.
+/// The outputs of every landmark: the outputs of its head, and those of the trunk that are outputs of the network.
 fn run(module: &Module) -> Vec<Maps> {
     let film = |graph: &Graph| -> Maps {
         graph.inputs().iter().map(|(port, value)| (port.clone(), noise(graph.node(*value).shape))).collect()

@@ -1,22 +1,22 @@
-//! Which cells of each value the scores of a tile depend on, and the windows that hold them: the analysis behind `plan-levels`.
+//! The analysis for `plan-levels`: the cells of each value on which the scores of a tile depend, and the windows that contain them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use onemark_models::bundle::tiling::{LevelWindows, Tiling};
-use onemark_models::graph::{Corners, Op, Value, interpolation};
+use onemark_models::graph::{CoordinateMode, Op, Value, interpolation};
 
 use super::plan_levels::Cut;
 
 /// Rows and columns of a tile.
 const TILE: usize = 32;
-/// Cells around a tile that are scored with it, so that a peak at its edge can be refined.
+/// The width of the border of cells around a tile that are scored with it, so that a peak at its edge can be refined.
 const MARGIN: i64 = 1;
 
-/// What is left out at either end of a window: rows, columns.
+/// The rows and columns that are left out at each end of a window.
 pub(super) type Margins = [usize; 2];
 
-/// Windows that hold all that any value of their level must hold, and how much of them each value leaves out.
+/// The windows of all levels, each large enough for all values of its level; and the part that each value leaves out.
 pub(super) fn windows(cut: &Cut<'_>) -> (Tiling, BTreeMap<Value, Margins>) {
     let tiles = 0..cut.size.div_ceil(TILE);
     let needs = [0, 1].map(|axis| tiles.clone().map(|tile| needs(cut, tile, axis)).collect::<Vec<_>>());
@@ -49,7 +49,8 @@ pub(super) fn windows(cut: &Cut<'_>) -> (Tiling, BTreeMap<Value, Margins>) {
     (Tiling { size: cut.size, tile: TILE, levels }, values)
 }
 
-/// The cells of each value that a tile's scores depend on, along an axis (0: rows, 1: columns), backwards from the scores.
+/// The cells of each value on which a tile's scores depend, along an axis (0: rows, 1: columns). They are computed backwards from the
+/// scores.
 fn needs(cut: &Cut<'_>, tile: usize, axis: usize) -> BTreeMap<Value, Range<i64>> {
     let first = (tile * TILE) as i64;
     let mut needs = BTreeMap::from([(cut.score, first - MARGIN..first + TILE as i64 + MARGIN)]);
@@ -61,7 +62,7 @@ fn needs(cut: &Cut<'_>, tile: usize, axis: usize) -> BTreeMap<Value, Range<i64>>
                     let reach = cut.reach(node)[axis] as i64;
                     need.start - reach..need.end + reach
                 }
-                Op::Upsample { factor, corners } => sources(&need, cut.head.node(*input).shape[2], factor, corners),
+                Op::Upsample { factor, mode } => sources(&need, cut.head.node(*input).shape[2], factor, mode),
                 _ => need.clone(),
             };
             let known = needs.entry(*input).or_insert_with(|| more.clone());
@@ -71,9 +72,9 @@ fn needs(cut: &Cut<'_>, tile: usize, axis: usize) -> BTreeMap<Value, Range<i64>>
     needs
 }
 
-/// The cells of an axis of `side` that an up-sampling makes `made` of, as far as that lies on the film.
-fn sources(made: &Range<i64>, side: usize, factor: usize, corners: Corners) -> Range<i64> {
-    let matrix = interpolation(side, factor, corners);
+/// The cells, along an axis of `side` cells, from which an up-sampling computes the part of `made` that lies on the film.
+fn sources(made: &Range<i64>, side: usize, factor: usize, mode: CoordinateMode) -> Range<i64> {
+    let matrix = interpolation(side, factor, mode);
     let rows = matrix.rows().into_iter().enumerate().filter(|(row, _)| made.contains(&(*row as i64)));
     let (mut first, mut last) = (side, 0);
     for (_, row) in rows {

@@ -1,7 +1,7 @@
-//! What is wrong with a dataset, before anyone trains or evaluates on it.
+//! Looks for errors in a dataset, before it is used for training or evaluation.
 //!
-//! Here are the findings and what a single film tells; films that occur twice are in `repeats`, landmarks that are not where
-//! the others expect them in `label_errors`, readers who disagree in `readers`.
+//! This module defines the findings and checks single films. `repeats` finds films that occur twice, `label_errors` finds landmarks
+//! far from their expected places, and `readers` finds disagreement between readers.
 
 mod label_errors;
 mod readers;
@@ -20,21 +20,21 @@ pub use label_errors::FAR;
 pub use readers::Disagreement;
 pub use repeats::{Fingerprint, SAME_FILM, patients};
 
-/// The sides of films in mm, from the smallest dental film to the longest picture of a whole body. A spacing that puts a
-/// film outside of this is a factor of ten off, or given in other units.
+/// The possible sides of films in mm, from the smallest dental film to the longest whole-body film. If a spacing leads to other sides,
+/// it is probably wrong by a factor of ten, or given in another unit.
 const FILM_MM: [f64; 2] = [20.0, 2000.0];
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
-    /// Something is wrong, and training or evaluation would fail or take it for true.
+    /// An error in the data: training or evaluation would fail or use wrong data.
     Error,
-    /// Something to look at and to know of.
+    /// A possible problem, which a person should look at.
     Warning,
 }
 
-/// What can be found.
+/// The kinds of findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -44,22 +44,22 @@ pub enum Kind {
     UnreadableFilm,
     /// A landmark that does not lie on its film.
     OutsideFilm,
-    /// Landmarks that bear each other's numbers.
+    /// Two landmarks with exchanged numbers.
     SwappedLandmarks,
     /// Landmarks whose x and y are exchanged.
     SwappedAxes,
-    /// A film that is there twice.
+    /// A film that occurs twice.
     RepeatedFilm,
-    /// A landmark that lies far from where the others expect it.
+    /// A landmark far from where the other landmarks of the film expect it.
     FarLandmark,
-    /// Two readers who disagree by far more than they usually do about that landmark.
+    /// A landmark about which two readers disagree much more than usual.
     #[serde(rename = "doctors-disagree")]
     ReadersDisagree,
-    /// Films without annotation where others have one.
+    /// Films without annotation in a dataset with annotated films.
     NotAnnotated,
-    /// Films whose spacing nobody says.
+    /// Films without a stated spacing.
     NoSpacing,
-    /// A spacing that makes no sense.
+    /// An implausible spacing.
     OddSpacing,
 }
 
@@ -91,16 +91,16 @@ impl Kind {
     }
 }
 
-/// One thing that was found.
+/// A finding.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
     /// What it is.
     pub kind: Kind,
     /// How bad it is.
     pub severity: Severity,
-    /// The ids of the films it is about; none where it is about the dataset.
+    /// The ids of the films it concerns; empty if it concerns the dataset.
     pub films: Vec<String>,
-    /// The numbers of the landmarks it is about, from 1; none where it is about whole films.
+    /// The numbers of the landmarks it concerns, from 1; empty if it concerns whole films.
     pub landmarks: Vec<usize>,
     /// What is wrong, in words.
     pub message: String,
@@ -113,23 +113,23 @@ impl Finding {
     }
 }
 
-/// What is known of a dataset after it was looked over. Serialises as `onemark data check --json` writes it.
+/// The result of an audit. Its JSON is the output of `onemark data check --json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Audit {
-    /// How many films there are.
+    /// The number of films.
     pub films: usize,
-    /// How many of them are annotated.
+    /// The number of annotated films.
     pub annotated: usize,
-    /// What was found, errors first.
+    /// The findings, errors first.
     pub findings: Vec<Finding>,
-    /// How far the readers are apart, per landmark; empty where no film has two readers and a spacing.
+    /// The distances between the readers' points, per landmark; empty if no film has two readers and a spacing.
     #[serde(rename = "doctors")]
     pub readers: Vec<Disagreement>,
-    /// What could not be looked at, and why.
+    /// Checks that could not be made, and why.
     pub left_out: Vec<String>,
 }
 
-/// What is kept of a film that could be read.
+/// The facts about a readable film that the checks need.
 struct FilmFacts {
     size: Size,
     fingerprint: Fingerprint,
@@ -143,13 +143,13 @@ impl FilmFacts {
 }
 
 impl Audit {
-    /// Looks a dataset over, with what was complained about when it was [surveyed](Dataset::survey). Reads all films on
-    /// `threads` threads, and calls `seen` after each; what is wrong with one does not end it.
+    /// Audits a dataset. `complaints` are the errors of its [survey](Dataset::survey). All films are read on `threads` threads, and
+    /// `seen` is called after each. An error in one film does not end the audit.
     ///
     /// ```no_run
     /// use onemark_evaluation::{audit::{Audit, Severity}, dataset::Dataset};
     ///
-    /// // no_run: it reads a folder of films.
+    /// // no_run: the example needs a folder of films.
     /// let (data, complaints) = Dataset::survey("isbi2015")?;
     /// let audit = Audit::of(&data, &complaints, 4, &|| ());
     /// for finding in audit.findings.iter().filter(|finding| finding.severity == Severity::Error) {
@@ -189,13 +189,13 @@ impl Audit {
         Self { films: data.cases.len(), annotated, findings, readers, left_out }
     }
 
-    /// How many findings are as bad as that.
+    /// The number of findings of this severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
 }
 
-/// Findings about films without annotation or spacing; films that were complained about have a finding already.
+/// Findings about films without annotation or spacing, except films that already have a finding from the survey.
 fn missing(data: &Dataset, complaints: &[Complaint]) -> Vec<Finding> {
     let refused = |case: &&Case| complaints.iter().any(|complaint| complaint.film.as_ref() == Some(&case.id));
     let without = |lacks: fn(&Case) -> bool| -> Vec<&str> {
@@ -206,7 +206,8 @@ fn missing(data: &Dataset, complaints: &[Complaint]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let bare = without(|case| case.points.is_none());
     if annotated > 0 && !bare.is_empty() {
-        let message = format!("no annotation, where {annotated} others have one; right if only templates need one");
+        let message =
+            format!("no annotation, while {annotated} others have one; this is correct if only templates need one");
         findings.push(Finding::new(Kind::NotAnnotated, &bare, &[], message));
     }
     let unknown = without(|case| case.spacing.is_none());
@@ -233,7 +234,7 @@ fn outside(case: &Case, size: Size) -> impl Iterator<Item = Finding> {
     })
 }
 
-/// A finding where the spacing gives a film of this size a side outside of [`FILM_MM`].
+/// A finding if the spacing leads to a side outside [`FILM_MM`], for a film of this size.
 fn odd_spacing(case: &Case, size: Size) -> Option<Finding> {
     let spacing = case.spacing.as_ref()?;
     let (x, y) = (spacing.x(), spacing.y());
@@ -252,7 +253,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// Whose points a message is about.
+/// The annotation that a message concerns.
 fn by(reader: &str) -> String {
     if reader.is_empty() { "annotation".to_owned() } else { format!("{reader}'s annotation") }
 }

@@ -1,4 +1,4 @@
-//! How far a bundle's points can be trusted: scores become confidence and a radius in mm.
+//! Calibrates a bundle: fits the functions from scores to confidence and to a radius in mm.
 
 mod fit;
 mod reliability;

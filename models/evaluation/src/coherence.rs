@@ -1,15 +1,15 @@
-//! Agreement without annotations: how far landmarks lie from where the other landmarks of their film expect them.
+//! Agreement without annotations: the distances of landmarks from where the other landmarks of their film expect them.
 
 use onemark_models::shape_prior::{GridPoint, PointSets, ShapePrior, TRUST};
 
-/// Parts that films are split into; each part is compared with a prior fitted to the other parts.
+/// The number of parts into which films are split. Each part is compared with a prior that is fitted to the other parts.
 const FOLDS: usize = 5;
 
-/// The mean distance in cells, per landmark, from where the others of its film expect it, by a prior fitted to other films.
+/// The mean distance in cells, per landmark, from where the other landmarks of its film expect it, by a prior fitted to other films.
 ///
 /// `shapes[film][landmark]` are (row, column) in cells of a grid of side `side`. Part of the distance is anatomy, which differs
-/// between skulls; the rest is error. So of two sets of landmarks on the same films, found independently of any prior, the one
-/// with the smaller distances is better. Errors that are the same on all films do not show. `None` where there are too few
+/// between skulls; the rest is error. So of two sets of landmarks on the same films, both found without a prior, the set with the
+/// smaller distances is better. Errors that are the same on all films do not affect the distances. `None` if there are too few
 /// films for a prior.
 ///
 /// ```
@@ -52,7 +52,7 @@ mod tests {
     const HEXAGON: [GridPoint; 6] =
         [(100.0, 100.0), (100.0, 200.0), (220.0, 150.0), (160.0, 80.0), (160.0, 220.0), (80.0, 150.0)];
 
-    /// A hexagon that is moved about by up to 40 cells and scaled by up to a tenth, with errors of up to a cell.
+    /// A hexagon that is moved by up to 40 cells and scaled by up to a tenth, with errors of up to a cell.
     fn shapes() -> PointSets {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         let shape = |rng: &mut ChaCha8Rng| {

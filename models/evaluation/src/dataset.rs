@@ -1,8 +1,8 @@
-//! Datasets on disk: which films there are, where their landmarks lie, how many mm a pixel is.
+//! Datasets on disk: the films, their annotated landmarks and their spacings.
 //!
 //! Two layouts are read: ISBI 2015 as published (`RawImage/`, two readers' annotations) and a plain folder (`images/`,
-//! `landmarks.csv`). In either, a `spacing.csv` (image,mm_per_px_x,mm_per_px_y) says how large a pixel is.
-//! Pixels are not read here (see [`onemark_film::Film`]); what the landmarks are called is in [`onemark_models::landmarks`].
+//! `landmarks.csv`). In both, a `spacing.csv` (image,mm_per_px_x,mm_per_px_y) states the spacings.
+//! This module does not read pixels (see [`onemark_film::Film`]). The landmarks' names are in [`onemark_models::landmarks`].
 
 mod error;
 mod isbi2015;
@@ -20,13 +20,13 @@ use onemark_models::landmarks::LandmarkSet;
 pub use error::DatasetError;
 pub use isbi2015::REPEATED_TEST1_FILMS;
 
-/// Where the spacing of a dataset's films is stated.
+/// The file with the spacings of a dataset's films.
 const SPACING_SOURCE: &str = "the dataset";
 
-/// How many ids an error for an unknown film lists.
+/// The number of ids in an error about an unknown film.
 const NEARBY_IDS: usize = 5;
 
-/// Which films of a dataset.
+/// A part of a dataset's films.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Split {
     /// All films.
@@ -68,17 +68,17 @@ pub struct Case {
     pub id: String,
     /// The film's file.
     pub film: PathBuf,
-    /// The landmarks' true positions in film px, in the set's order, where the film is annotated.
+    /// The landmarks' true positions in film px, in the set's order, if the film is annotated.
     pub points: Option<Vec<Point>>,
-    /// How large a pixel is, where it is known.
+    /// The size of a pixel, if it is known.
     pub spacing: Option<Spacing>,
-    /// What the senior and the junior reader annotated, where `points` was made from two (ISBI 2015).
+    /// The annotations of the senior and the junior reader, if `points` are their mean (ISBI 2015).
     pub readers: Option<[Vec<Point>; 2]>,
 }
 
 impl Case {
-    /// The annotations as they were made, in film px, and by whom: `senior` and `junior` where there are two readers, else
-    /// the film's points by nobody in particular (""). None where the film is not annotated.
+    /// The original annotations in film px, each with its reader: `senior` and `junior` if there are two readers, otherwise the film's
+    /// points with an empty name. Empty if the film is not annotated.
     pub fn readings(&self) -> Vec<(&'static str, &[Point])> {
         match (&self.readers, &self.points) {
             (Some([senior, junior]), _) => vec![("senior", senior), ("junior", junior)],
@@ -107,16 +107,16 @@ impl Case {
     }
 }
 
-/// Something wrong with a dataset, told while it is read.
+/// An error in a dataset, found while it is read.
 #[derive(Debug)]
 pub struct Complaint {
-    /// The id of the film it is about, where it is about one.
+    /// The id of the film it concerns, if it concerns a single film.
     pub film: Option<String>,
-    /// What is wrong.
+    /// The error.
     pub error: DatasetError,
 }
 
-/// Takes what is wrong with the film of that id, or with no one film. An error given back ends the reading.
+/// Receives an error about the film of this id, or about no single film. If it returns an error, reading ends with it.
 type Complain<'a> = dyn FnMut(Option<&str>, DatasetError) -> Result<(), DatasetError> + 'a;
 
 /// The films of one split of a dataset, sorted by id.
@@ -134,16 +134,16 @@ impl Dataset {
     /// Opens the dataset in `root`, in whichever known layout it is, and reads all annotations of `split`.
     ///
     /// # Errors
-    /// See [`DatasetError`]; an annotation that is there is never skipped.
+    /// See [`DatasetError`]. An existing annotation is never skipped.
     pub fn open(root: impl AsRef<Path>, split: Split) -> Result<Self, DatasetError> {
         Self::read(root.as_ref(), split, &mut |_, error| Err(error))
     }
 
-    /// Opens all films of a dataset to find out what is wrong with it. What [`Dataset::open`] would refuse is told in a list,
-    /// and the annotation, spacing or second film that it is about left out.
+    /// Opens all films of a dataset and collects its errors. Each error for which [`Dataset::open`] would fail is in the returned list,
+    /// and the annotation, spacing or second film that causes it is left out of the dataset.
     ///
     /// # Errors
-    /// Only where no film can be found: [`DatasetError::Read`], [`DatasetError::NoLayout`], [`DatasetError::NoFilms`].
+    /// Only if no film can be found: [`DatasetError::Read`], [`DatasetError::NoLayout`], [`DatasetError::NoFilms`].
     pub fn survey(root: impl AsRef<Path>) -> Result<(Self, Vec<Complaint>), DatasetError> {
         let mut complaints = Vec::new();
         let data = Self::read(root.as_ref(), Split::All, &mut |film, error| {
@@ -188,7 +188,7 @@ impl Dataset {
         let found = exact.or_else(|| {
             let number = wanted.parse::<u64>().ok()?;
             let mut same = (self.cases.iter()).filter(|case| case.id.parse() == Ok(number));
-            // "1" could be either of "01" and "001": then only the exact id will do.
+            // "1" could be "01" or "001". If both exist, only the exact id is accepted.
             same.next().filter(|_| same.next().is_none())
         });
         found.ok_or_else(|| DatasetError::NoSuchFilm {
@@ -202,7 +202,7 @@ impl Dataset {
     /// Checks that the annotations have as many landmarks as `set`.
     ///
     /// # Errors
-    /// [`DatasetError::WrongSet`] for the first film whose annotation does not.
+    /// [`DatasetError::WrongSet`] for the first film whose annotation has another number.
     pub fn check_set(&self, set: &LandmarkSet) -> Result<(), DatasetError> {
         for case in &self.cases {
             let found = case.points.as_ref().map_or(set.len(), Vec::len);
@@ -231,12 +231,12 @@ impl Dataset {
     }
 }
 
-/// Sort key under which "9" comes before "10", and words after numbers.
+/// A sort key that places "9" before "10", and words after numbers.
 fn natural(id: &str) -> (u64, &str) {
     (id.parse().unwrap_or(u64::MAX), id)
 }
 
-/// A film's file name without its extension; a dot elsewhere stays.
+/// A film's file name without its extension. Other dots stay.
 fn without_extension(name: &str) -> &str {
     let is_film = |extension: &str| FILM_EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str());
     match name.rsplit_once('.') {
@@ -245,7 +245,7 @@ fn without_extension(name: &str) -> &str {
     }
 }
 
-/// The films of a folder as (id, file); other files and hidden ones are passed over. Empty where there is no folder.
+/// The films of a folder as (id, file). Hidden and other files are ignored. Empty if the folder does not exist.
 fn films_in(folder: &Path) -> Result<Vec<(String, PathBuf)>, DatasetError> {
     let read_error = |source| DatasetError::Read { path: folder.to_owned(), source };
     if !folder.is_dir() {

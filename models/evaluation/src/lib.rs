@@ -1,6 +1,7 @@
-//! What is known of films beyond their pixels, and how good found landmarks are: [`dataset`]s and their [`audit`], [`metrics`] and
-//! the [`report`] that holds them, agreement without annotations ([`coherence`]), and the fit that makes a bundle's confidence
+//! Datasets and the evaluation of landmarks: annotated [`dataset`]s and their [`audit`]; the [`metrics`] of found landmarks and the
+//! [`report`] that contains them; agreement without annotations ([`coherence`]); and the fit of a bundle's calibration
 //! ([`calibrate`]).
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod audit;
 pub mod calibrate;

@@ -1,6 +1,6 @@
-//! How good found landmarks are: radial errors in mm, their mean and success rates, and how sure one can be of those.
+//! Metrics of found landmarks: radial errors in mm, their mean, success detection rates and confidence intervals.
 //!
-//! METHOD.md sec. 1e. Nothing is detected here, and nothing is read from disk.
+//! METHOD.md sec. 1e. This module neither detects landmarks nor reads files.
 
 use std::str::FromStr;
 
@@ -13,16 +13,16 @@ use onemark_film::Spacing;
 use onemark_film::geometry::{Cell, GridMap, Point};
 use onemark_models::statistics::{linear_quantile, median, sorted};
 
-/// The radii, in mm, at which success detection rates are customarily given.
+/// The usual radii of success detection rates, in mm.
 pub const SDR_RADII_MM: [f64; 4] = [2.0, 2.5, 3.0, 4.0];
 
 /// How a prediction is compared with the truth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
-    /// Both points fall to cells of the network's grid, as the published methods do it: their Table 1.
+    /// Both points are rounded to cells of the network's grid, as in the published methods (Table 1 of the paper).
     Grid,
-    /// Both points at the film's full resolution.
+    /// Both points have the film's full resolution.
     Film,
 }
 
@@ -41,8 +41,8 @@ impl FromStr for Protocol {
 impl Protocol {
     /// The radial error in mm of `found` against `truth`, both in film px.
     ///
-    /// Under [`Protocol::Grid`] a cell's centre counts as that cell, so a prediction mapped back by [`GridMap::to_film`] loses
-    /// nothing.
+    /// With [`Protocol::Grid`], the centre of a cell belongs to that cell, so a prediction that [`GridMap::to_film`] mapped to the film
+    /// is mapped back to the same cell.
     pub fn radial_error(self, map: &GridMap, spacing: &Spacing, truth: Point, found: Point) -> f64 {
         match self {
             Self::Film => truth.distance_mm(found, spacing),
@@ -60,43 +60,30 @@ pub fn radial_error_cells(map: &GridMap, spacing: &Spacing, truth: Cell, found: 
     (columns * (map.scale_x() * spacing.x())).hypot(rows * (map.scale_y() * spacing.y()))
 }
 
-/// Why results cannot be judged.
+/// Why results cannot be evaluated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum MetricsError {
     /// The table of errors does not fit its names, or is empty.
     #[error(
         "errors are [{rows}, {columns}] (films, landmarks) for {films} films and {landmarks} landmarks; \
          they must agree and be at least one each"
     )]
-    Shape {
-        /// Rows of the table.
-        rows: usize,
-        /// Columns of the table.
-        columns: usize,
-        /// Films named.
-        films: usize,
-        /// Landmarks named.
-        landmarks: usize,
-    },
+    Shape { rows: usize, columns: usize, films: usize, landmarks: usize },
     /// An error is not a number, infinite or negative.
     #[error(
         "film {film}, landmark {landmark}: {value} mm is not a valid radial error; check the spacing and the prediction"
     )]
     NotADistance {
-        /// The film's id.
         film: String,
-        /// The landmark's name.
         landmark: String,
         /// The value in mm.
         value: f64,
     },
     /// No protocol has this name.
     #[error("no protocol is called \"{name}\"; choose grid or film")]
-    UnknownProtocol {
-        /// The name asked for.
-        name: String,
-    },
+    UnknownProtocol { name: String },
 }
 
 /// The radial errors of every landmark on every film: at least one of each, all finite.
@@ -107,10 +94,10 @@ pub struct Evaluation {
     errors: Array2<f64>,
 }
 
-/// Mean, median and success rates of some errors.
+/// Mean, median and success detection rates of some errors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Score {
-    /// Whose errors: a landmark's name, or "mean" for all landmarks.
+    /// A landmark's name, or "mean" for all landmarks.
     pub name: String,
     /// Mean radial error, mm.
     pub mre_mm: f64,
@@ -129,14 +116,14 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// What other films of the same kind might have given, by resampling.
+/// Confidence intervals of the results, by resampling the films.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Bootstrap {
-    /// How many resamples were drawn.
+    /// The number of resamples.
     pub resamples: usize,
-    /// Of the mean radial error, mm.
+    /// The interval of the mean radial error, mm.
     pub mre_mm: Interval,
-    /// Of the success detection rates in percent at [`SDR_RADII_MM`].
+    /// The intervals of the success detection rates in percent at [`SDR_RADII_MM`].
     pub sdr_percent: [Interval; SDR_RADII_MM.len()],
 }
 
@@ -155,7 +142,7 @@ impl Evaluation {
     /// ```
     ///
     /// # Errors
-    /// Names and table do not agree, nothing is there, or a value is not a distance.
+    /// Names and table do not agree, the table is empty, or a value is not a distance.
     pub fn new(landmarks: Vec<String>, films: Vec<String>, errors: Array2<f64>) -> Result<Self, MetricsError> {
         let (rows, columns) = errors.dim();
         if (rows, columns) != (films.len(), landmarks.len()) || errors.is_empty() {
@@ -214,10 +201,10 @@ impl Evaluation {
         Score::of("mean", self.errors.iter())
     }
 
-    /// The same without the films of these ids (ids that are not here are passed over).
+    /// The same errors without the films of these ids. Unknown ids are ignored.
     ///
     /// # Errors
-    /// [`MetricsError::Shape`] where no film is left.
+    /// [`MetricsError::Shape`] if no film is left.
     pub fn without(&self, ids: &[impl AsRef<str>]) -> Result<Self, MetricsError> {
         let left_out = |film: &str| ids.iter().any(|id| id.as_ref() == film);
         let kept: Vec<usize> = (0..self.films.len()).filter(|&i| !left_out(&self.films[i])).collect();
@@ -227,10 +214,10 @@ impl Evaluation {
 
     /// 95 % percentile intervals from `resamples` (at least one) draws of as many films, with replacement.
     ///
-    /// Films are drawn, not single errors: the errors on one film hang together. The same seed gives the same answer
-    /// on every machine.
+    /// Films are drawn, not single errors, because the errors on one film are correlated. The same seed gives the same result on every
+    /// machine.
     pub fn bootstrap(&self, resamples: usize, seed: u64) -> Bootstrap {
-        // A film enters every statistic by its mean over landmarks alone.
+        // Every statistic depends on a film only by the film's mean over landmarks.
         let per_film: Vec<[f64; 1 + SDR_RADII_MM.len()]> = (self.errors.rows().into_iter())
             .map(|row| {
                 let mut summary = [mean(row.iter()); 1 + SDR_RADII_MM.len()];

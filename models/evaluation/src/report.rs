@@ -1,4 +1,4 @@
-//! What `onemark evaluate --report` writes, both ways: films, positions, errors and their summaries.
+//! The report of `onemark evaluate --report`, for writing and reading: films, positions, errors and their summaries.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::metrics::{Bootstrap, Evaluation, MetricsError, Protocol};
 
 /// The evaluation of a bundle on films of a dataset.
 ///
-/// `D` is what was detected on a film; a reader that needs errors only takes [`serde::de::IgnoredAny`]:
+/// `D` is the type of a film's detections. A reader that needs only errors uses [`serde::de::IgnoredAny`]:
 ///
 /// ```
 /// use onemark_evaluation::{metrics::Protocol, report::Report};
@@ -29,24 +29,24 @@ pub struct Report<D> {
     pub bundle: BundleName,
     /// The backend that ran it.
     pub backend: String,
-    /// How score maps became points.
+    /// How score maps were converted to points.
     pub decoding: String,
     /// The dataset's folder.
     pub data: PathBuf,
     /// The split that was asked for.
     pub split: String,
-    /// How long all films took.
+    /// The time for all films.
     pub seconds: f64,
-    /// Each protocol on all films, then on those that are left when some are left out.
+    /// The summaries: each protocol on all films, then without some films.
     pub protocols: Vec<Summary>,
     /// The films, in the dataset's order.
     pub films: Vec<FilmErrors<D>>,
 }
 
-/// Which bundle it was.
+/// The identity of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BundleName {
-    /// What the bundle calls itself.
+    /// The bundle's name.
     pub name: String,
     /// SHA-256 of its manifest.
     pub sha256: String,
@@ -59,7 +59,7 @@ pub struct Summary {
     pub protocol: Protocol,
     /// The ids of the films left out.
     pub without: Vec<String>,
-    /// What other films of the same kind might have given.
+    /// The uncertainty of the results, by resampling the films.
     pub bootstrap: Bootstrap,
     /// The errors.
     #[serde(flatten)]
@@ -71,9 +71,9 @@ pub struct Summary {
 pub struct FilmErrors<D> {
     /// The film's id in its dataset.
     pub id: String,
-    /// How long it took to read the film and to find the landmarks.
+    /// The time to read the film and to find the landmarks.
     pub seconds: f64,
-    /// What was found.
+    /// The detections.
     pub detections: D,
     /// The true positions in film px, in the landmarks' order.
     pub truth: Vec<Point>,
@@ -102,10 +102,10 @@ impl<D> FilmErrors<D> {
     }
 }
 
-/// The errors of these films by a protocol, their landmarks called `landmarks`.
+/// The errors of these films by a protocol; `landmarks` are the landmarks' names.
 ///
 /// # Errors
-/// There is no film or landmark, a film has another number of errors, or an error is not a distance.
+/// There are no films or no landmarks, a film has another number of errors, or an error is not a distance.
 pub fn evaluation<D>(
     films: &[FilmErrors<D>],
     landmarks: &[String],

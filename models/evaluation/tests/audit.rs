@@ -1,4 +1,4 @@
-//! What is wrong with a dataset: each finding provoked on made-up films, and none on a clean set.
+//! The audit of datasets: each finding on synthetic films with one error, and no finding on a dataset without errors.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 /// Width and height, px; a px is 0.5 mm wide.
 const FILM: (u32, u32) = (320, 400);
-/// Where the landmarks are but for the patient, px.
+/// The mean positions of the landmarks, px.
 const ANATOMY: [Point; 10] = [
     Point::new(80.0, 60.0),
     Point::new(240.0, 90.0),
@@ -28,18 +28,18 @@ const ANATOMY: [Point; 10] = [
     Point::new(110.0, 230.0),
     Point::new(230.0, 240.0),
 ];
-/// Enough for a prior over so many landmarks, some of them wrong.
+/// Enough films for a prior over these landmarks, although some are wrong.
 const FILMS: usize = 60;
-/// As many as it takes.
+/// The least number of films for a prior.
 const NEEDED: usize = 50;
 
-/// A film like no other: smooth blots at random.
+/// A film that differs from all others: random smooth spots.
 fn film(rng: &mut ChaCha8Rng) -> GrayImage {
     let blots = GrayImage::from_fn(16, 20, |_, _| Luma([rng.random_range(20..220)]));
     imageops::resize(&blots, FILM.0, FILM.1, FilterType::CatmullRom)
 }
 
-/// A patient's landmarks: the anatomy moved and scaled, with small errors of who annotated it.
+/// A patient's landmarks: the anatomy moved and scaled, with small annotation errors.
 fn points(rng: &mut ChaCha8Rng) -> Vec<Point> {
     let (right, down, scale) =
         (rng.random_range(-15.0..15.0), rng.random_range(-15.0..15.0), rng.random_range(0.95..1.05));
@@ -47,7 +47,7 @@ fn points(rng: &mut ChaCha8Rng) -> Vec<Point> {
     ANATOMY.map(|p| Point::new(scale * p.x + right + error(), scale * p.y + down + error())).to_vec()
 }
 
-/// A plain folder, in memory until it is checked.
+/// A plain folder, which is written to disk for the audit.
 struct Plain {
     films: Vec<(String, GrayImage)>,
     points: Vec<Vec<Point>>,
@@ -99,7 +99,7 @@ fn what(finding: &Finding) -> (Kind, Vec<&str>, &[usize]) {
     (finding.kind, finding.films.iter().map(String::as_str).collect(), &finding.landmarks)
 }
 
-/// The one finding, its severity checked.
+/// The only finding, after a check of its severity.
 #[track_caller]
 fn only(report: &Audit, severity: Severity) -> &Finding {
     let [finding] = &report.findings[..] else { unreachable!("{:#?}", report.findings) };
@@ -227,9 +227,9 @@ fn annotations_that_are_missing_or_incomplete_are_all_named() {
         "invalid float",
         "landmark 11 is outside 1 to 10, the landmarks of most films",
         "there is no image \"gone.png\"",
-        "landmark 1 of 06 was given before",
+        "landmark 1 of 06 is given twice",
         "has 9 landmarks for film 00, expected 10, as most films have",
-        "no annotation, where 57 others have one",
+        "no annotation, while 57 others have one",
     ]) {
         assert!(message.contains(expected), "{message}\ninstead of {expected}");
     }

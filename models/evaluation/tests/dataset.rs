@@ -1,4 +1,4 @@
-//! Datasets on disk: both layouts, and every way in which a folder can disagree with itself.
+//! Datasets on disk: both layouts, and folders with errors of every kind.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -172,8 +172,8 @@ fn plain_tables_that_are_wrong_are_named() {
         ("landmarks.csv", format!("{good}10.jpg,1,5\n"), "line 4: there are 3 fields where 4"),
         ("landmarks.csv", format!("{good}10.jpg,3,5,6\n"), "line 4: landmark 3 is outside 1 to 2"),
         ("landmarks.csv", format!("{good}10.jpg,0,5,6\n"), "line 4: landmark 0 is outside 1 to 2"),
-        ("landmarks.csv", format!("{good}9.jpg,2,5,6\n"), "line 4: landmark 2 of 9.jpg was given before"),
-        ("landmarks.csv", format!("{good}9,2,5,6\n"), "line 4: landmark 2 of 9 was given before"),
+        ("landmarks.csv", format!("{good}9.jpg,2,5,6\n"), "line 4: landmark 2 of 9.jpg is given twice"),
+        ("landmarks.csv", format!("{good}9,2,5,6\n"), "line 4: landmark 2 of 9 is given twice"),
         ("landmarks.csv", format!("{good}11.jpg,1,5,6\n"), "line 4: there is no image \"11.jpg\""),
         ("landmarks.csv", format!("{good}10.jpg,1,5,6\n"), "has 1 landmarks for film 10, expected 2"),
         ("spacing.csv", "image,mm_per_px_x,mm_per_px_y\n9,0,0.1\n".to_owned(), "spacing.csv, line 2: 0 x 0.1 mm"),

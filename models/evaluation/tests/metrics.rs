@@ -1,4 +1,4 @@
-//! Metrics: METHOD.md's examples and what tables, reports and intervals promise.
+//! Metrics: METHOD.md's examples; tables, reports and intervals.
 #![allow(clippy::unwrap_used)]
 
 use ndarray::{Array2, array};

@@ -1,4 +1,4 @@
-//! The real films, where ONEMARK_DATA names a folder that contains `isbi2015` and `hand` (METHOD.md sec. 7).
+//! Tests with real films. They run if ONEMARK_DATA names a folder that contains `isbi2015` and `hand` (METHOD.md sec. 7).
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -22,13 +22,13 @@ const DISAGREEMENT_MM: [f64; 19] = [
     1.540, 1.955, 2.460,
 ];
 
-/// The films that are there twice, as METHOD.md sec. 7 lists them.
+/// The films that occur twice, as METHOD.md sec. 7 lists them.
 const REPEATED: [&str; 19] = [
     "001-275", "007-293", "010-295", "014-287", "028-296", "038-283", "080-282", "088-297", "108-289", "118-285",
     "123-276", "132-291", "137-292", "138-281", "141-279", "144-173", "159-278", "188-294", "196-277",
 ];
-/// And four that it does not list: the same film in another contrast, as anyone sees who lays the two side by side.
-const REPEATED_BESIDES: [&str; 4] = ["056-280", "062-288", "103-201", "126-299"];
+/// Four further pairs, which it does not list: the same film in another contrast, as a visual comparison confirms.
+const REPEATED_UNLISTED: [&str; 4] = ["056-280", "062-288", "103-201", "126-299"];
 
 fn data(folder: &str) -> Option<PathBuf> {
     let root = std::env::var_os("ONEMARK_DATA").map(|root| PathBuf::from(root).join(folder));
@@ -97,23 +97,23 @@ fn hand_films_are_complete_and_inside() {
 }
 
 #[test]
-fn repeated_films_and_slips_are_found() {
+fn repeated_films_and_label_errors_are_found() {
     let Some(root) = data("isbi2015") else { return };
     let (films, complaints) = Dataset::survey(root).unwrap();
     let report = Audit::of(&films, &complaints, 2, &|| ());
     let found = |kind: Kind| -> Vec<String> {
         report.findings.iter().filter(|found| found.kind == kind).map(|found| found.films.join("-")).collect()
     };
-    let mut expected = [&REPEATED[..], &REPEATED_BESIDES].concat();
+    let mut expected = [&REPEATED[..], &REPEATED_UNLISTED].concat();
     expected.sort_unstable();
     assert_eq!(found(Kind::RepeatedFilm), expected);
-    // The junior reader's menton and gnathion; on film 088, which is the same, they bear the right numbers.
+    // The junior reader's menton and gnathion. On film 088, which is the same film, they have the right numbers.
     assert_eq!(found(Kind::SwappedLandmarks), ["297"]);
     let all = [Kind::Refused, Kind::UnreadableFilm, Kind::OutsideFilm, Kind::SwappedAxes, Kind::NoSpacing];
     assert!(all.iter().all(|kind| found(*kind).is_empty()), "{:#?}", report.findings);
 }
 
-/// The means over films by the senior reader lie where those of patients of an orthodontic clinic do.
+/// The senior reader's means over films are plausible for the patients of an orthodontic clinic.
 #[test]
 fn readers_means_are_plausible() {
     let Some(root) = std::env::var_os("ONEMARK_DATA").map(|root| PathBuf::from(root).join("isbi2015")) else {

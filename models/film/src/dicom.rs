@@ -1,7 +1,8 @@
-//! Films in DICOM: `reader` has the steps from a file's bytes to a film, `data_set` the way into a file. `header` says what is
-//! refused, `codec` unpacks pixels, `grey` shades them; `spacing`, `identity`, `text` and `directory` read what their names say.
+//! Films in DICOM. `reader` contains the steps from a file's bytes to a film: `data_set` parses attributes, `header` checks the
+//! description of the pixels, `codec` decompresses them, `grey` converts them to grey; `spacing` and `identity` read attributes.
+//! `text` decodes character sets. `directory` reads DICOMDIR.
 //!
-//! Patient data never reach a message: nothing here repeats what the parser says about a value.
+//! Messages never contain patient data: no message repeats the parser's text about a value.
 
 #[cfg(feature = "dicom")]
 mod codec;

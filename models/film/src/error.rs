@@ -1,4 +1,4 @@
-//! Why a film, its pixels or its spacing is refused: what, where, and what to do.
+//! Why a film, its pixels or its spacing is refused. Messages state what is wrong, where, and what to do.
 
 use std::path::{Path, PathBuf};
 
@@ -20,25 +20,19 @@ use crate::read::MAX_FILM_BYTES;
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum FilmError {
-    /// The operating system did not deliver the file.
+    /// The operating system can't read the file.
     #[error("cannot read film {path}")]
     #[non_exhaustive]
-    Read {
-        /// The film's file.
-        path: PathBuf,
-        /// The operating system's error.
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     /// The file has none of the formats that Onemark reads.
     #[error("{path} is not a film Onemark can read: it looks like {looks_like}; {advice}")]
     #[non_exhaustive]
     WrongType {
-        /// The film's file.
         path: PathBuf,
         /// What the content looks like.
         looks_like: &'static str,
-        /// What to do about it.
         advice: &'static str,
     },
     /// The program was compiled without the reader of this format (see the crate's features).
@@ -46,54 +40,44 @@ pub enum FilmError {
         "cannot read film {path}: this build does not read {format}; save it in another format, or use another build"
     )]
     #[non_exhaustive]
-    NotCompiled {
-        /// The film's file.
-        path: PathBuf,
-        /// The format's name.
-        format: &'static str,
-    },
+    NotCompiled { path: PathBuf, format: &'static str },
     /// The file ends too early or its content contradicts its header.
     #[error("film {path} is damaged or cut short ({reason}); copy or export it again from its source")]
     #[non_exhaustive]
     Damaged {
-        /// The film's file.
         path: PathBuf,
         /// What the decoder said.
         reason: String,
     },
-    /// The file is sound, but its content is not read as a film.
+    /// The file is intact, but Onemark does not read its content as a film.
     #[error("{path} is not read as a film: {what}; {advice}")]
     #[non_exhaustive]
     Unsupported {
-        /// The film's file.
         path: PathBuf,
-        /// What it holds.
+        /// The unsupported content.
         what: String,
-        /// What to do about it.
         advice: &'static str,
     },
     /// The film has more than [`MAX_FILM_PIXELS`].
     #[error(
-        "{} is too large: {size} px where at most {MAX_FILM_PIXELS} px in all are read; export it at a lower resolution",
+        "{} is too large: {size} px, and at most {MAX_FILM_PIXELS} px in all are read; export it at a lower resolution",
         film(path.as_deref())
     )]
     #[non_exhaustive]
     TooLarge {
-        /// The film's file; none for pixels in memory.
+        /// The film's file; `None` for pixels in memory.
         path: Option<PathBuf>,
-        /// The size that the film claims to have.
         size: Size,
     },
     /// The file has more bytes than a film of [`MAX_FILM_PIXELS`] can need.
     #[error(
-        "film {path} is too large: a file of {bytes} bytes where at most {MAX_FILM_BYTES} bytes are read; export it at a lower \
+        "film {path} is too large: its file has {bytes} bytes, and at most {MAX_FILM_BYTES} bytes are read; export it at a lower \
          resolution"
     )]
     #[non_exhaustive]
     FileTooLarge {
-        /// The film's file.
         path: PathBuf,
-        /// How many bytes it has.
+        /// Its size in bytes.
         bytes: u64,
     },
     /// The film has no pixels.
@@ -102,14 +86,14 @@ pub enum FilmError {
     ZeroSize {
         /// The film's file; none for pixels in memory.
         path: Option<PathBuf>,
-        /// The size: a side of it is 0.
+        /// The size, which has a side of 0.
         size: Size,
     },
     /// Pixels in memory contradict their description.
     #[error("the pixel buffer does not match its description: {reason}")]
     #[non_exhaustive]
     Pixels {
-        /// How.
+        /// How they contradict it.
         reason: PixelFault,
     },
     /// A spacing is not positive and finite.
@@ -124,16 +108,12 @@ pub enum FilmError {
     /// A text does not state a spacing.
     #[error("{text:?} is not a spacing in mm per pixel; give one positive number or two (x,y)")]
     #[non_exhaustive]
-    SpacingText {
-        /// The text.
-        text: String,
-    },
+    SpacingText { text: String },
     /// The grid has no cells or too many (see [`Film::resized`](crate::Film::resized)).
     #[error("cannot resize a film to {height}x{width} cells ({reason}); check the input size of the recipe or bundle",
         height = grid.height, width = grid.width)]
     #[non_exhaustive]
     Grid {
-        /// The grid asked for.
         grid: GridSize,
         /// What is wrong with it.
         reason: String,
@@ -145,27 +125,27 @@ pub enum FilmError {
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum PixelFault {
-    /// A pixel of one byte has 8 bits, one of two bytes 8 to 16.
-    #[error("{bits} bits per pixel where {allowed} are read")]
+    /// The stated number of bits is impossible: a pixel of one byte has 8 bits, a pixel of two bytes 8 to 16.
+    #[error("{bits} bits per pixel are stated, and {allowed} are possible")]
     Bits { bits: u32, allowed: &'static str },
     /// The window's numbers are infinite or NaN, or its width is below 1.
-    #[error("a window of {width} values around {centre}; the width must be at least 1")]
+    #[error("a window of {width} values around {centre} can't be used; the width must be at least 1")]
     Window { centre: f64, width: f64 },
-    /// Rows overlap.
-    #[error("a stride of {stride} bytes where a row of {width} px has {row}")]
+    /// The stride is smaller than a row, so rows would overlap.
+    #[error("a stride of {stride} bytes is too small; a row of {width} px has {row} bytes")]
     Stride { stride: usize, width: u32, row: usize },
-    /// The buffer ends before the last row does.
+    /// The buffer ends before the end of the last row.
     #[error("{found} bytes are too few for {rows} rows with a stride of {stride} bytes")]
     TooFewBytes { found: usize, rows: u32, stride: usize },
     /// The buffer has more or fewer bytes than the film has pixels.
-    #[error("{found} bytes where a film of {size} px has one per pixel")]
+    #[error("{found} bytes, but a film of {size} px needs one per pixel")]
     Length { found: usize, size: Size },
     /// A value is larger than its bits allow.
-    #[error("a value of {value} where pixels have {bits} bits")]
+    #[error("a value of {value} is too large for pixels of {bits} bits")]
     Value { value: u16, bits: u32 },
 }
 
-/// Names a film in a message.
+/// The name of a film in a message.
 fn film(path: Option<&Path>) -> String {
     path.map_or_else(|| "the film".to_owned(), |path| format!("film {}", path.display()))
 }

@@ -1,4 +1,4 @@
-//! The radiograph: 8-bit grey pixels and all that is known about them. Files are read by `read`, grids made by `resize`.
+//! The radiograph: 8-bit grey pixels and all that is known about them. `read` reads it from files, `resize` makes grids from it.
 
 use std::fmt;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::geometry::Size;
 use crate::{DicomIdentity, FilmError, FilmWarning, PixelFault, Spacing};
 
-/// The most pixels a film may have; the largest detectors in use deliver about a quarter of this.
+/// The largest number of pixels of a film. The largest detectors in use have about a quarter of this.
 pub const MAX_FILM_PIXELS: u64 = 100_000_000;
 
 /// One radiograph: 8-bit grey pixels, at least one of them, and what is known about them.
@@ -47,7 +47,7 @@ impl Film {
         Ok(Self { size, grey, spacing: None, warnings: Vec::new(), dicom: None })
     }
 
-    /// The same film with what a file states about it.
+    /// The same film with the information that a file states about it.
     #[cfg(feature = "dicom")]
     pub(crate) fn with_statements(
         self,
@@ -58,7 +58,7 @@ impl Film {
         Self { spacing, warnings, dicom: Some(dicom), ..self }
     }
 
-    /// The same film with this spacing, whatever its file states. Warnings about the spacing are dropped.
+    /// The same film with this spacing instead of the one that its file states. Warnings about the spacing are removed.
     ///
     /// ```
     /// use onemark_film::{Film, Spacing, geometry::Size};
@@ -75,12 +75,12 @@ impl Film {
         self
     }
 
-    /// How large its pixels are, where the file or a person states it.
+    /// The size of its pixels, if the file or a person states it.
     pub fn spacing(&self) -> Option<&Spacing> {
         self.spacing.as_ref()
     }
 
-    /// Patient, study and image, where the film was read from DICOM.
+    /// Patient, study and image, if the film was read from DICOM.
     pub fn dicom(&self) -> Option<&DicomIdentity> {
         self.dicom.as_ref()
     }
@@ -111,7 +111,7 @@ impl Film {
     }
 }
 
-/// Without pixels and patient data, which logs must not contain.
+/// Shows neither pixels nor patient data, because logs must not contain them.
 impl fmt::Debug for Film {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Film")
@@ -123,7 +123,7 @@ impl fmt::Debug for Film {
     }
 }
 
-/// Refuses a film by its size, before its pixels are decoded. `path` is its file's, where it has one.
+/// Checks a film's size before its pixels are decoded. `path` is the path of its file, if it has one.
 pub(crate) fn check_size(size: Size, path: Option<&Path>) -> Result<(), FilmError> {
     let path = path.map(Path::to_owned);
     match size.pixels() {
@@ -144,7 +144,7 @@ mod tests {
         let refused = |width, height, grey| Film::from_grey(Size { width, height }, grey).unwrap_err().to_string();
         assert_eq!(refused(0, 7, vec![]), "the film is empty (0x7 px); export it again from its source");
         assert!(refused(20_000, 20_000, vec![]).starts_with("the film is too large: 20000x20000 px"));
-        assert!(refused(2, 2, vec![0; 5]).contains("5 bytes where a film of 2x2 px"));
+        assert!(refused(2, 2, vec![0; 5]).contains("5 bytes, but a film of 2x2 px"));
     }
 
     #[test]

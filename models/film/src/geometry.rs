@@ -1,7 +1,7 @@
 //! Points on a film, cells of a grid, and the map between the two.
 //!
-//! A network sees a film resized to a grid (384x384 in the paper), each axis by its own factor. Everything that converts
-//! between the two is here; pixels themselves are in [`crate::Film`]. In JSON and manifests, [`Cell`] and [`GridPoint`] are pairs
+//! A film is resized to a network's input grid (384x384 in the paper), each axis by its own factor. All conversions of positions
+//! between film and grid are here; pixels are in [`crate::Film`]. In JSON and manifests, [`Cell`] and [`GridPoint`] are pairs
 //! `[row, column]`.
 
 use std::fmt;
@@ -70,7 +70,7 @@ pub struct Size {
 }
 
 impl Size {
-    /// How many pixels there are in all.
+    /// The number of pixels.
     pub const fn pixels(self) -> u64 {
         self.width as u64 * self.height as u64
     }
@@ -126,7 +126,7 @@ impl Cell {
         GridPoint { row: self.row as f64 + 0.5, column: self.column as f64 + 0.5 }
     }
 
-    /// The index into an array with axes [row, column].
+    /// The index of this cell in an array with axes [row, column].
     pub const fn index(self) -> [usize; 2] {
         [self.row, self.column]
     }
@@ -225,7 +225,7 @@ impl GridMap {
         GridPoint { row: point.y / self.scale_y(), column: point.x / self.scale_x() }
     }
 
-    /// The cell that contains `point`; a point beyond the film goes to the nearest border cell.
+    /// The cell that contains `point`. For a point outside the film, the nearest border cell.
     pub fn to_cell(&self, point: Point) -> Cell {
         Cell {
             row: cell_of(point.y, self.film.height, self.grid.height),
@@ -234,8 +234,8 @@ impl GridMap {
     }
 }
 
-/// One axis of [`GridMap::to_cell`]. Multiplies before it divides: the quotient of two exact integers is the nearest
-/// double, so a point on a cell border never falls to the wrong side by rounding.
+/// One axis of [`GridMap::to_cell`]. It multiplies before it divides: the quotient of two exact integers is the nearest double, so
+/// rounding never moves a point on a cell border to the wrong side.
 fn cell_of(position: f64, film: u32, cells: usize) -> usize {
     let cell = position * cells as f64 / f64::from(film);
     // `as` saturates: negative and NaN become 0, infinity the last cell.
@@ -247,7 +247,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Slack in film px for a few roundings of doubles on films of up to 10,000 px.
+    /// Tolerance in film px for a few roundings of doubles on films of up to 10,000 px.
     const ROUNDING_PX: f64 = 1e-9;
 
     fn map(width: u32, height: u32, rows: usize, columns: usize) -> GridMap {

@@ -1,5 +1,5 @@
-//! One radiograph: its pixels, its [`Spacing`], what a person should know about how it was read ([`FilmWarning`]), and the
-//! [`geometry`] between a film and the grid that a network sees.
+//! One radiograph: its pixels, its [`Spacing`], warnings about how it was read ([`FilmWarning`]), and the [`geometry`] between a
+//! film and a network's input grid.
 //!
 //! ```
 //! use onemark_film::geometry::{GridSize, Size};
@@ -16,13 +16,15 @@
 //! ```
 //!
 //! # Features
-//! None is on by default; all are additive. [`Film::open`] names the format of a file that the build does not read.
+//! No feature is on by default; all are additive. If a build does not read a file's format, the error of [`Film::open`] names the
+//! format.
 //!
 //! | feature | what it adds |
 //! |---|---|
 //! | `raster` | PNG, JPEG, BMP and TIFF |
 //! | `dicom` | DICOM and DICOMDIR |
 //! | `schema` | `schemars::JsonSchema` for the types in published JSON |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod dicom;
 mod error;

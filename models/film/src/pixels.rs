@@ -1,6 +1,6 @@
 //! Films from pixels that another program has decoded: a viewer, a driver, a numpy array.
 //!
-//! Finds the rows and turns 8 to 16 bits into 8. Formats of files are not known here.
+//! This module separates rows and converts 8 to 16 bits to 8. It does not read files.
 
 use crate::film::check_size;
 use crate::geometry::Size;
@@ -25,14 +25,14 @@ pub struct Pixels<'a> {
     size: Size,
     /// Bytes from the start of one row to that of the next.
     stride: usize,
-    /// One or two bytes per pixel.
+    /// The bytes per pixel: one or two.
     depth: Depth,
     bits: u32,
     inverted: bool,
     window: Option<GreyWindow>,
 }
 
-/// How many bytes a pixel has.
+/// The number of bytes of a pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Depth {
     One,
@@ -63,14 +63,14 @@ impl<'a> Pixels<'a> {
         Ok(Self { bytes, size, stride, depth, bits: 8 * depth.bytes() as u32, inverted: false, window: None })
     }
 
-    /// How many bits of a pixel are used: the largest value is 2^`bits` - 1. Pixels of two bytes may use 8 to 16.
+    /// Sets the number of used bits of a pixel. The largest value is 2^`bits` - 1. Pixels of two bytes may use 8 to 16 bits.
     #[must_use]
     pub const fn with_bits(self, bits: u32) -> Self {
         Self { bits, ..self }
     }
 
-    /// Bytes from the start of one row to that of the next. What lies between rows is not read, and the last row needs no
-    /// padding.
+    /// Sets the number of bytes from the start of one row to the start of the next. Bytes between rows are not read, and the last row
+    /// needs no padding.
     ///
     /// ```
     /// use onemark_film::{Film, Pixels, Size};
@@ -86,7 +86,7 @@ impl<'a> Pixels<'a> {
         Self { stride, ..self }
     }
 
-    /// Whether small values are bright (DICOM's MONOCHROME1).
+    /// Sets whether small values are bright (DICOM's MONOCHROME1).
     ///
     /// ```
     /// use onemark_film::{Film, Pixels, Size};
@@ -100,13 +100,13 @@ impl<'a> Pixels<'a> {
         Self { inverted, ..self }
     }
 
-    /// Shows the values of this window only. Without one, all values that the bits can hold are shown.
+    /// Sets the window of values that become grey. Without a window, the whole range of values is used.
     #[must_use]
     pub const fn with_window(self, window: GreyWindow) -> Self {
         Self { window: Some(window), ..self }
     }
 
-    /// Refuses a description that contradicts itself or the buffer.
+    /// Checks that the description contradicts neither itself nor the buffer.
     fn validate(&self) -> Result<(), PixelFault> {
         let Size { width, height } = self.size;
         let (bits, stride, found) = (self.bits, self.stride, self.bytes.len());
@@ -167,7 +167,7 @@ impl Depth {
         }
     }
 
-    /// How many bits may be used.
+    /// The allowed numbers of used bits.
     const fn bits(self) -> std::ops::RangeInclusive<u32> {
         match self {
             Self::One => 8..=8,
@@ -176,18 +176,18 @@ impl Depth {
     }
 }
 
-/// The values that become grey, as viewers set them and as in DICOM's LINEAR function (PS3.3 sec. C.11.2.1.2.1): smaller ones
-/// are black, larger ones white.
+/// The range of values that become grey, as in viewers and in DICOM's LINEAR function (PS3.3 sec. C.11.2.1.2.1): smaller values
+/// are black, larger values white.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GreyWindow {
     /// The value that becomes the middle grey.
     pub centre: f64,
-    /// How many values there are from black to white, at least 1. A width of 1 leaves only black and white.
+    /// The number of values from black to white, at least 1. With a width of 1, all pixels are black or white.
     pub width: f64,
 }
 
 impl GreyWindow {
-    /// How bright a value is: 0 at black, 1 at white, and beyond.
+    /// The brightness of a value: 0 is black, 1 is white. Values outside the window are not clamped.
     pub(crate) fn linear(self, value: f64) -> f64 {
         let distance = value - self.centre;
         if self.width > 1.0 {
@@ -199,10 +199,10 @@ impl GreyWindow {
 }
 
 impl Film {
-    /// A film from pixels in memory, whatever they come from: the same values give the same film as a file of them does.
+    /// A film from pixels in memory. It equals the film that is read from a file with the same values.
     ///
-    /// Without a window the value v becomes round(255 v / (2^bits - 1)): 8 bits stay as they are, and 16 bits become what
-    /// [`Film::from_bytes`] makes of them.
+    /// Without a window the value v becomes round(255 v / (2^bits - 1)): values of 8 bits do not change, and values of 16 bits become
+    /// the same grey as in [`Film::from_bytes`].
     ///
     /// ```
     /// use onemark_film::{Film, FilmError, PixelFault, Pixels, Size};
@@ -246,7 +246,7 @@ mod tests {
     fn rows_lie_a_stride_apart_and_the_last_needs_no_padding() {
         let bytes = [1, 2, 99, 3, 4];
         assert_eq!(grey(Pixels::grey8(&bytes, size(2, 2)).unwrap().with_stride(3)), [1, 2, 3, 4]);
-        // Not aligned for 16 bits.
+        // The buffer is not aligned for 16 bits.
         let mut wide = vec![99];
         wide.extend(self::bytes(&[0, 0xFFFF]));
         assert_eq!(grey(Pixels::grey16(&wide[1..], size(2, 1)).unwrap()), [0, 255]);
@@ -291,12 +291,12 @@ mod tests {
         let film = pixels(2, 2).unwrap();
         let refused = |pixels: Pixels<'_>| Film::from_pixels(pixels).unwrap_err().to_string();
         for bits in [7, 9] {
-            assert!(refused(film.with_bits(bits)).contains(&format!("{bits} bits per pixel where 8 are")));
+            assert!(refused(film.with_bits(bits)).contains(&format!("{bits} bits per pixel are stated, and 8 are")));
         }
         let wide = [0; 8];
         for bits in [7, 17, 32] {
             let wide = Pixels::grey16(&wide, size(2, 2)).unwrap().with_bits(bits);
-            assert!(refused(wide).contains(&format!("{bits} bits per pixel where 8 to 16 are")));
+            assert!(refused(wide).contains(&format!("{bits} bits per pixel are stated, and 8 to 16 are")));
         }
         assert!(pixels(0, 2).unwrap_err().to_string().contains("empty"));
         assert!(pixels(u32::MAX, u32::MAX).unwrap_err().to_string().contains("too large"));

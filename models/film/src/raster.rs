@@ -1,6 +1,6 @@
-//! Films in PNG, JPEG, BMP and TIFF: size before pixels, then 8-bit grey.
+//! Reads films in PNG, JPEG, BMP and TIFF: checks the size before pixels are decoded, then converts them to 8-bit grey.
 //!
-//! Resolution tags are not a spacing: they are about paper and screens, and nobody sets them with a patient in mind.
+//! Resolution tags are not used as a spacing. They describe prints and screens, not the patient.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::read::MAX_FILM_BYTES;
 use crate::signature::{Raster, jpeg_is_complete};
 use crate::{Film, FilmError};
 
-/// Reads a film of this format; `name` only appears in messages.
+/// Reads a film of this format; `name` appears in messages only.
 pub(crate) fn read(bytes: &[u8], format: Raster, name: &Path) -> Result<Film, FilmError> {
     let damaged = |reason: String| FilmError::Damaged { path: name.to_owned(), reason };
     let known = match format {
@@ -55,7 +55,7 @@ fn to_grey(image: DynamicImage) -> Option<GrayImage> {
             let rgb = image.into_rgb8();
             Some(GrayImage::from_fn(rgb.width(), rgb.height(), |x, y| {
                 let [r, g, b] = rgb.get_pixel(x, y).0.map(u32::from);
-                // ITU-R 601 in 16-bit fixed point, the weights sum to 2^16: grey pixels stay what they are.
+                // ITU-R 601 in 16-bit fixed point. The weights sum to 2^16, so grey pixels do not change.
                 image::Luma([((19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16) as u8])
             }))
         }

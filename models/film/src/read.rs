@@ -1,4 +1,4 @@
-//! Files to films: chooses the reader by content, never by name, and limits sizes.
+//! Reads films from files: chooses the reader by content, not by name, and limits sizes.
 
 use std::fs;
 use std::path::Path;
@@ -7,17 +7,17 @@ use crate::film::MAX_FILM_PIXELS;
 use crate::signature::{Format, is_other_image};
 use crate::{Film, FilmError};
 
-/// The most bytes a film's file may have, and the most its decoder may allocate: [`MAX_FILM_PIXELS`] of 16-bit RGBA.
+/// The largest size of a film's file, and the largest memory that its decoder may allocate, in bytes: [`MAX_FILM_PIXELS`] of 16-bit RGBA.
 pub(crate) const MAX_FILM_BYTES: u64 = 8 * MAX_FILM_PIXELS;
 
-/// File name extensions (lower case) under which a folder is searched for films. [`Film::open`] itself goes by content.
+/// File name extensions (lower case) of the files that count as films when a folder is searched. [`Film::open`] does not use them.
 pub const FILM_EXTENSIONS: [&str; 8] = ["bmp", "dcm", "dicom", "jpeg", "jpg", "png", "tif", "tiff"];
 
 impl Film {
-    /// Reads a DICOM, PNG, JPEG, BMP or TIFF, decided by the file's content, never by its name.
+    /// Reads a DICOM, PNG, JPEG, BMP or TIFF file. The content decides on the format, not the name.
     ///
-    /// 16-bit films are scaled to 8 bit; coloured pixels become grey (see [`Film::from_bytes`]). What is taken from DICOM is
-    /// in docs/FORMATS.md.
+    /// 16-bit films are scaled to 8 bit; coloured pixels become grey (see [`Film::from_bytes`]). docs/FORMATS.md lists the DICOM
+    /// attributes that are read.
     ///
     /// ```
     /// use onemark_film::{Film, FilmError};
@@ -30,17 +30,17 @@ impl Film {
     /// ```
     ///
     /// # Errors
-    /// See [`FilmError`]. Sizes are checked from the header, before pixels are decoded. A format whose reader is not compiled
-    /// in is [`FilmError::NotCompiled`].
+    /// See [`FilmError`]. The size in the header is checked before pixels are decoded. If the reader of the format is not compiled in,
+    /// the error is [`FilmError::NotCompiled`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FilmError> {
         let path = path.as_ref();
         Self::from_bytes(&read_file(path)?, path)
     }
 
-    /// Reads a film from the bytes of a file; `name` only appears in messages.
+    /// Reads a film from the bytes of a file; `name` appears in messages only.
     ///
-    /// DICOM is shown as its window or lookup table says. In other formats, colour becomes grey by ITU-R 601 (JPEG's own luma,
-    /// and Pillow's "L"); an alpha channel is dropped.
+    /// DICOM pixels are converted by the window or lookup table in the file. In other formats, colour becomes grey by ITU-R 601 (like
+    /// JPEG's luma and Pillow's "L"), and an alpha channel is dropped.
     ///
     /// ```
     /// use onemark_film::Film;
@@ -71,7 +71,7 @@ impl Film {
     }
 }
 
-/// A file's bytes, unless there are more than any film needs.
+/// A file's bytes; an error if the file is too large for a film.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FilmError> {
     let read_error = |source| FilmError::Read { path: path.to_owned(), source };
     let bytes = fs::metadata(path).map_err(read_error)?.len();
@@ -81,7 +81,7 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FilmError> {
     fs::read(path).map_err(read_error)
 }
 
-/// The error for a file that is not a film, with a guess at what it is.
+/// The error for a file that is not a film. It tells what the file looks like.
 fn wrong_type(bytes: &[u8], name: &Path) -> FilmError {
     const EXPORT: &str = "give a DICOM, PNG, JPEG, BMP or TIFF";
     let head = &bytes[..bytes.len().min(512)];
@@ -93,7 +93,7 @@ fn wrong_type(bytes: &[u8], name: &Path) -> FilmError {
     } else if head.iter().all(is_text) {
         ("a text file", EXPORT)
     } else {
-        ("no image at all", EXPORT)
+        ("no image", EXPORT)
     };
     FilmError::WrongType { path: name.to_owned(), looks_like, advice }
 }

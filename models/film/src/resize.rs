@@ -1,4 +1,4 @@
-//! From a film to the grid that a network sees: bilinear, as Pillow resizes.
+//! Resizes a film to a network's input grid: bilinear, as Pillow does.
 
 use fast_image_resize::images::TypedImage;
 use fast_image_resize::pixels::F32;
@@ -12,7 +12,7 @@ impl Film {
     /// The film resized to `grid`, each axis by its own factor, as 8-bit grey: row after row, one byte per cell.
     ///
     /// Bilinear as Pillow does it (a triangle filter that widens with the reduction, fixed-point, rounded to 8 bit),
-    /// because the published methods were trained on what Pillow makes (METHOD.md sec. 1e).
+    /// because the published methods were trained on films that Pillow resized (METHOD.md sec. 1e).
     ///
     /// ```
     /// use onemark_film::Film;
@@ -25,7 +25,7 @@ impl Film {
     /// ```
     ///
     /// # Errors
-    /// [`FilmError::Grid`] for a grid without cells, or one so large that the film, resized along one axis or both, would
+    /// [`FilmError::Grid`] for a grid without cells, and for a grid so large that the film, resized along one axis or both, would
     /// have more than [`MAX_FILM_PIXELS`].
     pub fn resized(&self, grid: GridSize) -> Result<Vec<u8>, FilmError> {
         let grid_error = |reason: String| FilmError::Grid { grid, reason };
@@ -36,11 +36,11 @@ impl Film {
                 "sides must be at least 1, and a film is never resized to more than {MAX_FILM_PIXELS} px"
             )));
         }
-        // Both fit into u32: neither side is larger than the number of cells.
+        // Both sides fit into u32, because neither is larger than the number of cells.
         let (width, height) = (grid.width as u32, grid.height as u32);
-        // As Pillow does, each row is resized and rounded to 8 bit first, then each column. fast_image_resize's own 8-bit
-        // path has shorter weights and differs by a level in a tenth of the cells; its f32 path only where a value lies
-        // all but exactly between two levels, in two cells of a thousand.
+        // As in Pillow, each row is resized and rounded to 8 bit first, then each column. The 8-bit path of fast_image_resize has
+        // less precise weights and differs by one level in a tenth of the cells. Its f32 path differs in two cells of a thousand:
+        // those whose value lies almost exactly between two levels.
         let pixels = self.grey().iter().map(|grey| F32::new(f32::from(*grey))).collect();
         let film = TypedImage::from_pixels(self.width(), self.height(), pixels);
         let mut film = film.map_err(|e| grid_error(e.to_string()))?;

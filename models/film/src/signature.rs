@@ -1,23 +1,23 @@
-//! The marks by which file formats are recognised: how files begin, and how a JPEG ends.
+//! Recognises file formats by their first bytes, and the end of a JPEG.
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-/// The offset of the four letters that most DICOM files have.
+/// The offset of the letters DICM, which most DICOM files have.
 pub(crate) const DICOM_MAGIC: std::ops::Range<usize> = 128..132;
 
-/// DICOM is recognised by so many bytes from a file's start.
+/// The number of bytes from a file's start that are needed to recognise DICOM.
 const HEAD_BYTES: u64 = 512;
 
-/// A format that Onemark reads, if its reader is compiled in.
+/// A format that Onemark reads if the reader is compiled in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Dicom,
     Raster(Raster),
 }
 
-/// A format of pictures.
+/// A picture format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Raster {
     Png,
@@ -78,14 +78,13 @@ pub(crate) fn is_other_image(bytes: &[u8]) -> bool {
         || bytes.starts_with(b"\0\0") && bytes.get(4..12) == Some(b"ftypavif")
 }
 
-/// Whether the file at `path` is DICOM, by its first bytes; a file that can't be read is not.
+/// Whether the file at `path` is DICOM, by its first bytes. False for a file that can't be read.
 pub fn holds_dicom(path: &Path) -> bool {
     let mut head = Vec::new();
     File::open(path).is_ok_and(|file| file.take(HEAD_BYTES).read_to_end(&mut head).is_ok()) && is_dicom(&head)
 }
 
-/// Whether a file is DICOM: by its four letters, or else by an attribute of the first groups at its very start, as in files
-/// that were stored without preamble.
+/// Whether a file is DICOM: it has the letters DICM or, in files without preamble, begins with an attribute of the first groups.
 pub(crate) fn is_dicom(bytes: &[u8]) -> bool {
     has_dicom_magic(bytes) || starts_with_dicom_meta(bytes) || starts_with_data_set(bytes)
 }
@@ -94,16 +93,16 @@ pub(crate) fn has_dicom_magic(bytes: &[u8]) -> bool {
     bytes.get(DICOM_MAGIC) == Some(b"DICM")
 }
 
-/// An attribute of the file meta information, which is always explicit.
+/// Whether a file begins with an attribute of the file meta information, which always states its type.
 pub(crate) fn starts_with_dicom_meta(bytes: &[u8]) -> bool {
     matches!(bytes, [2, 0, _, 0, ..]) && has_explicit_type(bytes)
 }
 
-/// An attribute of group 8, with which every data set of a film begins, that ends within the file.
+/// Whether a file begins with a complete attribute of group 8, as every data set of a film does.
 fn starts_with_data_set(bytes: &[u8]) -> bool {
     let [8, 0, _, 0, length @ ..] = bytes else { return false };
     let length = match length {
-        // Two letters for the type, then 16 bits; the long types never come first.
+        // Two letters for the type, then 16 bits for the length. Types with longer lengths never come first.
         [_, _, low, high, ..] if has_explicit_type(bytes) => u32::from(u16::from_le_bytes([*low, *high])),
         [a, b, c, d, ..] => u32::from_le_bytes([*a, *b, *c, *d]),
         _ => return false,
@@ -118,8 +117,8 @@ pub(crate) fn has_explicit_type(bytes: &[u8]) -> bool {
 
 /// Whether a JPEG's last scan is followed by the end-of-image marker.
 ///
-/// The decoder fills a missing rest with grey and reports success; a landmark found in that grey would be a guess.
-/// Compressed data never contains either marker (0xFF is followed by a stuffed zero there).
+/// The decoder fills missing pixels with grey and reports success; a landmark found in that grey would be meaningless.
+/// Compressed data contain neither marker, because a zero byte follows each 0xFF in them.
 #[cfg(any(feature = "dicom", feature = "raster"))]
 pub(crate) fn jpeg_is_complete(bytes: &[u8]) -> bool {
     let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xFF, marker]);

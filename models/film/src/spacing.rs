@@ -1,4 +1,4 @@
-//! The size of a film's pixels in mm, and who states it.
+//! The size of a film's pixels in mm, and the source that states it.
 
 use std::borrow::Cow;
 
@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::FilmError;
 
-/// How large a pixel is, and who says so.
+/// The size of a film's pixels, and the source that states it.
 // Its description is part of the published schema: the example is at `new`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Spacing {
     /// mm per px, x then y: both positive.
     mm_per_px: [f64; 2],
-    /// Where that was stated.
+    /// The source: an attribute of the file, a document or a person.
     source: Cow<'static, str>,
 }
 
 impl Spacing {
-    /// A spacing of `x` mm per px to the right and `y` mm per px down. `source` says where that is stated: an attribute of
-    /// the file, a document, a person.
+    /// A spacing of `x` mm per px to the right and `y` mm per px down. `source` states where that comes from: an
+    /// attribute of the file, a document or a person.
     ///
     /// ```
     /// use onemark_film::Spacing;
@@ -73,7 +73,7 @@ impl Spacing {
         self.mm_per_px[1]
     }
 
-    /// Where the spacing is stated.
+    /// The source that states the spacing.
     pub fn source(&self) -> &str {
         &self.source
     }

@@ -1,4 +1,4 @@
-//! What a person should know about how a film was read, before relying on positions and distances.
+//! Warnings about how a film was read. A person should know them before relying on positions and distances.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ pub(crate) const PIXEL_SPACING: &str = "PixelSpacing";
 /// The name of DICOM's attribute for distances at the detector.
 pub(crate) const IMAGER_PIXEL_SPACING: &str = "ImagerPixelSpacing";
 
-/// What a person should know about how a film was read. `Display` gives the sentence that results print.
+/// A warning about how a film was read. `Display` gives the sentence in results.
 ///
 /// ```
 /// use onemark_film::FilmWarning;
@@ -41,7 +41,7 @@ pub enum FilmWarning {
     },
     /// The window cannot be used, so all values are shown, from the darkest to the brightest.
     UnusableWindow {
-        /// VOILUTFunction in the file; empty where it has none.
+        /// VOILUTFunction in the file; empty if it has none.
         function: String,
         /// The centre in the file.
         centre: f64,
@@ -83,14 +83,13 @@ impl fmt::Display for FilmWarning {
                 "{PIXEL_SPACING} equals {IMAGER_PIXEL_SPACING}, so it applies at the detector; distances in the patient are \
                  smaller"
             ),
-            Self::NoSpacing => f.write_str("no spacing is stated that could be used: positions are in pixels only"),
-            Self::ContradictedPolarity { stated, used } => write!(
-                f,
-                "PresentationLUTShape {stated} contradicts {used}, by which the film is read: see that bone is bright"
-            ),
+            Self::NoSpacing => f.write_str("no usable spacing is stated, so positions are in pixels only"),
+            Self::ContradictedPolarity { stated, used } => {
+                write!(f, "PresentationLUTShape {stated} contradicts {used}, which was used; check that bone is bright")
+            }
             Self::UnusableWindow { function, centre, width } => write!(
                 f,
-                "its window ({function} {centre} {width}) can't be used: its darkest pixel is shown black, its brightest white"
+                "its window ({function} {centre} {width}) can't be used, so its darkest pixel is black and its brightest white"
             ),
         }
     }

@@ -1,5 +1,5 @@
-//! What is made of a DICOM film's attributes: grey, spacing, whose it is. Films are made up; the numbers expected follow
-//! from the formulas of PS3.3, C.11.
+//! How a DICOM film's attributes are read: grey, spacing, identity. The films are synthetic; the expected numbers follow from the
+//! formulas of PS3.3, C.11.
 #![allow(clippy::unwrap_used)]
 
 mod dicom_files;
@@ -22,7 +22,7 @@ fn words(words: &[u16]) -> PrimitiveValue {
 #[test]
 fn without_window_the_darkest_is_black_and_the_brightest_white() {
     assert_eq!(grey(&Dicom::new(4, 12, &[100, 200, 300, 600])), [0, 51, 102, 255]);
-    // All pixels alike have no range.
+    // If all pixels are equal, the range is empty.
     assert_eq!(grey(&Dicom::new(2, 12, &[7, 7])), [0, 0]);
 }
 
@@ -67,7 +67,7 @@ fn values_are_rescaled_before_the_window() {
 
 #[test]
 fn signed_pixels_and_unused_bits() {
-    // -2048, -1, 0, 2047 in 12 bits, once with rubbish in the bits above, once two bits further up.
+    // -2048, -1, 0, 2047 in 12 bits: once with random values in the unused higher bits, once shifted up by two bits.
     let film = Dicom::new(4, 12, &[0x800, 0xFFF, 0, 0x7FF]).signed();
     assert_eq!(grey(&film), [0, 127, 128, 255]);
     assert_eq!(grey(&Dicom::new(4, 12, &[0x5800, 0xAFFF, 0x1000, 0xF7FF]).signed()), [0, 127, 128, 255]);
@@ -94,7 +94,7 @@ fn a_modality_table_replaces_the_rescaling() {
     let film = Dicom::new(4, 12, &[0, 10, 11, 4000]).text(tags::RESCALE_SLOPE, VR::DS, "7");
     let film = film.lut(tags::MODALITY_LUT_SEQUENCE, 10, 16, words(&[100, 160, 200]), 3);
     assert_eq!(grey(&film), [0, 0, 153, 255]);
-    // Of signed pixels, the first value is signed too: -1.
+    // If pixels are signed, the table's first value is signed too: -1.
     let film = Dicom::new(3, 12, &[0xFFF, 0, 1]).signed();
     let film = film.lut(tags::MODALITY_LUT_SEQUENCE, 0xFFFF, 16, words(&[100, 160, 200]), 3);
     assert_eq!(grey(&film), [0, 153, 255]);
@@ -103,14 +103,14 @@ fn a_modality_table_replaces_the_rescaling() {
 #[test]
 fn a_lookup_table_goes_before_the_window() {
     let film = Dicom::new(3, 12, &[5, 6, 7]).window("", "2048", "4096");
-    // It declares 16 bits and uses 12.
+    // The table declares 16 bits and uses 12.
     let table = film.clone().lut(tags::VOILUT_SEQUENCE, 5, 16, words(&[4095, 819, 0]), 3);
     assert_eq!(grey(&table), [255, 51, 0]);
     let bytes = film.clone().lut(tags::VOILUT_SEQUENCE, 5, 8, PrimitiveValue::from([255_u8, 51, 0, 0]), 3);
     assert_eq!(grey(&bytes), [255, 51, 0]);
     let packed = film.clone().lut(tags::VOILUT_SEQUENCE, 5, 8, words(&[0x33FF, 0x0000]), 3);
     assert_eq!(grey(&packed), [255, 51, 0]);
-    // A table with fewer entries than it declares is none.
+    // A table with fewer entries than it declares is ignored.
     let short = film.clone().lut(tags::VOILUT_SEQUENCE, 5, 16, words(&[4095]), 3);
     assert_eq!(grey(&short), grey(&film));
 }
@@ -137,10 +137,10 @@ fn a_contradictory_polarity_is_pointed_out() {
 
 #[test]
 fn spacing_and_what_is_said_of_it() {
-    /// PixelSpacing, ImagerPixelSpacing, what is made of them, and the warnings' words.
+    /// PixelSpacing, ImagerPixelSpacing, the resulting spacing, and words of the warnings.
     type Case = (&'static str, &'static str, Option<([f64; 2], &'static str)>, &'static [&'static str]);
     let cases: &[Case] = &[
-        // Between rows first: that is y.
+        // The distance between rows (y) comes first.
         ("0.2\\0.1", "", Some(([0.1, 0.2], "PixelSpacing")), &[]),
         ("0.1\\0.1", "0.12\\0.12", Some(([0.1, 0.1], "PixelSpacing")), &[]),
         ("0.1\\0.1", "0.1\\0.1", Some(([0.1, 0.1], "PixelSpacing")), &["PixelSpacing equals ImagerPixelSpacing"]),
@@ -163,7 +163,7 @@ fn spacing_and_what_is_said_of_it() {
             assert!(warning.to_string().contains(says), "{warning}");
             assert!(warning.is_about_spacing(), "{warning}");
         }
-        // What somebody states counts, and then nothing is left to say.
+        // A spacing from a person replaces the file's, and the warnings are removed.
         let stated = Spacing::parse("0.3", "a person").unwrap();
         let film = film.with_spacing(stated.clone());
         assert_eq!((film.spacing(), film.warnings()), (Some(&stated), [].as_slice()));
@@ -193,7 +193,7 @@ fn names_come_out_in_utf8_whatever_the_character_set() {
         ),
     ];
     for (set, written, expected) in cases {
-        // The writer can't write them all: it gets a name of the same length, which is then replaced.
+        // The writer does not support all character sets. It writes a name of the same length, which is then replaced.
         let placeholder = "x".repeat(written.len() + written.len() % 2);
         let film = Dicom::new(2, 12, &[1, 2]).text(tags::SPECIFIC_CHARACTER_SET, VR::CS, set);
         let mut bytes = film.text(tags::PATIENT_NAME, VR::PN, &placeholder).bytes();

@@ -1,5 +1,5 @@
-//! DICOM films however they are written: every transfer syntax gives the same pixels, and what is harmed is refused by name
-//! or gives the whole film, without a panic and without a word about the patient.
+//! DICOM films in all transfer syntaxes: each gives the same pixels. A damaged file is refused with a reason or gives the whole
+//! film. It never causes a panic, and messages contain no patient data.
 #![allow(clippy::unwrap_used)]
 
 mod dicom_files;
@@ -16,14 +16,14 @@ use onemark_film::{Film, FilmError, Size, directory_films};
 
 const COLUMNS: u16 = 40;
 const ROWS: u16 = 36;
-/// Grey levels by which two decoders of lossy JPEG may differ.
+/// The allowed difference between two decoders of lossy JPEG, in grey levels.
 const ROUNDING_LEVELS: u8 = 1;
-/// The films' preamble and magic letters.
+/// The length of preamble and magic letters.
 const MAGIC_END: usize = 132;
-/// The same and the length of the file meta information, its first attribute.
+/// The length of preamble, magic letters and the first attribute, which is the length of the file meta information.
 const LENGTH_END: usize = MAGIC_END + 12;
 
-/// The pixels of goldens/jpeg2000.py: steps by column and by row, in so many bits.
+/// The pixels of goldens/jpeg2000.py in this number of bits: steps by column and by row.
 fn ramp(column_step: u32, row_step: u32, bits: u32) -> Vec<u16> {
     let at = |index: u32| index % u32::from(COLUMNS) * column_step + index / u32::from(COLUMNS) * row_step;
     (0..u32::from(COLUMNS) * u32::from(ROWS)).map(|index| (at(index) % (1 << bits)) as u16).collect()
@@ -33,7 +33,7 @@ fn film() -> Dicom {
     Dicom::new(COLUMNS, 16, &ramp(9001, 12007, 16)).window("", "32768", "65536")
 }
 
-/// RLE as PS3.5, annex G has it: two segments of literal runs.
+/// RLE as in PS3.5, annex G: two segments of literal runs.
 fn rle(pixels: &[u16]) -> Vec<u8> {
     let segment = |half: fn(&u16) -> u8| -> Vec<u8> {
         let bytes: Vec<u8> = pixels.iter().map(half).collect();
@@ -51,7 +51,7 @@ fn jpeg_ls(pixels: &[u16]) -> Vec<u8> {
     stream
 }
 
-/// The same film in every transfer syntax that is lossless and can be written here.
+/// The same film in every lossless transfer syntax that this test can write.
 fn forms() -> Vec<(&'static str, Vec<u8>)> {
     let pixels = ramp(9001, 12007, 16);
     let native = |syntax| Dicom { syntax, ..film() };
@@ -122,16 +122,19 @@ fn what_is_no_film_is_refused_by_name() {
         (film().without(tags::PIXEL_DATA).text(tags::MODALITY, VR::CS, "SR"), &["its modality is SR"]),
         (film().text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "RGB"), &["pixels are RGB, not grey", "MONOCHROME2"]),
         (film().text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "PALETTE COLOR"), &["PALETTE COLOR"]),
-        (film().without(tags::PHOTOMETRIC_INTERPRETATION), &["does not say its PhotometricInterpretation"]),
+        (film().without(tags::PHOTOMETRIC_INTERPRETATION), &["does not state its PhotometricInterpretation"]),
         (film().number(tags::SAMPLES_PER_PIXEL, 3), &["3 samples per pixel of 16 bits"]),
         (film().number(tags::BITS_ALLOCATED, 32), &["1 samples per pixel of 32 bits"]),
         (film().number(tags::BITS_ALLOCATED, 1), &["1 samples per pixel of 1 bits"]),
         (film().number(tags::BITS_STORED, 17), &["16 bits it claims to use 17"]),
         (film().number(tags::BITS_STORED, 0), &["it claims to use 0"]),
-        (film().put(tags::HIGH_BIT, VR::UL, PrimitiveValue::from(u32::MAX)), &["highest being number 4294967295"]),
-        (film().number(tags::HIGH_BIT, 40), &["highest being number 40"]),
-        (film().without(tags::ROWS), &["does not say its Rows"]),
-        (film().without(tags::COLUMNS), &["does not say its Columns"]),
+        (
+            film().put(tags::HIGH_BIT, VR::UL, PrimitiveValue::from(u32::MAX)),
+            &["highest used bit is number 4294967295"],
+        ),
+        (film().number(tags::HIGH_BIT, 40), &["highest used bit is number 40"]),
+        (film().without(tags::ROWS), &["does not state its Rows"]),
+        (film().without(tags::COLUMNS), &["does not state its Columns"]),
         (film().number(tags::ROWS, 0), &["empty (40x0 px)"]),
         (film().number(tags::ROWS, 65535).number(tags::COLUMNS, 65535), &["too large: 65535x65535 px"]),
         (film().number(tags::ROWS, 37), &["1440 pixels where 1480 are expected"]),
@@ -178,7 +181,7 @@ fn what_is_no_film_is_refused_by_name() {
     assert!(read(&text).unwrap_err().to_string().contains("damaged or cut short"));
 }
 
-/// A few bytes that claim gigabytes get no memory, neither in the data set nor in the file's own header.
+/// Values that claim a length of gigabytes are refused before memory is allocated, in the data set and in the file meta information.
 #[test]
 fn absurd_lengths_are_refused() {
     let bytes = film().bytes();
@@ -190,7 +193,7 @@ fn absurd_lengths_are_refused() {
     }
 }
 
-/// Sixty thousand sequences in each other would overflow the stack of a parser that follows them all.
+/// Sixty thousand nested sequences would overflow the stack of a recursive parser.
 #[test]
 fn bottomless_nesting_is_refused() {
     let mut bytes = film().without(tags::PIXEL_DATA).bytes();
@@ -199,7 +202,7 @@ fn bottomless_nesting_is_refused() {
     assert!(read(&bytes).unwrap_err().to_string().contains("more than 32 deep"));
 }
 
-/// Wherever a file is cut, it is an error or, where only what follows the pixels is lost, the whole film.
+/// A truncated file is an error or, if only bytes after the pixels are missing, the whole film.
 #[test]
 fn a_film_cut_short_is_never_a_film() {
     let whole = film().film();
@@ -213,7 +216,7 @@ fn a_film_cut_short_is_never_a_film() {
     }
 }
 
-/// Harm of any kind is an error or another film, never a panic.
+/// A changed byte causes an error or another film, never a panic.
 #[test]
 fn harmed_bytes_never_panic() {
     let mut state = 1_u64;
@@ -236,7 +239,7 @@ fn harmed_bytes_never_panic() {
     assert!(refused > 100, "only {refused}: nothing was harmed");
 }
 
-/// A DICOMDIR that lists these places, each with its type.
+/// A DICOMDIR that lists these paths, each with its record type.
 fn directory(records: &[(&str, &str)]) -> Dicom {
     let record = |(kind, place): &(&str, &str)| {
         let places: Vec<&str> = place.split('\\').collect();
@@ -265,7 +268,7 @@ fn a_dicomdir_lists_films() {
     fs::write(folder.path().join("images/im2"), "").unwrap();
     let found = films(&[("PATIENT", "P1"), ("IMAGE", "IMAGES\\IM1"), ("IMAGE", "IMAGES\\IM2"), ("SR DOCUMENT", "SR1")])
         .unwrap();
-    // What was copied under small letters is found under them.
+    // Files whose names were changed to lower case by copying are found.
     assert_eq!(found, [folder.path().join("IMAGES/IM1"), folder.path().join("images/im2")]);
     for (records, says) in [
         (&[("IMAGE", "..\\SECRET")][..], "not a name in its folder"),

@@ -1,5 +1,5 @@
-//! docs/FORMATS.md against what happens: its table of real DICOM files, where ONEMARK_DATA names a folder that contains
-//! `dicom` (METHOD.md sec. 7). `ONEMARK_UPDATE=1` writes the table instead of comparing it.
+//! Compares the table of real DICOM files in docs/FORMATS.md with the reader's results, if ONEMARK_DATA names a folder that
+//! contains `dicom` (METHOD.md sec. 7). `ONEMARK_UPDATE=1` writes the table instead of comparing it.
 #![allow(clippy::unwrap_used)]
 
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! Films from files: every format, every depth, the resize against Pillow, and what is refused.
+//! Films from files: all formats and depths, the resize compared with Pillow's, and refused files.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs;
@@ -10,9 +10,9 @@ use onemark_film::geometry::{GridSize, Size};
 use onemark_film::{Film, FilmError};
 use serde::Deserialize;
 
-/// Grey levels by which a resize may differ from Pillow's in a cell whose exact value lies just between two levels.
+/// The allowed difference from Pillow's resize, in grey levels, in a cell whose exact value lies between two levels.
 const TIE_LEVELS: u8 = 1;
-/// Grey levels by which JPEG may change a smooth film.
+/// The allowed difference of a smooth film after JPEG compression, in grey levels.
 const JPEG_LEVELS: u8 = 3;
 
 const FORMATS: [ImageFormat; 4] = [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Bmp, ImageFormat::Tiff];
@@ -134,12 +134,12 @@ fn impossible_grids_are_refused() {
 fn a_film_cut_short_is_never_a_film() {
     for format in FORMATS {
         let bytes = encode(&DynamicImage::from(ramp()), format);
-        // The header survives, half of the pixels do not.
+        // The header is complete, but half of the pixels are missing.
         let kept = bytes.len() - 300;
         let error = read(&bytes[..kept]).unwrap_err();
         assert!(matches!(error, FilmError::Damaged { .. }), "{format:?}: {error}");
         for kept in 0..bytes.len() - 1 {
-            // Wherever it is cut: an error or, where only trailing bytes are lost, the whole film; never a part of it.
+            // A truncated file is an error or, if only trailing bytes are missing, the whole film; never a part of the film.
             if let Ok(film) = read(&bytes[..kept]) {
                 assert!(largest_difference(&film, &ramp()) <= JPEG_LEVELS, "{format:?} cut at {kept}");
             }
@@ -153,7 +153,7 @@ fn files_that_are_no_film_say_what_they_are() {
         (&b""[..], "an empty file"),
         (b"835,996\n1473,1029\n", "a text file"),
         (b"GIF89a\x01\x00\x01\x00", "another image format"),
-        (&[0; 64], "no image at all"),
+        (&[0; 64], "no image"),
     ] {
         let error = read(bytes).unwrap_err();
         assert!(matches!(error, FilmError::WrongType { .. }), "{error}");
@@ -192,7 +192,7 @@ fn files_are_opened_by_path() {
         let FilmError::Read { path, .. } = error else { panic!("{error}") };
         assert_eq!(path, unreadable);
     }
-    // A PNG under another name is still a PNG.
+    // A PNG file with another extension is read as PNG.
     let misnamed: PathBuf = folder.path().join("film.jpg");
     fs::write(&misnamed, encode(&DynamicImage::from(ramp()), ImageFormat::Png)).unwrap();
     assert_eq!(Film::open(&misnamed).unwrap(), film(ramp()).unwrap());

@@ -1,4 +1,4 @@
-//! Graphs and files from plain values. What a graph computes is the caller's matter.
+//! Builds graphs and files from plain values. It does not check what a graph computes.
 
 use std::ops::Range;
 
@@ -12,10 +12,10 @@ use crate::proto::{
 
 /// The version of ONNX's operators.
 const OPSET: i64 = 18;
-/// The version of ONNX's file format that came with them.
+/// The version of ONNX's file format that belongs to them.
 const IR_VERSION: i64 = 8;
 
-/// A node with one output, which has the node's name.
+/// A node with one output, which has the same name as the node.
 ///
 /// ```
 /// let node = onemark_onnx::builder::node("Relu", "y", &["x"], vec![]);
@@ -49,13 +49,13 @@ pub fn string(name: &str, value: &str) -> AttributeProto {
     AttributeProto { name: name.into(), r#type, s, ..AttributeProto::default() }
 }
 
-/// A tensor of f32 whose numbers are in the graph's file, row-major.
+/// A tensor of f32 with its numbers in the graph's file, row-major.
 pub fn floats(name: &str, dims: &[usize], values: &[f32]) -> TensorProto {
     let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     TensorProto { raw_data: bytes, ..tensor(name, dims, DataType::Float) }
 }
 
-/// A list of i64 whose numbers are in the graph's file.
+/// A list of i64 with its numbers in the graph's file.
 pub fn indices(name: &str, values: &[i64]) -> TensorProto {
     let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     TensorProto { raw_data: bytes, ..tensor(name, &[values.len()], DataType::Int64) }
@@ -66,7 +66,7 @@ pub fn zero_point(name: &str) -> TensorProto {
     TensorProto { raw_data: vec![0], ..tensor(name, &[], DataType::Uint8) }
 }
 
-/// A tensor whose numbers are a range of another file, in bytes: little endian, row-major.
+/// A tensor whose numbers are in another file, in this range of bytes: little-endian, row-major.
 ///
 /// ```
 /// use onemark_onnx::{builder, proto::DataType};

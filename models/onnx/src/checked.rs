@@ -1,4 +1,4 @@
-//! The one way from the bytes of an ONNX file to a graph that a backend opens.
+//! Checks the bytes of an ONNX file. Only a checked graph can be opened by a backend.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -10,12 +10,12 @@ use crate::error::OnnxError;
 use crate::external::{Weights, is_external};
 use crate::proto::{AttributeProto, DataLocation, GraphProto, ModelProto, NodeProto, TensorProto};
 
-/// A graph that [`check()`] has let pass: it uses ONNX's own operators only, and no file other than the weights.
+/// A graph that [`check()`] has accepted: it uses only ONNX's own operators and no file except the weights.
 #[derive(Clone, Debug)]
 pub struct CheckedGraph {
     file: Arc<str>,
     bytes: Vec<u8>,
-    /// By initialiser: its range of the weights.
+    /// The range of each initialiser in the weights.
     external: BTreeMap<String, Range<usize>>,
     weights: Weights,
 }
@@ -26,7 +26,7 @@ impl CheckedGraph {
         &self.file
     }
 
-    /// An ONNX file, written again from what was checked: a parser can't read anything into it that the check did not see.
+    /// The ONNX file, encoded from the checked messages, so it contains nothing that was not checked.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -39,7 +39,7 @@ impl CheckedGraph {
     /// The initialisers whose numbers are in the weights, by name: little-endian bytes, row-major.
     pub fn external(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.external.iter().map(|(name, range)| {
-            // The check has seen that the range lies within the weights.
+            // `check` has verified that the range lies within the weights.
             (name.as_str(), self.weights.bytes().get(range.clone()).unwrap_or_default())
         })
     }
@@ -118,7 +118,7 @@ fn check_initialisers(graph: &mut GraphProto, weights: &Weights) -> Result<BTree
             let range = weights.range(tensor);
             let range = range.map_err(|why| OnnxError::External { tensor: tensor.name.clone(), why })?;
             external.insert(tensor.name.clone(), range);
-            // Some parsers look for this mark, others for the reference.
+            // Some parsers use `data_location` to recognise external data, others the reference.
             tensor.data_location = Some(DataLocation::External as i32);
         }
     }

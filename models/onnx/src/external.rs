@@ -1,4 +1,4 @@
-//! The rule on external data: an initialiser may name a range of one file, and nothing else. ONNX lets it name any file.
+//! The rule on external data: an initialiser may refer to a range of one given file only. ONNX itself allows any file.
 
 use std::fmt;
 use std::ops::Range;
@@ -57,9 +57,10 @@ impl fmt::Debug for Weights {
     }
 }
 
-/// What is wrong with a tensor's reference to external data.
+/// Why a tensor's reference to external data is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum ExternalError {
     /// It names another file.
     #[error("its data are in `{location}`; only {allowed} is read")]
@@ -76,7 +77,7 @@ pub enum ExternalError {
     NotANumber {
         /// `offset` or `length`.
         key: &'static str,
-        /// What stands there.
+        /// The value in the file.
         text: String,
     },
     /// The range does not lie within the file.
@@ -85,16 +86,12 @@ pub enum ExternalError {
     Beyond {
         /// The file's size in bytes.
         size: usize,
-        /// The file.
         file: Arc<str>,
     },
-    /// A key is there twice, or is not one of `location`, `offset` and `length`. Parsers differ in what they make of it.
-    #[error("its external data have the key `{key}` twice, or need only location, offset and length")]
+    /// A key occurs twice, or is not one of `location`, `offset` and `length`. Parsers differ in how they read such data.
+    #[error("its external data have the key `{key}` twice, or it is not one of location, offset and length")]
     #[non_exhaustive]
-    Key {
-        /// The key.
-        key: String,
-    },
+    Key { key: String },
 }
 
 /// Whether a tensor's numbers are in another file.

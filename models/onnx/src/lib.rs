@@ -1,7 +1,7 @@
 //! The part of ONNX that a bundle uses.
 //!
-//! [`builder`] makes graphs from plain values. [`check()`] reads the bytes of an ONNX file and refuses all that a bundle must
-//! not use; only its result, a [`CheckedGraph`], is opened by a backend.
+//! [`builder`] builds graphs from plain values. [`check()`] reads the bytes of an ONNX file and refuses everything that a bundle must
+//! not use. Backends open only its result, a [`CheckedGraph`].
 //!
 //! ```
 //! use onemark_onnx::{Weights, builder, check};
@@ -22,6 +22,7 @@
 //! assert_eq!(external, [("factor", &2.0_f32.to_le_bytes()[..])]);
 //! # Ok::<(), onemark_onnx::OnnxError>(())
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::indexing_slicing)]
 
 pub mod builder;

@@ -1,7 +1,7 @@
 //! ONNX messages: the subset that a bundle uses. Names and tags are those of ONNX's own `onnx.proto`.
 //!
-//! A field that is not listed here is dropped when a file is read. So all that could change what a graph computes, or where
-//! its numbers come from, is listed: either it is used, or its type is [`Refused`] and [`crate::check()`] refuses it.
+//! A field that is not listed here is dropped when a file is read. So every field is listed that could change what a graph computes
+//! or where its numbers come from. It is either used, or has the type [`Refused`], and [`crate::check()`] refuses it.
 #![allow(missing_docs)]
 
 use prost::{Enumeration, Message};
@@ -155,7 +155,7 @@ pub struct TensorProto {
     pub data_location: Option<i32>,
 }
 
-/// Types of numbers, as far as the exporter writes them. Other types keep their number when a file is read and written.
+/// The types of numbers that the exporter writes. Other types keep their code when a file is read and written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
 #[repr(i32)]
 pub enum DataType {
@@ -193,7 +193,7 @@ pub struct ValueInfoProto {
     pub r#type: Option<TypeProto>,
 }
 
-/// The type of a value. ONNX knows others than tensors; a bundle does not.
+/// The type of a value. ONNX has other types than tensors, which a bundle must not use.
 #[derive(Clone, PartialEq, Message)]
 pub struct TypeProto {
     #[prost(message, optional, tag = "1")]

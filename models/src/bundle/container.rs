@@ -1,4 +1,4 @@
-//! What holds a bundle's files: a folder, or one stored zip. Reads entries with a limit; does not interpret them.
+//! The container of a bundle's files: a folder, or one stored zip. It reads entries up to a size limit and does not interpret them.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -15,7 +15,7 @@ pub(super) enum Container<'a> {
     Archive(PathBuf, Box<ZipArchive<Box<dyn Bytes + 'a>>>),
 }
 
-/// What an archive is read from.
+/// The source of an archive's bytes.
 pub(super) trait Bytes: Read + Seek {}
 impl<T: Read + Seek> Bytes for T {}
 
@@ -28,7 +28,7 @@ impl<'a> Container<'a> {
         Self::archive(path, Box::new(File::open(path).map_err(io)?))
     }
 
-    /// An archive in memory; `name` only appears in messages.
+    /// An archive in memory; `name` appears in messages only.
     pub(super) fn from_bytes(bytes: &'a [u8], name: &Path) -> Result<Self, BundleError> {
         Self::archive(name, Box::new(Cursor::new(bytes)))
     }
@@ -41,7 +41,7 @@ impl<'a> Container<'a> {
         Ok(Self::Archive(path.to_owned(), Box::new(archive)))
     }
 
-    /// The names of all entries. Anything but a plain file is an error.
+    /// The names of all entries. An entry that is not a plain file is an error.
     pub(super) fn names(&mut self) -> Result<BTreeSet<String>, BundleError> {
         let mut names = BTreeSet::new();
         match self {
@@ -72,7 +72,7 @@ impl<'a> Container<'a> {
                     if !entry.is_file() || entry.is_symlink() {
                         return Err(not_plain(path, &name, "it is a folder or a symbolic link"));
                     }
-                    // What is stored can't grow, so no archive can fill the memory.
+                    // Stored entries are not larger than the archive, so a small archive can't fill the memory.
                     if entry.compression() != CompressionMethod::Stored || entry.encrypted() {
                         return Err(not_plain(path, &name, "it is compressed or encrypted: store it (`zip -0`)"));
                     }

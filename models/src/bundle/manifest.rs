@@ -1,7 +1,7 @@
-//! The manifest: everything about a bundle that is not weights or graphs, as `manifest.yaml`.
+//! The manifest, `manifest.yaml`: all data of a bundle except weights and graphs.
 //!
-//! What the keys mean to somebody who writes a program of their own is in docs/BUNDLE.md. The rules that a manifest must satisfy
-//! are in `rules.rs`; files and digests are in the parent module.
+//! docs/BUNDLE.md explains the keys for authors of other programs. The rules that a manifest must satisfy are in `rules.rs`; the
+//! parent module handles files and digests.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,64 +19,64 @@ use crate::yaml::{self, YamlError};
 /// The version of the format that this code reads and writes.
 pub const FORMAT: u32 = 1;
 
-/// The file of all weights.
+/// The name of the file with all weights.
 pub const WEIGHTS: &str = "weights.bin";
 
-/// What `manifest.yaml` says.
+/// The content of `manifest.yaml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// The version of the format: [`FORMAT`].
     pub format: u32,
-    /// What the bundle is called in reports.
+    /// The bundle's name in reports.
     pub name: String,
     /// The program that made it, with its version.
     pub made_by: String,
-    /// The landmarks it finds, whole, so that a bundle explains itself.
+    /// The complete landmark set, so that a bundle needs no other file.
     pub landmark_set: LandmarkSet,
-    /// What a film must become before the trunk sees it.
+    /// The trunk's input, and how a film becomes it.
     pub input: Input,
     /// The graph that runs once per film.
     pub trunk: GraphEntry,
     /// The graphs that run once per landmark, landmark 1 first.
     pub heads: Vec<HeadEntry>,
-    /// How a head can be run in part, with the same result, where it can.
+    /// How heads are run in windows with the same result, if they can be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
-    /// How numbers are stored in [`WEIGHTS`]; the template's vectors are f32 in any case.
+    /// How numbers are stored in [`WEIGHTS`]. Template vectors are always f32.
     #[serde(default, skip_serializing_if = "Precision::is_f32")]
     pub weights: Precision,
-    /// Where the template's vectors stand in [`WEIGHTS`], by name (`template.07.level3`), so that they can be replaced.
+    /// Where the template vectors are in [`WEIGHTS`], by name (`template.07.level3`), so that they can be replaced.
     pub template_vectors: BTreeMap<String, Span>,
-    /// Where landmarks can lie, given where the others lie, if points are chosen by that too. Its key is `decoding`: `argmax`
-    /// (the first maximum in row-major order, METHOD.md sec. 1c) or `shape-prior` with the prior.
+    /// The prior over the landmarks' positions, if the runtime uses it to choose points. Its key is `decoding`: `argmax` (the first
+    /// maximum in row-major order, METHOD.md sec. 1c) or `shape-prior` with the prior.
     #[serde(rename = "decoding", with = "decoding")]
     pub shape_prior: Option<ShapePrior>,
-    /// How far its points can be trusted, where that was learnt.
+    /// How scores become confidence, if the bundle was calibrated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
-    /// How its template vectors came to differ from those of its export, where they do.
+    /// How the template vectors were replaced since the export, if they were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapted: Option<Adaptation>,
-    /// The recipe's text: where the network comes from. No reader needs it to run the bundle.
+    /// The text of the recipe by which the network was trained. It is not needed to run the bundle.
     pub recipe: String,
-    /// What happened to the network, in the order of happening.
+    /// What was done to the network, in chronological order.
     pub history: Vec<String>,
     /// What the bundle may be used for.
     pub intended_use: String,
     /// The licence of the weights (not of this program).
     pub weights_licence: String,
-    /// Every other file of the bundle. Last, so that a manifest that was cut short is never whole.
+    /// Every other file of the bundle. It is the last key, so that a truncated manifest is always invalid.
     pub files: BTreeMap<String, FileEntry>,
 }
 
-/// What a film must become before the trunk sees it.
+/// The trunk's input, and how a film becomes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// Rows and columns of the trunk's input.
     pub size: usize,
-    /// How a film gets there, in words.
+    /// How a film becomes the input, in words.
     pub preprocessing: String,
 }
 
@@ -86,9 +86,9 @@ pub struct Input {
 pub struct GraphEntry {
     /// The ONNX file.
     pub file: String,
-    /// What must be provided.
+    /// Its inputs.
     pub inputs: Vec<TensorEntry>,
-    /// What is made.
+    /// Its outputs.
     pub outputs: Vec<TensorEntry>,
 }
 
@@ -102,7 +102,7 @@ pub struct HeadEntry {
     pub graph: GraphEntry,
 }
 
-/// A tensor that goes into a graph or comes out of it.
+/// An input or an output of a graph.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TensorEntry {
@@ -116,7 +116,7 @@ pub struct TensorEntry {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
-    /// As they were trained.
+    /// IEEE single precision, as trained.
     #[default]
     F32,
     /// Rounded to IEEE half precision.
@@ -154,7 +154,7 @@ impl fmt::Display for Precision {
     }
 }
 
-/// Where a tensor's numbers stand in [`WEIGHTS`].
+/// The bytes of a tensor in [`WEIGHTS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Span {
@@ -165,14 +165,14 @@ pub struct Span {
 }
 
 impl Span {
-    /// Whether it holds whole numbers of `width` bytes of a file of `end` bytes.
+    /// Whether the span consists of complete numbers of `width` bytes each and lies in a file of `end` bytes.
     pub(super) fn is_in(&self, end: u64, width: usize) -> bool {
         let inside = self.offset.checked_add(self.length).is_some_and(|last| last as u64 <= end);
         self.length > 0 && self.length.is_multiple_of(width) && self.offset.is_multiple_of(width) && inside
     }
 
     pub(super) fn rule(end: u64) -> String {
-        format!("must be whole numbers inside {WEIGHTS} ({end} bytes)")
+        format!("must cover complete numbers inside {WEIGHTS} ({end} bytes)")
     }
 }
 
@@ -200,7 +200,7 @@ mod decoding {
     }
 }
 
-/// What a file must be.
+/// The size and digest of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileEntry {
@@ -210,14 +210,14 @@ pub struct FileEntry {
     pub sha256: String,
 }
 
-/// The one key that every version of the format has.
+/// The only key that every version of the format has.
 #[derive(Deserialize)]
 struct Version {
     format: u32,
 }
 
 impl Manifest {
-    /// The version that a manifest's text claims, read before anything else that another version may have changed.
+    /// The version that a manifest's text states. It is read first, because other keys may differ in other versions.
     pub(super) fn version(origin: &str, text: &str) -> Result<u32, YamlError> {
         Ok(yaml::read::<Version>(origin, text)?.format)
     }

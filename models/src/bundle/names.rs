@@ -1,16 +1,26 @@
-//! Format 1's rule for names. A plan's graphs serve every landmark in turn, so they name what belongs to a landmark without its
-//! number: their input `adapter.rfb4.fuse` is, for landmark 7, the trunk's output `adapter.07.rfb4.fuse`. Other names are the same in
-//! all graphs.
+//! The rule for names in format 1. A plan's graphs serve every landmark in turn, so their names contain no landmark numbers. Their
+//! input `adapter.rfb4.fuse`, for example, is the trunk's output `adapter.07.rfb4.fuse` when they run for landmark 7. Other names are
+//! the same in all graphs.
 
 use crate::graph::{Level, Of, Owner, ParamId};
 use crate::landmarks::LandmarkId;
 
 /// Whether a plan's input takes this output of the trunk when the plan runs for `landmark`.
+///
+/// ```
+/// use onemark_models::bundle::names::feeds;
+/// use onemark_models::landmarks::LandmarkId;
+///
+/// let landmark = LandmarkId::new(7).ok_or("numbers start at 1")?;
+/// assert!(feeds("adapter.07.rfb4.fuse", "adapter.rfb4.fuse", landmark));
+/// assert!(!feeds("adapter.08.rfb4.fuse", "adapter.rfb4.fuse", landmark));
+/// # Ok::<(), &str>(())
+/// ```
 pub fn feeds(output: &str, input: &str, landmark: LandmarkId) -> bool {
     output == input || specific(input, landmark).is_some_and(|specific| specific == output)
 }
 
-/// What a plan's input is called where it is this landmark's, if it belongs to a landmark at all.
+/// The name of a plan's input with this landmark's number, if the input belongs to a landmark.
 fn specific(input: &str, landmark: LandmarkId) -> Option<String> {
     let (owner, path) = input.split_once('.')?;
     let owners: [fn(Of) -> Owner; 2] = [Owner::Adapter, Owner::Template];
@@ -23,9 +33,9 @@ pub fn vector(landmark: LandmarkId, level: Level) -> String {
     ParamId::vector(Of::One(landmark), level).to_string()
 }
 
-/// Whether a plan's input is a template vector, which is stored in f32 whatever the weights are stored in.
+/// Whether a plan's input is a template vector. Template vectors are stored in f32, whatever the precision of the weights is.
 pub(super) fn is_vector(input: &str) -> bool {
-    // Early bundles call any landmark's own tensors by landmark 1's names.
+    // Early bundles use the names of landmark 1 for the tensors of any landmark.
     let called = [Of::Any, Of::One(LandmarkId::from_index(0))];
     let mut names = called.into_iter().flat_map(|of| Level::COARSE_TO_FINE.map(|level| ParamId::vector(of, level)));
     names.any(|vector| vector.to_string() == input)

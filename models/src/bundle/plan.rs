@@ -1,4 +1,4 @@
-//! The plan for pruned heads: how a head can be run in part, with the same result.
+//! The plan for pruned heads: how a head is run in windows, with the same result as on the whole field.
 
 use std::collections::BTreeMap;
 
@@ -7,23 +7,22 @@ use serde::{Deserialize, Serialize};
 use super::{GraphEntry, Precision, Span, TensorEntry, Tiling, names};
 use crate::graph::{Port, Shape};
 
-/// A head in two graphs that serve all landmarks: the coarse one runs on the whole field and bounds the score, the other makes the
-/// score of one tile. A landmark's own numbers are inputs of both.
+/// A head as two graphs that serve all landmarks. The coarse graph runs on the whole field and bounds the score; the window graph
+/// computes the score of one tile. Parameters of a landmark are inputs of both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// From the trunk's outputs to the bound (the output of shape `[1, 1, size, size]`) and to what windows need. Outputs of the
-    /// trunk that belong to a landmark are called without its number here ([`names::feeds`]).
+    /// From the trunk's outputs to the bound (the output of shape `[1, 1, size, size]`) and to the inputs of windows. The names of
+    /// inputs contain no landmark numbers ([`names::feeds`]).
     pub coarse: GraphEntry,
-    /// From windows of what trunk and coarse graph made, and from the numbers of [`Tiling`], to the window's `score`.
+    /// From windows of the outputs of trunk and coarse graph, and from the matrices and masks of [`Tiling`], to the window's `score`.
     pub window: GraphEntry,
-    /// Where windows lie.
+    /// The positions of windows.
     pub tiling: Tiling,
     /// The number of windows that cost as much as the rest of the whole head. Beyond it, run the whole head.
     #[serde(rename = "most")]
     pub max_windows: usize,
-    /// Per landmark, landmark 1 first: where the numbers of the inputs that are specific to it stand in
-    /// [`WEIGHTS`](super::WEIGHTS).
+    /// Per landmark, landmark 1 first: the bytes in [`WEIGHTS`](super::WEIGHTS) of the inputs that are specific to it, by name.
     #[serde(rename = "own")]
     pub specific: Vec<BTreeMap<String, Span>>,
 }
@@ -34,7 +33,7 @@ impl Plan {
         if names::is_vector(input) { Precision::F32 } else { weights }
     }
 
-    /// Whether an input of the window graph is a matrix or a mask that [`Tiling`] makes.
+    /// Whether an input of the window graph is a matrix or a mask that [`Tiling`] computes.
     pub(super) fn is_computed(&self, input: &TensorEntry) -> bool {
         let cells = |level: usize| self.tiling.levels[level].cells;
         let levels = self.tiling.levels.len();
@@ -49,7 +48,7 @@ impl Plan {
         matrices.chain(masks).any(|(port, shape)| input.shape == shape && input.name == port.to_string())
     }
 
-    /// Whether an input has the shape of a tensor, or of its window.
+    /// Whether an input has the shape of a tensor, or of a window of it.
     pub(super) fn fits(&self, output: &TensorEntry, input: &TensorEntry, window: bool) -> bool {
         let cut = |mut shape: Shape| {
             let side = shape[2].max(1);

@@ -1,4 +1,4 @@
-//! The rules that a manifest must satisfy, each broken one named by its key.
+//! The rules that a manifest must satisfy. An error names the key that breaks the rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,16 +8,16 @@ use crate::invalid::Invalid;
 use crate::landmarks::LandmarkId;
 use crate::network::SCORE;
 
-/// Longest name of a file.
+/// The largest number of characters in a file's name.
 const LONGEST_NAME: usize = 120;
 
-/// A rule that is broken if `good` is false.
+/// An error for `key` if `good` is false.
 fn rule(good: bool, key: impl Into<String>, why: impl Into<String>) -> Result<(), Invalid> {
     if good { Ok(()) } else { Err(Invalid::new(key, why.into())) }
 }
 
 impl Manifest {
-    /// Holds the manifest against all rules.
+    /// Checks all rules.
     pub(super) fn validate(&self) -> Result<(), Invalid> {
         self.validate_files()?;
         self.landmark_set.validate().map_err(|invalid| invalid.within("landmark_set"))?;
@@ -61,7 +61,10 @@ impl Manifest {
     fn validate_head(&self, head: &HeadEntry, grid: Shape) -> Result<(), Invalid> {
         let key = format!("heads: `{}`", head.graph.file);
         if !head.graph.outputs.iter().any(|output| output.name == SCORE && output.shape == grid) {
-            return Err(Invalid::new(key, format!("must make `{SCORE}`, [1, 1, size, size] of `input.size`")));
+            return Err(Invalid::new(
+                key,
+                format!("must have the output `{SCORE}`, [1, 1, size, size] of `input.size`"),
+            ));
         }
         match head.graph.inputs.iter().find(|input| !self.trunk.outputs.contains(input)) {
             Some(stray) => {
@@ -81,13 +84,17 @@ impl Manifest {
         let side = plan.tiling.levels[0].cells;
         let outputs = plan.window.outputs.as_slice();
         let score = matches!(outputs, [only] if only.name == SCORE && only.shape == [1, 1, side, side]);
-        rule(score, "plan.window", format!("must make `{SCORE}`, [1, 1, {side}, {side}] as the tiling says"))?;
+        rule(
+            score,
+            "plan.window",
+            format!("must have the only output `{SCORE}`, [1, 1, {side}, {side}] as the tiling states"),
+        )?;
         rule(plan.specific.len() == self.heads.len(), "plan.own", "must have an entry for each landmark")?;
         let mut landmarks = LandmarkId::up_to(plan.specific.len()).zip(&plan.specific);
         landmarks.try_for_each(|(landmark, specific)| self.validate_specific(plan, landmark, specific))
     }
 
-    /// Whether all that the plan's graphs take for a landmark is made by something.
+    /// Checks that every input of the plan's graphs is available for a landmark.
     fn validate_specific(
         &self,
         plan: &Plan,
@@ -149,11 +156,11 @@ impl Manifest {
     }
 }
 
-/// Refuses a file's name that could mean something in a path.
+/// Refuses a file's name that could have a special meaning in a path.
 fn validate_name(name: &str) -> Result<(), &'static str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(plain) {
-        Err("a file's name must be 1 to 120 letters, digits, `.`, `-` and `_`: no folders")
+        Err("a file's name must be 1 to 120 letters, digits, `.`, `-` and `_`, with no folders")
     } else if name.starts_with('.') {
         Err("a file's name must not start with a dot")
     } else if name.eq_ignore_ascii_case(MANIFEST) {

@@ -1,5 +1,5 @@
-//! Replacing the template's vectors: how a bundle is adapted to further annotated films without training. The original vectors are
-//! kept at the end of the weights, so an adaptation can be undone exactly.
+//! Replaces the template vectors of a bundle, so that it is adapted to further annotated films without training. The original
+//! vectors are kept at the end of the weights, so an adaptation can be undone exactly.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,17 @@ use super::{Bundle, BundleError, Precision, Span, WEIGHTS};
 use crate::confidence::Calibration;
 use crate::invalid::Invalid;
 
-/// How a bundle's template vectors came to differ from those it was exported with.
+/// How the template vectors of a bundle were replaced since its export.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Adaptation {
     /// The films that were added, in order.
     pub films: Vec<AdaptedFilm>,
-    /// Where the vectors that the bundle was exported with stand in [`WEIGHTS`], by name.
+    /// The bytes of the original vectors in [`WEIGHTS`], by name.
     pub original: BTreeMap<String, Span>,
-    /// How many bytes [`WEIGHTS`] had.
+    /// The original size of [`WEIGHTS`] in bytes.
     pub weights_bytes: usize,
-    /// How the bundle was calibrated; it says nothing of other vectors.
+    /// The original calibration, which is valid for the original vectors only.
     pub calibration: Option<Calibration>,
 }
 
@@ -29,27 +29,27 @@ pub struct Adaptation {
 pub struct AdaptedFilm {
     /// SHA-256 of its pixels, row by row: identifies the film to those who have it and reveals nothing about the patient.
     pub sha256: String,
-    /// Where it comes from, in the words of whoever added it.
+    /// Where it comes from, as stated by the person who added it.
     pub source: Option<String>,
     /// The numbers of the landmarks that were annotated on it.
     pub landmarks: Vec<usize>,
 }
 
 impl Bundle {
-    /// The template's vectors by name (`template.07.level3`).
+    /// The template vectors by name (`template.07.level3`).
     ///
     /// # Errors
-    /// The weights are not there; an opened bundle has them.
+    /// The bundle has no weights. An opened bundle always has them.
     pub fn template_vectors(&self) -> Result<BTreeMap<String, Vec<f32>>, BundleError> {
         let weights = self.bytes(WEIGHTS)?;
         let read = |span: &Span| Precision::F32.read(&weights[span.offset..span.offset + span.length]);
         Ok(self.manifest.template_vectors.iter().map(|(name, span)| (name.clone(), read(span))).collect())
     }
 
-    /// The same bundle with other template vectors, made from these films and those before. It is not calibrated.
+    /// The same bundle with other template vectors, made from `films` and all films before them. It is not calibrated.
     ///
     /// # Errors
-    /// A vector has another length than the one it replaces, or no such name.
+    /// A vector has another length than the vector that it replaces, or the bundle has no vector of this name.
     pub fn with_template_vectors(
         &self,
         vectors: &BTreeMap<String, Vec<f32>>,
@@ -85,7 +85,7 @@ impl Bundle {
         self.with_weights(manifest, weights)
     }
 
-    /// The bundle as it was exported; the same one where its vectors were never replaced.
+    /// The bundle as it was exported. If its vectors were never replaced, the same bundle.
     ///
     /// # Errors
     /// The manifest contradicts itself.
@@ -103,7 +103,7 @@ impl Bundle {
         self.with_weights(manifest, weights)
     }
 
-    /// The same bundle with another manifest, for instance one that says how it is calibrated.
+    /// The same bundle with another manifest, for example with a calibration.
     ///
     /// # Errors
     /// The manifest contradicts itself or the files.
@@ -122,7 +122,7 @@ impl Bundle {
 }
 
 impl Adaptation {
-    /// On how many films a landmark's vectors rest, the template among them.
+    /// The number of films from which a landmark's vectors were made, including the template.
     pub fn films_with(&self, landmark: usize) -> usize {
         1 + self.films.iter().filter(|film| film.landmarks.contains(&landmark)).count()
     }

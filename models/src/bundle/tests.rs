@@ -49,7 +49,7 @@ fn toy() -> Bundle {
     Bundle::new(manifest, files.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec())).into()).unwrap()
 }
 
-/// A toy bundle in a folder of its own, after `harm` was done to it; and what opening it says.
+/// Writes a toy bundle to a temporary folder, changes it with `harm`, and opens it.
 fn opened_after(harm: impl FnOnce(&Path)) -> Result<Bundle, BundleError> {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("toy");
@@ -88,11 +88,11 @@ fn only_a_bundle_is_replaced_and_only_when_asked() {
     assert!(matches!(toy().write(&path, false), Err(BundleError::Exists { .. })));
     toy().write(&path, true).unwrap();
     Bundle::open(&path).unwrap();
-    // Neither the other folder nor a temporary one is left or harmed.
+    // The other folder is unchanged, and no temporary folder is left.
     let other = folder.path().join("films");
     fs::create_dir(&other).unwrap();
     fs::write(other.join("film.png"), "a film").unwrap();
-    assert!(matches!(toy().write(&other, true), Err(BundleError::Exists { .. })));
+    assert!(matches!(toy().write(&other, true), Err(BundleError::NotReplaced { .. })));
     assert!(other.join("film.png").exists());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
 }
@@ -162,7 +162,7 @@ fn a_manifest_is_whole_current_and_without_contradiction() {
     }
     let misnumbered = opened_after(|path| edit_manifest(path, "number: 1", "number: 7")).unwrap_err().to_string();
     assert!(misnumbered.contains("landmark set \"toy\": entry 1: its number is 7, it must be 1"), "{misnumbered}");
-    // Wherever a manifest is cut, even at the end of a line, it is refused.
+    // A truncated manifest is refused, wherever it is cut, even at the end of a line.
     let whole = yaml::write(toy().manifest()).unwrap();
     for length in 0..whole.trim_end().len() {
         assert!(read_manifest(Path::new("toy"), whole[..length].into()).is_err(), "{length}");
@@ -210,7 +210,7 @@ fn a_set_a_prior_and_a_tiling_keep_their_rules() {
         harm(&mut manifest);
         let made = toy().with_manifest(manifest.clone()).unwrap_err();
         assert!(matches!(&made, BundleError::Manifest { invalid, .. } if invalid.key.contains(key)), "{made}");
-        // The same where it is read.
+        // Reading the manifest's text refuses it too.
         let text = yaml::write(&manifest).unwrap();
         assert!(matches!(read_manifest(Path::new("toy"), text.into()), Err(BundleError::Yaml(_))), "{key}");
     }
@@ -272,7 +272,7 @@ fn vectors_are_replaced_and_can_be_had_back() {
     assert_eq!(twice.template_vectors().unwrap(), learnt([-1.0, 8.0]));
     let record = twice.manifest().adapted.as_ref().unwrap();
     assert_eq!((record.films.len(), record.films_with(1), record.films_with(2)), (2, 3, 1));
-    // All other weights are what they were, and undoing goes back to the export, bit for bit.
+    // All other weights are unchanged, and undoing restores the export bit for bit.
     assert_eq!(twice.bytes(WEIGHTS).unwrap()[..8], before.bytes(WEIGHTS).unwrap()[..8]);
     let undone = twice.without_adaptation().unwrap();
     assert_eq!(undone.manifest(), before.manifest());

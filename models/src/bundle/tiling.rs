@@ -1,32 +1,46 @@
-//! Windows: the small parts of a film on which a head's fine part is run, and the numbers that it needs to give the same there
-//! as on the whole field.
+//! Tiles and windows: the small parts of a film on which the fine part of a head runs, and the matrices and masks with which it
+//! computes the same there as on the whole field.
 //!
-//! The grid is cut into square tiles. To score one, the fine part sees a window of each level that it touches, with what its
-//! convolutions reach for beyond the tile. Where such a window lies is data, made by the exporter and kept in the bundle; which
-//! windows are worth running is the runtime's matter.
+//! The grid is divided into square tiles. To score a tile, the fine part reads a window of each level: the tile and the cells around
+//! it that the convolutions reach. The positions of windows are data, which the exporter computes and the bundle contains. The
+//! runtime decides which windows to run.
 
 use ndarray::{Array2, Array4, ArrayView4, s};
 use serde::{Deserialize, Serialize};
 
-use crate::graph::{Corners, interpolation};
+use crate::graph::{CoordinateMode, interpolation};
 use crate::invalid::Invalid;
 
 /// The most levels that a tiling has: the grid and the network's five.
 pub const MAX_LEVELS: usize = 6;
 
-/// Tiles of a grid, and the window of each tile on each level. Held against its rules when it is read.
+/// Tiles of a grid, and the window of each tile on each level. Its rules are checked when it is read.
+///
+/// ```
+/// use ndarray::Array4;
+/// use onemark_models::bundle::tiling::{LevelWindows, Tiling};
+///
+/// // 2 x 2 tiles of 4 x 4 cells; each window also has the cells around its tile.
+/// let tiling = Tiling { size: 8, tile: 4, levels: vec![LevelWindows { cells: 6, starts: vec![-1, 3] }] };
+/// tiling.validate()?;
+/// assert_eq!((tiling.count(), tiling.covers(1)), (2, 4..8));
+/// assert_eq!(tiling.inside(0, 0), [0.0, 1.0, 1.0, 1.0, 1.0, 1.0]); // the first cell lies outside the film
+/// let window = tiling.cut(0, (0, 0), &Array4::ones((1, 1, 8, 8)).view());
+/// assert_eq!((window.dim(), window.sum()), ((1, 1, 6, 6), 25.0));
+/// # Ok::<(), onemark_models::invalid::Invalid>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Unchecked")]
 pub struct Tiling {
     /// Rows and columns of the grid.
     pub size: usize,
-    /// Rows and columns of a tile. The last ones may reach beyond the grid.
+    /// Rows and columns of a tile. The last tiles may extend beyond the grid.
     pub tile: usize,
-    /// From level 0, the grid itself, downwards: at most [`MAX_LEVELS`]. Rows and columns are alike.
+    /// The windows of level 0 (the grid), level 1 and so on: at most [`MAX_LEVELS`] levels. They are the same for rows and columns.
     pub levels: Vec<LevelWindows>,
 }
 
-/// A tiling as a manifest gives it.
+/// A tiling as it is written in a manifest, before its rules are checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Unchecked {
@@ -47,19 +61,20 @@ impl TryFrom<Unchecked> for Tiling {
     }
 }
 
-/// The windows of one level: cells of `size / 2^level`.
+/// The windows of one level, which has `size / 2^level` rows and columns of cells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LevelWindows {
     /// Rows and columns of a window: the same for all tiles.
     pub cells: usize,
-    /// The first row (or column) of each row (or column) of tiles; beyond the film's edge where a tile lies at it.
+    /// The first cell of the window for each row (or column) of tiles. It is negative if the window begins outside the film.
     pub starts: Vec<i64>,
 }
 
-/// How the decoder and the similarity maps are up-sampled (METHOD.md sec. 1): maps go to level 0, and nothing else does.
-pub fn corners(to: usize) -> Corners {
-    if to == 0 { Corners::HalfPixel } else { Corners::Aligned }
+/// The coordinate mode of an up-sampling to level `to` (METHOD.md sec. 1): similarity maps are up-sampled to level 0, the decoder's
+/// tensors to other levels.
+pub fn coordinate_mode(to: usize) -> CoordinateMode {
+    if to == 0 { CoordinateMode::HalfPixel } else { CoordinateMode::Aligned }
 }
 
 impl Tiling {
@@ -99,11 +114,11 @@ impl Tiling {
         }
     }
 
-    /// The slice of the whole field's interpolation that makes the window of level `to` of that of level `from`, for one row (or
-    /// column) of tiles: `[to's cells, from's cells]`. Rows and columns of cells
-    /// outside the film are zero.
+    /// The matrix that interpolates the window of level `to` from the window of level `from`, for one row (or column) of tiles:
+    /// `[to's cells, from's cells]`. It is a slice of the matrix for the whole field. Rows and columns of cells outside the film are
+    /// zero.
     pub fn matrix(&self, from: usize, to: usize, tile: usize) -> Array2<f32> {
-        let whole = interpolation(self.size >> from, 1 << (from - to), corners(to));
+        let whole = interpolation(self.size >> from, 1 << (from - to), coordinate_mode(to));
         let [to, from] = [to, from].map(|level| &self.levels[level]);
         Array2::from_shape_fn((to.cells, from.cells), |(row, column)| {
             let place = |windows: &LevelWindows, cell: usize| usize::try_from(windows.starts[tile] + cell as i64).ok();
@@ -112,7 +127,7 @@ impl Tiling {
         })
     }
 
-    /// Which of a level's cells lie on the film, along an axis: 1 or 0.
+    /// 1 for each cell of a window that lies on the film, 0 for others, along an axis.
     pub fn inside(&self, level: usize, tile: usize) -> Vec<f32> {
         let windows = &self.levels[level];
         let film = 0..(self.size >> level) as i64;
@@ -120,7 +135,7 @@ impl Tiling {
         cells.map(|cell| f32::from(u8::from(film.contains(&cell)))).collect()
     }
 
-    /// The window of a tensor of a level for the tile (row, column), zero beyond the film.
+    /// The window of a level's tensor for the tile (row, column); zero outside the film.
     pub fn cut(&self, level: usize, (row, column): (usize, usize), tensor: &ArrayView4<'_, f32>) -> Array4<f32> {
         let windows = &self.levels[level];
         let (batch, channels, rows, columns) = tensor.dim();

@@ -1,4 +1,4 @@
-//! One safetensors file with every tensor by its graph name, whose metadata holds the recipe and its history.
+//! Checkpoint files: safetensors with all tensors by name. The metadata holds the recipe and the history.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -12,20 +12,20 @@ use crate::files::write_whole;
 use crate::graph::{ParamId, ParamShapes, Parameters};
 use crate::recipe::{Recipe, RecipeError};
 
-/// Tensors by name: parameters as their ids are spelled, and whatever else a checkpoint holds.
+/// Tensors by name: parameters, under the spelling of their ids, and all other tensors of a checkpoint.
 pub type Tensors = BTreeMap<String, ArrayD<f32>>;
 
 /// The version of the metadata that this code reads and writes.
 const FORMAT: &str = "onemark-checkpoint-1";
 
-/// A trained network, or one in training.
+/// A network during or after training.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    /// The recipe it was made by.
+    /// The recipe of its training.
     pub recipe: Recipe,
-    /// What happened, in the order of happening: one sentence each, for people.
+    /// What was done to it, in chronological order: a sentence for each step.
     pub history: Vec<String>,
-    /// Anything else its maker keeps, by key.
+    /// Other texts that the program keeps, by key.
     pub notes: BTreeMap<String, String>,
     /// All tensors.
     pub tensors: Tensors,
@@ -34,52 +34,38 @@ pub struct Checkpoint {
 /// Why a file of tensors can't be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum CheckpointError {
     /// The file can't be read or written.
     #[error("{path} can't be read or written")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    Io { path: PathBuf, source: std::io::Error },
     /// The file is not a safetensors file, or was cut short.
     #[error("{path} is not a whole safetensors file")]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What the reader said.
-        source: SafeTensorError,
-    },
-    /// A tensor's numbers are of a type that networks don't have here.
-    #[error("{path}: tensor {tensor} holds {dtype:?}: only F32, F16 and BF16 are read")]
+    Format { path: PathBuf, source: SafeTensorError },
+    /// A tensor has a type of numbers that Onemark does not use.
+    #[error("{path}: tensor {tensor} has numbers of type {dtype:?}; only F32, F16 and BF16 are read")]
     Dtype {
-        /// The file.
         path: PathBuf,
-        /// The tensor.
         tensor: String,
         /// Its type.
         dtype: Dtype,
     },
-    /// The file's metadata are not a checkpoint's.
+    /// The file's metadata do not describe a checkpoint.
     #[error("{path} is not an Onemark checkpoint: {why}")]
     Metadata {
-        /// The file.
         path: PathBuf,
         /// What is missing or wrong.
         why: String,
     },
-    /// The recipe inside is refused.
+    /// The recipe in the file is refused.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
-    /// A tensor that the network needs is missing or of another shape.
+    /// A tensor that the network needs is missing or has another shape.
     #[error("tensor {tensor}: expected {expected:?}, found {found}")]
     Tensor {
-        /// The tensor.
         tensor: String,
         /// The shape that the network needs.
         expected: Vec<usize>,
-        /// The shape that is there, or `nothing`.
         found: String,
     },
 }
@@ -88,16 +74,16 @@ impl Checkpoint {
     /// Reads a checkpoint.
     ///
     /// # Errors
-    /// No such file, cut short, not a checkpoint, or a recipe that this version refuses.
+    /// The file does not exist, is incomplete or is not a checkpoint, or this version refuses its recipe.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
         let (tensors, mut metadata) = read_safetensors(path)?;
         let refuse = |why: String| CheckpointError::Metadata { path: path.to_owned(), why };
         match metadata.remove("format") {
             Some(format) if format == FORMAT => {}
             Some(format) => return Err(refuse(format!("its format is {format}, this program reads {FORMAT}"))),
-            None => return Err(refuse("its metadata name no format".into())),
+            None => return Err(refuse("its metadata state no format".into())),
         }
-        let recipe = metadata.remove("recipe").ok_or_else(|| refuse("its metadata hold no recipe".into()))?;
+        let recipe = metadata.remove("recipe").ok_or_else(|| refuse("its metadata contain no recipe".into()))?;
         let recipe = Recipe::parse(&path.display().to_string(), &recipe)?;
         let history = metadata.remove("history").unwrap_or_default();
         Ok(Self {
@@ -125,7 +111,7 @@ impl Checkpoint {
 /// The parameters in `expected`, each found by the spelling of its id.
 ///
 /// # Errors
-/// The first that is missing or of another shape.
+/// The first parameter that is missing or has another shape.
 pub fn parameters(tensors: &Tensors, expected: &ParamShapes) -> Result<Parameters, CheckpointError> {
     let find = |(param, shape): (&ParamId, &Vec<usize>)| {
         let name = param.to_string();
@@ -141,7 +127,7 @@ pub fn parameters(tensors: &Tensors, expected: &ParamShapes) -> Result<Parameter
     expected.iter().map(find).collect()
 }
 
-/// The tensors of a checkpoint that hold these parameters.
+/// These parameters as tensors of a checkpoint.
 pub fn spelled(parameters: Parameters) -> Tensors {
     parameters.into_iter().map(|(param, tensor)| (param.to_string(), tensor)).collect()
 }
@@ -149,7 +135,7 @@ pub fn spelled(parameters: Parameters) -> Tensors {
 /// Reads all tensors of a safetensors file as f32, and its metadata.
 ///
 /// # Errors
-/// No such file, cut short, or a tensor of integers.
+/// The file does not exist or is incomplete, or a tensor has other numbers than F32, F16 and BF16.
 pub fn read_safetensors(path: &Path) -> Result<(Tensors, HashMap<String, String>), CheckpointError> {
     let bytes = fs::read(path).map_err(|source| CheckpointError::Io { path: path.to_owned(), source })?;
     let format = |source| CheckpointError::Format { path: path.to_owned(), source };

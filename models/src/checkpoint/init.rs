@@ -7,10 +7,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::graph::{Owner, ParamId, ParamShapes, Parameters, Role};
 
-/// What training starts from.
+/// The values of parameters at the start of training.
 ///
 /// Convolutions get PyTorch's default (METHOD.md sec. 1a): weight and bias uniform in `+-1/sqrt(fan_in)`. The trunk gets He's
-/// uniform `+-sqrt(6/fan_in)` and no bias, which keeps the size of random features from level to level. Batch normalisation
+/// uniform `+-sqrt(6/fan_in)` and zero bias, so that random features have a similar size on all levels. Batch normalisation
 /// starts as the identity. Template vectors are uniform in [-1, 1].
 pub fn initial(params: &ParamShapes, seed: u64) -> Parameters {
     let draw = |(param, shape): (&ParamId, &Vec<usize>)| (param.clone(), initial_tensor(params, param, shape, seed));
@@ -27,12 +27,12 @@ fn initial_tensor(params: &ParamShapes, param: &ParamId, shape: &[usize], seed: 
     }
 }
 
-/// Random values for every parameter, batch normalisation and its statistics too, drawn so that activations neither die nor grow:
-/// with them a network's cost can be measured, and two programs compared, before it is trained.
+/// Random values for every parameter, including batch normalisation and its statistics. Activations neither vanish nor explode, so
+/// an untrained network can be used to measure costs and to compare two programs.
 pub fn random<'a>(params: impl IntoIterator<Item = (&'a ParamId, &'a Vec<usize>)>, seed: u64) -> Parameters {
     let draw = |(param, shape): (&ParamId, &Vec<usize>)| {
         let range = match param.role {
-            // A ReLU follows most convolutions.
+            // The factor 2 of He's initialisation: a ReLU follows most convolutions.
             Role::Weight => he(fan_in(shape)),
             // Scales and variances of batch normalisation must be positive.
             Role::NormScale | Role::RunningVariance => 0.5..1.5,
@@ -56,7 +56,7 @@ fn symmetric(bound: f32) -> std::ops::Range<f32> {
     -bound..bound
 }
 
-/// Each parameter draws from a stream of its own, which its spelling chooses.
+/// The random numbers of a parameter: each has its own stream, which depends on the seed and the parameter's spelling.
 fn uniform(param: &ParamId, shape: &[usize], range: std::ops::Range<f32>, seed: u64) -> ArrayD<f32> {
     let digest = Sha256::digest(param.to_string());
     let mut rng = ChaCha8Rng::seed_from_u64(seed);

@@ -1,4 +1,4 @@
-//! Pseudo-labels as a tensor of a checkpoint.
+//! Converts pseudo-labels to and from a tensor of a checkpoint.
 
 use ndarray::{Array3, ArrayD, ArrayView1, Ix3};
 
@@ -14,7 +14,7 @@ pub fn to_tensor(points: &[Vec<GridPoint>]) -> ArrayD<f32> {
     Array3::from_shape_fn((points.len(), landmarks, 2), coordinate).into_dyn()
 }
 
-/// The points that [`to_tensor`] was given; `None` where the tensor is of another shape.
+/// The points of a tensor that [`to_tensor`] made; `None` if the tensor has another shape.
 pub fn from_tensor(tensor: &ArrayD<f32>) -> Option<PointSets> {
     let tensor = tensor.view().into_dimensionality::<Ix3>().ok().filter(|tensor| tensor.dim().2 == 2)?;
     let point = |point: ArrayView1<'_, f32>| (f64::from(point[0]), f64::from(point[1]));

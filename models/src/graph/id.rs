@@ -1,43 +1,43 @@
-//! Ids of nodes and parameters, and the ports of graphs: who owns something and what it is for, as types. How ids are spelled in
-//! checkpoints and bundles is in [`crate::network::names`]; no reader takes a spelling apart.
+//! Ids of nodes and parameters, and the ports of graphs. Their types state which part of the network something belongs to and what
+//! it is for. [`crate::network::names`] spells ids for checkpoints and bundles; no code parses a spelling.
 
 use std::sync::Arc;
 
 use super::Level;
 use crate::landmarks::LandmarkId;
 
-/// Whose parameters a node reads, or would read if it had any.
+/// The part of the network that a node belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Owner {
     /// The frozen part, which every landmark shares.
     Trunk,
     /// The trained part: one for all landmarks, or one for each.
     Decoder(Of),
-    /// A landmark's own convolutions beside the decoder's.
+    /// A landmark's own convolutions, parallel to the decoder's.
     Adapter(Of),
-    /// A landmark's vectors, which its embeddings are compared with.
+    /// A landmark's template vectors, with which its embeddings are compared.
     Template(Of),
 }
 
 /// Which landmarks an [`Owner`] serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Of {
-    /// All at once: shared parameters, or those of all landmarks stacked.
+    /// All together: shared parameters, or the stacked parameters of all landmarks.
     All,
     /// One landmark.
     One(LandmarkId),
-    /// Each in turn: a graph that takes the parameters of whichever landmark it runs for.
+    /// Each in turn: in a graph that takes the parameters of the landmark for which it runs.
     Any,
 }
 
 impl Of {
-    /// One landmark's becomes any landmark's.
+    /// `Any` in place of one landmark.
     #[must_use]
     pub fn generic(self) -> Self {
         if let Self::One(_) = self { Self::Any } else { self }
     }
 
-    /// Any landmark's becomes this landmark's.
+    /// This landmark in place of `Any`.
     #[must_use]
     pub fn for_landmark(self, landmark: LandmarkId) -> Self {
         if self == Self::Any { Self::One(landmark) } else { self }
@@ -45,7 +45,7 @@ impl Of {
 }
 
 impl Owner {
-    /// Which landmarks it serves; the trunk serves all.
+    /// The landmarks that it serves; the trunk serves all.
     pub fn of(self) -> Of {
         match self {
             Self::Trunk => Of::All,
@@ -58,7 +58,7 @@ impl Owner {
         self.of() != Of::All
     }
 
-    /// The same part of the network, for other landmarks.
+    /// The same part of the network for other landmarks.
     #[must_use]
     pub fn map(self, of: impl Fn(Of) -> Of) -> Self {
         match self {
@@ -69,7 +69,7 @@ impl Owner {
         }
     }
 
-    /// The node at this place in it.
+    /// The node of this owner at `path`.
     pub fn node(self, path: impl AsRef<str>) -> NodeId {
         NodeId { owner: self, path: path.as_ref().into() }
     }
@@ -78,48 +78,48 @@ impl Owner {
 /// A node of a graph.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId {
-    /// Whose parameters it reads.
+    /// The part of the network that it belongs to.
     pub owner: Owner,
     path: Arc<str>,
 }
 
 impl NodeId {
-    /// Its place in what its owner owns: `level3.conv1`.
+    /// Its path inside that part: `level3.conv1`.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// A node that is made from this one, or for it.
+    /// The id of a node that is made from this node, or for it: `suffix` is added to the path.
     #[must_use]
     pub fn then(&self, step: impl AsRef<str>) -> NodeId {
         self.owner.node(format!("{}.{}", self.path, step.as_ref()))
     }
 
-    /// A whole parameter of this node.
+    /// The whole parameter of this node with the role `role`.
     pub fn param(&self, role: Role) -> ParamId {
         ParamId { node: self.clone(), role, part: Part::Whole }
     }
 
-    /// The same place for other landmarks.
+    /// The node at the same path for other landmarks.
     #[must_use]
     pub fn map(&self, of: impl Fn(Of) -> Of) -> NodeId {
         NodeId { owner: self.owner.map(of), path: self.path.clone() }
     }
 }
 
-/// A parameter of a graph. A pass that gives it other numbers, or another shape, keeps its id.
+/// A parameter of a graph. It keeps its id if a pass changes its values or its shape.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ParamId {
-    /// The node that the network was trained with.
+    /// The node that had the parameter in training.
     pub node: NodeId,
     /// What the node uses it for.
     pub role: Role,
-    /// How much of it this is.
+    /// The part of the trained parameter that this is.
     pub part: Part,
 }
 
 impl ParamId {
-    /// A landmark's template vector on a level.
+    /// The template vector of a landmark on a level.
     pub fn vector(of: Of, level: Level) -> Self {
         Owner::Template(of).node(format!("level{level}")).param(Role::Vector(level))
     }
@@ -129,7 +129,7 @@ impl ParamId {
         self.node.owner.is_specific()
     }
 
-    /// Whether it is a running statistic of batch normalisation, not a trained number.
+    /// Whether it is a running statistic of batch normalisation, which is not trained.
     pub fn is_statistic(&self) -> bool {
         matches!(self.role, Role::RunningMean | Role::RunningVariance)
     }
@@ -139,7 +139,7 @@ impl ParamId {
         matches!(self.role, Role::Vector(_))
     }
 
-    /// The same parameter, or a part of it.
+    /// This part of the same parameter.
     #[must_use]
     pub fn part(&self, part: Part) -> Self {
         Self { part, ..self.clone() }
@@ -151,7 +151,7 @@ impl ParamId {
         Self { node: self.node.map(of), ..self.clone() }
     }
 
-    /// The parameters that this one stands for: a generic one for that of each of the first `count` landmarks, any other for itself.
+    /// The parameters that this id stands for: with `Any`, one for each of the first `count` landmarks; otherwise the parameter itself.
     pub fn each(&self, count: usize) -> Vec<Self> {
         match self.node.owner.of() {
             Of::Any => LandmarkId::up_to(count).map(|landmark| self.map(|of| of.for_landmark(landmark))).collect(),
@@ -165,11 +165,11 @@ impl ParamId {
 pub enum Role {
     /// A convolution's kernels, `[out, in, rows, columns]`.
     Weight,
-    /// What a convolution adds, `[out]`.
+    /// A convolution's bias, `[out]`.
     Bias,
-    /// What batch normalisation multiplies by, `[channels]`.
+    /// The factors of batch normalisation, `[channels]`.
     NormScale,
-    /// What batch normalisation adds, `[channels]`.
+    /// The summands of batch normalisation, `[channels]`.
     NormShift,
     /// The mean that batch normalisation subtracts, `[channels]`.
     RunningMean,
@@ -181,10 +181,10 @@ pub enum Role {
     Step,
 }
 
-/// What `split-affine` makes of a weight.
+/// The parts into which the pass `split-affine` divides a weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
-    /// All of it.
+    /// The whole weight.
     Whole,
     /// The input channels that depend on the film alone.
     Invariant,
@@ -192,7 +192,7 @@ pub enum Part {
     Specific,
 }
 
-/// Where a tensor goes into a graph or comes out of it.
+/// An input or an output of a graph.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Port {
     /// The film, `[1, 1, size, size]`, grey values in [0, 1].
@@ -203,7 +203,7 @@ pub enum Port {
     Embedding(Level),
     /// The score map, `[1, 1, size, size]` or a window of it, in [0, 1].
     Score,
-    /// What a node of one graph makes for another graph.
+    /// The output of a node of one graph that another graph reads.
     Crossing(NodeId),
     /// The matrix that interpolates the rows of level `to` from those of level `from`, `[1, 1, to, from]`. Level 0 is the grid.
     Rows {
@@ -224,7 +224,7 @@ pub enum Port {
 }
 
 impl Port {
-    /// The node that stands for this port where it is an input.
+    /// The id of the node that stands for this port if it is an input.
     pub fn node(&self) -> NodeId {
         let invariant = Owner::Decoder(Of::All);
         match self {

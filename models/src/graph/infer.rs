@@ -1,8 +1,8 @@
-//! Shapes: what an operation makes of operands and parameters of given shapes.
+//! Infers the shape of an operation's result from the shapes of its operands and parameters.
 
 use super::{Op, Shape};
 
-/// The shape of the result, or the rule that the operands break.
+/// The shape of the result, or the rule that operands or parameters break.
 pub(super) fn infer_shape(op: Op, inputs: &[Shape], params: &[&[usize]]) -> Result<Shape, &'static str> {
     let same =
         |first: &Shape, second: &Shape| if first == second { Ok(*first) } else { Err("the shapes must be equal") };
@@ -28,22 +28,22 @@ pub(super) fn infer_shape(op: Op, inputs: &[Shape], params: &[&[usize]]) -> Resu
         (Op::BatchNorm, [x], params) if params.len() == 4 && params.iter().all(|p| **p == [x[1]]) => Ok(*x),
         (Op::Cosine, [x], [vector]) if **vector == [x[1]] => Ok([x[0], 1, x[2], x[3]]),
         (Op::Relu | Op::Clamp, [x], []) => Ok(*x),
-        (Op::Quantise, [x], [[]]) => Ok(*x),
+        (Op::FakeQuantise, [x], [[]]) => Ok(*x),
         (Op::MaxPool, [x], []) if x[2] % 2 == 0 && x[3] % 2 == 0 => Ok([x[0], x[1], x[2] / 2, x[3] / 2]),
         (Op::MaxPool, [_], []) => Err("both sides must be even"),
         (Op::Upsample { factor, .. }, [x], []) if factor > 0 => Ok([x[0], x[1], x[2] * factor, x[3] * factor]),
         (Op::Crop { rows, columns }, [x], []) => match (x[2] > 2 * rows, x[3] > 2 * columns) {
             (true, true) => Ok([x[0], x[1], x[2] - 2 * rows, x[3] - 2 * columns]),
-            _ => Err("nothing would be left"),
+            _ => Err("the result would be empty"),
         },
-        (Op::Channels { first, count }, [x], []) => match count > 0 && first + count <= x[1] {
+        (Op::Slice { first, count }, [x], []) => match count > 0 && first + count <= x[1] {
             true => Ok([x[0], count, x[2], x[3]]),
-            false => Err("the operand has no such channels"),
+            false => Err("the channels must exist in the operand, and be at least one"),
         },
         (Op::Concat, [first, rest @ ..], []) => {
             rest.iter().try_fold(*first, |sum, next| match (sum[0], sum[2], sum[3]) == (next[0], next[2], next[3]) {
                 true => Ok([sum[0], sum[1] + next[1], sum[2], sum[3]]),
-                false => Err("all but the channels must be equal"),
+                false => Err("all axes except the channels must be equal"),
             })
         }
         (Op::Interpolate, [x, rows, columns], []) => match (rows, columns) {

@@ -21,12 +21,12 @@ impl Level {
         usize::from(self.0)
     }
 
-    /// Cells of the grid along a side of one of its cells.
+    /// The side of its cells, in cells of the grid.
     pub fn stride(self) -> usize {
         1 << self.0
     }
 
-    /// Its place in [`Level::COARSE_TO_FINE`].
+    /// Its index in [`Level::COARSE_TO_FINE`].
     fn place(self) -> usize {
         Self::COARSE_TO_FINE.len() - self.number()
     }

@@ -1,15 +1,15 @@
-//! Graphs made from graphs: rewritten, copied, cut, pruned, and for other landmarks.
+//! Makes graphs from graphs: rewrites, copies, cuts and prunes them, or changes their landmarks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Graph, GraphError, Node, Of, Op, ParamId, Port, Value};
 
 impl Graph {
-    /// A new graph made node by node: `rewrite` gets the new graph, each old value with its node, and the node's operands in the
-    /// new graph; it returns the value that stands for the old one. Nodes that no output needs any more are dropped.
+    /// A new graph made node by node. `rewrite` gets the new graph, an old value with its node, and the node's operands in the new
+    /// graph; it returns the new value that replaces the old one. Nodes that no output needs are dropped.
     ///
     /// # Errors
-    /// Whatever `rewrite` returns.
+    /// The first error of `rewrite`.
     pub fn rewrite<E: From<GraphError>>(
         &self,
         mut rewrite: impl FnMut(&mut Graph, Value, &Node, &[Value]) -> Result<Value, E>,
@@ -42,7 +42,7 @@ impl Graph {
         self.push(node.id.clone(), node.op, inputs, node.params.clone())
     }
 
-    /// The graph with nodes, parameters and ports of other landmarks.
+    /// The same graph with the nodes, parameters and ports of other landmarks.
     #[must_use]
     pub fn map_landmarks(&self, of: impl Fn(Of) -> Of) -> Graph {
         let ports = |ports: &[(Port, Value)]| ports.iter().map(|(port, value)| (port.map(&of), *value)).collect();
@@ -68,6 +68,20 @@ impl Graph {
     }
 
     /// The part of the graph that `outputs` need.
+    ///
+    /// ```
+    /// use onemark_models::graph::{Graph, Op, Owner, Port};
+    ///
+    /// let mut graph = Graph::new("example");
+    /// let film = graph.input(Port::Film, [1, 1, 64, 64])?;
+    /// let pooled = graph.apply(Owner::Trunk.node("pool"), Op::MaxPool, &[film])?;
+    /// let clamped = graph.apply(Owner::Trunk.node("clamp"), Op::Clamp, &[pooled])?;
+    /// graph.output(Port::Score, clamped)?;
+    ///
+    /// let part = graph.part("pooling", vec![(Port::Score, pooled)]);
+    /// assert_eq!((graph.nodes().count(), part.nodes().count()), (3, 2));
+    /// # Ok::<(), onemark_models::graph::GraphError>(())
+    /// ```
     #[must_use]
     pub fn part(&self, name: &str, outputs: Vec<(Port, Value)>) -> Graph {
         Graph { name: name.to_owned(), outputs, ..self.clone() }.pruned()

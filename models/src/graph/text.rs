@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Corners, Graph, Op, Port, Value};
+use super::{CoordinateMode, Graph, Op, Port, Value};
 use crate::shape_text;
 
 impl fmt::Display for Graph {
@@ -26,7 +26,7 @@ impl fmt::Display for Graph {
 }
 
 impl Graph {
-    /// What a value is called: the input's port, or the node.
+    /// The printed name of a value: the input's port, or the node's id.
     fn label(&self, value: Value) -> String {
         self.input_port(value).map_or_else(|| self.node(value).id.to_string(), Port::to_string)
     }
@@ -46,16 +46,16 @@ impl fmt::Display for Op {
             Op::BatchNorm => write!(f, "batch_norm"),
             Op::Relu => write!(f, "relu"),
             Op::MaxPool => write!(f, "max_pool"),
-            Op::Upsample { factor, corners: Corners::Aligned } => write!(f, "upsample x{factor} align_corners"),
-            Op::Upsample { factor, corners: Corners::HalfPixel } => write!(f, "upsample x{factor} half_pixel"),
+            Op::Upsample { factor, mode: CoordinateMode::Aligned } => write!(f, "upsample x{factor} align_corners"),
+            Op::Upsample { factor, mode: CoordinateMode::HalfPixel } => write!(f, "upsample x{factor} half_pixel"),
             Op::Interpolate => write!(f, "interpolate"),
             Op::Crop { rows, columns } => write!(f, "crop {rows}x{columns}"),
-            Op::Channels { first, count } => write!(f, "channels {first}..{}", first + count),
+            Op::Slice { first, count } => write!(f, "slice {first}..{}", first + count),
             Op::Concat => write!(f, "concat"),
             Op::Add => write!(f, "add"),
             Op::Mul => write!(f, "mul"),
             Op::Clamp => write!(f, "clamp"),
-            Op::Quantise => write!(f, "quantise"),
+            Op::FakeQuantise => write!(f, "fake_quantise"),
             Op::Cosine => write!(f, "cosine"),
         }
     }

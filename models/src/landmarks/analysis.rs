@@ -1,7 +1,7 @@
-//! What is measured on a film: lines through its landmarks, angles, distances, and what is usual for them.
+//! Definitions of measurements: lines through landmarks, formulas for angles and distances, classes and norms.
 //!
-//! An analysis is data, under `analysis` in `landmarks/*.yaml` (docs/ANALYSIS.md). `rules.rs` decides whether it makes sense;
-//! `measure.rs` computes the values on a film and their errors.
+//! An analysis is data, under `analysis` in `landmarks/*.yaml` (docs/ANALYSIS.md). `rules.rs` checks it; `measure.rs` computes
+//! the values on a film and their errors.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,17 +10,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::yaml::{singleton_map, without_repeats};
 
-/// What is measured from the landmarks of a set.
+/// The measurements of a landmark set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Analysis {
-    /// Where definitions, classes and norms come from: the short name they cite, and the reference in full.
+    /// The sources of definitions, classes and norms: the short name that these cite, and the full reference.
     #[serde(deserialize_with = "without_repeats")]
     pub sources: BTreeMap<String, String>,
-    /// Lines by name: from the first landmark towards the second. The direction matters.
+    /// Lines by name. A line has a direction: from the first landmark towards the second.
     #[serde(default, deserialize_with = "without_repeats")]
     pub lines: BTreeMap<String, [String; 2]>,
-    /// The measurements, in the order in which people read them.
+    /// The measurements, in the order in which they are shown.
     pub measurements: Vec<Definition>,
 }
 
@@ -28,30 +28,30 @@ pub struct Analysis {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Definition {
-    /// Short name without blanks: "ANB".
+    /// Short name without spaces: "ANB".
     pub name: String,
     /// Name for people.
     pub title: String,
-    /// How it is computed; its unit follows.
+    /// How it is computed. The unit follows from the formula.
     #[serde(with = "singleton_map")]
     pub formula: Formula,
-    /// Which of the sources defines it and its classes.
+    /// The short name of the source of its definition and classes.
     pub source: String,
-    /// What values are called. Values between classes have none.
+    /// Names for ranges of values. A value between two classes has no class.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<Class>,
-    /// What is usual.
+    /// The usual values, if a source gives them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub norm: Option<Norm>,
-    /// What else a reader should know: conventions, and where it departs from custom.
+    /// Other notes for readers: conventions, and differences from common practice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
-/// How a measurement is computed: from landmarks, lines, and measurements that stand above it, all by name.
+/// How a measurement is computed: from landmarks, lines, and measurements that are defined above it, all by name.
 ///
-/// Signs are anatomical: a positive side is that on which another line runs (`towards`), so it is the same for patients who
-/// face left and right, and however the film is turned.
+/// Signs are anatomical: the positive side of a line is the side to which another line (`towards`) runs. So signs do not depend on
+/// whether the patient faces left or right, or on how the film is rotated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Formula {
@@ -59,18 +59,18 @@ pub enum Formula {
     Angle([String; 3]),
     /// Angle in [0, 180]° between the directions of two lines.
     Between([String; 2]),
-    /// Angle in (-180, 180]° by which one line turns away from another; positive where it turns `towards`.
+    /// Angle in (-180, 180]° from one line to another; positive if the second is rotated to the side of `towards`.
     Turn {
-        /// The line that is measured from.
+        /// The line from which the angle is measured.
         from: String,
-        /// The line that has turned.
+        /// The rotated line.
         to: String,
         /// The line that runs to the positive side of `from`.
         towards: String,
     },
     /// Distance in mm between two landmarks.
     Distance([String; 2]),
-    /// The same; negative where the way from one to the other runs against a line.
+    /// Distance in mm between two landmarks; negative if the second lies behind the first in the direction of a line.
     SignedDistance {
         /// The landmark at which it starts.
         from: String,
@@ -79,7 +79,7 @@ pub enum Formula {
         /// The line that runs in the positive direction.
         towards: String,
     },
-    /// Distance in mm of a landmark from a line, perpendicular to it; positive on the side `towards`.
+    /// Distance in mm of a landmark from a line, perpendicular to it; positive on the side of `towards`.
     Offset {
         /// The landmark.
         of: String,
@@ -88,7 +88,7 @@ pub enum Formula {
         /// The line that runs to the positive side of `from`.
         towards: String,
     },
-    /// Distance in mm between two landmarks as seen along a line; positive in the line's direction.
+    /// Distance in mm between two landmarks, projected onto a line; positive in the line's direction.
     Along {
         /// The landmark at which it starts.
         from: String,
@@ -97,13 +97,13 @@ pub enum Formula {
         /// The line.
         line: String,
     },
-    /// The first measurement over the second.
+    /// The first measurement divided by the second.
     Ratio([String; 2]),
-    /// The same times 100.
+    /// The first measurement divided by the second, times 100.
     Percent([String; 2]),
     /// The sum of measurements.
     Sum(Vec<String>),
-    /// The first measurement less the second.
+    /// The first measurement minus the second.
     Difference([String; 2]),
 }
 
@@ -136,7 +136,7 @@ impl Formula {
     }
 }
 
-/// What a measurement's number counts.
+/// The unit of a measurement's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Unit {
@@ -146,16 +146,16 @@ pub enum Unit {
     /// Millimetres.
     #[serde(rename = "mm")]
     Millimetres,
-    /// Hundredths.
+    /// Percent.
     #[serde(rename = "%")]
     Percent,
-    /// Nothing: one length or angle over another.
+    /// A ratio of two lengths or two angles, without a unit.
     #[serde(rename = "ratio")]
     Ratio,
 }
 
 impl Unit {
-    /// Digits after the point that are worth writing.
+    /// The number of decimals to print.
     pub(super) fn digits(self) -> usize {
         if self == Self::Ratio { 2 } else { 1 }
     }
@@ -172,29 +172,29 @@ impl fmt::Display for Unit {
     }
 }
 
-/// An interval of values and what they are called. `from` and `to` belong to it, `below` and `above` don't.
+/// A named interval of values. The limits `from` and `to` belong to it; `below` and `above` do not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Class {
-    /// In plain words: "open bite tendency".
+    /// Its name for people: "open bite tendency".
     pub name: String,
-    /// The least value.
+    /// The smallest value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<f64>,
-    /// All values are greater.
+    /// All values are greater than this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub above: Option<f64>,
-    /// The greatest value.
+    /// The largest value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<f64>,
-    /// All values are less.
+    /// All values are less than this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub below: Option<f64>,
 }
 
 impl Class {
-    /// Whether a value belongs to it.
+    /// Whether a value belongs to the class.
     pub fn contains(&self, value: f64) -> bool {
         self.from.is_none_or(|from| value >= from)
             && self.above.is_none_or(|above| value > above)
@@ -203,7 +203,7 @@ impl Class {
     }
 }
 
-/// As a doctor reads it: "class I (3.2 to 5.7)".
+/// Name and limits: "class I (3.2 to 5.7)".
 impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, from, above, to, below } = self;
@@ -217,21 +217,21 @@ impl fmt::Display for Class {
     }
 }
 
-/// What is usual in the people that a source looked at. Not what is healthy, and rarely what is usual elsewhere.
+/// The usual values in the people that a source examined. They are not a criterion of health, and other populations usually differ.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Norm {
-    /// Their mean, in the measurement's unit.
+    /// The mean, in the measurement's unit.
     pub mean: f64,
-    /// Their standard deviation, where the source gives one.
+    /// The standard deviation, if the source gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sd: Option<f64>,
-    /// Which of the sources.
+    /// The short name of the source.
     pub source: String,
 }
 
-/// As a doctor reads it: "87.8 ± 3.6 (Downs 1948)".
+/// Mean, standard deviation and source: "87.8 ± 3.6 (Downs 1948)".
 impl fmt::Display for Norm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { mean, sd, source } = self;
@@ -270,7 +270,8 @@ impl Analysis {
         units
     }
 
-    /// Where a measurement is that the one at `index` may be made of: above it, so that none is ever made of itself.
+    /// The index of the measurement `name`, if it is defined above the one at `index`. Formulas may use only measurements above them,
+    /// so there are no cycles.
     pub(super) fn above(&self, index: usize, name: &str) -> Option<usize> {
         self.measurements.iter().take(index).position(|other| other.name == name)
     }

@@ -1,4 +1,4 @@
-//! An analysis on one film: values, and the error that each inherits from its landmarks.
+//! Computes an analysis on one film: the values, and the errors that follow from the landmarks' errors.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,8 @@ use super::{Analysis, Class, Definition, Formula, LandmarkSet, Norm, Unit};
 use onemark_film::Spacing;
 use onemark_film::geometry::Point;
 
-/// How far landmarks are moved to see how measurements follow, in mm. Far above rounding, far below anatomy.
+/// The distance by which landmarks are moved for numerical derivatives, in mm: much larger than rounding errors, much smaller than
+/// anatomical distances.
 const STEP_MM: f64 = 1e-3;
 
 /// One measurement on one film.
@@ -19,40 +20,40 @@ pub struct Measurement {
     pub name: String,
     /// Name for people.
     pub title: String,
-    /// Whose definition and classes these are: a key of [`Analysis::sources`].
+    /// The source of its definition and classes: a key of [`Analysis::sources`].
     pub source: String,
-    /// What the value counts.
+    /// The unit of the value.
     pub unit: Unit,
-    /// The value, unless it was refused.
+    /// The value, if it could be computed.
     pub value: Option<f64>,
-    /// The standard deviation of its error, in the same unit, where the errors of all its landmarks are known. To first order,
-    /// with errors that are independent and the same in all directions.
+    /// The standard deviation of the value's error, in the same unit, if the errors of all its landmarks are known. It is a first-order
+    /// estimate for errors that are independent and equal in all directions.
     pub sd: Option<f64>,
     /// The class that the value belongs to.
     pub class: Option<Class>,
-    /// What is usual.
+    /// The usual values, if a source gives them.
     pub norm: Option<Norm>,
-    /// Why there is no value: nothing is ever measured by a guess.
+    /// Why there is no value. A value is never computed from guessed positions.
     pub refused: Option<String>,
-    /// What the value takes for granted.
+    /// What the value assumes.
     pub note: Option<String>,
 }
 
 impl Measurement {
-    /// What the value means, in words: its class and whose that is, what is usual, what it takes for granted; or why there is none.
+    /// Explains the value in words: its class with the source, the usual values and the assumptions; or why there is no value.
     pub fn judgement(&self) -> String {
-        // Whose class it is matters: others draw the borders elsewhere.
+        // The source is named because other sources define other limits.
         let class = self.class.as_ref().map(|class| format!("{class}, {}", self.source));
         let norm = self.norm.as_ref().map(|norm| format!("norm {norm}"));
         let all = [self.refused.clone(), class, norm, self.note.clone()];
         all.into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 
-    /// The value with its error as a doctor reads it: "3.4° ± 0.9", "71.2 ± 1.1 mm"; why there is none where it was refused.
+    /// The value with its error: "3.4° ± 0.9", "71.2 ± 1.1 mm"; or why there is no value.
     pub fn text(&self) -> String {
         let number = |value: f64| {
             let text = format!("{value:.*}", self.unit.digits());
-            // Never a negative zero.
+            // A value that is rounded to zero has no minus sign.
             match text.strip_prefix('-') {
                 Some(rest) if rest.chars().all(|c| matches!(c, '0' | '.')) => rest.to_owned(),
                 _ => text,
@@ -68,15 +69,40 @@ impl Measurement {
     }
 }
 
-/// Where landmarks are: mm, or px taken as square; x to the right, y down.
+/// Positions of landmarks in mm, or in px that are assumed to be square; x to the right, y down.
 type Places<'a> = BTreeMap<&'a str, [f64; 2]>;
 
 impl LandmarkSet {
     /// All measurements of the set on one film, in their order.
     ///
-    /// `points` are the landmarks in film px, in the set's order; `None` where one was not found. Without a spacing there are no
-    /// distances, and angles and ratios take pixels as square. `sd_mm` are the standard deviations of the landmarks' errors
-    /// along each axis, in mm; `None` where one is unknown.
+    /// `points` are the landmarks in film px, in the set's order; `None` for a landmark that was not found. Without a spacing,
+    /// distances have no value, and angles and ratios assume square pixels. `sd_mm` are the standard deviations of the landmarks'
+    /// errors along each axis, in mm; `None` if one is unknown.
+    ///
+    /// ```
+    /// use onemark_film::{Spacing, geometry::Point};
+    /// use onemark_models::landmarks::LandmarkSet;
+    ///
+    /// let set = LandmarkSet::from_yaml(
+    ///     "id: finger
+    /// name: Finger
+    /// source: an example
+    /// landmarks:
+    ///   - { number: 1, name: tip, title: Tip, definition: The most distal point. }
+    ///   - { number: 2, name: base, title: Base, definition: The most proximal point. }
+    /// analysis:
+    ///   sources: { here: This example }
+    ///   lines: {}
+    ///   measurements:
+    ///     - { name: length, title: Length, source: here, formula: { distance: [tip, base] } }
+    /// ",
+    /// )?;
+    /// let points = [Some(Point::new(0.0, 0.0)), Some(Point::new(300.0, 400.0))];
+    /// let spacing = Spacing::new(0.1, 0.1, "scanner manual")?;
+    /// assert_eq!(set.measure(&points, Some(&spacing), &[])[0].text(), "50.0 mm");
+    /// assert_eq!(set.measure(&points, None, &[])[0].text(), "no value: no spacing is stated");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn measure(
         &self,
         points: &[Option<Point>],
@@ -90,7 +116,7 @@ impl LandmarkSet {
         let places: Places<'_> = found.map(|(name, point)| (name, [point.x * x, point.y * y])).collect();
         let names = self.landmarks.iter().map(|landmark| landmark.name.as_str());
         let errors = names.zip(sd_mm).filter_map(|(name, sd)| Some((name, (*sd)?)));
-        // An error in mm says nothing about places in px.
+        // Errors in mm can't be used with positions in px.
         let errors: BTreeMap<&str, f64> = if spacing.is_some() { errors.collect() } else { BTreeMap::new() };
 
         let refusal = |needs: &BTreeSet<&str>, kind: Unit, value: f64| {
@@ -125,7 +151,7 @@ impl LandmarkSet {
                 refused,
                 note: value
                     .filter(|_| spacing.is_none())
-                    .map(|_| "pixels taken as square: no spacing is stated".into()),
+                    .map(|_| "square pixels are assumed, because no spacing is stated".into()),
             }
         });
         all.collect()
@@ -146,7 +172,7 @@ impl Analysis {
         all
     }
 
-    /// The values of all measurements; no number where there is none.
+    /// The values of all measurements; NaN for one without a value.
     fn values(&self, places: &Places<'_>) -> Vec<f64> {
         let mut values = Vec::with_capacity(self.measurements.len());
         for definition in &self.measurements {
@@ -155,7 +181,7 @@ impl Analysis {
         values
     }
 
-    /// The variances that all measurements inherit from errors of landmarks, by central differences.
+    /// The variances of all measurements that follow from errors of landmarks, by central differences.
     fn variances(&self, places: &Places<'_>, errors: &BTreeMap<&str, f64>) -> Vec<f64> {
         let mut variances = vec![0.0; self.measurements.len()];
         let mut moved = places.clone();
@@ -178,11 +204,11 @@ impl Analysis {
         variances
     }
 
-    /// The value of a measurement from landmarks and from the values of those above it.
+    /// The value of a measurement, from landmarks and from the values of the measurements above it.
     fn value(&self, definition: &Definition, places: &Places<'_>, above: &[f64]) -> f64 {
         let point = |name: &String| places.get(name.as_str()).map_or(Vector::NONE, |[x, y]| Vector(*x, *y));
         let way = |from: &String, to: &String| point(to).minus(point(from));
-        // A line through one and the same point has no direction.
+        // A line through two equal points has no direction.
         let line = |name: &String| self.lines.get(name).map_or(Vector::NONE, |[from, to]| way(from, to).or_none());
         let start = |name: &String| self.lines.get(name).map_or(Vector::NONE, |[from, _]| point(from));
         let operand = |name: &String| self.above(above.len(), name).map_or(f64::NAN, |index| above[index]);
@@ -208,7 +234,7 @@ impl Analysis {
     }
 }
 
-/// A way on the film: to the right, and down.
+/// A vector on the film: to the right, and down.
 #[derive(Clone, Copy)]
 struct Vector(f64, f64);
 
@@ -227,7 +253,7 @@ impl Vector {
         self.0.hypot(self.1)
     }
 
-    /// None if it leads nowhere.
+    /// The unit vector in this direction; `None` if the length is 0.
     fn or_none(self) -> Self {
         if self.length() > 0.0 { self } else { Self::NONE }
     }
@@ -236,7 +262,7 @@ impl Vector {
         Self(self.0 / self.length(), self.1 / self.length())
     }
 
-    /// The unit vector perpendicular to this one, on the side to which `towards` runs; none if it runs to neither.
+    /// The unit vector perpendicular to this one, on the side to which `towards` runs; `None` if the two are parallel.
     fn normal(self, towards: Self) -> Self {
         let Self(x, y) = self.unit();
         let normal = Self(-y, x);

@@ -1,11 +1,11 @@
-//! Whether an analysis makes sense: every name is known, units agree, classes don't overlap.
+//! The rules of an analysis: every name is known, units agree, classes don't overlap.
 
 use super::{Analysis, Class, Definition, Formula, Landmark, Norm};
 use crate::invalid::Invalid;
 use crate::spelling::did_you_mean;
 
 impl Analysis {
-    /// Holds the analysis against its rules.
+    /// Checks all rules.
     pub(super) fn validate(&self, landmarks: &[Landmark]) -> Result<(), Invalid> {
         for (name, points) in &self.lines {
             self.line(points, landmarks).map_err(|why| Invalid::new(format!("line `{name}`"), why))?;
@@ -27,7 +27,7 @@ impl Analysis {
     fn definition(&self, index: usize, definition: &Definition, landmarks: &[Landmark]) -> Result<(), String> {
         let Definition { name, formula, source, classes, norm, .. } = definition;
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_graphic()) {
-            return Err("its name must be letters, digits and signs, without blanks".into());
+            return Err("its name must consist of letters, digits and signs, without blanks".into());
         }
         if self.above(index, name).is_some() {
             return Err("its name is taken; choose another".into());
@@ -42,7 +42,7 @@ impl Analysis {
         for name in &parts.measurements {
             known("measurement", name, self.measurements.iter().map(|other| other.name.as_str()))?;
             if self.above(index, name).is_none() {
-                return Err(format!("it is made of `{name}`, which must stand above it"));
+                return Err(format!("it uses `{name}`, which must be defined above it"));
             }
         }
         if matches!(formula, Formula::Sum(of) if of.len() < 2) {
@@ -53,14 +53,14 @@ impl Analysis {
         if let Some((first, unit)) = units.next()
             && let Some((other, _)) = units.find(|(_, other)| *other != unit)
         {
-            return Err(format!("`{first}` and `{other}` have different units: they can't be taken together"));
+            return Err(format!("`{first}` and `{other}` have different units, so they can't be combined"));
         }
         for source in norm.iter().map(|norm| &norm.source).chain([source]) {
             known("source", source, self.sources.keys().map(String::as_str))?;
         }
         let makes_sense = |norm: &Norm| norm.mean.is_finite() && norm.sd.is_none_or(|sd| sd > 0.0);
         if !norm.iter().all(makes_sense) {
-            return Err("its norm needs a mean that is a number, and a standard deviation above 0 or none".into());
+            return Err("its norm needs a finite mean, and a standard deviation above 0 or none".into());
         }
         disjoint(classes)
     }
@@ -74,7 +74,7 @@ fn known<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clon
     Err(format!("no {what} is called `{name}`{}", did_you_mean(name, known)))
 }
 
-/// Refuses classes that are no intervals, or that share values.
+/// Refuses classes that are not intervals, or that overlap.
 fn disjoint(classes: &[Class]) -> Result<(), String> {
     for (index, class) in classes.iter().enumerate() {
         let Class { name, from, above, to, below } = class;
@@ -97,7 +97,7 @@ fn disjoint(classes: &[Class]) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether all values of one class are less than all of the other.
+/// Whether all values of one class are less than all values of the other.
 fn before(one: &Class, other: &Class) -> bool {
     match (one.to.or(one.below), other.from.or(other.above)) {
         (Some(end), Some(start)) => end < start || (end == start && !(one.to.is_some() && other.from.is_some())),

@@ -1,4 +1,4 @@
-//! Which landmarks there are, in which order, and what each of them is.
+//! Landmark sets: the landmarks of one kind of film, their order, names and definitions.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,24 +11,24 @@ use crate::yaml::{self, YamlError};
 const BUILT_IN: [(&str, &str); 2] =
     [("isbi19", include_str!("../../landmarks/isbi19.yaml")), ("hand37", include_str!("../../landmarks/hand37.yaml"))];
 
-/// The landmarks of one kind of film, in the order of its annotations. Held against its rules wherever it is read.
+/// The landmarks of one kind of film, in the order of its annotations. Its rules are checked whenever it is read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Unchecked")]
 pub struct LandmarkSet {
-    /// Short name, as recipes and bundles give it: "isbi19".
+    /// Short name, as in recipes and bundles: "isbi19".
     pub id: String,
     /// Name for people.
     pub name: String,
-    /// Where order and definitions come from.
+    /// The source of order and definitions.
     pub source: String,
     /// The landmarks; number `n` is at index `n - 1`.
     pub landmarks: Vec<Landmark>,
-    /// What is measured between them. Left out where empty, so that older bundles are what they were.
+    /// The measurements between them. The key is left out if it is empty, so that older bundles can be written without changes.
     #[serde(default, skip_serializing_if = "Analysis::is_empty")]
     pub analysis: Analysis,
 }
 
-/// A set as a text gives it.
+/// A set as it is written in a file, before its rules are checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Unchecked {
@@ -62,25 +62,19 @@ pub struct Landmark {
     pub name: String,
     /// Name for people: "Posterior nasal spine".
     pub title: String,
-    /// Where a person would put the point, in one line.
+    /// Where a person should place the point, in one line.
     pub definition: String,
 }
 
-/// Why there is no such landmark set.
+/// Why a landmark set can't be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum LandmarkError {
     /// No built-in set has this id.
     #[error("no landmark set is called \"{id}\"{}; sets: {known}", hint(.nearest))]
-    Unknown {
-        /// The id asked for.
-        id: String,
-        /// The nearest spelling.
-        nearest: Option<String>,
-        /// All ids.
-        known: String,
-    },
-    /// The text is not a landmark set, or one that contradicts itself.
+    Unknown { id: String, nearest: Option<String>, known: String },
+    /// The text is not a landmark set, or the set breaks a rule.
     #[error(transparent)]
     Yaml(#[from] YamlError),
 }
@@ -97,8 +91,18 @@ impl LandmarkSet {
 
     /// The built-in set with this id.
     ///
+    /// ```
+    /// use onemark_models::landmarks::LandmarkSet;
+    ///
+    /// let set = LandmarkSet::named("isbi19")?;
+    /// assert_eq!((set.len(), set.landmarks[0].name.as_str()), (19, "sella"));
+    /// let error = LandmarkSet::named("isbi91").unwrap_err();
+    /// assert!(error.to_string().contains("did you mean \"isbi19\"?"));
+    /// # Ok::<(), onemark_models::landmarks::LandmarkError>(())
+    /// ```
+    ///
     /// # Errors
-    /// [`LandmarkError::Unknown`] with the closest id.
+    /// [`LandmarkError::Unknown`] with the nearest id.
     pub fn named(id: &str) -> Result<Self, LandmarkError> {
         if let Some((_, yaml)) = BUILT_IN.iter().find(|(known, _)| *known == id) {
             return Self::from_yaml(yaml);
@@ -110,15 +114,32 @@ impl LandmarkSet {
         })
     }
 
-    /// A set from YAML text in the form of `landmarks/isbi19.yaml`.
+    /// Reads a set from YAML text in the form of `landmarks/isbi19.yaml`.
+    ///
+    /// ```
+    /// use onemark_models::landmarks::LandmarkSet;
+    ///
+    /// let set = LandmarkSet::from_yaml(
+    ///     "id: finger
+    /// name: Finger
+    /// source: an example
+    /// landmarks:
+    ///   - { number: 1, name: tip, title: Tip, definition: The most distal point. }
+    ///   - { number: 2, name: base, title: Base, definition: The most proximal point. }
+    /// ",
+    /// )?;
+    /// assert_eq!(set.landmarks[1].title, "Base");
+    /// # Ok::<(), onemark_models::landmarks::LandmarkError>(())
+    /// ```
     ///
     /// # Errors
-    /// Numbers must run 1, 2, 3, ...; names must be unique and fit for file names; the analysis must make sense.
+    /// The text is not a landmark set, or it breaks a rule of [`LandmarkSet::validate`].
     pub fn from_yaml(text: &str) -> Result<Self, LandmarkError> {
         Ok(yaml::read("landmark set", text)?)
     }
 
-    /// Checks that numbers run 1, 2, 3, ..., that names are unique and fit for file names, and that the analysis makes sense.
+    /// Checks that numbers are 1, 2, 3, ... in this order, that names are unique and suitable for file names, and that the analysis
+    /// satisfies its rules.
     ///
     /// # Errors
     /// The first rule that is broken.
@@ -143,8 +164,8 @@ impl LandmarkSet {
         self.analysis.validate(&self.landmarks)
     }
 
-    /// The same set; one that measures nothing gets the analysis of the built-in set with the same id and landmarks. For bundles
-    /// from before sets had one.
+    /// The same set. If it has no measurements, it gets the analysis of the built-in set with the same id and landmarks. Bundles from
+    /// before the introduction of analyses need this.
     #[must_use]
     pub fn or_built_in_analysis(mut self) -> Self {
         if self.analysis.is_empty()
@@ -156,7 +177,7 @@ impl LandmarkSet {
         self
     }
 
-    /// How many landmarks there are.
+    /// The number of landmarks.
     pub fn len(&self) -> usize {
         self.landmarks.len()
     }

@@ -1,8 +1,8 @@
-//! The blocks that decoder and adapters are made of.
+//! The blocks that decoder and adapters consist of.
 
 use crate::graph::{Conv, Graph, GraphError, NodeId, Op, Value};
 
-/// `conv{number}` of 3x3 with bias, `bn{number}`, ReLU, below `place`.
+/// Adds `conv{number}` (3x3 with bias), `bn{number}` and ReLU, with ids below `place`.
 pub(super) fn conv_unit(
     graph: &mut Graph,
     place: &NodeId,
@@ -16,7 +16,7 @@ pub(super) fn conv_unit(
     graph.apply(place.then(format!("relu{number}")), Op::Relu, &[x])
 }
 
-/// The receptive field block of METHOD.md sec. 1a: affine up to its last ReLU once batch normalisation is folded.
+/// Adds the receptive field block of METHOD.md sec. 1a. If batch normalisation is folded, it is affine up to its last ReLU.
 pub(super) fn rfb(graph: &mut Graph, place: &NodeId, x: Value, out: usize) -> Result<Value, GraphError> {
     let unit = |graph: &mut Graph, name: &str, x, kernel, dilation| {
         let id = place.then(name);

@@ -1,12 +1,23 @@
-//! The only spelling of ids: in checkpoints, in bundles and in messages. Ids are spelled and never read back: a reader spells the ids
+//! The only place where ids are spelled: for checkpoints, bundles and messages. Spellings are not parsed: a reader spells the ids
 //! that it expects and looks them up.
 //!
 //! | what | spelled |
 //! |---|---|
 //! | a parameter of the trunk | `trunk.features.0.weight` |
-//! | of the decoder of all landmarks, of landmark 7's own | `decoder.embed5.bias`, `own.07.embed5.bias` |
-//! | of landmark 7's adapter, of any landmark's | `adapter.07.rfb3.fuse.conv.weight`, `adapter.rfb3.fuse.conv.weight` |
+//! | of the shared decoder, of landmark 7's own decoder | `decoder.embed5.bias`, `own.07.embed5.bias` |
+//! | of landmark 7's adapter, of the adapter of any landmark | `adapter.07.rfb3.fuse.conv.weight`, `adapter.rfb3.fuse.conv.weight` |
 //! | landmark 7's template vector on level 3 | `template.07.level3` |
+//!
+//! ```
+//! use onemark_models::graph::{Level, Of, Owner, ParamId, Role};
+//! use onemark_models::landmarks::LandmarkId;
+//!
+//! let (landmark, level) = LandmarkId::new(7).zip(Level::new(3)).ok_or("impossible numbers")?;
+//! assert_eq!(ParamId::vector(Of::One(landmark), level).to_string(), "template.07.level3");
+//! let bias = Owner::Decoder(Of::All).node("embed5").param(Role::Bias);
+//! assert_eq!(bias.to_string(), "decoder.embed5.bias");
+//! # Ok::<(), &str>(())
+//! ```
 
 use std::fmt;
 
@@ -17,8 +28,8 @@ pub const FILM: &str = "film";
 /// The name of the score output.
 pub const SCORE: &str = "score";
 /// The tensor of a checkpoint that holds the last pseudo-labels of its training films (`checkpoint::pseudo_labels::to_tensor`).
-pub const LABELS: &str = "labels";
-/// The tensor of a checkpoint that holds what each pseudo-label weighs in training, `[films, landmarks]`.
+pub const PSEUDO_LABELS: &str = "labels";
+/// The tensor of a checkpoint that holds the weight of each pseudo-label in training, `[films, landmarks]`.
 pub const LABEL_WEIGHTS: &str = "label_weights";
 
 /// What torchvision's VGG19 calls a parameter of the trunk: `features.0.weight`.
@@ -96,7 +107,7 @@ mod tests {
     use crate::graph::Level;
     use crate::landmarks::LandmarkId;
 
-    /// As they stand in checkpoints and bundles that exist.
+    /// The spellings in existing checkpoints and bundles.
     #[test]
     fn spellings_are_those_of_the_formats() {
         let seven = Of::One(LandmarkId::new(7).unwrap());

@@ -1,4 +1,4 @@
-//! Recipes by name, and recipes that only say how they differ from another, their `base`.
+//! Finds recipes by name, and merges recipes that state only their differences from another recipe, their `base`.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -11,10 +11,10 @@ use crate::yaml::{self, Value};
 /// The longest chain of `base` recipes. A longer one is a cycle.
 const LONGEST_CHAIN: usize = 8;
 
-/// The keys of recipes whose values are texts.
+/// The keys of recipes that have texts as values.
 const TEXTS: [&str; 4] = ["name", "about", "landmarks", "template"];
 
-/// The text of a built-in recipe, or else of the file called `name`.
+/// The text of the built-in recipe called `name`, otherwise of the file at the path `name`.
 pub(super) fn text_of(name: &str) -> Result<Cow<'static, str>, RecipeError> {
     if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
         return Ok(Cow::Borrowed(text));
@@ -31,14 +31,14 @@ pub(super) fn text_of(name: &str) -> Result<Cow<'static, str>, RecipeError> {
     Ok(Cow::Owned(text))
 }
 
-/// A recipe's text and those of its bases, each of which the one before it changes.
+/// A recipe's text, followed by its bases: each text changes the text after it.
 pub(super) struct Chain<'a>(Vec<Link<'a>>);
 
 struct Link<'a> {
-    /// Where the text comes from.
+    /// The file or the built-in name.
     origin: String,
     text: Cow<'a, str>,
-    /// What the text says, but for its `base`.
+    /// The text's values, without its `base`.
     value: Value,
 }
 
@@ -55,14 +55,14 @@ impl<'a> Chain<'a> {
             let refuse = |why| chain.refuse(Invalid::new("base", why));
             let name = base.as_str().ok_or_else(|| refuse("must name a built-in recipe or a recipe file"))?;
             if chain.0.len() > LONGEST_CHAIN {
-                return Err(refuse("recipes are each other's base, in a circle"));
+                return Err(refuse("the `base` recipes form a cycle"));
             }
             next = Some((name.to_owned(), text_of(name)?));
         }
         Ok(chain)
     }
 
-    /// What the recipe and its bases say together.
+    /// The merged values of the recipe and its bases.
     pub(super) fn spec(&self) -> Result<Spec, RecipeError> {
         if let [Link { origin, text, .. }] = self.0.as_slice() {
             return Ok(yaml::read(&format!("recipe {origin}"), text)?);
@@ -73,7 +73,7 @@ impl<'a> Chain<'a> {
         yaml::from_value(merged).map_err(|invalid| self.refuse(invalid))
     }
 
-    /// A refusal that names the recipe that sets the wrong key, and the line.
+    /// An error that names the recipe that sets the wrong key, and the line.
     pub(super) fn refuse(&self, invalid: Invalid) -> RecipeError {
         let set_by = |link: &Link<'_>| Some((link.origin.clone(), yaml::line_of(&link.text, &invalid.key)?));
         let own = || self.0.first().map(|own| own.origin.clone()).unwrap_or_default();
@@ -85,7 +85,7 @@ impl<'a> Chain<'a> {
     }
 }
 
-/// Spells what YAML takes for a number or a truth where a recipe has a text: `template: 125`. Reading from a text does the same.
+/// Turns numbers and booleans into texts where a recipe has a text: `template: 125`. Reading directly from a text does the same.
 fn spell_texts(value: &mut Value) {
     match value {
         Value::Mapping(map) => {

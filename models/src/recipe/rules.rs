@@ -1,4 +1,4 @@
-//! Which recipes are possible: values one by one, then values together.
+//! The rules of recipes: first those of single values, then those of values together.
 
 use std::fmt::Display;
 
@@ -7,14 +7,14 @@ use crate::invalid::Invalid;
 use crate::landmarks::LandmarkSet;
 
 impl Spec {
-    /// Holds the recipe against all rules.
+    /// Checks all rules.
     pub(super) fn validate(&self) -> Result<(), Invalid> {
         self.validate_values()?;
         LandmarkSet::named(&self.landmarks).map_err(|error| Invalid::new("landmarks", error.to_string()))?;
         self.validate_together()
     }
 
-    /// Each value by itself.
+    /// Checks each value alone.
     fn validate_values(&self) -> Result<(), Invalid> {
         let Self { trunk, network, jitter, loss, .. } = self;
         at_least(1, "trunk.widths", &trunk.widths)?;
@@ -43,7 +43,7 @@ impl Spec {
         self.average.map_or(Ok(()), |average| fraction("average", average))
     }
 
-    /// Values beside each other.
+    /// Checks values together.
     fn validate_together(&self) -> Result<(), Invalid> {
         let (patch, film) = (self.pairs.patch.as_ref(), self.pairs.film.as_ref());
         let (network, phases) = (&self.network, &self.phases);
@@ -62,7 +62,7 @@ impl Spec {
             (
                 trains(Stage::RandomPoints) && (network.separate || has_channels),
                 "stages",
-                "`random-points` know no landmark: they can't train adapters or separate decoders",
+                "`random-points` use no landmarks, so they can't train adapters or separate decoders",
             ),
             (
                 network.separate && has_channels,
@@ -72,22 +72,22 @@ impl Spec {
             (
                 film.is_some() && !steps(|steps| steps.is_some_and(|steps| steps > 0)),
                 "phases.steps",
-                "film pairs need steps, at least 1 an epoch",
+                "film pairs need at least 1 step per epoch",
             ),
             (
                 patch.is_some() && !steps(|steps| steps.is_none()),
                 "phases.steps",
-                "with patch pairs the data decide the steps: leave it out",
+                "with patch pairs the steps follow from the data; leave it out",
             ),
             (
                 adapters().zip(adapters().skip(1)).any(|(first, second)| first && !second),
                 "phases.adapters",
-                "once adapters take part they can't leave",
+                "after a phase with adapters, all later phases must have them",
             ),
             (
                 adapters().next_back() != Some(has_channels),
                 "phases.adapters",
-                "must end true with adapter channels, false without",
+                "the last phase must have true with adapter channels, false without",
             ),
             (
                 phases.iter().any(|phase| !(phase.learning_rate > 0.0 && phase.learning_rate < 1.0)),
@@ -132,7 +132,7 @@ impl Spec {
     }
 }
 
-/// Neighbours on the lattice may be displaced against each other by twice the shift.
+/// Two neighbours on the lattice may move towards each other, each by the largest shift.
 fn folds(copies: Copies) -> bool {
     copies.elastic.is_some_and(|elastic| elastic.shift * 6.0 * (elastic.lattice - 1) as f64 >= 1.0)
 }

@@ -11,7 +11,7 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use image::RgbImage;
 use onemark_film::{FilmError, Spacing};
-use onemark_models::bundle::Bundle;
+use onemark_models::bundle::{Bundle, BundleError};
 use onemark_models::files::write_whole;
 use onemark_results::{ResultsError, overlay};
 use onemark_runtime::{BackendKind, Decoding, Detector, Options};
@@ -75,14 +75,22 @@ pub struct Target {
 impl Target {
     /// Refuses it before the work is done that would be lost.
     pub fn check(&self) -> anyhow::Result<()> {
-        Ok(Bundle::check_target(&self.out, self.force)?)
+        Bundle::check_target(&self.out, self.force).map_err(or_force)
     }
 
     /// Writes the bundle there and says so.
     pub fn write(&self, bundle: &Bundle) -> anyhow::Result<()> {
-        bundle.write(&self.out, self.force)?;
+        bundle.write(&self.out, self.force).map_err(or_force)?;
         note(format_args!("wrote {}", self.out.display()));
         Ok(())
+    }
+}
+
+/// Adds the option that replaces a bundle, which not every command has.
+fn or_force(error: BundleError) -> anyhow::Error {
+    match error {
+        BundleError::Exists { .. } => anyhow::anyhow!("{error} (--force)"),
+        error => error.into(),
     }
 }
 

@@ -13,7 +13,7 @@ pub const CASES: &[Case] = &[
         name: "checkpoint of a network that is not trained",
         harm: |here| weights(here, [64, 3, 3, 3]),
         line: "vgg.safetensors --out new.onemark",
-        says: &["no template vectors", "let it end"],
+        says: &["no template vectors", "let training end"],
     },
     Case {
         name: "bundle below a file",

@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 
 use ndarray::ArrayD;
 use onemark_exporter::untrained::untrained;
-use onemark_exporter::{Labels, Options, export};
+use onemark_exporter::{BundleInfo, Options, export};
 use onemark_models::bundle::{MANIFEST, WEIGHTS};
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::recipe::AdapterVariant;
@@ -158,7 +158,7 @@ fn fresh() -> TempDir {
         let recipe = changed.unwrap();
         fs::write(here.join("recipe.yaml"), recipe.to_yaml().unwrap()).unwrap();
         let checkpoint = untrained(recipe, SEED).unwrap();
-        let labels = Labels { name: "head".into(), intended_use: "tests".into(), weights_licence: "none".into() };
+        let labels = BundleInfo { name: "head".into(), intended_use: "tests".into(), weights_licence: "none".into() };
         let export = export(&checkpoint, &labels, &Options::default(), &[], |_| {}).unwrap();
         export.bundle.write(&here.join("head.onemark"), false).unwrap();
         folder

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use onemark_models::graph::{
-    BATCH_NORM_EPSILON, COSINE_EPSILON, Corners, Graph, NodeId, Op, Owner, ParamId, Port, Value,
+    BATCH_NORM_EPSILON, COSINE_EPSILON, CoordinateMode, Graph, NodeId, Op, Owner, ParamId, Port, Value,
 };
 use tch::{Kind, Tensor};
 
@@ -101,17 +101,17 @@ fn compute(
             }
             Op::Relu => x(0)?.f_relu()?,
             Op::MaxPool => x(0)?.f_max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false)?,
-            Op::Upsample { factor, corners } => {
+            Op::Upsample { factor, mode } => {
                 let x = x(0)?;
                 let size = x.size();
                 let size = [size[2] * factor as i64, size[3] * factor as i64];
-                x.f_upsample_bilinear2d(size, corners == Corners::Aligned, None, None)?
+                x.f_upsample_bilinear2d(size, mode == CoordinateMode::Aligned, None, None)?
             }
             Op::Crop { rows, columns } => {
                 let [_, _, height, width] = node.shape.map(|cells| cells as i64);
                 x(0)?.f_narrow(2, rows as i64, height)?.f_narrow(3, columns as i64, width)?
             }
-            Op::Channels { first, count } => x(0)?.f_narrow(1, first as i64, count as i64)?,
+            Op::Slice { first, count } => x(0)?.f_narrow(1, first as i64, count as i64)?,
             Op::Interpolate => x(1)?.f_matmul(&x(0)?)?.f_matmul(&x(2)?)?,
             Op::Concat => {
                 let copy = |part: &Part| Part { tensor: part.tensor.shallow_clone(), own: part.own };
@@ -122,7 +122,7 @@ fn compute(
             Op::Add => x(0)?.f_add(&x(1)?)?,
             Op::Mul => x(0)?.f_mul(&x(1)?)?,
             Op::Clamp => x(0)?.f_clamp(0.0, 1.0)?,
-            Op::Quantise => x(0)?.f_div(param(0)?)?.f_round()?.f_clamp(0.0, 255.0)?.f_mul(param(0)?)?,
+            Op::FakeQuantise => x(0)?.f_div(param(0)?)?.f_round()?.f_clamp(0.0, 255.0)?.f_mul(param(0)?)?,
             Op::Cosine => {
                 let x = x(0)?;
                 let vector = param(0)?.f_view([1, -1, 1, 1])?.f_to_kind(x.f_kind()?)?;

@@ -3,7 +3,7 @@
 use onemark_models::checkpoint::{Checkpoint, Tensors, init, parameters};
 use onemark_models::graph::{Owner, ParamShapes, Parameters};
 use onemark_models::landmarks::LandmarkSet;
-use onemark_models::network::{Architecture, LABELS};
+use onemark_models::network::{Architecture, PSEUDO_LABELS};
 use onemark_models::recipe::Phase;
 
 use super::{KIND, Run, State};
@@ -49,7 +49,7 @@ impl Run<'_> {
             return Err(refuse(ResumeObstacle::Finished));
         };
         let position = SchedulePosition { phase, epoch, step };
-        let labels = tensors.contains_key(LABELS).then(|| PseudoLabels::resume(&mut tensors));
+        let labels = tensors.contains_key(PSEUDO_LABELS).then(|| PseudoLabels::resume(&mut tensors));
         let labels = labels.map(|labels| labels.ok_or_else(|| refuse(ResumeObstacle::PseudoLabels))).transpose()?;
         let mut shapes = Architecture::from(self.recipe).trunk_graph()?.params().clone();
         shapes.extend(self.decoder_shapes(self.has_adapters(&tensors)?)?);

@@ -1,5 +1,5 @@
-//! Label errors: landmarks with exchanged numbers, x and y exchanged, points far from where the others expect them. All are
-//! judged by a prior over the shapes of all annotated films (see [`onemark_models::shape_prior`]).
+//! Label errors: landmarks with exchanged numbers, exchanged x and y, and points far from their expected places. A prior over the
+//! shapes of the annotated films detects them (see [`onemark_models::shape_prior`]).
 
 use super::{FilmFacts, Finding, Kind, by};
 use crate::dataset::Case;
@@ -7,21 +7,21 @@ use onemark_film::Size;
 use onemark_film::geometry::{GridMap, GridSize, Point};
 use onemark_models::shape_prior::{GridPoint, Joint, ShapePrior};
 
-/// A landmark farther than this from where the others expect it is far, in standard deviations. On ISBI 2015, 8 of the 11400
-/// points of the two readers are.
+/// A landmark farther than this from its expected place, in standard deviations, is reported. On ISBI 2015, this applies to 8 of the
+/// 11400 points of the two readers.
 pub const FAR: f64 = 6.0;
 
-/// An exchange is a label error where it takes this much off the squared distance of the whole film from the mean: it makes the film
-/// e^10 times as likely. On ISBI 2015 the most that an exchange of right points takes off is 12; exchanging two landmarks
-/// adds more than 20 for 99 of 100 pairs, fewer only for neighbours such as the two incisors.
+/// An exchange is a label error if it reduces the squared distance of the whole film from the mean by this much, which makes the film
+/// e^10 times as likely. On ISBI 2015, exchanging right points reduces the squared distance by 12 at most. A wrong exchange increases
+/// it by more than 20 for 99 of 100 pairs of landmarks, and by less only for neighbours such as the two incisors.
 const GAIN: f64 = 20.0;
 
-/// Films are dealt into so many groups, and each judged by the films of all other groups.
+/// The number of groups of films. The films of a group are compared with a prior of all other groups.
 const GROUPS: usize = 5;
-/// The grid of the prior; any would do.
+/// The side of the prior's grid. The results do not depend on it.
 const SIDE: usize = 384;
 
-/// What may have to be exchanged to put a film right; landmarks are 0-based.
+/// An exchange that may correct a film's annotation; landmarks are 0-based.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Exchange {
     Landmarks(usize, usize),
@@ -30,13 +30,13 @@ enum Exchange {
 }
 
 impl Exchange {
-    /// All that could be exchanged on a film of so many landmarks.
+    /// All possible exchanges on a film with this number of landmarks.
     fn all(landmarks: usize) -> impl Iterator<Item = Self> {
         let pairs = (0..landmarks).flat_map(move |one| (one + 1..landmarks).map(move |two| Self::Landmarks(one, two)));
         pairs.chain((0..landmarks).map(Self::Axes)).chain([Self::AllAxes])
     }
 
-    /// The landmarks that it moves, of so many.
+    /// The landmarks that it moves, on a film with this number of landmarks.
     fn moved(self, landmarks: usize) -> Vec<usize> {
         match self {
             Self::Landmarks(one, two) => vec![one, two],
@@ -57,22 +57,22 @@ impl Exchange {
     }
 }
 
-/// What the annotated films expect of each other.
+/// The prior of some annotated films, for single landmarks and for whole films.
 struct Reference {
     prior: ShapePrior,
     joint: Joint,
 }
 
-/// What is wrong with one reading.
+/// The label errors of one reading.
 #[derive(Debug, Default, PartialEq)]
 struct LabelErrors {
     exchanges: Vec<Exchange>,
-    /// What lies far off after the exchanges: landmarks (0-based) and by how many standard deviations.
+    /// Landmarks (0-based) that are far from their expected places after the exchanges, with the distance in standard deviations.
     far: Vec<(usize, f64)>,
 }
 
-/// The findings of all readings, or why there can be none. Every film is judged by the films of other groups only: a film
-/// that the prior was fitted to is never quite unexpected.
+/// The findings of all readings, or why this check is impossible. Every film is compared with a prior of other groups only, because
+/// a prior that was fitted to the film itself would hide its errors.
 pub(super) fn findings(films: &[(&Case, FilmFacts)]) -> Result<Vec<Finding>, String> {
     let annotated: Vec<(&Case, Size, Vec<GridPoint>)> = films
         .iter()
@@ -104,13 +104,13 @@ fn on_grid(points: &[Point], size: Size) -> Vec<GridPoint> {
 }
 
 impl Reference {
-    /// What shapes on the grid expect of each other; `None` where there are too few.
+    /// The prior of these shapes on the grid; `None` if there are too few.
     fn of(shapes: &[Vec<GridPoint>]) -> Option<Self> {
         let prior = ShapePrior::fit(shapes, SIDE)?;
         Some(Self { joint: prior.joint()?, prior })
     }
 
-    /// What is wrong with the readings of a film of this size.
+    /// The findings about the readings of a film of this size.
     fn findings(&self, case: &Case, size: Size) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (reader, points) in case.readings() {
@@ -121,8 +121,8 @@ impl Reference {
             };
             for exchange in exchanges {
                 let (kind, what) = match exchange {
-                    Exchange::Landmarks(..) => (Kind::SwappedLandmarks, "far likelier with these two exchanged"),
-                    _ => (Kind::SwappedAxes, "far likelier with x and y exchanged"),
+                    Exchange::Landmarks(..) => (Kind::SwappedLandmarks, "much more likely if these two are exchanged"),
+                    _ => (Kind::SwappedAxes, "much more likely if x and y are exchanged"),
                 };
                 find(kind, &exchange.moved(points.len()), what);
             }
@@ -134,8 +134,8 @@ impl Reference {
         findings
     }
 
-    /// Puts `points` right, one exchange after the other, each the one that makes the film the most plausible; then tells
-    /// what still is far off.
+    /// Corrects `points` by one exchange after the other, each time by the one that makes the film most likely. Then finds the landmarks
+    /// that are still far from their expected places.
     fn label_errors(&self, points: &[Point], size: Size) -> LabelErrors {
         let distance = |points: &[Point]| self.joint.mahalanobis_squared(&on_grid(points, size));
         let mut points = points.to_vec();
@@ -149,7 +149,8 @@ impl Reference {
                 break;
             }
             let after = exchange.apply(&points);
-            // A point that merely lies far off may come nearer by an exchange, but not where it belongs.
+            // An exchange may move a misplaced point nearer to its expected place by chance. It is accepted only if it moves more than
+            // half of its points to plausible places.
             let trusted = self.trusted(&on_grid(&after, size));
             let moved = exchange.moved(after.len());
             let astray = moved.iter().filter(|index| !trusted[**index]).count();
@@ -165,7 +166,7 @@ impl Reference {
         LabelErrors { exchanges, far: distances.filter(|(index, _)| !trusted[*index]).collect() }
     }
 
-    /// Which points the others expect where they are. The worst is left out first, and then no longer asked.
+    /// Which points are near their expected places. The worst point is excluded first and is then not used to predict the others.
     fn trusted(&self, shape: &[GridPoint]) -> Vec<bool> {
         let mut trusted = vec![true; shape.len()];
         loop {

@@ -1,4 +1,4 @@
-//! Inter-reader disagreement: how far apart two readers put each landmark, and where that is far more than usual.
+//! Inter-reader disagreement: the distances between two readers' points for each landmark, and films with unusually large ones.
 
 use serde::Serialize;
 
@@ -6,12 +6,12 @@ use super::{Finding, Kind};
 use crate::dataset::Case;
 use onemark_models::statistics::upper_median;
 
-/// Readers disagree wildly where they are apart by more than this many times the landmark's median distance …
+/// The distance of two readers is unusually large if it is more than this many times the landmark's median distance …
 const TIMES_MEDIAN: f64 = 5.0;
-/// … and by more than this, in mm: what the clinic takes for right (METHOD.md sec. 1e: the first radius of SDR).
+/// … and more than this, in mm: the error that is acceptable in clinical practice (METHOD.md sec. 1e: the first radius of SDR).
 const TOLERATED_MM: f64 = 2.0;
 
-/// How far apart two readers put a landmark, in mm.
+/// The distances between two readers' points for a landmark, in mm.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Disagreement {
     /// The landmark's number, from 1.
@@ -20,9 +20,9 @@ pub struct Disagreement {
     pub mean_mm: f64,
     /// Median over the films.
     pub median_mm: f64,
-    /// What is beyond this is more than the usual: five times the median, and at least 2 mm.
+    /// Distances above this limit are reported: five times the median, and at least 2 mm.
     pub limit_mm: f64,
-    /// The films beyond the limit, the farthest first.
+    /// The films above the limit, the largest distance first.
     pub beyond: Vec<Apart>,
 }
 
@@ -35,7 +35,7 @@ pub struct Apart {
     pub mm: f64,
 }
 
-/// Per landmark, over the films that two readers annotated and whose spacing is known.
+/// The disagreement per landmark, over the films with two readers and a known spacing.
 pub(super) fn disagreements(cases: &[Case]) -> Vec<Disagreement> {
     let apart: Vec<(&str, Vec<f64>)> = cases
         .iter()
@@ -66,7 +66,7 @@ pub(super) fn disagreements(cases: &[Case]) -> Vec<Disagreement> {
     (0..landmarks).map(of).collect()
 }
 
-/// A finding per film with landmarks beyond their limits.
+/// A finding for each film with landmarks above their limits.
 pub(super) fn findings(cases: &[Case], disagreements: &[Disagreement]) -> Vec<Finding> {
     let of = |case: &Case| {
         let beyond = disagreements.iter().filter_map(|landmark| {
@@ -74,7 +74,7 @@ pub(super) fn findings(cases: &[Case], disagreements: &[Disagreement]) -> Vec<Fi
             Some((landmark.landmark, format!("{} by {:.1} mm", landmark.landmark, apart.mm)))
         });
         let (landmarks, words): (Vec<usize>, Vec<String>) = beyond.unzip();
-        let message = format!("far more than usual: {}", words.join(", "));
+        let message = format!("much more than usual: {}", words.join(", "));
         (!landmarks.is_empty()).then(|| Finding::new(Kind::ReadersDisagree, &[&case.id], &landmarks, message))
     };
     cases.iter().filter_map(of).collect()

@@ -1,4 +1,4 @@
-//! Films that occur twice, found from the pictures alone: annotated independently, or on both sides of a split, they make
+//! Finds films that occur twice, from the pictures alone. If they are annotated independently, or are in both parts of a split,
 //! results look better than they are.
 
 use std::fs;
@@ -12,29 +12,29 @@ use crate::dataset::Case;
 use onemark_film::geometry::GridSize;
 use onemark_film::{Film, FilmError};
 
-/// Two films are the same where their fingerprints correlate as well as this. Measured on ISBI 2015: the same film exposed to other
-/// contrasts 0.96 and more, films of two patients in the same apparatus 0.73 and less; two hands 0.75.
+/// Two films are the same if the correlation of their fingerprints is at least this. Measured on ISBI 2015: at least 0.96 for the same
+/// film in other contrasts, at most 0.73 for films of two patients on the same machine; 0.75 for two hands.
 pub const SAME_FILM: f32 = 0.85;
 
 /// Side of a fingerprint in cells.
 const SIDE: usize = 64;
-/// How far one film may be shifted against the other, in cells per axis: by a sixteenth of its sides.
+/// The largest shift between two films, in cells per axis: a sixteenth of the sides.
 const SHIFT: usize = 4;
-/// The cells of a fingerprint that stay on the other one however it is shifted, per axis.
+/// The cells per axis of the part of a fingerprint that overlaps the other at every shift.
 const INNER: usize = SIDE - 2 * SHIFT;
-/// Standard deviation of the surroundings that a cell is compared with, in cells.
+/// Standard deviation of the Gaussian surroundings with which a cell is compared, in cells.
 const SURROUNDINGS: f32 = 2.0;
-/// The difference from its surroundings at which a cell counts half, in grey levels: so nothing on a film counts much more
-/// than the rest, however bright, as the letters that are on all films of a scanner would.
+/// The difference of a cell from its surroundings, in grey levels, that gives half of the largest value. This limits the influence of
+/// very bright structures, such as letters that are on all films of a scanner.
 const HALF: f32 = 8.0;
-/// Correlation needs some contrast. Below this norm a fingerprint is blank.
+/// A fingerprint with a smaller norm is blank: it has too little contrast for a correlation.
 const BLANK: f32 = 1e-3;
 
-/// What a film looks like, whatever its contrast.
+/// A small picture of a film that does not depend on its contrast.
 pub struct Fingerprint {
-    /// Each cell against its surroundings, -1 to 1, axes [row, column].
+    /// Each cell compared with its surroundings, -1 to 1, axes [row, column].
     cells: Array2<f32>,
-    /// Of size and pixels.
+    /// The digest of size and pixels.
     digest: [u8; 32],
 }
 
@@ -61,7 +61,7 @@ impl Fingerprint {
         Ok(Self { cells, digest: digest.finalize().into() })
     }
 
-    /// The cells of a window of [`INNER`] rows and columns, with mean 0 and norm 1; all 0 where the window is blank.
+    /// The cells of a window of [`INNER`] rows and columns, with mean 0 and norm 1; all 0 if the window is blank.
     fn window(&self, row: usize, column: usize) -> Array1<f32> {
         let window = self.cells.slice(s![row..row + INNER, column..column + INNER]);
         let mut window = Array1::from_iter(window.iter().copied());
@@ -71,7 +71,7 @@ impl Fingerprint {
     }
 }
 
-/// A finding per pair of films that are the same.
+/// A finding for each pair of films that are the same.
 pub(super) fn findings(films: &[(&Case, FilmFacts)]) -> Vec<Finding> {
     let fingerprints: Vec<&Fingerprint> = films.iter().map(|(_, facts)| &facts.fingerprint).collect();
     let finding = |(first, second, alike): (usize, usize, f32)| {
@@ -86,7 +86,7 @@ pub(super) fn findings(films: &[(&Case, FilmFacts)]) -> Vec<Finding> {
     repeated(&fingerprints).into_iter().map(finding).collect()
 }
 
-/// For each film the index of the first one of the same patient, as far as pictures tell: films that are there twice.
+/// For each film, the index of the first film with the same picture. This is used as the patient's number.
 pub fn patients(fingerprints: &[&Fingerprint]) -> Vec<usize> {
     let mut patients: Vec<usize> = (0..fingerprints.len()).collect();
     for (first, second, _) in repeated(fingerprints) {
@@ -108,7 +108,7 @@ fn repeated(fingerprints: &[&Fingerprint]) -> Vec<(usize, usize, f32)> {
     pairs.filter(same).collect()
 }
 
-/// How well the fingerprints correlate, `[films, films]`: the middle of the one (row) with the best place on the other (column).
+/// The correlations of the fingerprints, `[films, films]`: the middle of one (row) with the best position on the other (column).
 fn likeness(fingerprints: &[&Fingerprint]) -> Array2<f32> {
     let windows = |row: usize, column: usize| {
         let mut all = Array2::zeros((fingerprints.len(), INNER * INNER));

@@ -8,33 +8,33 @@ use onemark_models::statistics::{conformal_lower, conformal_upper, nearest_rank_
 use super::reliability;
 use crate::metrics::SDR_RADII_MM;
 
-/// Fewer films say too little about one in ten.
+/// The least number of films. With fewer, the radius that covers [`COVERAGE`] of films would be too uncertain.
 pub const FEWEST_FILMS: usize = 20;
 
-/// The share of right points that may be called not found.
+/// The share of right points that may be reported as not found.
 const LOST: f64 = 0.005;
-/// The share of films that may be called out of distribution though they are not.
+/// The share of ordinary films that may be reported as out of distribution.
 const FALSE_ALARMS: f64 = 0.01;
 /// Standard deviations of a Gaussian per median absolute deviation.
 const MAD: f64 = 1.4826;
-/// The least standard deviation of a landmark's evidence: scores are f32.
+/// The least standard deviation of a landmark's evidence. Smaller differences are rounding errors of f32 scores.
 const LEAST_DEVIATION: f64 = 1e-3;
-/// Weight of the prior that draws landmarks' odds together: as that of one point at one standard deviation.
+/// The weight of the prior that pulls the log odds of all landmarks towards their mean: that of one point at one standard deviation.
 const RIDGE: f64 = 1.0;
-/// Steps of Newton's method: it converges in six or so.
+/// Steps of Newton's method, which converges in about six.
 const STEPS: usize = 25;
 
-/// Why there is no calibration.
+/// Why a calibration can't be fitted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CalibrationError {
     /// Too few films.
     #[error("{films} annotated films are too few to calibrate a bundle: give at least {FEWEST_FILMS}")]
     TooFew {
-        /// How many there are.
+        /// The number of annotated films.
         films: usize,
     },
-    /// Scores and errors of different films or landmarks.
+    /// Scores and errors are for different numbers of films or landmarks.
     #[error("scores are {scores:?} and errors {errors:?}: both must be [films, landmarks]")]
     Shapes {
         /// Films and landmarks of the scores.
@@ -42,13 +42,13 @@ pub enum CalibrationError {
         /// Films and landmarks of the errors.
         errors: [usize; 2],
     },
-    /// A number that is infinite or NaN.
-    #[error("a score or an error is not a finite number, so nothing can be calibrated by it")]
+    /// A score or an error is infinite or NaN.
+    #[error("a score or an error is not a finite number; a calibration needs finite numbers")]
     NotFinite,
 }
 
-/// Fits a calibration to scores in [0, 1] and errors in mm, both `[films, landmarks]`; `patients[film]` numbers the patients, so that
-/// two films of one never stand on both sides when its reliability is measured. `films` says which films these are.
+/// Fits a calibration to scores in [0, 1] and errors in mm, both `[films, landmarks]`. `patients[film]` is a number for the film's
+/// patient: when reliability is estimated, all films of a patient are in the same half. `films` describes the films in words.
 ///
 /// # Errors
 /// See [`CalibrationError`].
@@ -74,7 +74,7 @@ pub fn fit(
     Ok(fitted)
 }
 
-/// The fit alone.
+/// Fits the calibration without estimating its reliability.
 pub(super) fn fit_alone(scores: ArrayView2<'_, f32>, errors_mm: ArrayView2<'_, f64>) -> Calibration {
     let landmarks = scores.axis_iter(Axis(1)).zip(errors_mm.axis_iter(Axis(1))).map(|(scores, errors)| {
         let evidence = sorted(scores.iter().map(|score| evidence(*score)));
@@ -114,9 +114,10 @@ pub(super) fn fit_alone(scores: ArrayView2<'_, f32>, errors_mm: ArrayView2<'_, f
     fitted
 }
 
-/// Logistic regression of being right on (landmark, strength): one slope, and log odds per landmark drawn to their mean.
+/// Logistic regression for the probability that a point is right, on (landmark, strength): one slope, and log odds per landmark that
+/// are pulled towards their mean.
 fn logistic(points: &[(usize, f64, bool)], landmarks: usize) -> (f64, Vec<f64>) {
-    // Slope, mean log odds, and each landmark's difference from there.
+    // Slope, mean log odds, and each landmark's difference from the mean.
     let mut weights = DVector::<f64>::zeros(2 + landmarks);
     for _ in 0..STEPS {
         let mut gradient = DVector::zeros(weights.len());
@@ -129,13 +130,13 @@ fn logistic(points: &[(usize, f64, bool)], landmarks: usize) -> (f64, Vec<f64>) 
             let active = [(0, strength), (1, 1.0), (2 + landmark, 1.0)];
             let odds: f64 = active.iter().map(|(index, value)| weights[*index] * value).sum();
             let probability = 1.0 / (1.0 + (-odds).exp());
-            let (surprise, spread) = (f64::from(right) - probability, probability * (1.0 - probability));
+            let (residual, spread) = (f64::from(right) - probability, probability * (1.0 - probability));
             for (row, value) in active {
-                gradient[row] += surprise * value;
+                gradient[row] += residual * value;
                 active.iter().for_each(|(column, other)| curvature[(row, *column)] += spread * value * other);
             }
         }
-        // The prior makes it positive definite.
+        // The prior makes the matrix positive definite.
         let Some(factors) = curvature.cholesky() else { break };
         weights += factors.solve(&gradient);
     }

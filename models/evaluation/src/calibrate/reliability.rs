@@ -1,4 +1,4 @@
-//! How well a calibration holds on films that it was not fitted to: random halves, one fitted to, the other judged.
+//! Estimates how well a calibration predicts errors on other films: it is fitted to a random half of the films and tested on the other.
 
 use ndarray::{ArrayView2, Axis};
 use onemark_models::confidence::{Calibration, Reliability, WRONG_MM};
@@ -8,13 +8,14 @@ use rand_chacha::ChaCha8Rng;
 
 use super::fit::fit_alone;
 
-/// Random halves, and the seed they come from.
+/// The number of random halves, and their seed.
 const DRAWS: usize = 200;
 const SEED: u64 = 1;
-/// Groups of points of about the same confidence, all of one size, among which confidence is compared with what came of it.
+/// The number of groups of equal size, of points with similar confidence. In each, confidence is compared with the share of right points.
 const GROUPS: usize = 10;
 
-/// Estimates it from scores and errors in mm, `[films, landmarks]`, all finite; films of one number in `patients` stay together.
+/// Estimates the reliability from scores and errors in mm, `[films, landmarks]`, all finite. Films with the same number in `patients`
+/// are in the same half.
 pub(super) fn estimate(scores: ArrayView2<'_, f32>, errors_mm: ArrayView2<'_, f64>, patients: &[usize]) -> Reliability {
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
     let mut order = patients.to_vec();
@@ -46,7 +47,7 @@ pub(super) fn estimate(scores: ArrayView2<'_, f32>, errors_mm: ArrayView2<'_, f6
     }
 }
 
-/// How it does on other films.
+/// The reliability of a calibration on other films.
 fn judge(calibration: &Calibration, scores: ArrayView2<'_, f32>, errors_mm: ArrayView2<'_, f64>) -> Reliability {
     let (mut points, mut covered, mut lost) = (Vec::with_capacity(scores.len()), 0, 0);
     for ((film, landmark), &score) in scores.indexed_iter() {
@@ -73,7 +74,8 @@ fn judge(calibration: &Calibration, scores: ArrayView2<'_, f32>, errors_mm: Arra
     }
 }
 
-/// Of points (confidence, whether right) in ascending order: pairs of a right and a wrong one in the right order, ties half.
+/// The area under the receiver operating characteristic, of points (confidence, whether right) in ascending order: the share of pairs
+/// of a right and a wrong point in which the right point has the higher confidence. Ties count half.
 fn auroc(points: &[(f64, bool)]) -> f64 {
     let (mut wrong_below, mut in_order) = (0.0, 0.0);
     for tied in points.chunk_by(|one, other| one.0 == other.0) {
@@ -86,7 +88,7 @@ fn auroc(points: &[(f64, bool)]) -> f64 {
     if pairs > 0.0 { in_order / pairs } else { 0.5 }
 }
 
-/// Of points (confidence, whether right) in ascending order.
+/// The expected calibration error of points (confidence, whether right) in ascending order.
 fn calibration_error(points: &[(f64, bool)]) -> f64 {
     let size = points.len().div_ceil(GROUPS).max(1);
     let gaps = points.chunks(size).map(|group| {
@@ -111,7 +113,7 @@ mod tests {
 
     #[test]
     fn promises_and_what_came_of_them() {
-        // Two groups of ten points: 0.5 promised and all right, then 0.9 promised and nine right.
+        // Two groups of ten points: all right with confidence 0.5, and nine right with confidence 0.9.
         let points = |confidence: f64, right: usize| (0..100).map(move |point| (confidence, point < right));
         let all: Vec<_> = points(0.5, 100).chain(points(0.9, 90)).collect();
         let fifths = all.chunks(20).map(|group| {

@@ -9,13 +9,13 @@ use super::*;
 /// Sampling error of shares of a few thousand points.
 const SAMPLING: f64 = 0.02;
 
-/// Films whose points are wrong with a probability that their scores tell: scores, errors in mm and those probabilities.
+/// Films whose scores determine the probability that a point is wrong: scores, errors in mm and these probabilities.
 fn films(count: usize, seed: u64) -> (Array2<f32>, Array2<f64>, Array2<f64>) {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let (mut scores, mut errors, mut right) =
         (Array2::zeros((count, 5)), Array2::zeros((count, 5)), Array2::zeros((count, 5)));
     for ((film, landmark), score) in scores.indexed_iter_mut() {
-        // About Gaussian, by its twelve uniform parts.
+        // The sum of twelve uniform numbers is nearly Gaussian.
         let strength: f64 = (0..12).map(|_| random.random::<f64>()).sum::<f64>() - 6.0;
         *score = (-0.7 - 0.2 * landmark as f64 + 0.3 * strength).exp() as f32;
         let probability = 1.0 / (1.0 + (-(3.0 - 0.5 * landmark as f64 + 1.2 * strength)).exp());
@@ -72,7 +72,7 @@ fn nothing_like_it_is_not_found() {
 
 #[test]
 fn one_patients_films_stay_together() {
-    // Every film is there twice: apart, each would vouch for itself.
+    // Every film occurs twice. If the two were in different halves, the estimate would be too good.
     let (scores, errors, _) = films(60, 7);
     let twice = |film: usize| film % 30;
     let rows: Vec<usize> = (0..60).map(twice).collect();

@@ -1,4 +1,4 @@
-//! Everything that can be wrong with a dataset.
+//! The errors of datasets.
 
 use std::path::PathBuf;
 
@@ -7,64 +7,34 @@ use super::Split;
 /// Why a dataset cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum DatasetError {
-    /// The operating system would not give us a file or folder, or a text file is not UTF-8.
+    /// The operating system can't read a file or folder, or a text file is not UTF-8.
     #[error("cannot read {path}")]
-    Read {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     /// The folder has neither layout.
     #[error(
-        "{root} is not a dataset that Onemark knows: looked for RawImage/ (ISBI 2015, as published) and for images/ with \
+        "{root} is not a dataset that Onemark knows; it looked for RawImage/ (ISBI 2015, as published) and for images/ with \
          landmarks.csv (plain folder); point to the folder that contains them"
     )]
-    NoLayout {
-        /// The folder.
-        root: PathBuf,
-    },
+    NoLayout { root: PathBuf },
     /// The split has no films.
     #[error("there is no film of split \"{split}\" in {root}; check the folder, or choose another split")]
-    NoFilms {
-        /// The dataset's folder.
-        root: PathBuf,
-        /// The split asked for.
-        split: Split,
-    },
+    NoFilms { root: PathBuf, split: Split },
     /// No split has this name.
     #[error("no split is called \"{name}\"; choose train, test1, test2 or all")]
-    UnknownSplit {
-        /// The name asked for.
-        name: String,
-    },
+    UnknownSplit { name: String },
     /// A plain folder is not divided into test sets.
     #[error("{root} is a plain folder without split \"{split}\"; choose all (or train, which is the same there)")]
-    NoSplits {
-        /// The dataset's folder.
-        root: PathBuf,
-        /// The split asked for.
-        split: Split,
-    },
+    NoSplits { root: PathBuf, split: Split },
     /// Two films have the same id.
     #[error("two films are called \"{id}\": {first} and {second}; keep one of them")]
-    DuplicateId {
-        /// The id.
-        id: String,
-        /// One film.
-        first: PathBuf,
-        /// The other.
-        second: PathBuf,
-    },
+    DuplicateId { id: String, first: PathBuf, second: PathBuf },
     /// No film has this id.
     #[error("there is no film \"{id}\" in split \"{split}\" of {root}; the nearest ids are {nearest}")]
     NoSuchFilm {
-        /// The id asked for.
         id: String,
-        /// The dataset's folder.
         root: PathBuf,
-        /// The split that was searched.
         split: Split,
         /// The nearest ids, separated by commas.
         nearest: String,
@@ -72,7 +42,6 @@ pub enum DatasetError {
     /// A film that must be annotated is not.
     #[error("film {film} has no annotation {wanted}; add the file, or remove the film")]
     NoAnnotation {
-        /// The film's file.
         film: PathBuf,
         /// The file or files that were looked for.
         wanted: String,
@@ -80,37 +49,30 @@ pub enum DatasetError {
     /// Only one of the two readers annotated a film.
     #[error("annotation {there} has no counterpart {missing}; add it, or remove the other")]
     OneReader {
-        /// The reader's file that is there.
+        /// The existing file of one reader.
         there: PathBuf,
-        /// The other reader's file.
+        /// The missing file of the other reader.
         missing: PathBuf,
     },
     /// An annotation file has no content.
     #[error("annotation {path} is empty; copy it again from its source")]
-    EmptyAnnotation {
-        /// The annotation file.
-        path: PathBuf,
-    },
-    /// An annotation has too few or too many landmarks.
+    EmptyAnnotation { path: PathBuf },
+    /// An annotation has too few or too many entries.
     #[error("annotation {path} has {found} {unit}, expected {expected}; complete or correct it")]
     WrongCount {
-        /// The annotation file.
         path: PathBuf,
-        /// How many there are.
         found: usize,
-        /// What was counted, for which film.
+        /// The unit of `found`, with the film.
         unit: String,
-        /// How many there should be.
         expected: String,
     },
-    /// A line of a text file does not say what it must.
+    /// A line of a text file has a wrong content.
     #[error("{path}, line {line}: {problem}")]
     Line {
-        /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: u64,
-        /// What is wrong with it and what would be right.
+        /// What is wrong, and how to correct it.
         problem: String,
     },
     /// The annotations are for another landmark set.
@@ -118,13 +80,11 @@ pub enum DatasetError {
         "film {film} is annotated with {found} landmarks, but set \"{set}\" has {expected}; choose the set that fits"
     )]
     WrongSet {
-        /// The film's file.
         film: PathBuf,
-        /// How many landmarks the annotation has.
+        /// The number of landmarks in the annotation.
         found: usize,
-        /// The set's id.
         set: String,
-        /// How many landmarks the set has.
+        /// The number of landmarks in the set.
         expected: usize,
     },
     /// A landmark does not lie on its film.
@@ -132,7 +92,6 @@ pub enum DatasetError {
         "film {film}: landmark {landmark} at x {x}, y {y} lies outside its {width}x{height} px; correct the annotation"
     )]
     OutsideFilm {
-        /// The film's file.
         film: PathBuf,
         /// The landmark's number, from 1.
         landmark: usize,
@@ -140,9 +99,7 @@ pub enum DatasetError {
         x: f64,
         /// Its position in px.
         y: f64,
-        /// The film's width in px.
         width: u32,
-        /// The film's height in px.
         height: u32,
     },
 }

@@ -1,4 +1,4 @@
-//! The ISBI 2015 cephalometric films as published (METHOD.md sec. 1e and 7): folders of films, two readers' text files.
+//! Reads the ISBI 2015 cephalometric films as published (METHOD.md sec. 1e and 7): folders of films, and two readers' text files.
 
 use std::fs;
 use std::io;
@@ -15,14 +15,14 @@ pub const REPEATED_TEST1_FILMS: [&str; 23] = [
     "280", "288", "201", "299", "278", "294", "277",
 ];
 
-/// Landmarks per annotation file; the original files go on with [`CLASS_LINES`] clinical classes, which are not read.
+/// Landmarks per annotation file. In the original files, [`CLASS_LINES`] lines with clinical classes follow, which are not read.
 const LANDMARKS: usize = 19;
 const CLASS_LINES: usize = 8;
 
 /// mm per px of every published film, along both axes.
 const MM_PER_PX: f64 = 0.1;
 
-/// Some distributions keep all test films in Test1Data; those after this number belong to Test2.
+/// Some distributions have all test films in Test1Data. Films after this number belong to Test2.
 const LAST_OF_TEST1: u64 = 300;
 
 pub(super) fn open(root: &Path, split: Split, complain: &mut Complain<'_>) -> Result<Vec<Case>, DatasetError> {
@@ -40,7 +40,7 @@ pub(super) fn open(root: &Path, split: Split, complain: &mut Complain<'_>) -> Re
                 continue;
             }
             let readers = match annotations.read(&id) {
-                // Training needs one annotated film; a test film without truth could not be scored.
+                // Training films need no annotation, except the template. A test film without one can't be evaluated.
                 Ok(None) if belongs_to != Split::Train => {
                     let wanted = annotations.files(&id).map(|path| path.display().to_string()).join(" and ");
                     complain(Some(&id), DatasetError::NoAnnotation { film: film.clone(), wanted })?;
@@ -64,7 +64,7 @@ pub(super) fn open(root: &Path, split: Split, complain: &mut Complain<'_>) -> Re
     Ok(cases)
 }
 
-/// The truth per coordinate: half of senior + junior, truncated (METHOD.md sec. 1e).
+/// The true position: per coordinate, half of senior + junior, truncated (METHOD.md sec. 1e).
 fn mean_of_readers([senior, junior]: &[Vec<Point>; 2]) -> Vec<Point> {
     let mean = |a: f64, b: f64| (0.5 * (a + b)).trunc();
     let both = senior.iter().zip(junior);
@@ -86,7 +86,7 @@ impl Annotations {
         [0, 1].map(|reader: usize| self.0[reader].join(format!("{id}.txt")))
     }
 
-    /// Both readers' points; `None` where neither annotated the film, an error where only one did.
+    /// Both readers' points; `None` if neither annotated the film. It is an error if only one did.
     fn read(&self, id: &str) -> Result<Option<[Vec<Point>; 2]>, DatasetError> {
         let [senior, junior] = self.files(id);
         match (read_points(&senior)?, read_points(&junior)?) {
@@ -100,7 +100,7 @@ impl Annotations {
     }
 }
 
-/// The points of one reader's file, `None` where there is no such file.
+/// The points of one reader's file; `None` if the file does not exist.
 fn read_points(path: &Path) -> Result<Option<Vec<Point>>, DatasetError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
@@ -134,7 +134,7 @@ fn read_points(path: &Path) -> Result<Option<Vec<Point>>, DatasetError> {
     points.collect::<Result<_, _>>().map(Some)
 }
 
-/// The first two numbers of a line, `x,y`; whatever follows after white space is not ours.
+/// The first two numbers of a line, `x,y`. Text after white space is ignored.
 fn parse_point(line: &str) -> Option<Point> {
     let mut tokens = line.split([',', ' ', '\t']).filter(|token| !token.is_empty());
     let mut number = || tokens.next()?.trim().parse().ok().filter(|n: &f64| n.is_finite());

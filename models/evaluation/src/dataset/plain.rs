@@ -1,5 +1,5 @@
-//! A plain folder: `images/` and `landmarks.csv` (image,landmark,x,y; landmarks from 1). Images without rows are films
-//! without annotation. The CSV files of both layouts are read here.
+//! Reads a plain folder: `images/` and `landmarks.csv` (image,landmark,x,y; landmarks from 1). Images without rows are films
+//! without annotation. This module reads the CSV files of both layouts.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -37,7 +37,7 @@ pub(super) fn open(root: &Path, split: Split, complain: &mut Complain<'_>) -> Re
     Ok(cases)
 }
 
-/// Puts the points of `landmarks.csv` into `cases`, for films that have all landmarks.
+/// Adds the points of `landmarks.csv` to `cases`, for films that have all landmarks.
 fn read_landmarks(path: &Path, cases: &mut [Case], complain: &mut Complain<'_>) -> Result<(), DatasetError> {
     let rows: Vec<(u64, LandmarkRow)> = read_csv(path, complain)?;
     if rows.is_empty() {
@@ -51,7 +51,7 @@ fn read_landmarks(path: &Path, cases: &mut [Case], complain: &mut Complain<'_>) 
     for (line, LandmarkRow { image, landmark, x, y }) in &rows {
         let problem = |problem: String| line_error(path, *line, problem);
         let Some(film) = films.get(image) else {
-            // Said once, not for each of its landmarks.
+            // One complaint per image, not one per landmark.
             if missing.insert(image) {
                 complain(None, problem(format!("there is no image \"{image}\" in images/")))?;
             }
@@ -68,7 +68,7 @@ fn read_landmarks(path: &Path, cases: &mut [Case], complain: &mut Complain<'_>) 
                 let outside = format!("landmark {landmark} is outside 1 to {expected}, the landmarks of most films");
                 complain(id, problem(outside))?;
             }
-            Some(Some(_)) => complain(id, problem(format!("landmark {landmark} of {image} was given before")))?,
+            Some(Some(_)) => complain(id, problem(format!("landmark {landmark} of {image} is given twice")))?,
             Some(slot) => *slot = Some(Point::new(*x, *y)),
         }
     }
@@ -85,7 +85,7 @@ fn read_landmarks(path: &Path, cases: &mut [Case], complain: &mut Complain<'_>) 
     Ok(())
 }
 
-/// How many rows most images have; of numbers that equally many have, the first image's, or else the largest.
+/// The number of rows that most images have. If several numbers are equally frequent, the first image's, otherwise the largest.
 fn landmarks_of_most(rows: &[(u64, LandmarkRow)]) -> usize {
     let mut of_image: BTreeMap<&str, usize> = BTreeMap::new();
     for (_, row) in rows {
@@ -97,8 +97,7 @@ fn landmarks_of_most(rows: &[(u64, LandmarkRow)]) -> usize {
     counts.into_iter().max_by_key(|count| (images_with(count), Some(count) == first)).unwrap_or_default()
 }
 
-/// Puts the spacings of `spacing.csv` into `cases`; a film it does not name has none. Rows about films of other splits
-/// are passed over.
+/// Adds the spacings of `spacing.csv` to `cases`. A film without a row has no spacing. Rows about films of other splits are ignored.
 pub(super) fn read_spacing(path: &Path, cases: &mut [Case], complain: &mut Complain<'_>) -> Result<(), DatasetError> {
     let films = films_by_name(cases);
     for case in cases.iter_mut() {
@@ -113,7 +112,7 @@ pub(super) fn read_spacing(path: &Path, cases: &mut [Case], complain: &mut Compl
             continue;
         };
         if case.is_some_and(|case| case.spacing.replace(spacing).is_some()) {
-            complain(id.as_deref(), line_error(path, line, format!("the spacing of {image} was given before")))?;
+            complain(id.as_deref(), line_error(path, line, format!("the spacing of {image} is given twice")))?;
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
-//! Pixels of a DICOM file as they were stored, whatever they are compressed with: one `u16` each, row by row.
+//! Decompresses the pixels of a DICOM file in all supported transfer syntaxes: one `u16` per pixel, row by row.
 //!
-//! Each decoder first compares what its stream claims to hold with the file's header, and decodes only what fits. `grey` says
-//! what the numbers mean.
+//! Each decoder first compares the size that its stream claims with the file's header, and refuses a stream that differs. `grey`
+//! converts the numbers to grey.
 
 use dicom_core::{DicomValue, PrimitiveValue};
 use dicom_dictionary_std::{tags, uids};
@@ -15,16 +15,16 @@ use super::reader::Fault;
 use crate::Size;
 use crate::signature::jpeg_is_complete;
 
-/// Retired, and still in archives.
+/// A retired transfer syntax, which archives still contain.
 const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
 
-/// What to do about a coding that is not read.
+/// What to do about a transfer syntax that is not read.
 pub(super) const ADVICE: &str = "export it uncompressed or as JPEG 2000, or save it as PNG or TIFF";
 
 /// Decompresses a whole stream of pixels.
 pub(super) type Decoder = fn(&[u8], &Header) -> Result<Vec<u16>, Fault>;
 
-/// What decompresses the pixels of a transfer syntax, if they are compressed; an error that names it where it isn't read.
+/// The codec of a transfer syntax, if it compresses pixels. An error names a transfer syntax that is not read.
 pub(super) fn decoder(syntax: &TransferSyntax) -> Result<Option<Decoder>, Fault> {
     Ok(match syntax.uid() {
         uids::IMPLICIT_VR_LITTLE_ENDIAN | uids::EXPLICIT_VR_LITTLE_ENDIAN | EXPLICIT_VR_BIG_ENDIAN => None,
@@ -38,17 +38,17 @@ pub(super) fn decoder(syntax: &TransferSyntax) -> Result<Option<Decoder>, Fault>
     })
 }
 
-/// The pixels, as many as `header` says.
+/// The pixels: as many as `header` states.
 pub(super) fn decode(film: &InMemDicomObject, header: &Header, decoder: Option<Decoder>) -> Result<Vec<u16>, Fault> {
     let mut stored = match (decoder, film.get(tags::PIXEL_DATA).map(|element| element.value())) {
         (None, Some(DicomValue::Primitive(value))) => native(value, header),
-        // All fragments together are the one frame, however it was cut.
+        // All fragments together are the only frame, however it was divided.
         (Some(decode), Some(DicomValue::PixelSequence(pixels))) => decode(&pixels.fragments().concat(), header)?,
-        (None, _) => return Err(Fault::Damaged("its pixels are compressed, and it says they are not".into())),
-        (Some(_), _) => return Err(Fault::Damaged("its pixels are not compressed, and it says they are".into())),
+        (None, _) => return Err(Fault::Damaged("its pixels are compressed, but its transfer syntax is not".into())),
+        (Some(_), _) => return Err(Fault::Damaged("its pixels are not compressed, but its transfer syntax is".into())),
     };
     let (found, expected) = (stored.len(), pixels(header));
-    // Rows that were cut off at the end are missing; a byte or a few too many is padding.
+    // Missing rows at the end are an error. A few additional bytes are padding.
     if found < expected {
         return Err(Fault::Damaged(format!("it has {found} pixels where {expected} are expected")));
     }
@@ -56,7 +56,7 @@ pub(super) fn decode(film: &InMemDicomObject, header: &Header, decoder: Option<D
     Ok(stored)
 }
 
-/// At most [`MAX_FILM_PIXELS`](crate::MAX_FILM_PIXELS): the size was checked.
+/// The number of pixels: at most [`MAX_FILM_PIXELS`](crate::MAX_FILM_PIXELS), because the size was checked.
 fn pixels(header: &Header) -> usize {
     header.size.pixels() as usize
 }
@@ -67,7 +67,7 @@ fn check_claim(width: u32, height: u32, header: &Header) -> Result<(), Fault> {
     if claimed == header.size {
         return Ok(());
     }
-    Err(Fault::Damaged(format!("it says {} px and its compressed stream {claimed} px", header.size)))
+    Err(Fault::Damaged(format!("its header says {} px and its compressed stream {claimed} px", header.size)))
 }
 
 fn broken(coding: &str, why: impl std::fmt::Display) -> Fault {
@@ -89,21 +89,21 @@ fn native(value: &PrimitiveValue, header: &Header) -> Vec<u16> {
 
 /// RLE: a segment of packed bytes for the upper halves of all pixels, then one for the lower (PS3.5, annex G).
 ///
-/// This decoder is our own because the adapter in the registry of transfer syntaxes slices its input without checks and unwraps:
-/// a damaged stream would end the program.
+/// This decoder exists because the adapter in the registry of transfer syntaxes slices its input without checks and unwraps. A
+/// damaged stream would end the program.
 fn rle(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
     const HEADER_WORDS: usize = 16;
     let mut words =
         stream.chunks_exact(4).take(HEADER_WORDS).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize);
     let segments = (header.bits_allocated / 8) as usize;
     if words.next() != Some(segments) {
-        return Err(broken("RLE", format!("it has not the {segments} segments of its pixels")));
+        return Err(broken("RLE", format!("it does not have the {segments} segments of its pixels")));
     }
     let starts: Vec<usize> = words.take(segments).collect();
     let mut stored = vec![0_u16; pixels(header)];
     for (index, start) in starts.iter().enumerate() {
         let end = starts.get(index + 1).copied().unwrap_or(stream.len());
-        let packed = stream.get(*start..end).ok_or_else(|| broken("RLE", "a segment lies outside of it"))?;
+        let packed = stream.get(*start..end).ok_or_else(|| broken("RLE", "a segment lies outside the stream"))?;
         let mut filled = 0;
         for byte in Unpacked::new(packed).take(stored.len()) {
             stored[filled] = stored[filled] << 8 | u16::from(byte);
@@ -116,7 +116,7 @@ fn rle(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
     Ok(stored)
 }
 
-/// The bytes of a PackBits segment: a count, then so many bytes as they are, or one byte to repeat.
+/// The bytes of a PackBits segment, which consists of counts, each followed by that many literal bytes or by one byte to repeat.
 struct Unpacked<'a> {
     packed: &'a [u8],
     left: usize,
@@ -140,7 +140,7 @@ impl Iterator for Unpacked<'_> {
 
     fn next(&mut self) -> Option<u8> {
         while self.left == 0 {
-            // As a signed number the count is negative for a byte to repeat; -128 means nothing.
+            // The count is a signed number. It is negative for a byte to repeat; -128 is ignored.
             let count = usize::from(self.take_byte()?);
             (self.left, self.repeated) = match count {
                 ..=127 => (count + 1, None),
@@ -172,7 +172,7 @@ fn jpeg(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
     })
 }
 
-/// JPEG-LS, lossless or nearly so. The decoder checks the stream's claims itself.
+/// JPEG-LS, lossless or near-lossless. The decoder itself compares the stream with the expected size.
 fn jpeg_ls(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
     let decoded = jpegls::decode(stream, header.size.width, header.size.height).map_err(|e| broken("JPEG-LS", e))?;
     Ok(decoded.0)
@@ -181,7 +181,7 @@ fn jpeg_ls(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
 /// JPEG 2000, lossless or not.
 fn jpeg_2000(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
     const MARKERS: [&[u8]; 2] = [b"\xFF\x4F\xFF\x51", b"\xFF\xD9"];
-    /// Of the first component's precision; its highest bit says whether numbers are signed.
+    /// The offset of the first component's precision. Its highest bit states whether numbers are signed.
     const PRECISION_BYTE: usize = 42;
     let [start, end] = MARKERS;
     let padding = stream.iter().rev().take_while(|byte| **byte == 0).count();
@@ -198,10 +198,10 @@ fn jpeg_2000(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
     let mut context = DecoderContext::default();
     let decoded = image.decode(&mut context).map_err(|e| broken("JPEG 2000", e))?;
     let [grey] = decoded.components() else { return Err(broken("JPEG 2000", "it holds colours, not grey")) };
-    // The decoder takes all numbers for unsigned, so it has moved signed ones up by half their range.
+    // The decoder treats all numbers as unsigned, so it has moved signed numbers up by half of their range.
     let signed = stream.get(PRECISION_BYTE).is_some_and(|byte| byte & 0x80 != 0);
     let moved = if signed { 1 << (bits - 1) } else { 0 };
-    // A lossy stream may leave the range of its numbers.
+    // Numbers of a lossy stream may lie outside their range.
     let most = if signed { moved - 1 } else { u16::MAX.into() };
     Ok(grey
         .samples()

@@ -1,4 +1,4 @@
-//! The way into a DICOM file: with or without preamble and file meta information, to attributes that the parser can read.
+//! Parses the attributes of a DICOM file, with or without preamble and file meta information.
 
 use std::io::Cursor;
 
@@ -15,14 +15,14 @@ use super::codec::{self, Decoder};
 use super::reader::Fault;
 use crate::signature::{DICOM_MAGIC, has_dicom_magic, has_explicit_type, starts_with_dicom_meta};
 
-/// How file meta information begins where it states its length: with the attribute that holds it.
+/// The first bytes of file meta information that states its length: the start of the attribute with the length.
 const META_LENGTH: &[u8] = b"\x02\0\0\0UL\x04\0";
 
-/// How deeply sequences may be nested. Those about films have two or three levels; the parser recurses, so a file of
-/// nothing but nested sequences would end the program.
+/// The largest depth of nested sequences. Films have two or three levels. The parser is recursive, so deeply nested sequences would
+/// overflow the stack.
 const MAX_DEPTH: usize = 32;
 
-/// A data set, and what decompresses its pixels if they are compressed.
+/// A data set, and the codec of its pixels if they are compressed.
 pub(super) struct DataSet {
     pub(super) attributes: InMemDicomObject,
     pub(super) decoder: Option<Decoder>,
@@ -42,7 +42,7 @@ impl DataSet {
         };
         let data_set = &bytes[bytes.len() - data_set..];
         let syntax = syntax(&uid)?;
-        // Among others this refuses deflated data sets, which may be any number of times as large as their file.
+        // This also refuses deflated data sets, which may be many times as large as their file.
         let decoder = codec::decoder(syntax)?;
         check_lengths(data_set, syntax)?;
         let attributes = InMemDicomObject::read_dataset_with_ts(data_set, syntax).map_err(|_| broken())?;
@@ -50,9 +50,9 @@ impl DataSet {
     }
 }
 
-/// The transfer syntax that a file's own header names, and how many bytes are left after that header.
+/// The transfer syntax that the file meta information names, and the number of bytes after this information.
 fn meta(bytes: &[u8]) -> Result<(String, usize), Fault> {
-    let no_meta = || Fault::Damaged("its file meta information breaks off or names no transfer syntax".into());
+    let no_meta = || Fault::Damaged("its file meta information is incomplete or names no transfer syntax".into());
     let (attributes, rest) = split_meta(bytes).ok_or_else(no_meta)?;
     check_lengths(attributes, syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)?)?;
     let length = u32::try_from(attributes.len()).map_err(|_| no_meta())?;
@@ -61,8 +61,8 @@ fn meta(bytes: &[u8]) -> Result<(String, usize), Fault> {
     Ok((meta.transfer_syntax().trim_end_matches(['\0', ' ']).to_owned(), rest.len()))
 }
 
-/// The file meta information without its length, and what comes after it. Some programs leave the length out: then it ends with
-/// the last attribute of its group.
+/// The file meta information without its length, and the bytes after it. Some programs leave the length out; then the information ends
+/// with the last attribute of its group.
 fn split_meta(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     if let Some(rest) = bytes.strip_prefix(META_LENGTH) {
         let (length, rest) = rest.split_first_chunk()?;
@@ -82,11 +82,11 @@ fn syntax(uid: &str) -> Result<&'static TransferSyntax, Fault> {
 }
 
 fn broken() -> Fault {
-    Fault::Damaged("its attributes break off or contradict each other".into())
+    Fault::Damaged("its attributes are incomplete or contradict each other".into())
 }
 
-/// Walks over attributes without reading them, and refuses what the parser cannot survive: values that claim to be longer than
-/// all of the data, for which it would allocate the memory first, and sequences nested too deeply.
+/// Walks over attributes without reading their values, and refuses two kinds that would end the program in the parser: values that
+/// claim to be longer than the data, because the parser allocates their memory first, and sequences that are nested too deeply.
 fn check_lengths(data: &[u8], syntax: &TransferSyntax) -> Result<(), Fault> {
     let mut reader = LazyDataSetReader::new_with_ts(Cursor::new(data), syntax).map_err(|_| broken())?;
     let (mut depth, mut left) = (0_usize, data.len());
@@ -102,7 +102,7 @@ fn check_lengths(data: &[u8], syntax: &TransferSyntax) -> Result<(), Fault> {
             _ => {}
         }
         if depth > MAX_DEPTH {
-            return Err(Fault::Damaged(format!("sequences lie more than {MAX_DEPTH} deep in each other")));
+            return Err(Fault::Damaged(format!("its sequences are nested more than {MAX_DEPTH} deep")));
         }
         token.skip().map_err(|_| broken())?;
     }

@@ -1,4 +1,4 @@
-//! DICOMDIR: the list of the films on a disc, as on discs for patients.
+//! Reads DICOMDIR, the list of films on a disc (for example a patient's CD).
 
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,10 @@ use crate::FilmError;
 use crate::read::read_file;
 use crate::signature::is_dicom;
 
-/// The films that a DICOMDIR lists, in its order, in the folder that it lies in.
+/// The paths of the films that a DICOMDIR lists, in its order. They lie in its folder.
 ///
 /// # Errors
-/// [`FilmError`] for a file that is not a DICOMDIR, that lists no film, or that lists one outside its folder.
+/// [`FilmError`] for a file that is not a DICOMDIR, that lists no film, or that lists a film outside its folder.
 pub fn directory_films(path: &Path) -> Result<Vec<PathBuf>, FilmError> {
     let bytes = read_file(path).map_err(|error| match error {
         FilmError::FileTooLarge { .. } => no_directory("it is far too large").at(path),
@@ -30,7 +30,7 @@ fn no_directory(why: &str) -> Fault {
     Fault::Unsupported(format!("it is not a DICOMDIR with films ({why})"), "give the folder of the films instead")
 }
 
-/// The films' paths, as folders and a name each.
+/// The films' paths: folders and a name for each film.
 fn listed(bytes: &[u8]) -> Result<Vec<Vec<String>>, Fault> {
     if !is_dicom(bytes) {
         return Err(no_directory("it is not DICOM"));
@@ -43,7 +43,7 @@ fn listed(bytes: &[u8]) -> Result<Vec<Vec<String>>, Fault> {
     if films.is_empty() {
         return Err(no_directory("none of its records is an image"));
     }
-    // PS3.10, 8.2 allows upper-case letters, digits and underscores. Other characters are read too, if they stay in the folder.
+    // PS3.10, 8.2 allows upper-case letters, digits and underscores. Other characters are accepted if the path stays in the folder.
     let leads_out = |part: &String| part.is_empty() || part.starts_with('.') || part.contains(['/', '\\', ':']);
     match films.iter().flatten().find(|part| leads_out(part)) {
         None => Ok(films),
@@ -56,7 +56,7 @@ fn components(record: &InMemDicomObject) -> Option<Vec<String>> {
     Some(components.iter().map(|part| part.trim_matches([' ', '\0']).to_owned()).collect())
 }
 
-/// The path under `folder`; copied discs often have names in small letters.
+/// The path under `folder`, also in lower case, because names on copied discs often are.
 fn in_folder(folder: &Path, components: &[String]) -> PathBuf {
     let place = |part: fn(&String) -> String| folder.join(components.iter().map(part).collect::<PathBuf>());
     let (listed, small) = (place(String::clone), place(|part| part.to_lowercase()));

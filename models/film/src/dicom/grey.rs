@@ -1,7 +1,7 @@
-//! From a stored DICOM pixel to the grey that a viewer would show: modality transform, window or lookup table, polarity
+//! Converts stored DICOM pixels to the grey that a viewer would show: modality transform, window or lookup table, polarity
 //! (PS3.3, C.11.1 and C.11.2).
 //!
-//! Pixels have at most 16 bits, so all of this is one table.
+//! Pixels have at most 16 bits, so one table holds the grey of every possible value.
 
 use dicom_core::{PrimitiveValue, Tag};
 use dicom_dictionary_std::tags;
@@ -11,7 +11,7 @@ use super::header::{Header, number};
 use super::text::text;
 use crate::{FilmWarning, GreyWindow};
 
-/// The grey level of every pattern of stored bits.
+/// The grey level of every possible stored value.
 pub(super) fn shades(
     film: &InMemDicomObject,
     header: &Header,
@@ -44,7 +44,7 @@ pub(super) fn shades(
     shown.into_iter().map(level).collect()
 }
 
-/// The least and the greatest of some numbers; never the same, so that their distance divides.
+/// The smallest and the largest of some numbers. They are never equal, so it is safe to divide by their difference.
 fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (least, most) =
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), value| (least.min(value), most.max(value)));
@@ -60,11 +60,10 @@ fn check_polarity(film: &InMemDicomObject, header: &Header, warnings: &mut Vec<F
     }
 }
 
-/// How bright a value is shown in a window, from 0 to 1; what lies beyond is cut off later.
+/// The brightness of a value in a window, from 0 to 1. The caller clamps values outside this range.
 type VoiFunction = fn(GreyWindow, f64) -> f64;
 
-/// The first of the windows and its function (PS3.3, C.11.2.1.2 and C.11.2.1.3); none where it cannot be used, which is worth a
-/// warning.
+/// The first of the windows with its function (PS3.3, C.11.2.1.2 and C.11.2.1.3). If it cannot be used, `None` and a warning.
 fn window(film: &InMemDicomObject, warnings: &mut Vec<FilmWarning>) -> Option<(GreyWindow, VoiFunction)> {
     let (centre, width) = (number(film, tags::WINDOW_CENTER)?, number(film, tags::WINDOW_WIDTH)?);
     let name = text(film, tags::VOILUT_FUNCTION);
@@ -80,19 +79,19 @@ fn window(film: &InMemDicomObject, warnings: &mut Vec<FilmWarning>) -> Option<(G
     Some((GreyWindow { centre, width }, function))
 }
 
-/// A table of numbers for the values from `first` on.
+/// A lookup table. Its first entry is for the value `first`, the next one for `first + 1` and so on.
 struct Lut {
     first: i32,
     entries: Vec<u16>,
 }
 
 impl Lut {
-    /// The first item of a sequence of tables. `signed`: whether `first` may be below zero.
+    /// The first table of a sequence. `signed`: whether `first` may be negative.
     fn read(film: &InMemDicomObject, sequence: Tag, signed: bool) -> Option<Self> {
         let item = film.get(sequence)?.items()?.first()?;
         let descriptor = item.get(tags::LUT_DESCRIPTOR)?.to_multi_int::<i32>().ok()?;
         let [count, first, _] = descriptor.as_slice() else { return None };
-        // 16 bits, whichever type the file says they are; a count of 0 stands for 2^16.
+        // 16 bits, whether the file declares them as signed or unsigned. A count of 0 means 2^16.
         let count = match *count as u16 {
             0 => 1 << 16,
             count => usize::from(count),
@@ -108,7 +107,7 @@ impl Lut {
             _ => return None,
         };
         let mut entries = words;
-        // Entries of 8 bits may lie two in a word.
+        // A word may contain two entries of 8 bits.
         if entries.len() < count {
             entries = entries.iter().flat_map(|word| word.to_le_bytes()).map(u16::from).collect();
         }
@@ -116,14 +115,14 @@ impl Lut {
         (entries.len() == count).then_some(Self { first, entries })
     }
 
-    /// Values before the table get its first entry, those after it its last.
+    /// The entry for a value. Values before the table get its first entry, values after it its last.
     fn at(&self, value: f64) -> f64 {
         let index = (value.round() as i64).saturating_sub(self.first.into()).clamp(0, self.entries.len() as i64 - 1);
         f64::from(self.entries[index as usize])
     }
 
-    /// The greatest number of as many bits as the entries use. Some devices declare 16 bits where they use 12: what they
-    /// declare would leave the film nearly black.
+    /// The largest number with as many bits as the entries use. The declared number of bits is not used: some devices declare 16 bits
+    /// and use 12, which would make the film nearly black.
     fn top(&self) -> f64 {
         let greatest = self.entries.iter().copied().max().unwrap_or_default();
         f64::from(greatest.checked_ilog2().map_or(1, |bit| (1_u32 << (bit + 1)) - 1))

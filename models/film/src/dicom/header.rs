@@ -1,4 +1,4 @@
-//! What a DICOM file claims about its pixels, read and validated before any of them is decoded.
+//! The description of the pixels in a DICOM file, read and validated before any pixel is decoded.
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
@@ -8,10 +8,10 @@ use super::reader::Fault;
 use super::text::text;
 use crate::Size;
 
-/// The bits a pixel may take up in the file.
+/// The allowed numbers of bits of a pixel in the file.
 const BITS_ALLOCATED: [u32; 2] = [8, 16];
 
-/// How a film's pixels are stored: one grey sample each, of 8 or 16 bits, of which some are used.
+/// How a film's pixels are stored: one grey sample per pixel, of 8 or 16 bits. Not all bits need to be used.
 #[derive(Debug)]
 pub(super) struct Header {
     pub(super) size: Size,
@@ -19,14 +19,14 @@ pub(super) struct Header {
     pub(super) bits_stored: u32,
     high_bit: u32,
     pub(super) signed: bool,
-    /// Whether low values are bright: MONOCHROME1.
+    /// Whether small values are bright: MONOCHROME1.
     pub(super) inverted: bool,
 }
 
 impl Header {
     pub(super) fn read(film: &InMemDicomObject) -> Result<Self, Fault> {
         refuse_no_film(film)?;
-        let missing = |what: &str| Fault::Damaged(format!("it does not say its {what}"));
+        let missing = |what: &str| Fault::Damaged(format!("it does not state its {what}"));
         let inverted = match text(film, tags::PHOTOMETRIC_INTERPRETATION).as_str() {
             "MONOCHROME1" => true,
             "MONOCHROME2" => false,
@@ -52,22 +52,22 @@ impl Header {
         }
         if bits_stored == 0 || high_bit >= bits_allocated || bits_stored > high_bit + 1 {
             return Err(Fault::Damaged(format!(
-                "of {bits_allocated} bits it claims to use {bits_stored}, the highest being number {high_bit}"
+                "of {bits_allocated} bits it claims to use {bits_stored}, and the highest used bit is number {high_bit}"
             )));
         }
-        // Some files leave it empty: nearly all radiographs are unsigned.
+        // Some files leave it empty. Nearly all radiographs are unsigned.
         let signed = integer(film, tags::PIXEL_REPRESENTATION) == Some(1);
         let size = Size { width: columns?, height: rows? };
         Ok(Self { size, bits_allocated, bits_stored, high_bit, signed, inverted })
     }
 
-    /// The bits that are used of a pixel as it lies in the file; the others may hold anything.
+    /// The used bits of a stored pixel. The other bits may have any value.
     pub(super) fn pattern(&self, raw: u16) -> u16 {
         let used = u32::from(raw) >> (self.high_bit + 1 - self.bits_stored);
         (used & ((1 << self.bits_stored) - 1)) as u16
     }
 
-    /// The number that these bits stand for.
+    /// The number that these bits encode.
     pub(super) fn value(&self, pattern: u16) -> f64 {
         let span = 1 << self.bits_stored;
         let value = i32::from(pattern);
@@ -75,7 +75,7 @@ impl Header {
     }
 }
 
-/// Refuses what has no pixels, or more than one film's.
+/// Refuses a file without pixels or with more than one frame.
 fn refuse_no_film(film: &InMemDicomObject) -> Result<(), Fault> {
     if film.get(tags::DIRECTORY_RECORD_SEQUENCE).is_some() {
         return Err(Fault::Unsupported("it is a DICOMDIR, a list of films".into(), "give the films that it lists"));
@@ -84,7 +84,7 @@ fn refuse_no_film(film: &InMemDicomObject) -> Result<(), Fault> {
     if frames > 1 {
         return Err(Fault::Unsupported(
             format!("it is multi-frame ({frames} frames)"),
-            "export the frame that you mean as a film of its own",
+            "export the frame to be read as a separate film",
         ));
     }
     if film.get(tags::PIXEL_DATA).is_none() {
@@ -97,7 +97,7 @@ fn refuse_no_film(film: &InMemDicomObject) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A whole number, where there is one.
+/// An attribute that is an integer, if the file has it.
 pub(super) fn integer(film: &InMemDicomObject, tag: Tag) -> Option<u32> {
     film.get(tag)?.to_int().ok()
 }

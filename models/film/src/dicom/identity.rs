@@ -1,10 +1,10 @@
-//! Patient and study of a film: the attributes that a report about it must carry. They go into such a report and nowhere else.
+//! Patient and study of a film: the attributes that a DICOM report about it must contain. They are used for such reports only.
 
 use std::fmt;
 
-/// What a DICOM film states about patient, study and itself, in UTF-8; empty where it states nothing.
+/// What a DICOM film states about patient, study and itself, in UTF-8. An attribute that is missing is empty.
 ///
-/// `Debug` shows none of it, so that patient data reach no log.
+/// `Debug` shows none of it, so that logs contain no patient data.
 ///
 /// ```
 /// use onemark_film::DicomIdentity;
@@ -40,7 +40,7 @@ pub struct DicomIdentity {
     pub series_instance_uid: String,
     /// SOPClassUID: the kind of film.
     pub sop_class_uid: String,
-    /// SOPInstanceUID: this very film.
+    /// SOPInstanceUID: this film.
     pub sop_instance_uid: String,
 }
 

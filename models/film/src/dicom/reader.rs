@@ -1,4 +1,4 @@
-//! From a DICOM file's bytes to a film with its spacing, its warnings and whose it is.
+//! Reads a DICOM file's bytes as a film with spacing, warnings and identity.
 
 use std::path::Path;
 
@@ -8,12 +8,12 @@ use super::{DicomIdentity, codec, grey, spacing};
 use crate::film::check_size;
 use crate::{Film, FilmError};
 
-/// Why a DICOM file is refused, before it is known which file it is.
+/// Why a DICOM file is refused, without the file's name.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// It breaks off or contradicts itself.
+    /// The file ends too early or contradicts itself.
     Damaged(String),
-    /// What it holds, and what to do about it.
+    /// The file contains something that is not read: what it contains, and what to do.
     Unsupported(String, &'static str),
 }
 
@@ -27,7 +27,7 @@ impl Fault {
     }
 }
 
-/// Reads a film; `name` only appears in messages.
+/// Reads a film; `name` appears in messages only.
 pub(crate) fn read(bytes: &[u8], name: &Path) -> Result<Film, FilmError> {
     let at = |fault: Fault| fault.at(name);
     let DataSet { attributes, decoder } = DataSet::read(bytes).map_err(at)?;

@@ -1,4 +1,4 @@
-//! How large a DICOM film's pixels are, and how far to believe it (PS3.3, 10.7.1).
+//! The size of a DICOM film's pixels, and its reliability (PS3.3, 10.7.1).
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
@@ -8,7 +8,7 @@ use super::text::text;
 use crate::Spacing;
 use crate::warning::{FilmWarning, IMAGER_PIXEL_SPACING, PIXEL_SPACING};
 
-/// The film's spacing, and what a person should know about it.
+/// The film's spacing, and warnings about it.
 pub(super) fn read(film: &InMemDicomObject) -> (Option<Spacing>, Vec<FilmWarning>) {
     let mut warnings = Vec::new();
     let mut stated = |attribute, tag| {
@@ -36,7 +36,7 @@ fn same(one: &Spacing, other: &Spacing) -> bool {
     (one.x(), one.y()) == (other.x(), other.y())
 }
 
-/// The attribute's spacing, where it states one. It has the distance between rows first, which is y.
+/// The spacing that an attribute states, if it states one. The attribute has the distance between rows (y) first.
 fn spacing(film: &InMemDicomObject, attribute: &'static str, tag: Tag) -> Option<Spacing> {
     match film.get(tag)?.to_multi_float64().ok()?.as_slice() {
         [y, x] => Spacing::new(*x, *y, attribute).ok(),

@@ -1,7 +1,7 @@
 //! A DICOM attribute's text, in UTF-8.
 //!
-//! The parser knows one character set for a whole file. Here are those that change within a text by escape sequences, as in
-//! East Asian names (PS3.3, C.12.1.1.2).
+//! The parser supports one character set for a whole file. This module also decodes texts in which escape sequences change the
+//! character set, such as East Asian names (PS3.3, C.12.1.1.2).
 
 use dicom_core::Tag;
 use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
@@ -9,8 +9,8 @@ use dicom_object::InMemDicomObject;
 
 const ESCAPE: char = '\x1B';
 
-/// What follows the escape character, and the character set that holds from there. The decoder of Japanese wants to see its
-/// escape sequences itself.
+/// The characters after the escape character, and the character set that they select. The Japanese decoder needs the escape sequences
+/// in its input.
 const SETS: [(&str, &str); 17] = [
     ("(B", "ISO_IR 6"),
     ("(J", "ISO_IR 6"),
@@ -32,7 +32,7 @@ const SETS: [(&str, &str); 17] = [
 ];
 const JAPANESE: &str = "ISO_IR 87";
 
-/// An attribute's text without padding; empty where there is none.
+/// An attribute's text without padding; empty if the attribute is missing.
 pub(super) fn text(film: &InMemDicomObject, tag: Tag) -> String {
     let Some(text) = film.get(tag).and_then(|element| element.to_str().ok()) else { return String::new() };
     let mut pieces = text.split(ESCAPE);
@@ -41,8 +41,8 @@ pub(super) fn text(film: &InMemDicomObject, tag: Tag) -> String {
     whole.trim_matches([' ', '\0']).to_owned()
 }
 
-/// A piece that begins with the rest of an escape sequence. Where a text may have such, the parser has left its bytes as they
-/// are, one character each.
+/// Decodes a piece of text that begins after an escape character. In texts with escape sequences, the parser turns each byte into one
+/// character without decoding it.
 fn decoded(piece: &str) -> Option<String> {
     let (escape, name) = SETS.iter().find(|(escape, _)| piece.starts_with(escape))?;
     let text = if *name == JAPANESE { format!("{ESCAPE}{piece}") } else { piece[escape.len()..].to_owned() };

@@ -1,4 +1,4 @@
-//! DICOM films made up for tests, written by dicom-rs.
+//! Synthetic DICOM films for tests, written by dicom-rs.
 #![allow(dead_code, reason = "every test file uses its part of it")]
 
 use std::path::Path;
@@ -9,11 +9,11 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use onemark_film::{Film, FilmError};
 
-/// The only words in a made-up film that nobody but a report may repeat.
+/// The patient data in a synthetic film, which only reports may contain.
 pub const PATIENT: &str = "Secret^Sarah";
 const UID: &str = "1.2.826.0.1.3680043.8.498.1";
 
-/// A film to be.
+/// A film to be written.
 #[derive(Clone)]
 pub struct Dicom {
     pub attributes: InMemDicomObject,
@@ -21,7 +21,7 @@ pub struct Dicom {
 }
 
 impl Dicom {
-    /// A film of 16-bit pixels of which `bits` are used: MONOCHROME2, unsigned, 0.2 mm a pixel, no window.
+    /// A film of 16-bit pixels, of which `bits` are used: MONOCHROME2, unsigned, 0.2 mm per pixel, no window.
     pub fn new(columns: u16, bits: u16, pixels: &[u16]) -> Self {
         let film = Self { attributes: InMemDicomObject::new_empty(), syntax: uids::EXPLICIT_VR_LITTLE_ENDIAN };
         film.text(tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192")
@@ -58,7 +58,7 @@ impl Dicom {
         self
     }
 
-    /// With a window: its function (or nothing), centre, width.
+    /// With a window: its function (or an empty text), centre, width.
     pub fn window(self, function: &str, centre: &str, width: &str) -> Self {
         self.text(tags::VOILUT_FUNCTION, VR::CS, function).text(tags::WINDOW_CENTER, VR::DS, centre).text(
             tags::WINDOW_WIDTH,
@@ -79,7 +79,7 @@ impl Dicom {
         self
     }
 
-    /// With a lookup table for the values from `first` on, in entries of `bits`.
+    /// With a lookup table for the values from `first` on, with entries of `bits`.
     pub fn lut(self, sequence: Tag, first: u16, bits: u16, entries: PrimitiveValue, count: u16) -> Self {
         let descriptor = PrimitiveValue::U16([count, first, bits].as_slice().into());
         let item = InMemDicomObject::from_element_iter([
@@ -97,7 +97,7 @@ impl Dicom {
         self
     }
 
-    /// The file.
+    /// The bytes of the file.
     pub fn bytes(&self) -> Vec<u8> {
         let meta = FileMetaTableBuilder::new()
             .media_storage_sop_class_uid(uids::DIGITAL_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION)
@@ -113,7 +113,7 @@ impl Dicom {
         read(&self.bytes()).unwrap()
     }
 
-    /// What is said where it is refused.
+    /// The error message of a film that must be refused.
     #[track_caller]
     pub fn refusal(&self) -> String {
         read(&self.bytes()).unwrap_err().to_string()

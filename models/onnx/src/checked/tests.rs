@@ -1,4 +1,4 @@
-//! Every way in which a graph can break the rules.
+//! Graphs that break each of the rules.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use prost::Message as _;
@@ -10,7 +10,7 @@ use crate::proto::{DataType, Refused, StringStringEntryProto};
 
 const SHAPE: [usize; 4] = [1, 1, 2, 2];
 
-/// The bytes [9, 2], of which the convolution below takes the second.
+/// The numbers 9 and 2 as bytes. The convolution below uses the second.
 fn weights() -> Weights {
     Weights::new("weights.bin", [9.0_f32, 2.0].iter().flat_map(|weight| weight.to_le_bytes()).collect())
 }
@@ -29,7 +29,7 @@ fn kernel() -> TensorProto {
     floats("kernel", &[1, 1, 1, 1], &[2.0])
 }
 
-/// A kernel with these entries for its external data.
+/// A kernel with these entries of external data.
 fn outside(entries: &[(&str, &str)]) -> TensorProto {
     let entry = |(key, value): &(&str, &str)| StringStringEntryProto { key: (*key).into(), value: (*value).into() };
     let external_data = entries.iter().map(entry).collect();
@@ -43,7 +43,7 @@ fn changed(change: impl FnOnce(&mut ModelProto)) -> Result<CheckedGraph, OnnxErr
     check("test.onnx", &model.encode_to_vec(), &weights())
 }
 
-/// The convolution with an attribute more.
+/// The convolution with an additional attribute.
 fn with_attribute(attribute: AttributeProto) -> OnnxError {
     changed(|model| main(model).node[0].attribute.push(attribute)).unwrap_err()
 }
@@ -110,7 +110,7 @@ fn no_range_reaches_beyond_the_file() {
     }
 }
 
-/// Parsers differ in which of two equal keys they believe.
+/// Parsers differ in which of two equal keys they use.
 #[test]
 fn external_data_are_said_once() {
     let twice = refused(outside(&[("location", "weights.bin"), ("location", "/etc/hostname")]));
@@ -162,7 +162,7 @@ fn nothing_hides_in_the_graph_or_beside_it() {
     assert!(changed(|model| main(model).node[0].domain = "ai.onnx".into()).is_ok());
 }
 
-/// What a bundle must not use is recognised whatever it holds: its own fields need not be known.
+/// A field that a bundle must not use is recognised whatever its content is.
 #[test]
 fn what_is_refused_need_not_be_understood() {
     // Field 25, functions: a message with a name (field 1).

@@ -1,7 +1,8 @@
-//! The self-check: a bundle must make of a film what the untouched network makes of it, or it is not written.
+//! The self-check: a bundle is written only if it computes the same as the trained network.
 //!
-//! The judge is the reference interpreter on the whole graph as it was trained, before any pass; of a quantised trunk, on the
-//! graphs as they were quantised. It is slow, so that large networks are checked on some landmarks per film, each film on others.
+//! The bundle is compared with the reference interpreter, which runs the trained network's graphs before any pass; for a quantised
+//! trunk, the graphs after quantisation. The interpreter is slow, so large networks are compared on some landmarks per film, and on
+//! other landmarks on the next film.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -19,20 +20,20 @@ use onemark_runtime::{BackendKind, Detector};
 use crate::ExportError;
 use crate::module::Module;
 
-/// Largest difference of an output from the reference, as a share of the output's largest number. Some fifty layers of
-/// f32 sums in another order; measured on random networks, of the paper's size and smaller: 5e-6.
+/// The largest allowed difference of an output from the reference, as a share of the output's largest number. The difference comes
+/// from about fifty layers of f32 sums in another order. Measured on random networks of the paper's size and smaller: 5e-6.
 pub const TOLERANCE: f32 = 1e-4;
-/// A score map below this is judged as if this were its largest number: a film that shows nothing of the landmark leaves
-/// cosines near 0, and their product keeps few digits. A landmark that is found scores far above it.
+/// The least number that counts as the largest number of a score map. If a film does not show the landmark, cosines are near 0, and
+/// their product has few correct digits. A landmark that is found has a much higher score.
 const SCORE_FLOOR: f32 = 0.01;
 
-/// Work that the reference interpreter may do per film, in multiply-accumulates: it decides how many landmarks are checked.
+/// The reference interpreter's largest work per film, in multiply-accumulates. It limits the number of landmarks to compare.
 const BUDGET: u64 = 100_000_000_000;
 
-/// The score put together from all windows of a bundle's plan, beside the head's own outputs.
+/// The name of the score map that is put together from all windows of a bundle's plan.
 const IN_WINDOWS: &str = "score in windows";
 
-/// The backends that run a bundle for the check, as far as they work on this machine.
+/// The backends for the self-check. Backends that do not work on this machine are skipped.
 pub const BACKENDS: &[BackendKind] = &[
     #[cfg(feature = "tract")]
     BackendKind::Tract,
@@ -43,21 +44,21 @@ pub const BACKENDS: &[BackendKind] = &[
 #[cfg(not(any(feature = "onnxruntime", feature = "tract")))]
 compile_error!("onemark-exporter needs a backend for its self-check: switch on its feature `onnxruntime` or `tract`");
 
-/// What was compared.
+/// The result of a self-check.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Report {
+pub struct SelfCheck {
     /// The backends that ran the bundle.
     pub backends: Vec<String>,
-    /// Why a backend did not, where it could not.
+    /// The skipped backends, each with the reason.
     pub skipped: Vec<String>,
-    /// How many maps were compared, per backend.
+    /// The number of compared maps per backend.
     pub comparisons: usize,
     /// The largest difference found, in the units of [`TOLERANCE`].
     pub worst: f32,
-    /// The largest that is allowed.
+    /// The largest allowed difference.
     pub tolerance: f32,
-    /// How long it took.
+    /// The time that the self-check took.
     pub time: Duration,
 }
 
@@ -67,16 +68,16 @@ type Tensors4 = BTreeMap<String, Array4<f32>>;
 /// and compares score and embeddings with the reference.
 ///
 /// # Errors
-/// An output differs by more than `tolerance`, is missing, a graph can't be run, or no backend works.
-pub fn check(
+/// An output is missing or differs by more than `tolerance`, a graph can't be run, or no backend works.
+pub fn verify(
     bundle: &Bundle,
-    judge: &Judge,
+    reference: &Reference,
     films: &[(String, Array2<f32>)],
     tolerance: f32,
-) -> Result<Report, ExportError> {
+) -> Result<SelfCheck, ExportError> {
     let start = Instant::now();
     let mut report =
-        Report { backends: vec![], skipped: vec![], comparisons: 0, worst: 0.0, tolerance, time: Duration::ZERO };
+        SelfCheck { backends: vec![], skipped: vec![], comparisons: 0, worst: 0.0, tolerance, time: Duration::ZERO };
     let planned = bundle.manifest().plan.is_some();
     let mut backends = Vec::new();
     for kind in BACKENDS {
@@ -96,7 +97,7 @@ pub fn check(
     let count = bundle.manifest().heads.len();
     for (index, (film, grid)) in films.iter().enumerate() {
         let input: Tensors4 = [(FILM.to_owned(), grid.clone().insert_axis(Axis(0)).insert_axis(Axis(0)))].into();
-        let landmarks = landmarks(judge.macs()?, count, index);
+        let landmarks = landmarks(reference.macs()?, count, index);
         let mut found: Vec<Found> = Vec::new();
         for (backend, detector) in &backends {
             let mut maps = run(bundle, backend.as_ref(), &input, &landmarks)?;
@@ -109,7 +110,7 @@ pub fn check(
             found.push(maps);
         }
         for landmark in landmarks {
-            let mut expected = judge.maps(landmark, grid)?;
+            let mut expected = reference.maps(landmark, grid)?;
             if planned {
                 expected.insert(IN_WINDOWS.to_owned(), expected[SCORE].clone());
             }
@@ -140,15 +141,15 @@ pub fn check(
     Ok(report)
 }
 
-/// What a bundle is compared with, by the reference interpreter.
-pub enum Judge<'a> {
-    /// The network as it was trained.
+/// The network with which a bundle is compared, run by the reference interpreter.
+pub enum Reference<'a> {
+    /// The trained network.
     Network(&'a Checkpoint),
-    /// What the passes made of it: where they changed it on purpose, by quantising.
+    /// The rewritten network after quantisation, which changes results on purpose.
     Module(&'a Module),
 }
 
-impl Judge<'_> {
+impl Reference<'_> {
     /// Multiply-accumulates of one landmark.
     fn macs(&self) -> Result<u64, ExportError> {
         Ok(match self {
@@ -180,8 +181,8 @@ impl Judge<'_> {
     }
 }
 
-/// The landmarks to check on the film at `index`: as many of `count` as the budget allows at `each` multiply-accumulates, spread
-/// evenly, other ones on each film.
+/// The landmarks to compare on the film at `index`: as many of `count` as the budget allows at `each` multiply-accumulates. They are
+/// evenly spread, and differ from film to film.
 fn landmarks(each: u64, count: usize, index: usize) -> Vec<usize> {
     let some = usize::try_from(BUDGET / each.max(1)).unwrap_or(usize::MAX).clamp(1, count.max(1));
     (0..some).map(|place| (index + place * count / some) % count + 1).collect()
@@ -195,7 +196,7 @@ fn run(bundle: &Bundle, backend: &dyn Backend, film: &Tensors4, landmarks: &[usi
     let shared = run_graph(bundle, backend, &manifest.trunk, film)?;
     let heads = manifest.heads.iter().filter(|head| landmarks.contains(&head.landmark));
     let maps = heads.map(|head| {
-        // An embedding on which no adapter has a say is made by the trunk.
+        // An embedding that does not depend on an adapter is an output of the trunk.
         let mut maps = shared.clone();
         maps.extend(run_graph(bundle, backend, &head.graph, &shared)?);
         Ok((head.landmark, maps))
@@ -217,7 +218,7 @@ fn run_graph(
     outputs.map(|(name, tensor)| Ok((name, tensor.array()?.to_owned()))).collect()
 }
 
-/// Largest difference, as a share of the largest number expected. Anything but a number is infinitely far.
+/// The largest difference, as a share of the largest expected number. NaN and a wrong shape count as an infinite difference.
 fn distance(output: &str, expected: &Array4<f32>, found: &Array4<f32>) -> f32 {
     if expected.shape() != found.shape() {
         return f32::INFINITY;
@@ -227,15 +228,4 @@ fn distance(output: &str, expected: &Array4<f32>, found: &Array4<f32>) -> f32 {
     let differences = expected.iter().zip(found).map(|(expected, found)| (expected - found).abs());
     let worst = differences.fold(0.0_f32, |worst, next| if next.is_nan() { f32::INFINITY } else { worst.max(next) });
     worst / largest
-}
-
-/// A film for every export: soft shapes of many sizes over the whole grey scale, in row-major order, the same every time.
-pub fn synthetic_film(size: usize) -> Array2<f32> {
-    Array2::from_shape_fn((size, size), |(row, column)| {
-        let (y, x) = (row as f32 / size as f32, column as f32 / size as f32);
-        let waves =
-            (7.0 * x + 3.0 * y).sin() + (23.0 * x * y).cos() + (41.0 * (y - x * x)).sin() + (90.0 * x - 60.0 * y).sin();
-        let ring = (-((x - 0.6).hypot(y - 0.4) - 0.25).powi(2) * 400.0).exp();
-        (0.5 + 0.1 * waves + 0.3 * ring).clamp(0.0, 1.0)
-    })
 }
