@@ -18,7 +18,8 @@ use onemark_models::checkpoint::{Checkpoint, init, spelled};
 use onemark_models::graph::Level;
 use onemark_models::landmarks::{LandmarkId, LandmarkSet};
 use onemark_models::network::LABELS;
-use onemark_models::recipe::{AdapterVariant, PriorUse, Recipe};
+use onemark_models::network::config::AdapterVariant;
+use onemark_models::recipe::{PriorUse, Recipe};
 use onemark_models::shape_prior::ShapePrior;
 
 const SEED: u64 = 3;
