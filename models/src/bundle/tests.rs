@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use onemark_film::geometry::GridPoint;
 use tempfile::TempDir;
 
 use super::tiling::LevelWindows;
@@ -197,7 +198,11 @@ fn a_set_a_prior_and_a_tiling_keep_their_rules() {
     let plan = Plan { coarse: graph("bound"), window: graph(SCORE), tiling, max_windows: 1, specific: vec![[].into()] };
     let whole = Manifest { plan: Some(plan), ..toy().manifest().clone() };
     toy().with_manifest(whole.clone()).unwrap();
-    let prior = ShapePrior { mean: vec![(1.0, 2.0)], covariance: vec![vec![1.0, 0.0], vec![0.0, -1.0]], noise: 1.0 };
+    let prior = ShapePrior {
+        mean: vec![GridPoint::new(1.0, 2.0)],
+        covariance: vec![vec![1.0, 0.0], vec![0.0, -1.0]],
+        noise: 1.0,
+    };
     type Harm<'a> = &'a dyn Fn(&mut Manifest);
     let harms: [(Harm<'_>, &str); 4] = [
         (&|manifest| levels_of(manifest).resize(65, LevelWindows { cells: 32, starts: vec![0] }), "tiling.levels"),
