@@ -19,7 +19,12 @@ fn toy() -> Bundle {
     let graph = |file: &str, inputs, outputs| GraphEntry { file: file.into(), inputs, outputs };
     let grid = [1, 1, 32, 32];
     let tap = || vec![tensor("trunk.tap5", [1, 8, 1, 1])];
-    let landmark = Landmark { number: 1, name: "tip".into(), title: "Tip".into(), definition: "The end.".into() };
+    let landmark = Landmark {
+        number: LandmarkId::from_index(0),
+        name: "tip".into(),
+        title: "Tip".into(),
+        definition: "The end.".into(),
+    };
     let manifest = Manifest {
         format: FORMAT,
         name: "toy".into(),
@@ -220,7 +225,7 @@ fn a_set_a_prior_and_a_tiling_keep_their_rules() {
         assert!(matches!(read_manifest(Path::new("toy"), text.into()), Err(BundleError::Yaml(_))), "{key}");
     }
     let mut twins = whole;
-    let twin = Landmark { number: 2, ..twins.landmark_set.landmarks[0].clone() };
+    let twin = Landmark { number: LandmarkId::from_index(1), ..twins.landmark_set.landmarks[0].clone() };
     twins.landmark_set.landmarks.push(twin);
     let refused = read_manifest(Path::new("toy"), yaml::write(&twins).unwrap().into()).unwrap_err().to_string();
     assert!(refused.contains("name \"tip\" is taken"), "{refused}");
