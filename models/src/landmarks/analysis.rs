@@ -38,10 +38,10 @@ pub struct Definition {
     /// Which of the sources defines it and its classes.
     pub source: String,
     /// What values are called. Values between classes have none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "strict::classes")]
     pub classes: Vec<Class>,
     /// What is usual.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "strict::norm")]
     pub norm: Option<Norm>,
     /// What else a reader should know: conventions, and where it departs from custom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,7 +175,6 @@ impl fmt::Display for Unit {
 /// An interval of values and what they are called. `from` and `to` belong to it, `below` and `above` don't.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Class {
     /// In plain words: "open bite tendency".
     pub name: String,
@@ -220,7 +219,6 @@ impl fmt::Display for Class {
 /// What is usual in the people that a source looked at. Not what is healthy, and rarely what is usual elsewhere.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Norm {
     /// Their mean, in the measurement's unit.
     pub mean: f64,
@@ -239,6 +237,45 @@ impl fmt::Display for Norm {
             Some(sd) => write!(f, "{mean} ± {sd} ({source})"),
             None => write!(f, "{mean} ({source})"),
         }
+    }
+}
+
+/// Classes and norms as sets give them: there, unknown fields are refused. Results hold the same types, and readers of results
+/// ignore fields that later versions add.
+mod strict {
+    use serde::{Deserialize, Deserializer};
+
+    #[derive(Deserialize)]
+    #[serde(remote = "super::Class", rename = "Class", deny_unknown_fields)]
+    struct Class {
+        name: String,
+        from: Option<f64>,
+        above: Option<f64>,
+        to: Option<f64>,
+        below: Option<f64>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(remote = "super::Norm", rename = "Norm", deny_unknown_fields)]
+    struct Norm {
+        mean: f64,
+        sd: Option<f64>,
+        source: String,
+    }
+
+    #[derive(Deserialize)]
+    struct StrictClass(#[serde(with = "Class")] super::Class);
+
+    #[derive(Deserialize)]
+    struct StrictNorm(#[serde(with = "Norm")] super::Norm);
+
+    pub(super) fn classes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<super::Class>, D::Error> {
+        let classes = Vec::<StrictClass>::deserialize(deserializer)?;
+        Ok(classes.into_iter().map(|StrictClass(class)| class).collect())
+    }
+
+    pub(super) fn norm<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<super::Norm>, D::Error> {
+        Ok(Option::<StrictNorm>::deserialize(deserializer)?.map(|StrictNorm(norm)| norm))
     }
 }
 
