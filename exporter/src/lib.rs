@@ -1,15 +1,15 @@
 //! Compiles a checkpoint into a bundle: [`passes`] rewrite the network's graphs, the result is [emitted](emit) and
-//! [checked](check) against the network as it was trained. An export that differs is an error and leaves nothing behind.
+//! [verified](verify) against the network as it was trained. An export that differs is an error and leaves nothing behind.
 //!
 //! What a network is, and the bundle's format, are in `onemark_models`; running bundles is `onemark_runtime`'s.
 
-pub mod check;
 pub mod compile;
 pub mod emit;
 pub mod explain;
 pub mod module;
 pub mod passes;
 pub mod untrained;
+pub mod verify;
 
 use std::path::PathBuf;
 
@@ -22,9 +22,9 @@ use onemark_models::recipe::RecipeError;
 use onemark_models::reference::ReferenceError;
 use onemark_runtime::RuntimeError;
 
-use crate::check::Judge;
 use crate::compile::{Compiled, Progress, compile, grid};
 use crate::passes::PassError;
+use crate::verify::{Judge, SelfCheck};
 
 /// What a bundle says of itself beside what its checkpoint knows.
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ pub struct Export {
     /// The bundle. [`Bundle::write`] puts it on disk.
     pub bundle: Bundle,
     /// What the self-check compared.
-    pub check: check::Report,
+    pub check: SelfCheck,
 }
 
 /// Why an export failed.
@@ -193,12 +193,12 @@ pub fn export(
 ) -> Result<Export, ExportError> {
     let landmarks = LandmarkSet::named(&checkpoint.recipe.landmarks)?;
     let size = checkpoint.recipe.network.size;
-    let synthetic = ("a synthetic film".to_owned(), check::synthetic_film(size));
+    let synthetic = ("a synthetic film".to_owned(), verify::synthetic_film(size));
     let given = films.iter().map(|path| Ok((path.display().to_string(), grid(path, size)?)));
     let films = std::iter::once(Ok(synthetic)).chain(given).collect::<Result<Vec<_>, FilmError>>()?;
     let Compiled { onnx, reference, tolerance } = compile(checkpoint, &landmarks, options, observe)?;
     let bundle = emit::pack::pack(onnx, checkpoint, landmarks, labels, options.calibration.len())?;
     let judge = reference.as_ref().map_or(Judge::Network(checkpoint), Judge::Module);
-    let check = check::check(&bundle, &judge, &films, tolerance.max(check::TOLERANCE))?;
+    let check = verify::verify(&bundle, &judge, &films, tolerance.max(verify::TOLERANCE))?;
     Ok(Export { bundle, check })
 }

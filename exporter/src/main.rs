@@ -9,7 +9,8 @@ use clap::Parser;
 use onemark_exporter::explain::{Summary, table};
 use onemark_exporter::module::Module;
 use onemark_exporter::untrained::untrained;
-use onemark_exporter::{Labels, Options, check, export};
+use onemark_exporter::verify::SelfCheck;
+use onemark_exporter::{Labels, Options, export};
 use onemark_models::bundle::{Bundle, Precision};
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::files::write_whole;
@@ -75,7 +76,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> anyhow::Result<()> {
     let start = Instant::now();
-    Bundle::check_target(&arguments.out, arguments.force)?;
+    Bundle::validate_target(&arguments.out, arguments.force)?;
     let checkpoint = match arguments.untrained {
         true => {
             let recipe = Recipe::load(&arguments.checkpoint.to_string_lossy())?;
@@ -114,7 +115,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 fn report(out: &Path, export: &onemark_exporter::Export, start: Instant) {
-    let check::Report { backends, skipped, comparisons, worst, tolerance, time, .. } = &export.check;
+    let SelfCheck { backends, skipped, comparisons, worst, tolerance, time, .. } = &export.check;
     let (backends, time) = (backends.join(" and "), time.as_secs_f64());
     println!(
         "checked  {comparisons} maps with {backends}: at most {worst:.1e} from the reference ({tolerance:.0e} is allowed), {time:.1} s"

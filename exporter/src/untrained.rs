@@ -11,7 +11,7 @@ use onemark_models::recipe::{PriorUse, Recipe, RecipeError};
 use onemark_models::reference::{self, Maps};
 
 use crate::ExportError;
-use crate::check::synthetic_film;
+use crate::verify::synthetic_film;
 
 /// A checkpoint of `recipe` with random weights. Its template is the synthetic film of the self-check, with landmarks spread
 /// over it; so each head finds its own landmark there, and nothing anywhere else.

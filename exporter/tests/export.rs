@@ -10,7 +10,7 @@ use onemark_exporter::compile::compile;
 use onemark_exporter::emit::pack::pack;
 use onemark_exporter::explain::Summary;
 use onemark_exporter::untrained::untrained;
-use onemark_exporter::{Export, ExportError, Labels, Options, check, export, passes};
+use onemark_exporter::{Export, ExportError, Labels, Options, export, passes, verify};
 use onemark_film::geometry::GridPoint;
 use onemark_models::bundle::names::vector;
 use onemark_models::bundle::{Bundle, GraphEntry, Precision, TensorEntry, WEIGHTS};
@@ -163,7 +163,7 @@ fn an_export_is_reproducible_and_whole_on_disk() {
 #[test]
 fn the_self_check_notices_one_wrong_number() {
     let (checkpoint, bundle) = &*SMALL;
-    let films = [("film".to_owned(), check::synthetic_film(64))];
+    let films = [("film".to_owned(), verify::synthetic_film(64))];
     let name = template_vector_name(7, 3);
     let span = bundle.manifest().template_vectors[&name];
     let mut files: BTreeMap<_, _> =
@@ -171,7 +171,7 @@ fn the_self_check_notices_one_wrong_number() {
     let weights = files.get_mut(WEIGHTS).unwrap();
     weights[span.offset..span.offset + 4].copy_from_slice(&9.0_f32.to_le_bytes());
     let harmed = Bundle::new(bundle.manifest().clone(), files).unwrap();
-    match check::check(&harmed, &check::Judge::Network(checkpoint), &films, check::TOLERANCE).unwrap_err() {
+    match verify::verify(&harmed, &verify::Judge::Network(checkpoint), &films, verify::TOLERANCE).unwrap_err() {
         ExportError::Differs { landmark: 7, output, .. } => assert_eq!(output, "score"),
         other => panic!("{other}"),
     }

@@ -9,10 +9,10 @@ use std::num::NonZeroUsize;
 
 use image::{GrayImage, Luma};
 use ndarray::{Array1, Array4, Axis, s};
-use onemark_exporter::check::synthetic_film;
 use onemark_exporter::compile::compile;
 use onemark_exporter::emit::pack::pack;
 use onemark_exporter::untrained::untrained;
+use onemark_exporter::verify::synthetic_film;
 use onemark_exporter::{Labels, Options as ExportOptions};
 use onemark_film::Film;
 use onemark_film::geometry::{Cell, GridSize};

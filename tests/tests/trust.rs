@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use image::{GrayImage, Luma};
-use onemark_exporter::check::synthetic_film;
+use onemark_exporter::verify::synthetic_film;
 use onemark_film::Film;
 use onemark_film::geometry::{GridMap, Point};
 use onemark_models::bundle::{Bundle, WEIGHTS};

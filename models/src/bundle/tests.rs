@@ -108,8 +108,8 @@ fn a_target_below_a_file_is_refused_before_the_work() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
-    assert!(Bundle::check_target(&file.join("new"), false).is_err());
-    assert!(Bundle::check_target(&folder.path().join("new"), false).is_ok());
+    assert!(Bundle::validate_target(&file.join("new"), false).is_err());
+    assert!(Bundle::validate_target(&folder.path().join("new"), false).is_ok());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 

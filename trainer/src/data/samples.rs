@@ -213,7 +213,7 @@ fn find_template<'a>(recipe: &Recipe, cases: &'a [Case]) -> Result<(usize, Film,
         cases.iter().enumerate().find(|(_, case)| case.id == recipe.template).ok_or_else(no_template)?;
     let points = case.points.as_deref().ok_or_else(no_template)?;
     let film = Film::open(&case.film)?;
-    case.check_inside(film.size())?;
+    case.validate_inside(film.size())?;
     Ok((index, film, points))
 }
 

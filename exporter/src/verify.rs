@@ -46,7 +46,7 @@ compile_error!("onemark-exporter needs a backend for its self-check: switch on i
 /// What was compared.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Report {
+pub struct SelfCheck {
     /// The backends that ran the bundle.
     pub backends: Vec<String>,
     /// Why a backend did not, where it could not.
@@ -68,15 +68,15 @@ type Tensors4 = BTreeMap<String, Array4<f32>>;
 ///
 /// # Errors
 /// An output differs by more than `tolerance`, is missing, a graph can't be run, or no backend works.
-pub fn check(
+pub fn verify(
     bundle: &Bundle,
     judge: &Judge,
     films: &[(String, Array2<f32>)],
     tolerance: f32,
-) -> Result<Report, ExportError> {
+) -> Result<SelfCheck, ExportError> {
     let start = Instant::now();
     let mut report =
-        Report { backends: vec![], skipped: vec![], comparisons: 0, worst: 0.0, tolerance, time: Duration::ZERO };
+        SelfCheck { backends: vec![], skipped: vec![], comparisons: 0, worst: 0.0, tolerance, time: Duration::ZERO };
     let planned = bundle.manifest().plan.is_some();
     let mut backends = Vec::new();
     for kind in BACKENDS {
