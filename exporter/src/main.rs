@@ -84,7 +84,7 @@ fn remedy(error: &anyhow::Error) -> &'static str {
 
 fn run(arguments: Arguments) -> anyhow::Result<()> {
     let start = Instant::now();
-    Bundle::check_target(&arguments.out, arguments.force)?;
+    Bundle::validate_target(&arguments.out, arguments.force)?;
     let checkpoint = match arguments.untrained {
         true => {
             let recipe = Recipe::load(&arguments.checkpoint.to_string_lossy())?;

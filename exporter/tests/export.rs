@@ -11,6 +11,7 @@ use onemark_exporter::emit::pack::pack;
 use onemark_exporter::explain::Summary;
 use onemark_exporter::untrained::untrained;
 use onemark_exporter::{BundleInfo, Export, ExportError, Options, export, passes, synthetic, verify};
+use onemark_film::geometry::GridPoint;
 use onemark_models::bundle::names::vector;
 use onemark_models::bundle::{Bundle, GraphEntry, Precision, TensorEntry, WEIGHTS};
 use onemark_models::checkpoint::pseudo_labels::to_tensor;
@@ -18,7 +19,8 @@ use onemark_models::checkpoint::{Checkpoint, init, spelled};
 use onemark_models::graph::Level;
 use onemark_models::landmarks::{LandmarkId, LandmarkSet};
 use onemark_models::network::PSEUDO_LABELS;
-use onemark_models::recipe::{AdapterVariant, PriorUse, Recipe};
+use onemark_models::network::config::AdapterVariant;
+use onemark_models::recipe::{PriorUse, Recipe};
 use onemark_models::shape_prior::ShapePrior;
 
 const SEED: u64 = 3;
@@ -251,8 +253,10 @@ fn nothing_is_written_when_the_command_fails() {
 }
 
 /// Pseudo-labels of films whose landmarks move together.
-fn labels_of(films: usize) -> Vec<Vec<(f64, f64)>> {
-    let point = |film: usize, landmark: usize| ((film % 9 + 2 * landmark) as f64, (film / 9 + 20 + landmark) as f64);
+fn labels_of(films: usize) -> Vec<Vec<GridPoint>> {
+    let point = |film: usize, landmark: usize| {
+        GridPoint::new((film % 9 + 2 * landmark) as f64, (film / 9 + 20 + landmark) as f64)
+    };
     (0..films).map(|film| (0..19).map(|landmark| point(film, landmark)).collect()).collect()
 }
 

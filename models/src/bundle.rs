@@ -225,7 +225,7 @@ impl Bundle {
     /// # Errors
     /// `target` exists and `replace` is false, or it exists and is not a bundle; its parent folder does not exist or can't be
     /// written to.
-    pub fn check_target(target: &Path, replace: bool) -> Result<(), BundleError> {
+    pub fn validate_target(target: &Path, replace: bool) -> Result<(), BundleError> {
         may_replace(target, replace)?;
         let io = |source| BundleError::Io { path: parent(target).to_owned(), source };
         NewFolder::beside(target).map(drop).map_err(io)

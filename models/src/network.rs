@@ -2,14 +2,15 @@
 //! and 4; paper Eqs. 1-5). This is its only description. To add an architecture, add a function here.
 
 mod blocks;
+pub mod config;
 pub mod names;
 
 use self::blocks::{conv_unit, rfb};
+use self::config::{AdapterVariant, Network, Trunk};
 pub use self::names::{FILM, LABEL_WEIGHTS, PSEUDO_LABELS, SCORE, torchvision};
 use crate::graph::{Conv, CoordinateMode, Graph, GraphError, Of, Op, Owner, ParamId, ParamShapes, Port, Shape, Value};
 pub use crate::graph::{Level, PerLevel};
 use crate::landmarks::LandmarkId;
-use crate::recipe::{AdapterVariant, Network, Recipe, Trunk};
 
 /// Convolutions per VGG19 block, and the index of each block's first in torchvision's `features`.
 const VGG19: [(usize, usize); 5] = [(2, 0), (2, 5), (4, 10), (4, 19), (4, 28)];
@@ -21,12 +22,6 @@ pub struct Architecture<'a> {
     pub trunk: &'a Trunk,
     /// The trained part.
     pub network: &'a Network,
-}
-
-impl<'a> From<&'a Recipe> for Architecture<'a> {
-    fn from(recipe: &'a Recipe) -> Self {
-        Self { trunk: &recipe.trunk, network: &recipe.network }
-    }
 }
 
 impl Architecture<'_> {

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use self::base::Chain;
 use crate::invalid::Invalid;
+use crate::network::Architecture;
+use crate::network::config::{Network, Trunk};
 use crate::yaml::{self, YamlError};
 
 mod base;
@@ -110,59 +112,6 @@ pub enum Stage {
 
 fn stages_of_the_paper() -> Vec<Stage> {
     vec![Stage::Template, Stage::PseudoLabels]
-}
-
-/// The frozen trunk: VGG19's layout at any width.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Trunk {
-    /// The source of its weights.
-    pub weights: TrunkWeights,
-    /// Channels of the five blocks, tap 1 first.
-    pub widths: [usize; 5],
-}
-
-/// The source of the trunk's weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TrunkWeights {
-    /// A file of VGG19's ImageNet weights, which the user gives.
-    Vgg19,
-    /// Random values from the recipe's seed, for demonstrations: no download is needed, but the features are meaningless.
-    Random,
-}
-
-/// The trained part: decoder, receptive field blocks (RFB), embeddings, adapters (METHOD.md sec. 1a, paper Eqs. 1-5).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Network {
-    /// Rows and columns of the grid that films are resized to. A multiple of 32.
-    pub size: usize,
-    /// Output channels of the decoder's levels 4, 3, 2, 1.
-    pub decoder: [usize; 4],
-    /// Output channels of the RFBs of levels 5, 4, 3.
-    pub rfb: [usize; 3],
-    /// Channels of each level's embedding.
-    pub embedding: usize,
-    /// C_A, the channels of each adapter; 0 for a network without adapters.
-    pub adapter_channels: usize,
-    /// Where adapters are placed.
-    #[serde(default)]
-    pub adapter_variant: AdapterVariant,
-    /// Whether each landmark has its own decoder, instead of one that all share: for 19 landmarks, 19 models in one bundle.
-    #[serde(default)]
-    pub separate: bool,
-}
-
-/// METHOD.md sec. 4, item 3.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AdapterVariant {
-    /// Parallel to each block: the results of shared block and adapter block are concatenated once per level (variant A).
-    #[default]
-    Block,
-    /// Parallel to each convolution of a block (variant B).
-    Convolution,
 }
 
 /// Random brightness and contrast, each a factor drawn from `1 +- value`, and gamma.
@@ -501,6 +450,12 @@ impl Recipe {
     /// The recipe can't be written as YAML.
     pub fn to_yaml(&self) -> Result<String, YamlError> {
         yaml::write(&self.0)
+    }
+}
+
+impl<'a> From<&'a Recipe> for Architecture<'a> {
+    fn from(recipe: &'a Recipe) -> Self {
+        Self { trunk: &recipe.trunk, network: &recipe.network }
     }
 }
 

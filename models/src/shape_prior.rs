@@ -4,13 +4,12 @@
 //! Points are (row, column) on the network's grid, in cells.
 
 use nalgebra::{DMatrix, DVector, Matrix2, Matrix2xX, Vector2};
+use onemark_film::geometry::GridPoint;
 use serde::{Deserialize, Serialize};
 
 use crate::invalid::Invalid;
 use crate::statistics::upper_median;
 
-/// A point on the grid, (row, column).
-pub type GridPoint = (f64, f64);
 /// The landmarks of several films: `points[film][landmark]`.
 pub type PointSets = Vec<Vec<GridPoint>>;
 
@@ -57,7 +56,7 @@ pub struct Expected {
 impl Expected {
     /// The mean: the expected place.
     pub fn mean(&self) -> GridPoint {
-        (self.mean.x, self.mean.y)
+        GridPoint { row: self.mean.x, column: self.mean.y }
     }
 
     /// The inverse of the covariance, axes (row, column).
@@ -68,7 +67,7 @@ impl Expected {
 
     /// Logarithm of the density at `point`, minus the logarithm at the mean.
     pub fn log_density(&self, point: GridPoint) -> f64 {
-        let from_mean = Vector2::new(point.0, point.1) - self.mean;
+        let from_mean = Vector2::new(point.row, point.column) - self.mean;
         -0.5 * (self.precision * from_mean).dot(&from_mean).max(0.0)
     }
 
@@ -150,7 +149,7 @@ impl ShapePrior {
             upper_median(shapes.iter().map(|shape| axis(&shape[landmark])))
         };
         let mean: Vec<GridPoint> =
-            (0..landmarks).map(|index| (centre(|p| p.0, index), centre(|p| p.1, index))).collect();
+            (0..landmarks).map(|index| GridPoint::new(centre(|p| p.row, index), centre(|p| p.column, index))).collect();
         // Half of the noise keeps the matrix positive definite if coordinates depend on each other.
         let mut covariance = DMatrix::identity(2 * landmarks, 2 * landmarks) * (noise / 2.0);
         for shape in shapes {
@@ -218,7 +217,8 @@ impl ShapePrior {
     /// The first rule that is broken.
     pub fn validate(&self, landmarks: usize) -> Result<(), Invalid> {
         let size = 2 * landmarks;
-        let numbers = self.covariance.iter().flatten().chain(self.mean.iter().flat_map(|(row, column)| [row, column]));
+        let numbers =
+            self.covariance.iter().flatten().chain(self.mean.iter().flat_map(|point| [&point.row, &point.column]));
         let matrix = || DMatrix::from_fn(size, size, |row, column| self.covariance[row][column]);
         if self.mean.len() != landmarks {
             Err(Invalid::new("mean", format!("must have a (row, column) for each of {landmarks} landmarks")))
@@ -256,7 +256,7 @@ impl TryFrom<Unchecked> for ShapePrior {
 }
 
 fn flat(points: &[GridPoint]) -> DVector<f64> {
-    DVector::from_iterator(2 * points.len(), points.iter().flat_map(|(row, column)| [*row, *column]))
+    DVector::from_iterator(2 * points.len(), points.iter().flat_map(|point| [point.row, point.column]))
 }
 
 #[cfg(test)]
@@ -268,7 +268,7 @@ mod tests {
     use super::*;
 
     const SIDE: usize = 384;
-    const HEXAGON: [GridPoint; 6] =
+    const HEXAGON: [(f64, f64); 6] =
         [(100.0, 100.0), (100.0, 200.0), (220.0, 150.0), (160.0, 80.0), (160.0, 220.0), (80.0, 150.0)];
     const TRUSTED: [bool; 6] = [true; 6];
     /// The difference between two ways of solving the same equations in f64.
@@ -282,7 +282,9 @@ mod tests {
             let (down, right, scale) =
                 (rng.random_range(-40.0..40.0), rng.random_range(-40.0..40.0), rng.random_range(0.9..1.1));
             let mut error = || rng.random_range(-1.0..1.0);
-            corners.map(|(row, column)| (scale * row + down + error(), scale * column + right + error())).to_vec()
+            corners
+                .map(|(row, column)| GridPoint::new(scale * row + down + error(), scale * column + right + error()))
+                .to_vec()
         };
         (0..120).map(|_| shape(&mut rng)).collect()
     }
@@ -290,13 +292,13 @@ mod tests {
     #[test]
     fn a_point_is_expected_where_the_others_put_it() {
         let prior = ShapePrior::fit(&shapes(), SIDE).unwrap();
-        // Films that are moved, but not scaled.
-        let moved = HEXAGON.map(|(row, column)| (row + 30.0, column - 20.0));
+        // Moved and not scaled.
+        let moved = HEXAGON.map(|(row, column)| GridPoint::new(row + 30.0, column - 20.0));
         assert!(prior.distances(&moved, &TRUSTED).iter().all(|distance| *distance < 1.0));
         let expected = prior.expected(2, &moved, &TRUSTED);
-        assert!(expected.distance((250.0, 160.0)) > 5.0);
-        // Without other landmarks, the landmark may lie wherever it lies in the films.
-        assert!(prior.expected(2, &moved, &[false; 6]).distance((250.0, 160.0)) < 3.0);
+        assert!(expected.distance(GridPoint::new(250.0, 160.0)) > 5.0);
+        // Without other landmarks, it may lie wherever it has been seen.
+        assert!(prior.expected(2, &moved, &[false; 6]).distance(GridPoint::new(250.0, 160.0)) < 3.0);
     }
 
     #[test]
@@ -304,7 +306,7 @@ mod tests {
         let clean = ShapePrior::fit(&shapes(), SIDE).unwrap();
         let mut shapes = shapes();
         for shape in shapes.iter_mut().step_by(10) {
-            shape[2] = (20.0, 350.0);
+            shape[2] = GridPoint::new(20.0, 350.0);
         }
         let prior = ShapePrior::fit(&shapes, SIDE).unwrap();
         let spread = |prior: &ShapePrior| prior.covariance[5][5].sqrt();
@@ -353,7 +355,7 @@ mod tests {
         ragged.covariance[3].pop();
         assert!(ragged.validate(6).is_err());
         let mut infinite = good.clone();
-        infinite.mean[0].0 = f64::INFINITY;
+        infinite.mean[0].row = f64::INFINITY;
         assert!(infinite.validate(6).is_err());
         let mut indefinite = good.clone();
         indefinite.covariance[0][0] = -1.0;

@@ -345,11 +345,16 @@ fn nonsense_is_refused_with_what_would_be_right() {
         ),
         (classes("{ name: x, to: 3 }, { name: y, from: 3 }"), "classes \"x\" and \"y\" overlap"),
         (classes("{ name: y, from: 2, to: 4 }, { name: x, from: 1, to: 9 }"), "classes \"y\" and \"x\" overlap"),
+        (classes("{ name: x, fro: 3 }"), "unknown field `fro`, expected one of `name`, `from`"),
         (classes("{ name: x, from: 3, to: 2 }"), "class \"x\" is empty"),
         (classes("{ name: x, from: 3, below: 3 }"), "class \"x\" is empty"),
         (classes("{ name: x }"), "class \"x\" has no end"),
         (classes("{ name: x, from: 3, above: 3 }"), "two ends on one side"),
         (one("A", &format!("{angle}, norm: {{ mean: 3, sd: 0, source: us }}")), "standard deviation above 0"),
+        (
+            one("A", &format!("{angle}, norm: {{ mean: 3, source: us, ds: 1 }}")),
+            "unknown field `ds`, expected one of `mean`",
+        ),
         (one("A", &format!("{angle}, norm: {{ mean: 3, source: Steiner }}")), "no source is called `Steiner`"),
     ] {
         let message = with(&measurements);

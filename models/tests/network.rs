@@ -4,7 +4,8 @@
 use onemark_models::graph::{Graph, Of, Owner};
 use onemark_models::landmarks::LandmarkId;
 use onemark_models::network::Architecture;
-use onemark_models::recipe::{AdapterVariant, Recipe};
+use onemark_models::network::config::AdapterVariant;
+use onemark_models::recipe::Recipe;
 
 fn seven() -> LandmarkId {
     LandmarkId::new(7).unwrap()

@@ -107,7 +107,7 @@ pub fn adapt(
     source: Option<&str>,
     options: Options,
 ) -> Result<(Bundle, Vec<Vec<Change>>), AdaptError> {
-    check(bundle, examples)?;
+    validate(bundle, examples)?;
     let digests: Vec<String> = examples.iter().map(|example| sha256(example.film.grey())).collect();
     let adapted = bundle.manifest().adapted.as_ref();
     for (index, sha256) in digests.iter().enumerate() {
@@ -148,7 +148,7 @@ pub fn adapt(
     Ok((bundle.with_template_vectors(&replaced, films.collect())?, changes))
 }
 
-fn check(bundle: &Bundle, examples: &[Example<'_>]) -> Result<(), AdaptError> {
+fn validate(bundle: &Bundle, examples: &[Example<'_>]) -> Result<(), AdaptError> {
     if examples.is_empty() {
         return Err(AdaptError::Nothing { film: 1 });
     }

@@ -119,7 +119,7 @@ pub(crate) fn peaks<S: Scores + Send>(
     };
     let mut peaks = each(&|_| None)?;
     let Some(prior) = prior else { return Ok(peaks) };
-    let points = |peaks: &[Peak]| peaks.iter().map(|peak| centre(peak.cell)).collect::<Vec<_>>();
+    let points = |peaks: &[Peak]| peaks.iter().map(|peak| peak.cell.centre()).collect::<Vec<_>>();
     let mut trusted = vec![true; peaks.len()];
     if decoding == Decoding::ShapePrior {
         for _ in 0..TRUST_ROUNDS {
@@ -139,11 +139,6 @@ pub(crate) fn peaks<S: Scores + Send>(
     Ok(peaks)
 }
 
-/// A cell's centre as the prior has it.
-fn centre(cell: Cell) -> (f64, f64) {
-    (cell.centre().row, cell.centre().column)
-}
-
 /// A landmark that was found is looked for again, by what the others say.
 struct Question {
     expected: Expected,
@@ -153,7 +148,7 @@ struct Question {
 impl Question {
     /// How good a cell is, by its score and its place.
     fn value(&self, cell: Cell, score: f32) -> f64 {
-        SCORE_WEIGHT * (f64::from(score) + SCORE_FLOOR).ln() + self.expected.log_density(centre(cell))
+        SCORE_WEIGHT * (f64::from(score) + SCORE_FLOOR).ln() + self.expected.log_density(cell.centre())
     }
 
     /// A score below which no cell, wherever it is, has this value.
@@ -255,6 +250,10 @@ mod tests {
     /// Scores are f32: the logarithm of one is known to about 1e-7, a peak of this width to a few of those.
     const ROUNDING_CELLS: f64 = 1e-5;
 
+    fn on_grid((row, column): (f64, f64)) -> GridPoint {
+        GridPoint { row, column }
+    }
+
     #[test]
     fn names_are_read_as_they_are_written() {
         for decoding in [Decoding::ShapePrior, Decoding::Subpixel, Decoding::Argmax] {
@@ -313,10 +312,11 @@ mod tests {
     #[test]
     fn where_a_landmark_was_found_does_not_matter() {
         let map = Array2::from_shape_fn((24, 24), |(row, column)| ((row * 7 + column * 5) % 23) as f32 / 23.0);
-        let shapes: Vec<Vec<(f64, f64)>> =
-            (0..100).map(|film| vec![((film % 10) as f64, (film / 10) as f64), (12.0, (film % 7) as f64)]).collect();
+        let shape =
+            |film: usize| [((film % 10) as f64, (film / 10) as f64), (12.0, (film % 7) as f64)].map(on_grid).to_vec();
+        let shapes: Vec<Vec<GridPoint>> = (0..100).map(shape).collect();
         let prior = ShapePrior::fit(&shapes, 24).unwrap();
-        let expected = prior.expected(0, &[(20.0, 20.0), (12.0, 5.0)], &[true; 2]);
+        let expected = prior.expected(0, &[(20.0, 20.0), (12.0, 5.0)].map(on_grid), &[true; 2]);
         let at = |found| {
             let question = Question { expected, found };
             (
@@ -336,9 +336,11 @@ mod tests {
         let place = |film: usize| ((film % 10) as f64, (film / 10) as f64);
         let shape = |film| {
             let (down, right) = place(film);
-            vec![(10.5 + down, 10.5 + right), (10.5 + down, 30.5 + right), (30.5 + down, 20.5 + right)]
+            [(10.5 + down, 10.5 + right), (10.5 + down, 30.5 + right), (30.5 + down, 20.5 + right)]
+                .map(on_grid)
+                .to_vec()
         };
-        let shapes: Vec<Vec<(f64, f64)>> = (0..100).map(shape).collect();
+        let shapes: Vec<Vec<GridPoint>> = (0..100).map(shape).collect();
         let prior = ShapePrior::fit(&shapes, 64).unwrap();
         let map = |peaks: &[(usize, usize, f32)]| {
             let mut map = Array2::zeros((64, 64));

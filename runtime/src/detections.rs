@@ -280,7 +280,8 @@ impl Detections {
     /// made of it; a landmark that was not found refuses them.
     pub fn measure(&mut self, set: &LandmarkSet) {
         let found = |number: usize| self.landmark(number).filter(|one| one.status != Status::NotFound);
-        let found: Vec<Option<&Detection>> = set.landmarks.iter().map(|landmark| found(landmark.number)).collect();
+        let found: Vec<Option<&Detection>> =
+            set.landmarks.iter().map(|landmark| found(landmark.number.number())).collect();
         let points: Vec<Option<Point>> = found.iter().map(|one| one.map(|one| one.position)).collect();
         let errors: Vec<Option<f64>> = found.iter().map(|one| Some(one.as_ref()?.radius_mm? / RADIUS_90)).collect();
         self.measurements = set.measure(&points, self.spacing.as_ref(), &errors);
@@ -289,13 +290,13 @@ impl Detections {
 
 impl Detection {
     fn new(finder: &Finder<'_>, spacing: Option<&Spacing>, Found { landmark, peak, windows }: &Found<'_>) -> Self {
-        let (index, score) = (landmark.number - 1, peak.score.clamp(0.0, 1.0));
+        let (index, score) = (landmark.number.index(), peak.score.clamp(0.0, 1.0));
         let position = finder.map.to_film_at(peak.at);
         let calibration = finder.calibration;
         let is_found = calibration.is_none_or(|calibration| calibration.is_found(index, score));
         let radius_mm = calibration.map(|calibration| calibration.landmarks[index].radius_mm);
         Self {
-            number: landmark.number,
+            number: landmark.number.number(),
             name: landmark.name.clone(),
             title: landmark.title.clone(),
             status: if is_found { Status::Found } else { Status::NotFound },

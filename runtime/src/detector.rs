@@ -238,7 +238,7 @@ impl Detector {
     /// The backend fails, or the bundle has no such landmark.
     pub fn score_map(&self, film: &Array2<f32>, landmark: usize) -> Result<Array2<f32>, RuntimeError> {
         let shared = &self.shared(film.clone())?;
-        let index = self.heads.iter().position(|(head, _)| head.number == landmark);
+        let index = self.heads.iter().position(|(head, _)| head.number.number() == landmark);
         let index = index.ok_or(RuntimeError::NoLandmark { landmark, last: self.heads.len() })?;
         let head = &self.heads[index].1;
         match &self.windows {

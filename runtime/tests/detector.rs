@@ -218,7 +218,7 @@ fn bundle(weight: f32) -> Bundle {
         outputs: vec![tensor(output)],
     };
     let names = ["spot", "left"];
-    let landmarks = (1..).zip(names).map(|(number, name)| Landmark {
+    let landmarks = LandmarkId::up_to(2).zip(names).map(|(number, name)| Landmark {
         number,
         name: name.into(),
         title: name.into(),

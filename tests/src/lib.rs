@@ -15,7 +15,8 @@ use onemark_exporter::untrained::untrained;
 use onemark_exporter::{BundleInfo, Options};
 use onemark_models::bundle::Bundle;
 use onemark_models::landmarks::LandmarkSet;
-use onemark_models::recipe::{AdapterVariant, Recipe};
+use onemark_models::network::config::AdapterVariant;
+use onemark_models::recipe::Recipe;
 
 pub use dicom::data_set;
 pub use films::{Films, film_of, real_data, small_films};

@@ -11,7 +11,8 @@ use std::time::Duration;
 use onemark_evaluation::dataset::{Dataset, Split};
 use onemark_film::geometry::Point;
 use onemark_models::checkpoint::Checkpoint;
-use onemark_models::recipe::{AdapterVariant, Elastic, Recipe};
+use onemark_models::network::config::AdapterVariant;
+use onemark_models::recipe::{Elastic, Recipe};
 use onemark_tests::{Outcome, Program, backends, small_films, tiny_bundle, tiny_recipe};
 use serde_json::Value;
 

@@ -6,7 +6,7 @@ use std::fs;
 use onemark_film::Spacing;
 use onemark_film::geometry::Point;
 use onemark_models::landmarks::LandmarkSet;
-use onemark_models::recipe::AdapterVariant;
+use onemark_models::network::config::AdapterVariant;
 use onemark_tests::{Program, backends, small_films, tiny_recipe};
 use serde_json::Value;
 

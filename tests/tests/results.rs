@@ -71,6 +71,24 @@ fn documents_of_before_are_read() {
     assert!(matches!(positions, ResultsError::NotADocument(_)), "a film that failed has no positions: {positions}");
 }
 
+/// Landmark sets refuse an unknown field in a class or a norm; results don't.
+#[test]
+fn fields_that_later_versions_add_to_classes_and_norms_are_ignored() {
+    let text = include_str!("goldens/detections.json");
+    let mut json: Value = serde_json::from_str(text).unwrap();
+    let mut added = 0;
+    for measurement in json["films"][0]["measurements"].as_array_mut().unwrap() {
+        for key in ["class", "norm"] {
+            if let Some(object) = measurement[key].as_object_mut() {
+                object.insert("later".into(), 1.into());
+                added += 1;
+            }
+        }
+    }
+    assert!(added > 2, "{added}");
+    assert_eq!(Document::read(&json.to_string()).unwrap(), Document::read(text).unwrap());
+}
+
 /// Published, so that others can read our results without our code. `ONEMARK_UPDATE=1` writes it again.
 #[test]
 fn the_published_schema_is_that_of_the_types() {

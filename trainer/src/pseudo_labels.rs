@@ -1,13 +1,14 @@
 //! Infer-PL: where the network, as it stands, finds the landmarks on the training films (METHOD.md sec. 1c).
 
 use ndarray::{Array1, Array2};
+use onemark_film::geometry::GridPoint;
 use onemark_models::checkpoint::{Tensors, pseudo_labels};
 use onemark_models::graph::COSINE_EPSILON;
 use onemark_models::graph::Level;
 use onemark_models::network::{LABEL_WEIGHTS, PSEUDO_LABELS};
 use onemark_models::recipe::{Recipe, TemplateSource};
 use onemark_models::shape_prior::{
-    Expected, GridPoint, PointSets, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST, TRUST_ROUNDS,
+    Expected, PointSets, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST, TRUST_ROUNDS,
 };
 use onemark_models::statistics::upper_median;
 use tch::{Device, Kind, Tensor};
@@ -193,7 +194,7 @@ impl<'a> Scene<'a> {
             Ok(())
         };
         let found = self.best_cells(&samples, keep, progress)?;
-        let unknown = || PseudoLabels::from(vec![vec![(0.0, 0.0); self.heads.landmarks()]; films]);
+        let unknown = || PseudoLabels::from(vec![vec![GridPoint::new(0.0, 0.0); self.heads.landmarks()]; films]);
         let mut labels = renewal.before.cloned().unwrap_or_else(unknown);
         samples.iter().zip(found).for_each(|(film, points)| labels.points[*film] = points);
         let seen = labels.points.clone();
@@ -224,7 +225,7 @@ impl<'a> Scene<'a> {
         let found = self.best_cells(&samples, |_, _| Ok(()), |_, _| ())?;
         let errors = samples.iter().zip(&found).flat_map(|(sample, found)| {
             let truth = films.template_points().iter().map(|point| films.from_film(*sample, *point));
-            truth.zip(found).map(|(truth, found)| (truth.0 - found.0).hypot(truth.1 - found.1))
+            truth.zip(found).map(|(truth, found)| (truth.row - found.row).hypot(truth.column - found.column))
         });
         Ok(errors.sum::<f64>() / (samples.len() * self.heads.landmarks()) as f64)
     }
@@ -238,7 +239,7 @@ impl<'a> Scene<'a> {
         mut progress: impl FnMut(usize, usize),
     ) -> Result<PointSets, TrainError> {
         let _guard = tch::no_grad_guard();
-        let mut found = vec![vec![(0.0, 0.0); self.heads.landmarks()]; samples.len()];
+        let mut found = vec![vec![GridPoint::new(0.0, 0.0); self.heads.landmarks()]; samples.len()];
         let (mut done, total) = (0, samples.len() * self.heads.count());
         for (first_row, batch) in samples.chunks(BATCH).enumerate().map(|(index, batch)| (index * BATCH, batch)) {
             let taps = self.films.taps(batch, self.params.device(), Kind::Float)?;
@@ -296,7 +297,7 @@ fn scores(embeddings: &[Tensor], vectors: &[Tensor], size: i64) -> Result<Tensor
 fn best(maps: &Tensor) -> Result<Vec<GridPoint>, TrainError> {
     let columns = maps.size()[2];
     let best = maps.f_flatten(1, 2)?.f_argmax(1, false)?.f_to_kind(Kind::Int64)?.f_to_device(Device::Cpu)?;
-    let centre = |index: i64| ((index / columns) as f64 + 0.5, (index % columns) as f64 + 0.5);
+    let centre = |index: i64| GridPoint::new((index / columns) as f64 + 0.5, (index % columns) as f64 + 0.5);
     Ok(Vec::<i64>::try_from(best)?.into_iter().map(centre).collect())
 }
 
@@ -337,8 +338,8 @@ fn plausible(maps: &Tensor, prior: &ShapePrior, found: &[GridPoint]) -> Result<V
         trusted = prior.plausible(&points, &trusted, TRUST);
         let expected: Vec<Expected> = (0..points.len()).map(|index| prior.expected(index, &points, &trusted)).collect();
         let of = |value: fn(&Expected) -> f64| per_landmark(expected.iter().map(value).collect());
-        let down = row.f_sub(&of(|expected| expected.mean().0)?)?;
-        let right = column.f_sub(&of(|expected| expected.mean().1)?)?;
+        let down = row.f_sub(&of(|expected| expected.mean().row)?)?;
+        let right = column.f_sub(&of(|expected| expected.mean().column)?)?;
         let [vertical, diagonal, horizontal] = [
             of(|expected| -0.5 * expected.precision()[0][0])?,
             of(|expected| -expected.precision()[0][1])?,
@@ -372,6 +373,10 @@ mod tests {
 
     /// Largest difference of two f32 evaluations that add in different orders; scores are at most 1.
     const FLOAT: f64 = 2e-5;
+
+    fn on_grid<const N: usize>(points: [(f64, f64); N]) -> [GridPoint; N] {
+        points.map(|(row, column)| GridPoint { row, column })
+    }
 
     /// Two films, three landmarks, a network of 8 channels.
     #[test]
@@ -414,7 +419,7 @@ mod tests {
     #[test]
     fn weights_are_scores_divided_by_their_median() {
         let maps = Tensor::from_slice(&[0.1f32, 0.9, 0.4, 0.2]).view([2, 1, 2]);
-        assert_eq!(scores_at(&maps, &[(0.5, 1.5), (0.5, 0.5)]).unwrap(), [0.9, 0.4]);
+        assert_eq!(scores_at(&maps, &on_grid([(0.5, 1.5), (0.5, 0.5)])).unwrap(), [0.9, 0.4]);
         let scores = [vec![0.2, 0.3], vec![0.4, 0.6], vec![0.8, 0.9]];
         let weights: Vec<Vec<f32>> = confidence(&scores).map(|film| film.to_vec()).collect();
         assert_eq!(weights, [[0.5, 0.5], [1.0, 1.0], [1.0, 1.0]]);
@@ -426,7 +431,7 @@ mod tests {
     fn a_place_that_no_film_has_is_not_a_label() {
         let shape = |film: usize| {
             let (down, right) = ((film % 10) as f64, (film / 10) as f64);
-            vec![(10.5 + down, 10.5 + right), (10.5 + down, 30.5 + right), (30.5 + down, 20.5 + right)]
+            on_grid([(10.5 + down, 10.5 + right), (10.5 + down, 30.5 + right), (30.5 + down, 20.5 + right)]).to_vec()
         };
         let prior = ShapePrior::fit(&(0..100).map(shape).collect::<Vec<_>>(), 64).unwrap();
         let mut maps = [0.0f32; 3 * 64 * 64];
@@ -435,7 +440,7 @@ mod tests {
         }
         let maps = Tensor::from_slice(&maps).view([3, 64, 64]);
         let seen = best(&maps).unwrap();
-        assert_eq!(seen, [(14.5, 13.5), (14.5, 33.5), (60.5, 60.5)]);
-        assert_eq!(plausible(&maps, &prior, &seen).unwrap(), [(14.5, 13.5), (14.5, 33.5), (34.5, 23.5)]);
+        assert_eq!(seen, on_grid([(14.5, 13.5), (14.5, 33.5), (60.5, 60.5)]));
+        assert_eq!(plausible(&maps, &prior, &seen).unwrap(), on_grid([(14.5, 13.5), (14.5, 33.5), (34.5, 23.5)]));
     }
 }

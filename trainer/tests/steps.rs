@@ -7,7 +7,7 @@ use std::path::Path;
 use image::{GrayImage, Luma};
 use ndarray::{Array2, ArrayView2};
 use onemark_evaluation::dataset::Case;
-use onemark_film::geometry::Point;
+use onemark_film::geometry::{GridPoint, Point};
 use onemark_models::checkpoint::init;
 use onemark_models::network::{Architecture, LABEL_WEIGHTS};
 use onemark_models::recipe::{PatchPairs, Recipe, Stage};
@@ -100,7 +100,7 @@ fn copies_show_the_landmark_where_the_match_says() {
     let sampler = Sampler::new(&recipe, &films);
     // True labels: the blob of the second film is 20 px to the right, of 300 px on 96 cells.
     let (template, right) = (films.template_points()[0], 20.0 * 96.0 / 300.0);
-    let labels = PseudoLabels::from(vec![vec![template], vec![(template.0, template.1 + right)]]);
+    let labels = PseudoLabels::from(vec![vec![template], vec![GridPoint::new(template.row, template.column + right)]]);
     for (step, plan) in sampler.epoch(SchedulePosition::default()).iter().enumerate() {
         let step = sampler.draw(SchedulePosition { step, ..SchedulePosition::default() }, plan, Some(&labels)).unwrap();
         let [first, .., last] = step.matches.as_slice() else { panic!("a step without points") };
@@ -134,7 +134,7 @@ fn a_label_counts_against_the_template_by_its_weight() {
 
 #[test]
 fn labels_come_back_from_a_checkpoint() {
-    let points = vec![vec![(1.5, 2.5), (3.5, 4.5)]];
+    let points = vec![vec![GridPoint::new(1.5, 2.5), GridPoint::new(3.5, 4.5)]];
     let mut labels = PseudoLabels::from(points.clone());
     labels.weights[[0, 1]] = 0.25;
     assert_eq!(PseudoLabels::resume(&mut labels.to_tensors()), Some(labels.clone()));
@@ -169,7 +169,7 @@ fn without_the_template_two_films_are_shown() {
     let sampler = Sampler::new(&recipe, &films);
     let right = 20.0 * 96.0 / 300.0;
     let template = films.template_points()[0];
-    let labels = PseudoLabels::from(vec![vec![template], vec![(template.0, template.1 + right)]]);
+    let labels = PseudoLabels::from(vec![vec![template], vec![GridPoint::new(template.row, template.column + right)]]);
     for (step, plan) in sampler.epoch(SchedulePosition::default()).iter().enumerate() {
         let step = sampler.draw(SchedulePosition { step, ..SchedulePosition::default() }, plan, Some(&labels)).unwrap();
         assert!(step.samples.iter().all(|sample| !films.template_copies().contains(sample)));

@@ -49,8 +49,8 @@ pub fn pack(
     let OnnxFiles { layout, trunk, heads, split_head } = onnx;
     let module = &layout.module;
     let entries = landmarks.landmarks.iter().zip(&module.heads);
-    let entries =
-        entries.map(|(landmark, head)| HeadEntry { landmark: landmark.number, graph: entry(file(landmark), head) });
+    let entries = entries
+        .map(|(landmark, head)| HeadEntry { landmark: landmark.number.number(), graph: entry(file(landmark), head) });
     let vectors = layout.spans.iter().filter(|(param, _)| param.is_vector());
     let mut files = BTreeMap::from([(TRUNK.to_owned(), trunk)]);
     files.extend(landmarks.landmarks.iter().map(file).zip(heads));

@@ -55,7 +55,7 @@ impl<How: PartialEq + Debug> Renewed<How> {
         module: &mut Module,
         make: impl Fn(&Parameters, &ParamId, &How) -> Result<ArrayD<f32>, PassError>,
     ) -> Result<(), PassError> {
-        self.check_readers(module)?;
+        self.validate_readers(module)?;
         let made = self.how.iter().map(|(param, how)| Ok((param.clone(), make(&module.tensors, param, how)?)));
         let made = made.collect::<Result<Parameters, PassError>>()?;
         module.tensors.extend(made);
@@ -64,7 +64,7 @@ impl<How: PartialEq + Debug> Renewed<How> {
     }
 
     /// Checks that no node needs the old values of a changed parameter.
-    fn check_readers(&self, module: &Module) -> Result<(), PassError> {
+    fn validate_readers(&self, module: &Module) -> Result<(), PassError> {
         for graph in module.graphs() {
             for (_, node) in graph.nodes() {
                 let Some(param) = node.params.iter().find(|param| self.how.contains_key(*param)) else { continue };

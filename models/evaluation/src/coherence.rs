@@ -1,6 +1,7 @@
 //! Agreement without annotations: the distances of landmarks from where the other landmarks of their film expect them.
 
-use onemark_models::shape_prior::{GridPoint, PointSets, ShapePrior, TRUST};
+use onemark_film::geometry::GridPoint;
+use onemark_models::shape_prior::{PointSets, ShapePrior, TRUST};
 
 /// The number of parts into which films are split. Each part is compared with a prior that is fitted to the other parts.
 const FOLDS: usize = 5;
@@ -14,10 +15,11 @@ const FOLDS: usize = 5;
 ///
 /// ```
 /// use onemark_evaluation::coherence::incoherence;
+/// use onemark_film::geometry::GridPoint;
 ///
 /// // Two landmarks that move together, on twenty films.
-/// let films: Vec<Vec<(f64, f64)>> =
-///     (0..20).map(|film| f64::from(film * film % 7)).map(|down| vec![(100.0 + down, 90.0), (140.0 + down, 90.0)]).collect();
+/// let film = |down: f64| [100.0, 140.0].map(|row| GridPoint::new(row + down, 90.0)).to_vec();
+/// let films: Vec<Vec<GridPoint>> = (0..20).map(|index| film(f64::from(index * index % 7))).collect();
 /// let distances = incoherence(&films, 384).ok_or("too few films")?;
 /// assert!(distances.iter().all(|cells| *cells < 2.0), "{distances:?}");
 /// # Ok::<(), &str>(())
@@ -33,7 +35,7 @@ pub fn incoherence(shapes: &[Vec<GridPoint>], side: usize) -> Option<Vec<f64>> {
             let trusted = prior.plausible(shape, &vec![true; shape.len()], TRUST);
             for (landmark, (sum, point)) in sums.iter_mut().zip(shape).enumerate() {
                 let expected = prior.expected(landmark, shape, &trusted).mean();
-                *sum += (expected.0 - point.0).hypot(expected.1 - point.1);
+                *sum += (expected.row - point.row).hypot(expected.column - point.column);
             }
         }
     }
@@ -49,7 +51,7 @@ mod tests {
     use super::*;
 
     const SIDE: usize = 384;
-    const HEXAGON: [GridPoint; 6] =
+    const HEXAGON: [(f64, f64); 6] =
         [(100.0, 100.0), (100.0, 200.0), (220.0, 150.0), (160.0, 80.0), (160.0, 220.0), (80.0, 150.0)];
 
     /// A hexagon that is moved by up to 40 cells and scaled by up to a tenth, with errors of up to a cell.
@@ -59,7 +61,9 @@ mod tests {
             let (down, right, scale) =
                 (rng.random_range(-40.0..40.0), rng.random_range(-40.0..40.0), rng.random_range(0.9..1.1));
             let mut error = || rng.random_range(-1.0..1.0);
-            HEXAGON.map(|(row, column)| (scale * row + down + error(), scale * column + right + error())).to_vec()
+            HEXAGON
+                .map(|(row, column)| GridPoint::new(scale * row + down + error(), scale * column + right + error()))
+                .to_vec()
         };
         (0..120).map(|_| shape(&mut rng)).collect()
     }
@@ -69,7 +73,7 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(11);
         let good = shapes();
         let mut bad = good.clone();
-        bad.iter_mut().for_each(|shape| shape[3].0 += rng.random_range(-9.0..9.0));
+        bad.iter_mut().for_each(|shape| shape[3].row += rng.random_range(-9.0..9.0));
         let [good, bad] = [&good, &bad].map(|shapes| incoherence(shapes, SIDE).unwrap());
         assert!(bad[3] > 3.0 * good[3], "{good:?} {bad:?}");
         assert!((0..6).all(|index| index == 3 || bad[index] < 1.5 * good[index]), "{good:?} {bad:?}");

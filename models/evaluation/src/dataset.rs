@@ -91,7 +91,7 @@ impl Case {
     ///
     /// # Errors
     /// [`DatasetError::OutsideFilm`] for the first one that does not.
-    pub fn check_inside(&self, size: Size) -> Result<(), DatasetError> {
+    pub fn validate_inside(&self, size: Size) -> Result<(), DatasetError> {
         let points = self.points.as_deref().unwrap_or_default();
         match (1..).zip(points).find(|(_, point)| !point.is_inside(size)) {
             None => Ok(()),
@@ -203,7 +203,7 @@ impl Dataset {
     ///
     /// # Errors
     /// [`DatasetError::WrongSet`] for the first film whose annotation has another number.
-    pub fn check_set(&self, set: &LandmarkSet) -> Result<(), DatasetError> {
+    pub fn validate_set(&self, set: &LandmarkSet) -> Result<(), DatasetError> {
         for case in &self.cases {
             let found = case.points.as_ref().map_or(set.len(), Vec::len);
             if found != set.len() {

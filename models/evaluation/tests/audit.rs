@@ -84,7 +84,7 @@ impl Plain {
         folder
     }
 
-    fn check(&self) -> Audit {
+    fn audit(&self) -> Audit {
         report(self.write().path())
     }
 }
@@ -109,7 +109,7 @@ fn only(report: &Audit, severity: Severity) -> &Finding {
 
 #[test]
 fn nothing_is_wrong_with_a_clean_set() {
-    let report = Plain::clean().check();
+    let report = Plain::clean().audit();
     assert_eq!(report.findings, []);
     assert_eq!((report.films, report.annotated, report.readers.len(), report.left_out.len()), (FILMS, FILMS, 0, 0));
 }
@@ -155,7 +155,7 @@ fn exchanged_landmarks_and_axes_are_found() {
     set.points[8].swap(1, 2);
     set.points[10][0] = transposed(set.points[10][0]);
     set.points[12] = set.points[12].iter().copied().map(transposed).collect();
-    let report = set.check();
+    let report = set.audit();
     let found: Vec<_> = report.findings.iter().map(what).filter(|(kind, ..)| *kind != Kind::OutsideFilm).collect();
     let mut found: Vec<(Kind, String, &[usize])> =
         found.into_iter().map(|(kind, films, landmarks)| (kind, films.join(" "), landmarks)).collect();
@@ -175,7 +175,7 @@ fn exchanged_landmarks_and_axes_are_found() {
 fn a_landmark_far_off_is_a_warning() {
     let mut set = Plain::clean();
     set.points[5][2] = Point::new(100.0, 250.0);
-    let report = set.check();
+    let report = set.audit();
     let finding = only(&report, Severity::Warning);
     assert_eq!(what(finding), (Kind::FarLandmark, vec!["05"], &[3][..]));
     let deviations: f64 = finding.message.split([' ']).find_map(|word| word.parse().ok()).unwrap();
@@ -188,7 +188,7 @@ fn too_few_films_for_a_prior_are_said_to_be() {
     set.films.truncate(NEEDED - 1);
     set.points.truncate(NEEDED - 1);
     set.points[0].swap(0, 1);
-    let report = set.check();
+    let report = set.audit();
     assert_eq!(report.findings, []);
     assert!(report.left_out[0].contains("takes 50 annotated films") && report.left_out[0].contains("there are 49"));
 }
@@ -245,7 +245,7 @@ fn spacings_that_are_missing_or_make_no_sense_are_named() {
     for (index, spacing) in ["0,0.5", "-0.5,0.5", "", "50,50", "0.05,0.05"].into_iter().enumerate() {
         set.spacings[index] = spacing.to_owned();
     }
-    let report = set.check();
+    let report = set.audit();
     let found: Vec<_> = report.findings.iter().map(what).collect();
     assert_eq!(
         found,

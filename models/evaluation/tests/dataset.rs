@@ -156,7 +156,7 @@ fn plain_folder() {
     assert_eq!(Dataset::open(root.path(), Split::Train).unwrap().cases, dataset.cases);
     assert!(matches!(Dataset::open(root.path(), Split::Test1), Err(DatasetError::NoSplits { .. })));
     let set = LandmarkSet::named("hand37").unwrap();
-    let error = dataset.check_set(&set).unwrap_err().to_string();
+    let error = dataset.validate_set(&set).unwrap_err().to_string();
     assert!(error.contains("annotated with 2 landmarks, but set \"hand37\" has 37"), "{error}");
 }
 
@@ -214,10 +214,10 @@ fn a_landmark_outside_the_film_is_named() {
     let dataset = Dataset::open(isbi().path(), Split::Train).unwrap();
     let case = dataset.case("2").unwrap();
     // The last of 19 points is at (119, 236).
-    assert!(case.check_inside(Size { width: 120, height: 237 }).is_ok());
-    let error = case.check_inside(Size { width: 119, height: 237 }).unwrap_err().to_string();
+    assert!(case.validate_inside(Size { width: 120, height: 237 }).is_ok());
+    let error = case.validate_inside(Size { width: 119, height: 237 }).unwrap_err().to_string();
     assert!(error.contains("landmark 19 at x 119, y 236") && error.contains("119x237 px"), "{error}");
-    assert!(case.check_inside(Size { width: 120, height: 236 }).is_err());
+    assert!(case.validate_inside(Size { width: 120, height: 236 }).is_err());
 }
 
 #[test]

@@ -44,14 +44,14 @@ fn isbi_counts_and_template() {
     let train = Dataset::open(&root, Split::Train).unwrap();
     let test = Dataset::open(&root, Split::Test1).unwrap();
     assert_eq!((train.cases.len(), test.cases.len()), (150, 150));
-    train.check_set(&LandmarkSet::named("isbi19").unwrap()).unwrap();
+    train.validate_set(&LandmarkSet::named("isbi19").unwrap()).unwrap();
     for id in REPEATED_TEST1_FILMS {
         test.case(id).unwrap();
     }
     let template = train.case("125").unwrap();
     let film = Film::open(&template.film).unwrap();
     assert_eq!((film.width(), film.height()), (1935, 2400));
-    template.check_inside(film.size()).unwrap();
+    template.validate_inside(film.size()).unwrap();
     // METHOD.md sec. 1e: (835, 996) is film 001's first point by the senior reader.
     let sella = train.case("1").unwrap().readers.as_ref().unwrap()[0][0];
     let map = GridMap::new(Size { width: 1935, height: 2400 }, GridSize::new(384, 384));
@@ -87,11 +87,11 @@ fn a_film_with_coloured_pixels_opens_as_grey() {
 fn hand_films_are_complete_and_inside() {
     let Some(root) = data("hand") else { return };
     let dataset = Dataset::open(&root, Split::All).unwrap();
-    dataset.check_set(&LandmarkSet::named("hand37").unwrap()).unwrap();
+    dataset.validate_set(&LandmarkSet::named("hand37").unwrap()).unwrap();
     assert_eq!(dataset.cases.len(), 9);
     for case in &dataset.cases {
         let film = Film::open(&case.film).unwrap();
-        case.check_inside(film.size()).unwrap();
+        case.validate_inside(film.size()).unwrap();
         assert!(case.points.is_some() && case.spacing.is_some(), "{}", case.id);
     }
 }

@@ -40,7 +40,7 @@ impl Film {
     /// # Errors
     /// [`FilmError::ZeroSize`], [`FilmError::TooLarge`], and [`FilmError::Pixels`] unless there is one byte per pixel.
     pub fn from_grey(size: Size, grey: Vec<u8>) -> Result<Self, FilmError> {
-        check_size(size, None)?;
+        validate_size(size, None)?;
         if size.pixels() != grey.len() as u64 {
             return Err(FilmError::Pixels { reason: PixelFault::Length { found: grey.len(), size } });
         }
@@ -124,7 +124,7 @@ impl fmt::Debug for Film {
 }
 
 /// Checks a film's size before its pixels are decoded. `path` is the path of its file, if it has one.
-pub(crate) fn check_size(size: Size, path: Option<&Path>) -> Result<(), FilmError> {
+pub(crate) fn validate_size(size: Size, path: Option<&Path>) -> Result<(), FilmError> {
     let path = path.map(Path::to_owned);
     match size.pixels() {
         0 => Err(FilmError::ZeroSize { path, size }),

@@ -2,7 +2,7 @@
 //!
 //! This module separates rows and converts 8 to 16 bits to 8. It does not read files.
 
-use crate::film::check_size;
+use crate::film::validate_size;
 use crate::geometry::Size;
 use crate::{Film, FilmError, PixelFault};
 
@@ -58,7 +58,7 @@ impl<'a> Pixels<'a> {
     }
 
     fn new(bytes: &'a [u8], size: Size, depth: Depth) -> Result<Self, FilmError> {
-        check_size(size, None)?;
+        validate_size(size, None)?;
         let stride = size.width as usize * depth.bytes();
         Ok(Self { bytes, size, stride, depth, bits: 8 * depth.bytes() as u32, inverted: false, window: None })
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-use crate::film::check_size;
+use crate::film::validate_size;
 use crate::geometry::Size;
 use crate::read::MAX_FILM_BYTES;
 use crate::signature::{Raster, jpeg_is_complete};
@@ -30,7 +30,7 @@ pub(crate) fn read(bytes: &[u8], format: Raster, name: &Path) -> Result<Film, Fi
     let decoder = reader.into_decoder().map_err(|e| damaged(e.to_string()))?;
     let (width, height) = decoder.dimensions();
     let size = Size { width, height };
-    check_size(size, Some(name))?;
+    validate_size(size, Some(name))?;
     if format == Raster::Jpeg && !jpeg_is_complete(bytes) {
         return Err(damaged("the JPEG ends before its end marker".to_owned()));
     }

@@ -65,13 +65,13 @@ pub fn check(file: &str, onnx: &[u8], weights: &Weights) -> Result<CheckedGraph,
         return Err(OnnxError::TrainingInfo);
     }
     let graph = model.graph.as_mut().ok_or(OnnxError::NoGraph)?;
-    check_values(graph)?;
-    graph.node.iter().try_for_each(check_node)?;
-    let external = check_initialisers(graph, weights)?;
+    validate_values(graph)?;
+    graph.node.iter().try_for_each(validate_node)?;
+    let external = validate_initialisers(graph, weights)?;
     Ok(CheckedGraph { file: file.into(), bytes: model.encode_to_vec(), external, weights: weights.clone() })
 }
 
-fn check_values(graph: &GraphProto) -> Result<(), OnnxError> {
+fn validate_values(graph: &GraphProto) -> Result<(), OnnxError> {
     if !graph.sparse_initializer.is_empty() {
         return Err(OnnxError::Sparse { place: "the graph".into() });
     }
@@ -80,14 +80,14 @@ fn check_values(graph: &GraphProto) -> Result<(), OnnxError> {
     other.map_or(Ok(()), |value| Err(OnnxError::NotATensor { value: value.name.clone() }))
 }
 
-fn check_node(node: &NodeProto) -> Result<(), OnnxError> {
+fn validate_node(node: &NodeProto) -> Result<(), OnnxError> {
     if !matches!(node.domain.as_str(), "" | "ai.onnx") {
         return Err(OnnxError::Operator { node: node.name.clone(), domain: node.domain.clone() });
     }
-    node.attribute.iter().try_for_each(|attribute| check_attribute(node, attribute))
+    node.attribute.iter().try_for_each(|attribute| validate_attribute(node, attribute))
 }
 
-fn check_attribute(node: &NodeProto, attribute: &AttributeProto) -> Result<(), OnnxError> {
+fn validate_attribute(node: &NodeProto, attribute: &AttributeProto) -> Result<(), OnnxError> {
     if attribute.g.is_some() || !attribute.graphs.is_empty() {
         return Err(OnnxError::InnerGraph { node: node.name.clone() });
     }
@@ -101,19 +101,22 @@ fn check_attribute(node: &NodeProto, attribute: &AttributeProto) -> Result<(), O
         if is_external(tensor) {
             return Err(OnnxError::ExternalAttribute { node: node.name.clone() });
         }
-        check_whole(tensor)
+        validate_whole(tensor)
     })
 }
 
 /// The ranges of all initialisers with external data.
-fn check_initialisers(graph: &mut GraphProto, weights: &Weights) -> Result<BTreeMap<String, Range<usize>>, OnnxError> {
+fn validate_initialisers(
+    graph: &mut GraphProto,
+    weights: &Weights,
+) -> Result<BTreeMap<String, Range<usize>>, OnnxError> {
     let mut names = BTreeSet::new();
     if let Some(twice) = graph.initializer.iter().find(|tensor| !names.insert(&tensor.name)) {
         return Err(OnnxError::Twice { tensor: twice.name.clone() });
     }
     let mut external = BTreeMap::new();
     for tensor in &mut graph.initializer {
-        check_whole(tensor)?;
+        validate_whole(tensor)?;
         if is_external(tensor) {
             let range = weights.range(tensor);
             let range = range.map_err(|why| OnnxError::External { tensor: tensor.name.clone(), why })?;
@@ -125,7 +128,7 @@ fn check_initialisers(graph: &mut GraphProto, weights: &Weights) -> Result<BTree
     Ok(external)
 }
 
-fn check_whole(tensor: &TensorProto) -> Result<(), OnnxError> {
+fn validate_whole(tensor: &TensorProto) -> Result<(), OnnxError> {
     match tensor.segment {
         None => Ok(()),
         Some(_) => Err(OnnxError::Segment { tensor: tensor.name.clone() }),

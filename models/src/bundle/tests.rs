@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use onemark_film::geometry::GridPoint;
 use tempfile::TempDir;
 
 use super::tiling::LevelWindows;
@@ -18,7 +19,12 @@ fn toy() -> Bundle {
     let graph = |file: &str, inputs, outputs| GraphEntry { file: file.into(), inputs, outputs };
     let grid = [1, 1, 32, 32];
     let tap = || vec![tensor("trunk.tap5", [1, 8, 1, 1])];
-    let landmark = Landmark { number: 1, name: "tip".into(), title: "Tip".into(), definition: "The end.".into() };
+    let landmark = Landmark {
+        number: LandmarkId::from_index(0),
+        name: "tip".into(),
+        title: "Tip".into(),
+        definition: "The end.".into(),
+    };
     let manifest = Manifest {
         format: FORMAT,
         name: "toy".into(),
@@ -102,8 +108,8 @@ fn a_target_below_a_file_is_refused_before_the_work() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
-    assert!(Bundle::check_target(&file.join("new"), false).is_err());
-    assert!(Bundle::check_target(&folder.path().join("new"), false).is_ok());
+    assert!(Bundle::validate_target(&file.join("new"), false).is_err());
+    assert!(Bundle::validate_target(&folder.path().join("new"), false).is_ok());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
@@ -197,7 +203,11 @@ fn a_set_a_prior_and_a_tiling_keep_their_rules() {
     let plan = Plan { coarse: graph("bound"), window: graph(SCORE), tiling, max_windows: 1, specific: vec![[].into()] };
     let whole = Manifest { plan: Some(plan), ..toy().manifest().clone() };
     toy().with_manifest(whole.clone()).unwrap();
-    let prior = ShapePrior { mean: vec![(1.0, 2.0)], covariance: vec![vec![1.0, 0.0], vec![0.0, -1.0]], noise: 1.0 };
+    let prior = ShapePrior {
+        mean: vec![GridPoint::new(1.0, 2.0)],
+        covariance: vec![vec![1.0, 0.0], vec![0.0, -1.0]],
+        noise: 1.0,
+    };
     type Harm<'a> = &'a dyn Fn(&mut Manifest);
     let harms: [(Harm<'_>, &str); 4] = [
         (&|manifest| levels_of(manifest).resize(65, LevelWindows { cells: 32, starts: vec![0] }), "tiling.levels"),
@@ -215,7 +225,7 @@ fn a_set_a_prior_and_a_tiling_keep_their_rules() {
         assert!(matches!(read_manifest(Path::new("toy"), text.into()), Err(BundleError::Yaml(_))), "{key}");
     }
     let mut twins = whole;
-    let twin = Landmark { number: 2, ..twins.landmark_set.landmarks[0].clone() };
+    let twin = Landmark { number: LandmarkId::from_index(1), ..twins.landmark_set.landmarks[0].clone() };
     twins.landmark_set.landmarks.push(twin);
     let refused = read_manifest(Path::new("toy"), yaml::write(&twins).unwrap().into()).unwrap_err().to_string();
     assert!(refused.contains("name \"tip\" is taken"), "{refused}");

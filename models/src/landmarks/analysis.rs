@@ -38,10 +38,10 @@ pub struct Definition {
     /// The short name of the source of its definition and classes.
     pub source: String,
     /// Names for ranges of values. A value between two classes has no class.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "strict::classes")]
     pub classes: Vec<Class>,
     /// The usual values, if a source gives them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "strict::norm")]
     pub norm: Option<Norm>,
     /// Other notes for readers: conventions, and differences from common practice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,7 +175,6 @@ impl fmt::Display for Unit {
 /// A named interval of values. The limits `from` and `to` belong to it; `below` and `above` do not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Class {
     /// Its name for people: "open bite tendency".
     pub name: String,
@@ -220,7 +219,6 @@ impl fmt::Display for Class {
 /// The usual values in the people that a source examined. They are not a criterion of health, and other populations usually differ.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Norm {
     /// The mean, in the measurement's unit.
     pub mean: f64,
@@ -239,6 +237,45 @@ impl fmt::Display for Norm {
             Some(sd) => write!(f, "{mean} ± {sd} ({source})"),
             None => write!(f, "{mean} ({source})"),
         }
+    }
+}
+
+/// Classes and norms as sets give them: there, unknown fields are refused. Results hold the same types, and readers of results
+/// ignore fields that later versions add.
+mod strict {
+    use serde::{Deserialize, Deserializer};
+
+    #[derive(Deserialize)]
+    #[serde(remote = "super::Class", rename = "Class", deny_unknown_fields)]
+    struct Class {
+        name: String,
+        from: Option<f64>,
+        above: Option<f64>,
+        to: Option<f64>,
+        below: Option<f64>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(remote = "super::Norm", rename = "Norm", deny_unknown_fields)]
+    struct Norm {
+        mean: f64,
+        sd: Option<f64>,
+        source: String,
+    }
+
+    #[derive(Deserialize)]
+    struct StrictClass(#[serde(with = "Class")] super::Class);
+
+    #[derive(Deserialize)]
+    struct StrictNorm(#[serde(with = "Norm")] super::Norm);
+
+    pub(super) fn classes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<super::Class>, D::Error> {
+        let classes = Vec::<StrictClass>::deserialize(deserializer)?;
+        Ok(classes.into_iter().map(|StrictClass(class)| class).collect())
+    }
+
+    pub(super) fn norm<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<super::Norm>, D::Error> {
+        Ok(Option::<StrictNorm>::deserialize(deserializer)?.map(|StrictNorm(norm)| norm))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Analysis;
+use super::{Analysis, LandmarkId};
 use crate::invalid::Invalid;
 use crate::spelling::nearest;
 use crate::yaml::{self, YamlError};
@@ -57,7 +57,7 @@ impl TryFrom<Unchecked> for LandmarkSet {
 #[serde(deny_unknown_fields)]
 pub struct Landmark {
     /// Position in the set's order, from 1.
-    pub number: usize,
+    pub number: LandmarkId,
     /// Lower-case letters, digits and hyphens, for file names and parameters: "posterior-nasal-spine".
     pub name: String,
     /// Name for people: "Posterior nasal spine".
@@ -151,7 +151,7 @@ impl LandmarkSet {
         for (index, Landmark { number, name, .. }) in self.landmarks.iter().enumerate() {
             let expected = index + 1;
             let invalid = |why: String| Err(Invalid::new(format!("entry {expected}"), why));
-            if *number != expected {
+            if number.number() != expected {
                 return invalid(format!("its number is {number}, it must be {expected}"));
             }
             if name.is_empty() || !name.chars().all(fits) {

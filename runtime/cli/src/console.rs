@@ -74,8 +74,8 @@ pub struct Target {
 
 impl Target {
     /// Refuses it before the work is done that would be lost.
-    pub fn check(&self) -> anyhow::Result<()> {
-        Bundle::check_target(&self.out, self.force).map_err(or_force)
+    pub fn validate(&self) -> anyhow::Result<()> {
+        Bundle::validate_target(&self.out, self.force).map_err(or_force)
     }
 
     /// Writes the bundle there and says so.
@@ -136,7 +136,7 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 /// Refuses a place for an output before the work is done that would be lost for want of it.
-pub fn check_folder(path: &Path) -> anyhow::Result<()> {
+pub fn validate_folder(path: &Path) -> anyhow::Result<()> {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
             bail!("can't write {}: there is no folder {}", path.display(), folder.display())

@@ -72,7 +72,7 @@ impl Outputs {
                 bail!("{} is a film: results would replace it; name another place", film.display());
             }
         }
-        single.into_iter().try_for_each(console::check_folder)?;
+        single.into_iter().try_for_each(console::validate_folder)?;
         for folder in folders {
             fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
         }

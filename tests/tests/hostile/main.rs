@@ -20,7 +20,7 @@ use onemark_exporter::untrained::untrained;
 use onemark_exporter::{BundleInfo, Options, export};
 use onemark_models::bundle::{MANIFEST, WEIGHTS};
 use onemark_models::checkpoint::Checkpoint;
-use onemark_models::recipe::AdapterVariant;
+use onemark_models::network::config::AdapterVariant;
 use onemark_tests::{Outcome, Program, small_films, tiny_recipe};
 use tempfile::TempDir;
 

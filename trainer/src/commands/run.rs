@@ -42,7 +42,7 @@ impl Training {
         let device = self.lab.open()?;
         let mut recipe = self.recipe()?;
         let films = Dataset::open(&self.lab.data, Split::Train)?;
-        films.check_set(&LandmarkSet::named(&recipe.landmarks)?)?;
+        films.validate_set(&LandmarkSet::named(&recipe.landmarks)?)?;
         films.case(&recipe.template)?;
         let phases: Vec<_> = recipe.phases.iter().map(|phase| format!("{} x {}", phase.name, phase.epochs)).collect();
         eprintln!(

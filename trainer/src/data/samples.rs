@@ -8,10 +8,10 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView2};
 use onemark_evaluation::dataset::Case;
 use onemark_film::Film;
-use onemark_film::geometry::{GridSize, Point};
+use onemark_film::geometry::{GridPoint, GridSize, Point};
 use onemark_models::graph::{Level, Port};
 use onemark_models::recipe::{Copies, PriorUse, Recipe};
-use onemark_models::shape_prior::{GridPoint, ShapePrior};
+use onemark_models::shape_prior::ShapePrior;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor};
@@ -55,8 +55,8 @@ impl Sample {
     /// Where this sample shows a grid point of its film. Centres of pixels are whole numbers; the grid's 0 is the film's edge.
     fn shows(&self, point: GridPoint) -> GridPoint {
         let Some(warp) = &self.warp else { return point };
-        let (row, column) = warp.from_source((point.0 / self.scale.0 - 0.5, point.1 / self.scale.1 - 0.5));
-        ((row + 0.5) * self.scale.0, (column + 0.5) * self.scale.1)
+        let (row, column) = warp.from_source((point.row / self.scale.0 - 0.5, point.column / self.scale.1 - 0.5));
+        GridPoint::new((row + 0.5) * self.scale.0, (column + 0.5) * self.scale.1)
     }
 }
 
@@ -117,7 +117,7 @@ impl Films {
             films: cases.len(),
             copies_per_film,
             template,
-            template_points: points.iter().map(|Point { x, y }| (y * scale.0, x * scale.1)).collect(),
+            template_points: points.iter().map(|Point { x, y }| GridPoint::new(y * scale.0, x * scale.1)).collect(),
         };
         let mut films = Self { samples, taps: Vec::with_capacity(total) };
         let mut add = |films: &mut Self, film: &Film, copies: Option<&Copies>| -> Result<(), TrainError> {
@@ -213,7 +213,7 @@ fn find_template<'a>(recipe: &Recipe, cases: &'a [Case]) -> Result<(usize, Film,
         cases.iter().enumerate().find(|(_, case)| case.id == recipe.template).ok_or_else(no_template)?;
     let points = case.points.as_deref().ok_or_else(no_template)?;
     let film = Film::open(&case.film)?;
-    case.check_inside(film.size())?;
+    case.validate_inside(film.size())?;
     Ok((index, film, points))
 }
 
@@ -231,8 +231,9 @@ mod tests {
         let warp = Warp::from(Affine::about_centre(0.2, [1.1, 0.9], [7.0, -3.0], (2400, 1935)));
         let (row, column) = warp.from_source((1000.0, 500.0));
         let sample = Sample { grey: Array2::zeros((0, 0)), warp: Some(warp), scale: (384.0 / 2400.0, 384.0 / 1935.0) };
-        let on_grid = |row: f64, column: f64| ((row + 0.5) * sample.scale.0, (column + 0.5) * sample.scale.1);
+        let on_grid =
+            |row: f64, column: f64| GridPoint::new((row + 0.5) * sample.scale.0, (column + 0.5) * sample.scale.1);
         let (expected, found) = (on_grid(row, column), sample.shows(on_grid(1000.0, 500.0)));
-        assert!((found.0 - expected.0).hypot(found.1 - expected.1) < 1e-9);
+        assert!((found.row - expected.row).hypot(found.column - expected.column) < 1e-9);
     }
 }

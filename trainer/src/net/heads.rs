@@ -3,7 +3,8 @@
 use onemark_models::graph::Graph;
 use onemark_models::landmarks::LandmarkId;
 use onemark_models::network::Architecture;
-use onemark_models::recipe::{Network, Recipe};
+use onemark_models::network::config::Network;
+use onemark_models::recipe::Recipe;
 
 use crate::TrainError;
 

@@ -202,7 +202,7 @@ impl Run<'_> {
 /// The mean distance between points and their counterparts, in cells.
 fn mean_distance(before: &PointSets, after: &PointSets) -> f64 {
     let pairs = before.iter().flatten().zip(after.iter().flatten());
-    pairs.map(|(a, b)| (a.0 - b.0).hypot(a.1 - b.1)).sum::<f64>() / after.iter().flatten().count() as f64
+    pairs.map(|(a, b)| (a.row - b.row).hypot(a.column - b.column)).sum::<f64>() / after.iter().flatten().count() as f64
 }
 
 /// Reads and logs the losses of steps and empties the list: the sum of their losses.

@@ -1,7 +1,7 @@
 //! The pairs of points that a step trains on, and the cells of the network's grid that they lie in.
 
 use ndarray::{Array2, ArrayView2, s};
-use onemark_models::shape_prior::GridPoint;
+use onemark_film::geometry::GridPoint;
 
 /// A cell (row, column) of the network's grid, before any level's stride.
 pub type Cell = (i64, i64);
@@ -19,13 +19,13 @@ pub struct Match {
 
 /// The cell that holds a point.
 pub fn cell(point: GridPoint) -> Cell {
-    (point.0.floor() as i64, point.1.floor() as i64)
+    (point.row.floor() as i64, point.column.floor() as i64)
 }
 
 /// The nearest point whose cell lies on a grid of side `side`.
 pub fn clamp(point: GridPoint, side: usize) -> GridPoint {
     let last = side as f64 - 0.5;
-    (point.0.clamp(0.0, last), point.1.clamp(0.0, last))
+    GridPoint::new(point.row.clamp(0.0, last), point.column.clamp(0.0, last))
 }
 
 /// Where a crop of side `patch` about the cell `at` starts on a film of side `size` (METHOD.md sec. 4, item 11).

@@ -5,8 +5,8 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use ndarray::Array2;
+use onemark_film::geometry::GridPoint;
 use onemark_models::recipe::{FilmPairs, PatchPairs, Recipe, Stage};
-use onemark_models::shape_prior::GridPoint;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -180,7 +180,7 @@ impl<'a> Sampler<'a> {
             let inside = ((raw.0 - top) as f64, (raw.1 - left) as f64);
             let label = rotate_point(inside, pairs.size, angle);
             // Rounded half up: the centre stays at (95.5, 95.5), one rule for all levels (METHOD.md sec. 4, item 12).
-            let label = cell(clamp((label.0 + 0.5, label.1 + 0.5), pairs.size));
+            let label = cell(clamp(GridPoint::new(label.0 + 0.5, label.1 + 0.5), pairs.size));
             step.patches.push(rotate_patch(&patch, angle));
             step.matches.push(Match { source: (image, label), target: (image, raw), weight });
         }
@@ -260,7 +260,7 @@ impl<'a> Sampler<'a> {
 
     fn pair(&self, source: (usize, GridPoint), target: (usize, GridPoint), weight: f32) -> Option<Match> {
         let side = self.recipe.network.size as f64;
-        let inside = |point: GridPoint| (0.0..side).contains(&point.0) && (0.0..side).contains(&point.1);
+        let inside = |point: GridPoint| (0.0..side).contains(&point.row) && (0.0..side).contains(&point.column);
         let both = inside(source.1) && inside(target.1);
         both.then(|| Match { source: (source.0, cell(source.1)), target: (target.0, cell(target.1)), weight })
     }
@@ -269,7 +269,9 @@ impl<'a> Sampler<'a> {
     /// (METHOD.md sec. 4, item 14).
     fn random_point(&self, landmark: Option<usize>, film: usize, rng: &mut ChaCha8Rng) -> GridPoint {
         let side = self.recipe.network.size as f64;
-        let draw = |rng: &mut ChaCha8Rng| (rng.random_range(0.05..0.95) * side, rng.random_range(0.05..0.95) * side);
+        let draw = |rng: &mut ChaCha8Rng| {
+            GridPoint::new(rng.random_range(0.05..0.95) * side, rng.random_range(0.05..0.95) * side)
+        };
         match landmark {
             None => draw(rng),
             Some(landmark) => {
@@ -309,7 +311,7 @@ fn spread(
         let centre = centres[index % centres.len()];
         match centres_first && index < centres.len() {
             true => centre,
-            false => (centre.0 + normal.sample(rng), centre.1 + normal.sample(rng)),
+            false => GridPoint::new(centre.row + normal.sample(rng), centre.column + normal.sample(rng)),
         }
     };
     Ok((0..count.max(centres.len())).map(&mut point).collect())

@@ -4,8 +4,8 @@
 use super::{FilmFacts, Finding, Kind, by};
 use crate::dataset::Case;
 use onemark_film::Size;
-use onemark_film::geometry::{GridMap, GridSize, Point};
-use onemark_models::shape_prior::{GridPoint, Joint, ShapePrior};
+use onemark_film::geometry::{GridMap, GridPoint, GridSize, Point};
+use onemark_models::shape_prior::{Joint, ShapePrior};
 
 /// A landmark farther than this from its expected place, in standard deviations, is reported. On ISBI 2015, this applies to 8 of the
 /// 11400 points of the two readers.
@@ -100,7 +100,7 @@ pub(super) fn findings(films: &[(&Case, FilmFacts)]) -> Result<Vec<Finding>, Str
 /// Points of a film of this size, on the prior's grid.
 fn on_grid(points: &[Point], size: Size) -> Vec<GridPoint> {
     let map = GridMap::new(size, GridSize::new(SIDE, SIDE));
-    points.iter().map(|point| map.to_grid(*point)).map(|point| (point.row, point.column)).collect()
+    points.iter().map(|point| map.to_grid(*point)).collect()
 }
 
 impl Reference {

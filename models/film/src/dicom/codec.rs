@@ -62,7 +62,7 @@ fn pixels(header: &Header) -> usize {
 }
 
 /// Refuses a stream that claims another size than the file.
-fn check_claim(width: u32, height: u32, header: &Header) -> Result<(), Fault> {
+fn validate_claim(width: u32, height: u32, header: &Header) -> Result<(), Fault> {
     let claimed = Size { width, height };
     if claimed == header.size {
         return Ok(());
@@ -158,7 +158,7 @@ fn jpeg(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
     let mut decoder = jpeg_decoder::Decoder::new(stream);
     decoder.read_info().map_err(|e| broken("JPEG", e))?;
     let info = decoder.info().ok_or_else(|| broken("JPEG", "it has no header"))?;
-    check_claim(info.width.into(), info.height.into(), header)?;
+    validate_claim(info.width.into(), info.height.into(), header)?;
     if !jpeg_is_complete(stream) {
         return Err(broken("JPEG", "it ends before its end marker"));
     }
@@ -190,7 +190,7 @@ fn jpeg_2000(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
     }
     let settings = DecodeSettings { strict: true, ..DecodeSettings::default() };
     let image = Image::new(stream, &settings).map_err(|e| broken("JPEG 2000", e))?;
-    check_claim(image.width(), image.height(), header)?;
+    validate_claim(image.width(), image.height(), header)?;
     let bits = image.original_bit_depth();
     if bits > 16 {
         return Err(broken("JPEG 2000", format!("its numbers have {bits} bits, more than 16")));

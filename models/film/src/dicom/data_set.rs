@@ -44,7 +44,7 @@ impl DataSet {
         let syntax = syntax(&uid)?;
         // This also refuses deflated data sets, which may be many times as large as their file.
         let decoder = codec::decoder(syntax)?;
-        check_lengths(data_set, syntax)?;
+        validate_lengths(data_set, syntax)?;
         let attributes = InMemDicomObject::read_dataset_with_ts(data_set, syntax).map_err(|_| broken())?;
         Ok(Self { attributes, decoder })
     }
@@ -54,7 +54,7 @@ impl DataSet {
 fn meta(bytes: &[u8]) -> Result<(String, usize), Fault> {
     let no_meta = || Fault::Damaged("its file meta information is incomplete or names no transfer syntax".into());
     let (attributes, rest) = split_meta(bytes).ok_or_else(no_meta)?;
-    check_lengths(attributes, syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)?)?;
+    validate_lengths(attributes, syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)?)?;
     let length = u32::try_from(attributes.len()).map_err(|_| no_meta())?;
     let whole = [b"DICM", META_LENGTH, &length.to_le_bytes(), attributes].concat();
     let meta = FileMetaTable::from_reader(&whole[..]).map_err(|_| no_meta())?;
@@ -87,7 +87,7 @@ fn broken() -> Fault {
 
 /// Walks over attributes without reading their values, and refuses two kinds that would end the program in the parser: values that
 /// claim to be longer than the data, because the parser allocates their memory first, and sequences that are nested too deeply.
-fn check_lengths(data: &[u8], syntax: &TransferSyntax) -> Result<(), Fault> {
+fn validate_lengths(data: &[u8], syntax: &TransferSyntax) -> Result<(), Fault> {
     let mut reader = LazyDataSetReader::new_with_ts(Cursor::new(data), syntax).map_err(|_| broken())?;
     let (mut depth, mut left) = (0_usize, data.len());
     while let Some(token) = reader.advance() {

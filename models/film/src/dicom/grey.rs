@@ -27,7 +27,7 @@ pub(super) fn shades(
             patterns.map(|pattern| header.value(pattern) * slope + intercept).collect()
         }
     };
-    check_polarity(film, header, warnings);
+    compare_polarity(film, header, warnings);
     let any_below_zero = values.iter().any(|value| *value < 0.0);
     let shown: Vec<f64> = if let Some(lut) = Lut::read(film, tags::VOILUT_SEQUENCE, any_below_zero) {
         values.iter().map(|value| lut.at(*value) / lut.top()).collect()
@@ -52,7 +52,7 @@ fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
 }
 
 /// PresentationLUTShape repeats PhotometricInterpretation. If they disagree, PhotometricInterpretation is used.
-fn check_polarity(film: &InMemDicomObject, header: &Header, warnings: &mut Vec<FilmWarning>) {
+fn compare_polarity(film: &InMemDicomObject, header: &Header, warnings: &mut Vec<FilmWarning>) {
     let stated = text(film, tags::PRESENTATION_LUT_SHAPE);
     let (used, expected) = if header.inverted { ("MONOCHROME1", "INVERSE") } else { ("MONOCHROME2", "IDENTITY") };
     if !stated.is_empty() && stated != expected {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::data_set::DataSet;
 use super::header::Header;
 use super::{DicomIdentity, codec, grey, spacing};
-use crate::film::check_size;
+use crate::film::validate_size;
 use crate::{Film, FilmError};
 
 /// Why a DICOM file is refused, without the file's name.
@@ -32,7 +32,7 @@ pub(crate) fn read(bytes: &[u8], name: &Path) -> Result<Film, FilmError> {
     let at = |fault: Fault| fault.at(name);
     let DataSet { attributes, decoder } = DataSet::read(bytes).map_err(at)?;
     let header = Header::read(&attributes).map_err(at)?;
-    check_size(header.size, Some(name))?;
+    validate_size(header.size, Some(name))?;
     let (spacing, mut warnings) = spacing::read(&attributes);
     let stored = codec::decode(&attributes, &header, decoder).map_err(at)?;
     let shades = grey::shades(&attributes, &header, &stored, &mut warnings);

@@ -104,7 +104,7 @@ pub(crate) unsafe fn text<'a>(pointer: *const c_char, what: &str) -> Result<&'a 
 
 /// Checks that the caller's header and this library have the same idea of a struct. A later version of the library that
 /// adds fields accepts the sizes of earlier ones here.
-pub(crate) fn check_size<T>(size: usize, what: &str) -> Result<(), CallError> {
+pub(crate) fn validate_size<T>(size: usize, what: &str) -> Result<(), CallError> {
     let known = size_of::<T>();
     if size == known {
         return Ok(());

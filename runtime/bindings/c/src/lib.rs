@@ -16,7 +16,7 @@ use std::ptr;
 use onemark_film::Film;
 use onemark_runtime::{Detector, Options};
 
-use call::{CallError, call, check_size, reference, target, text};
+use call::{CallError, call, reference, target, text, validate_size};
 pub use types::{
     OnemarkDetections, OnemarkDetector, OnemarkFilm, OnemarkFound, OnemarkLandmark, OnemarkOptions, OnemarkStatus,
 };
@@ -139,7 +139,7 @@ pub unsafe extern "C" fn onemark_landmark(
         }
         // Only its size is set, so only that may be read.
         // SAFETY: not null, and for the rest promised by the caller.
-        check_size::<OnemarkLandmark>(unsafe { (&raw const (*landmark).size).read() }, "OnemarkLandmark")?;
+        validate_size::<OnemarkLandmark>(unsafe { (&raw const (*landmark).size).read() }, "OnemarkLandmark")?;
         // SAFETY: promised by the caller.
         let found = unsafe { reference(detections, "detections") }?.landmark(index)?;
         // SAFETY: not null, as large as we think it is, and for the rest promised by the caller.
@@ -192,7 +192,7 @@ unsafe fn detect(
 unsafe fn read_options(options: *const OnemarkOptions) -> Result<Options, CallError> {
     // SAFETY: promised by the caller.
     let Some(options) = (unsafe { options.as_ref() }) else { return Ok(Options::default()) };
-    check_size::<OnemarkOptions>(options.size, "OnemarkOptions")?;
+    validate_size::<OnemarkOptions>(options.size, "OnemarkOptions")?;
     let mut read = Options { threads: NonZeroUsize::new(options.threads as usize), ..Options::default() };
     if !options.backend.is_null() {
         // SAFETY: promised by the caller.

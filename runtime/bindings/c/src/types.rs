@@ -5,7 +5,7 @@ use std::ffi::{CString, c_char, c_void};
 use onemark_film::{Film, GreyWindow, Pixels, Size, Spacing};
 use onemark_runtime::{Detection, Detections, Detector, Status};
 
-use crate::call::{CallError, c_string, check_size};
+use crate::call::{CallError, c_string, validate_size};
 
 /// What came of a call. Where it is not ONEMARK_STATUS_OK, onemark_last_error says what, where, and what to do.
 #[repr(C)]
@@ -128,7 +128,7 @@ impl OnemarkFilm {
     /// # Safety
     /// `pixels` is null or has `bytes` bytes that nobody changes meanwhile.
     pub(crate) unsafe fn read(&self) -> Result<Film, CallError> {
-        check_size::<Self>(self.size, "OnemarkFilm")?;
+        validate_size::<Self>(self.size, "OnemarkFilm")?;
         if self.pixels.is_null() {
             return Err(CallError::Argument("OnemarkFilm.pixels is NULL".into()));
         }

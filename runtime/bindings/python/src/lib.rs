@@ -56,7 +56,7 @@ impl Detector {
     ) -> PyResult<Detections> {
         let array = Array::read(image)?;
         let window = window.map(|(centre, width)| GreyWindow { centre, width });
-        array.check_bits(bits)?;
+        array.validate_bits(bits)?;
         self.run(py, spacing, || array.film(bits, inverted, window))
     }
 
@@ -132,7 +132,7 @@ impl Array {
     }
 
     /// Refuses a number of bits that numpy's type does not have.
-    fn check_bits(&self, bits: Option<u32>) -> PyResult<()> {
+    fn validate_bits(&self, bits: Option<u32>) -> PyResult<()> {
         let (dtype, allowed, words) = if self.wide { ("uint16", 9..=16, "9 to 16") } else { ("uint8", 8..=8, "8") };
         match bits {
             Some(bits) if !allowed.contains(&bits) => {

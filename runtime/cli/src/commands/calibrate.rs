@@ -47,11 +47,11 @@ pub struct Calibrate {
 
 impl Calibrate {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        self.target.check()?;
+        self.target.validate()?;
         let bundle = Bundle::open(&self.bundle)?;
         let set = &bundle.manifest().landmark_set;
         let mut data = Dataset::open(&self.data, self.split.parse()?)?;
-        data.check_set(set)?;
+        data.validate_set(set)?;
         films::keep_annotated(&mut data, self.films.as_deref(), None)?;
         let detector = self.options.open(&bundle, None)?;
         let mut fingerprints = Vec::with_capacity(data.cases.len());

@@ -47,7 +47,7 @@ impl Cycle {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let bundle = Bundle::open(&self.bundle)?;
         let mut data = Dataset::open(&self.data, self.split.parse()?)?;
-        data.check_set(&bundle.manifest().landmark_set)?;
+        data.validate_set(&bundle.manifest().landmark_set)?;
         let template = data.case(&self.template)?.clone();
         let truth = template.points.as_ref().with_context(|| format!("film {} is not annotated", template.id))?;
         let spacing = template.spacing.as_ref().or(self.spacing.as_ref());
@@ -57,7 +57,7 @@ impl Cycle {
 
         let detector = self.options.open(&bundle, None)?;
         let film = Film::open(&template.film)?;
-        template.check_inside(film.size())?;
+        template.validate_inside(film.size())?;
         let map = GridMap::new(film.size(), detector.grid());
         let cycle = onemark_runtime::Cycle::new(&detector, &film)?;
         let bar = ProgressBar::new(data.cases.len() as u64);

@@ -118,7 +118,7 @@ impl Detect {
     fn landmarks(&self, set: &LandmarkSet) -> anyhow::Result<Option<Vec<usize>>> {
         let number = |wanted: &String| {
             let found = set.landmarks.iter().find(|one| one.name == *wanted || one.number.to_string() == *wanted);
-            found.map(|landmark| landmark.number).with_context(|| {
+            found.map(|landmark| landmark.number.number()).with_context(|| {
                 let names = set.landmarks.iter().map(|landmark| landmark.name.as_str());
                 let nearest =
                     spelling::nearest(wanted, names).map_or(String::new(), |name| format!(" (did you mean {name}?)"));

@@ -61,14 +61,14 @@ impl Evaluate {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let bundle = Bundle::open(&self.bundle)?;
         let mut data = Dataset::open(&self.data, self.split.parse()?)?;
-        data.check_set(&bundle.manifest().landmark_set)?;
+        data.validate_set(&bundle.manifest().landmark_set)?;
         films::keep_annotated(&mut data, self.films.as_deref(), self.limit)?;
         let without = self.without.as_deref().map(|text| films::left_out(&data, text)).transpose()?;
         if let Some(folder) = &self.overlays {
             fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
         }
         if let Some(report) = &self.report {
-            console::check_folder(report)?;
+            console::validate_folder(report)?;
         }
         let detector = self.options.open(&bundle, None)?;
 

@@ -38,7 +38,7 @@ pub struct View {
 impl View {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         if let Some(target) = &self.adapt_to {
-            Bundle::check_target(target, false)?;
+            Bundle::validate_target(target, false)?;
         }
         let films = inputs::find(&self.films, None)?;
         let bundle = Bundle::open(&self.bundle)?;

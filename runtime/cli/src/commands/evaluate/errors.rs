@@ -49,7 +49,7 @@ fn one(
     spacing: Option<&Spacing>,
 ) -> anyhow::Result<(Film, FilmErrors<Detections>)> {
     let start = Instant::now();
-    case.check_inside(film.size())?;
+    case.validate_inside(film.size())?;
     let spacing = case.spacing.as_ref().or(spacing).or(film.spacing()).cloned();
     let spacing = spacing.context("no pixel spacing is stated; give --spacing, or a spacing.csv")?;
     let film = film.with_spacing(spacing.clone());
