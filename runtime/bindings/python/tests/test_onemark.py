@@ -32,7 +32,7 @@ def film(dtype, bits):
 
 
 def said(bundle, path, backend):
-    """What the binary says about a file."""
+    """The binary's output for a file."""
     command = [BINARIES / "onemark", "detect", path, "--bundle", bundle, "--backend", backend]
     command += ["--spacing", "{},{}".format(*SPACING), "--json", "-"]
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["films"][0]

@@ -24,7 +24,7 @@ const MOST_ROWS: usize = 40;
 const MOST_IDS: usize = 8;
 /// Most films on a sheet.
 const MOST_TILES: usize = 400;
-/// Side of the tile for a film that can't be read.
+/// Colour of the tile for a film that can't be read.
 const NO_FILM: Rgb<u8> = Rgb([70, 20, 20]);
 
 /// Works with datasets
