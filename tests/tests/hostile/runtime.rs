@@ -144,7 +144,7 @@ pub const CASES: &[Case] = &[
         says: &["onxruntime", "'onnxruntime'", "tract"],
     },
     Case {
-        name: "CUDA that is not there, for detecting",
+        name: "CUDA that is missing, for detecting",
         harm: NOTHING,
         line: "detect films/RawImage/Test1Data/151.png --bundle head.onemark --backend onnxruntime-cuda",
         says: &["can't be used"],

@@ -1,4 +1,4 @@
-//! What `onemark-train` must refuse: weights, annotations, recipes, places.
+//! Input that `onemark-train` must refuse: weights, annotations, recipes, places.
 
 use onemark_models::recipe::{PatchPairs, PriorUse, Recipe};
 
@@ -34,7 +34,7 @@ pub const CASES: &[Case] = &[
         says: &["vgg.safetensors is not VGG19", "features.10.bias", "found nothing"],
     },
     Case {
-        name: "weights: no weights at all",
+        name: "weights: a text file",
         harm: NOTHING,
         line: "run --recipe c-adapter-laptop --template 1 --data films --out run --weights note.txt",
         says: &["note.txt holds no whole set of weights", "safetensors or PyTorch's .pth"],
@@ -58,13 +58,13 @@ pub const CASES: &[Case] = &[
         says: &[JUNIOR, "18 lines", "expected 19 landmarks"],
     },
     Case {
-        name: "annotation that is no position",
+        name: "annotation that is not a position",
         harm: |here| edit(&here.join(SENIOR), |text| text.replacen("9,111", "nine,111", 1)),
         line: "run --recipe recipe.yaml --data films --out run --device cpu",
         says: &[SENIOR, "line 1", "nine,111"],
     },
     Case {
-        name: "annotation of one doctor only",
+        name: "annotation of one reader only",
         harm: |here| fs::remove_file(here.join(JUNIOR)).unwrap(),
         line: "run --recipe recipe.yaml --data films --out run --device cpu",
         says: &[SENIOR, JUNIOR, "no counterpart", "add it"],
@@ -80,7 +80,7 @@ pub const CASES: &[Case] = &[
         says: &["001.png", "landmark 1 at x 500, y 111 lies outside its 97x120 px", "correct the annotation"],
     },
     Case {
-        name: "template that is not in the data",
+        name: "template that is not in the dataset",
         harm: NOTHING,
         line: "run --recipe recipe.yaml --data films --out run --device cpu --template 125",
         says: &["no film \"125\"", "films", "nearest ids are 002, 001"],
@@ -141,7 +141,7 @@ pub const CASES: &[Case] = &[
         says: &["note.txt/run", "Not a directory"],
     },
     Case {
-        name: "CUDA that is not there, for training",
+        name: "CUDA that is missing, for training",
         harm: NOTHING,
         line: "run --recipe recipe.yaml --data films --out run --device cuda",
         says: &["--device cuda", "no CUDA device", "LIBTORCH"],
