@@ -26,8 +26,8 @@ impl Films {
     }
 
     /// A film's annotation by one of the two readers, `senior` or `junior`.
-    pub fn annotation(&self, doctor: &str, id: &str) -> PathBuf {
-        self.root.join("AnnotationsByMD").join(format!("400_{doctor}")).join(format!("{id}.txt"))
+    pub fn annotation(&self, reader: &str, id: &str) -> PathBuf {
+        self.root.join("AnnotationsByMD").join(format!("400_{reader}")).join(format!("{id}.txt"))
     }
 }
 
@@ -44,8 +44,8 @@ pub fn small_films(root: &Path) -> Films {
         GrayImage::from_fn(FILM.0, FILM.1, grey).save(&film).unwrap();
         let points = (0..LANDMARKS).map(|landmark| format!("{},{}\n", 9 + 4 * landmark, 110 - 5 * landmark + number));
         let points: String = points.collect();
-        for doctor in ["senior", "junior"] {
-            let annotation = films.annotation(doctor, id);
+        for reader in ["senior", "junior"] {
+            let annotation = films.annotation(reader, id);
             fs::create_dir_all(annotation.parent().unwrap()).unwrap();
             fs::write(annotation, &points).unwrap();
         }

@@ -123,7 +123,7 @@ fn a_stopped_run_goes_on_as_if_it_had_not_been() {
     // Features mapped from files are the same as those in memory.
     let fixed = format!("{fixed} --features features --checkpoint-every 0s");
     let outcome = stopped_at(here, FIRST_STOP, "-INT", &format!("{start} --out parts {fixed}"));
-    assert!(outcome.success && outcome.stdout.contains("go on: onemark-train run --resume"), "{outcome:?}");
+    assert!(outcome.success && outcome.stdout.contains("continue with: onemark-train run --resume"), "{outcome:?}");
     let outcome = stopped_at(here, SECOND_STOP, "-KILL", &format!("run --resume --out parts {fixed}"));
     assert!(!outcome.success, "{outcome:?}");
     Program::Train.succeed(here, &format!("run --resume --out parts {fixed}"));

@@ -32,7 +32,7 @@ const SEED: u64 = 11;
 const PAPER_PARAMETERS: usize = 66_452_320;
 /// The largest bundle of the paper's network that is accepted.
 const PAPER_BYTES: u64 = 290_000_000;
-/// A score that is not reached by chance: the template's vectors at their own place score 1, except for the interpolation of levels.
+/// A score that chance does not reach. At its own place, a template's vectors score nearly 1, reduced by the interpolation of levels.
 const FOUND: f32 = 0.5;
 const THREADS: usize = 2;
 const REPEATS: usize = 20;
@@ -132,12 +132,12 @@ fn all_ways_agree(case: &str, recipe: Recipe, landmarks: &[usize]) {
     let other = film_of(other);
     for (name, film) in [("template", template), ("other", other)] {
         let film_maps = input(&film, size);
-        let judge = |landmark: &usize| {
+        let expected_by = |landmark: &usize| {
             let graph = Architecture::from(&checkpoint.recipe).graph(LandmarkId::new(*landmark).unwrap()).unwrap();
             let parameters = parameters(&checkpoint.tensors, graph.params()).unwrap();
             (*landmark, run_reference(&graph, &parameters, &film_maps))
         };
-        let expected: BTreeMap<usize, Maps> = landmarks.iter().map(judge).collect();
+        let expected: BTreeMap<usize, Maps> = landmarks.iter().map(expected_by).collect();
         let case = format!("{case}, {name}");
         let bundle = ways(&case, &checkpoint, &expected, &film_maps);
         for (backend, pruning) in backends().into_iter().flat_map(|backend| [(backend, true), (backend, false)]) {

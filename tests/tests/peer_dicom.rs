@@ -131,7 +131,7 @@ fn run(command: &mut Command, package: &str) -> Option<Output> {
         Ok(output) => Some(output),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let program = Path::new(command.get_program()).display();
-            eprintln!("skipped: there is no {program}; on Debian: apt install {package}");
+            eprintln!("skipped: {program} is not installed; on Debian: apt install {package}");
             None
         }
         Err(error) => panic!("{error}"),

@@ -148,7 +148,9 @@ fn the_page_is_whole_and_says_first_what_to_beware_of() {
     let (film, detections) = (dicom_film(), found());
     let page = String::from_utf8(html::write(&results(&detections, &film)).unwrap()).unwrap();
     let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text:?} in the page"));
-    assert!(place("Not found: Nasion") < place("<figure>") && place("out of distribution") < place("Not found: Nasion"));
+    assert!(
+        place("Not found: Nasion") < place("<figure>") && place("out of distribution") < place("Not found: Nasion")
+    );
     for text in ["Not a medical device", "123.5", "200.25", "93 %", &"ab".repeat(32), "data:image/png;base64,"] {
         place(text);
     }

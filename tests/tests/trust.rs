@@ -52,7 +52,7 @@ fn options() -> Options {
 }
 
 #[test]
-fn a_bundle_learns_what_landmarks_look_like_elsewhere() {
+fn a_bundle_adapts_to_landmarks_on_other_films() {
     let before = tiny_bundle();
     let detector = open(&before);
     let (film, points) = film(&detector, (5, 9), 1.6);
@@ -94,9 +94,9 @@ fn films_count_alike_in_whatever_order_they_come() {
     let detector = open(&start);
     let films = [film(&detector, (5, 9), 1.6), film(&detector, (60, 2), 0.7)];
     let [one, other] = films.each_ref().map(|(film, points)| Example { film, points });
-    let learn = |from: &Bundle, films: &[Example<'_>]| adapt(from, films, None, options()).unwrap();
-    let (together, changes) = learn(&start, &[one, other]);
-    let (in_turn, _) = learn(&learn(&start, &[other]).0, &[one]);
+    let adapt_to = |from: &Bundle, films: &[Example<'_>]| adapt(from, films, None, options()).unwrap();
+    let (together, changes) = adapt_to(&start, &[one, other]);
+    let (in_turn, _) = adapt_to(&adapt_to(&start, &[other]).0, &[one]);
     let vectors = |bundle: &Bundle| -> BTreeMap<String, Vec<f32>> { bundle.template_vectors().unwrap() };
     let other_vectors = vectors(&in_turn);
     for (name, vector) in vectors(&together) {
@@ -104,7 +104,7 @@ fn films_count_alike_in_whatever_order_they_come() {
         assert!(pairs.fold(0.0, f32::max) < ROUNDING, "{name}");
     }
     // Each film is tested after adapting to the other film only.
-    let (alone, _) = learn(&start, &[other]);
+    let (alone, _) = adapt_to(&start, &[other]);
     let errors = |bundle: &Bundle| -> Vec<f64> {
         let found = open(bundle).detect(one.film).unwrap();
         let truth = one.points.iter().map(|point| point.unwrap());
@@ -117,7 +117,7 @@ fn films_count_alike_in_whatever_order_they_come() {
 }
 
 #[test]
-fn what_can_not_be_learnt_from_says_why() {
+fn unusable_examples_are_refused() {
     let start = tiny_bundle();
     let detector = open(&start);
     let (film, points) = film(&detector, (5, 9), 1.6);
@@ -130,8 +130,8 @@ fn what_can_not_be_learnt_from_says_why() {
     let mut outside = points.clone();
     outside[3] = Some(Point::new(-1.0, 4.0));
     assert!(matches!(refused(&[example(&outside)]), AdaptError::Outside { landmark: 4, .. }));
-    let (taught, _) = adapt(&start, &[example(&points)], None, options()).unwrap();
-    let again = adapt(&taught, &[example(&points)], None, options()).unwrap_err();
+    let (adapted, _) = adapt(&start, &[example(&points)], None, options()).unwrap();
+    let again = adapt(&adapted, &[example(&points)], None, options()).unwrap_err();
     assert!(again.to_string().contains("a film counts once"), "{again}");
 }
 
@@ -201,9 +201,9 @@ fn a_calibrated_bundle_says_what_its_points_are_worth() {
     fs::write(here.join("points.csv"), "landmark,x,y\nsella,20,21\n").unwrap();
     let adapted = "adapt sure.onemark --film black.png --points points.csv --backend tract --out adapted.onemark";
     assert!(Program::Runtime.succeed(here, adapted).stderr.contains("is not calibrated"));
-    let taught = Bundle::open(here.join("adapted.onemark")).unwrap();
-    assert_eq!(taught.manifest().calibration, None);
-    assert_eq!(taught.manifest().adapted.as_ref().unwrap().films[0].landmarks, [1]);
+    let adapted = Bundle::open(here.join("adapted.onemark")).unwrap();
+    assert_eq!(adapted.manifest().calibration, None);
+    assert_eq!(adapted.manifest().adapted.as_ref().unwrap().films[0].landmarks, [1]);
     Program::Runtime.succeed(here, "adapt adapted.onemark --undo --out undone.onemark");
     let undone = Bundle::open(here.join("undone.onemark")).unwrap();
     assert_eq!(undone.manifest(), Bundle::open(here.join("sure.onemark")).unwrap().manifest());

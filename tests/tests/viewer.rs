@@ -79,7 +79,7 @@ fn desk_folder() -> tempfile::TempDir {
 }
 
 #[test]
-fn a_point_is_moved_saved_and_learnt_from() {
+fn a_point_is_moved_saved_and_adapted_to() {
     let here = desk_folder();
     let here = here.path();
     let line = "view . --bundle tiny.onemark --backend tract --spacing 0.5 --learn-to adapted.onemark";
@@ -118,8 +118,8 @@ fn a_point_is_moved_saved_and_learnt_from() {
     assert!(table.contains("edited-by-hand"), "{table}");
 
     assert!(viewer.json("POST", "films/0/learn", "")["told"].as_str().unwrap().contains("1 more"));
-    let taught = Bundle::open(here.join("adapted.onemark")).unwrap();
-    assert_eq!(taught.manifest().adapted.as_ref().unwrap().films[0].landmarks.len(), 19);
+    let adapted = Bundle::open(here.join("adapted.onemark")).unwrap();
+    assert_eq!(adapted.manifest().adapted.as_ref().unwrap().films[0].landmarks.len(), 19);
     assert_ne!(viewer.json("GET", "desk", "")["bundle"]["sha256"], about["bundle"]["sha256"]);
     // A correction stays until it is undone.
     assert_eq!(viewer.json("GET", "films/0", "")["landmarks"][1]["status"], "edited-by-hand");

@@ -41,7 +41,7 @@ struct Row<'a> {
 /// ```
 ///
 /// # Errors
-/// [`ResultsError::Write`] if the CSV writer fails; no cause is known.
+/// [`ResultsError::Write`] if the CSV writer fails.
 pub fn write(films: &[FilmReport]) -> Result<Vec<u8>, ResultsError> {
     let error = |source| ResultsError::Write { film: "the table".into(), format: "csv", source };
     let mut table = Writer::from_writer(Vec::new());

@@ -87,9 +87,7 @@ pub enum ResultsError {
         format: &'static str,
     },
     /// A structured report must refer to its DICOM image, and the film does not identify one.
-    #[error(
-        "{film}: a DICOM report must refer to a DICOM image, and the film {lacks}; give the film as DICOM"
-    )]
+    #[error("{film}: a DICOM report must refer to a DICOM image, and the film {lacks}; give the film as DICOM")]
     #[non_exhaustive]
     NoDicom {
         /// The film's name.

@@ -47,7 +47,8 @@ struct DeskAnswer<'a> {
     films: Vec<String>,
     formats: Vec<FormatAnswer>,
     /// Whether the page may adapt the bundle.
-    learns: bool,
+    #[serde(rename = "learns")]
+    can_adapt: bool,
 }
 
 /// A format in which results can be saved.
@@ -107,7 +108,7 @@ impl<'a> DeskAnswer<'a> {
             landmarks: &detector.landmark_set().landmarks,
             films: desk.names().collect(),
             formats: Desk::formats().map(|(name, title)| FormatAnswer { name, title }).collect(),
-            learns: desk.can_adapt(),
+            can_adapt: desk.can_adapt(),
         }
     }
 }

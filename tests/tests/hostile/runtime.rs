@@ -6,8 +6,8 @@ pub const CASES: &[Case] = &[
     Case {
         name: "landmark outside a test film",
         harm: |here| {
-            for doctor in [SENIOR, JUNIOR] {
-                edit(&here.join(doctor.replace("001", "151")), |text| text.replacen("9,113", "9,1130", 1));
+            for reader in [SENIOR, JUNIOR] {
+                edit(&here.join(reader.replace("001", "151")), |text| text.replacen("9,113", "9,1130", 1));
             }
         },
         line: "evaluate head.onemark --data films --split test1",
@@ -15,7 +15,7 @@ pub const CASES: &[Case] = &[
     },
     Case {
         name: "cycle by a template without annotation",
-        harm: |here| [SENIOR, JUNIOR].iter().for_each(|doctor| fs::remove_file(here.join(doctor)).unwrap()),
+        harm: |here| [SENIOR, JUNIOR].iter().for_each(|reader| fs::remove_file(here.join(reader)).unwrap()),
         line: "cycle head.onemark --data films --template 001",
         says: &["film 001 is not annotated"],
     },

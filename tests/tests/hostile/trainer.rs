@@ -72,8 +72,8 @@ pub const CASES: &[Case] = &[
     Case {
         name: "landmark outside the template",
         harm: |here| {
-            for doctor in [SENIOR, JUNIOR] {
-                edit(&here.join(doctor), |text| text.replacen("9,111", "500,111", 1));
+            for reader in [SENIOR, JUNIOR] {
+                edit(&here.join(reader), |text| text.replacen("9,111", "500,111", 1));
             }
         },
         line: "run --recipe recipe.yaml --data films --out run --device cpu --threads 1",
@@ -87,7 +87,7 @@ pub const CASES: &[Case] = &[
     },
     Case {
         name: "template without annotation",
-        harm: |here| [SENIOR, JUNIOR].iter().for_each(|doctor| fs::remove_file(here.join(doctor)).unwrap()),
+        harm: |here| [SENIOR, JUNIOR].iter().for_each(|reader| fs::remove_file(here.join(reader)).unwrap()),
         line: "run --recipe recipe.yaml --data films --out run --device cpu --threads 1",
         says: &["001", "has no annotation", "--template"],
     },

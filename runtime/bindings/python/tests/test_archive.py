@@ -1,4 +1,4 @@
-"""An archive is done by Ray on a local cluster; killed in the middle, it goes on where it was.
+"""Ray processes an archive on a local cluster; interrupted, it continues where it stopped.
 
 Skipped where Ray is not installed, which `cargo xtask test` tries.
 """

@@ -71,7 +71,9 @@ impl Adapt {
         };
         console::print(format_args!("the bundle now uses {used}\n"))?;
         if changes.is_empty() {
-            console::note(format_args!("with several films, this command also reports the error on each after adapting to the others"));
+            console::note(format_args!(
+                "with several films, this command also reports the error on each after adapting to the others"
+            ));
         } else {
             let unit = if films.iter().all(|film| film.spacing().is_some()) { "mm" } else { "px" };
             console::print(format_args!("\n{}", self.table(&changes, unit)))?;

@@ -95,11 +95,11 @@ pub fn reliability(of: &Reliability) -> String {
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     format!(
         "on the other half of the films, over {} random halves (a patient's films together):\n\
-         truth within the radius            {} (meant: {})\n\
-         confidence tells right from wrong  AUROC {:.3} (wrong: more than {WRONG_MM} mm off)\n\
-         confidence is off by               {} (expected calibration error)\n\
-         right points called not found      {}\n\
-         films called unusual               {}\n",
+         landmarks within the radius        {} (target: {})\n\
+         AUROC of confidence                {:.3} (wrong: more than {WRONG_MM} mm off)\n\
+         expected calibration error         {}\n\
+         right points reported not found    {}\n\
+         films out of distribution          {}\n",
         of.draws,
         percent(of.coverage),
         percent(COVERAGE),

@@ -27,7 +27,7 @@ pub struct Detect {
     /// Films (DICOM, PNG, JPEG, BMP, TIFF), folders of films, patterns like 'films/*.dcm', or a disc's DICOMDIR
     #[arg(required = true, value_name = "FILM|DIR|PATTERN")]
     films: Vec<PathBuf>,
-    /// Take only part K of N of the films, for sharing the work between machines; film I belongs to part (I - 1) mod N + 1
+    /// Take only part K of N of the films (K from 1), to share work between machines; film I is in part (I - 1) mod N + 1
     #[arg(long, value_name = "K/N")]
     shard: Option<Shard>,
     /// The bundle to run
