@@ -58,7 +58,7 @@ fn warnings_pass_and_errors_fail() {
 fn its_help_says_what_the_exit_status_means() {
     let here = tempfile::tempdir().unwrap();
     let help = Program::Runtime.succeed(here.path(), "data check --help").stdout;
-    assert!(help.contains("Exit status: 0 where it finds nothing, or only warnings"), "{help}");
+    assert!(help.contains("Exit status: 0 if it finds nothing or only warnings"), "{help}");
     let outcome = run(here.path(), "data check nowhere");
     assert!(!outcome.success && outcome.stderr.contains("cannot read nowhere"), "{}", outcome.stderr);
 }

@@ -89,7 +89,7 @@ fn a_bundle_adapts_to_landmarks_on_other_films() {
 }
 
 #[test]
-fn films_count_alike_in_whatever_order_they_come() {
+fn films_have_equal_weight_in_every_order() {
     let start = tiny_bundle();
     let detector = open(&start);
     let films = [film(&detector, (5, 9), 1.6), film(&detector, (60, 2), 0.7)];

@@ -1,4 +1,4 @@
-//! The Python wheel: built by maturin from what the workspace has compiled, with the whole command line as its script `onemark`; installed into a fresh environment, tested there.
+//! The Python wheel: built by maturin from what the workspace has compiled, with the complete command line as its script `onemark`; installed into a new environment and tested there.
 
 use std::env;
 use std::fs;

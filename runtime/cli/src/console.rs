@@ -1,4 +1,4 @@
-//! Shared by the commands: options, printing without panics, writing files whole or not at all, text tables.
+//! Shared by the commands: options, printing without panics, writing files completely or not at all, text tables.
 
 use std::error::Error;
 use std::fmt::{Arguments, Display};
@@ -23,7 +23,7 @@ pub struct RunOptions {
     /// The backend that runs the networks
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = backend_names())]
     backend: BackendKind,
-    /// How many threads to use [default: one per core]
+    /// Number of threads [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
     /// Report the centre of the cell with the best score, as the paper does, without refining positions
@@ -137,14 +137,14 @@ pub fn check_folder(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Writes JSON to a file, whole or not at all; or to standard output if the path is `-`.
+/// Writes JSON to a file, completely or not at all; or to standard output if the path is `-`.
 pub fn write_json(path: &Path, value: &impl serde::Serialize) -> anyhow::Result<()> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
     write_bytes(path, text.as_bytes())
 }
 
-/// Writes to a file, whole or not at all; or to standard output if the path is `-`.
+/// Writes to a file, completely or not at all; or to standard output if the path is `-`.
 pub fn write_bytes(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     if path != Path::new("-") {
         return write_file(path, bytes);
@@ -153,12 +153,12 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     out.write_all(bytes).and_then(|()| out.flush()).context("standard output")
 }
 
-/// Writes a picture as PNG, whole or not at all.
+/// Writes a picture as PNG, completely or not at all.
 pub fn write_png(path: &Path, picture: &RgbImage) -> anyhow::Result<()> {
     write_file(path, &overlay::png(picture).with_context(|| format!("drawing {}", path.display()))?)
 }
 
-/// Writes a file, whole or not at all.
+/// Writes a file, completely or not at all.
 pub fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     write_whole(path, bytes).with_context(|| format!("writing {}", path.display()))
 }

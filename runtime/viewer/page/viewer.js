@@ -150,7 +150,7 @@ function drawTables() {
     const { x, y } = landmark.mm ?? landmark.position;
     const digits = landmark.mm ? 2 : 1;
     const line = row(landmark.status, [box], [landmark.number], [landmark.title],
-      [x.toFixed(digits), "number"], [y.toFixed(digits), "number"], [trust(landmark)]);
+      [x.toFixed(digits), "number"], [y.toFixed(digits), "number"], [reliability(landmark)]);
     line.title = `${desk.landmarks[landmark.number - 1].definition} ${landmark.remark}`;
     return line;
   }));
@@ -163,7 +163,7 @@ function drawTables() {
 }
 
 // Confidence and radius, short enough for a column; else `remark`.
-function trust({ status, confidence, radius_mm: radius, remark }) {
+function reliability({ status, confidence, radius_mm: radius, remark }) {
   if (status !== "found" || confidence === null) return remark;
   return `${Math.round(100 * confidence)} %` + (radius === null ? "" : `, ${radius.toFixed(1)} mm`);
 }

@@ -54,7 +54,7 @@ pub fn run(
     compute(graph, params, inputs, mode, None)
 }
 
-/// The same in evaluation mode, for one landmark after another: what the first adds to `common` the others need not compute.
+/// The same in evaluation mode, for one landmark after another. The first fills `common`, so the others need not compute these values.
 ///
 /// # Errors
 /// As [`run`].

@@ -1,6 +1,6 @@
-"""The wheel finds what the `onemark` binary finds, to the last bit, whatever the array looks like.
+"""The wheel finds the same as the `onemark` binary, to the last bit, for every layout of the array.
 
-Runs where the wheel is installed; `cargo xtask test` builds it and does all this in a fresh environment.
+Runs where the wheel is installed; `cargo xtask test` builds it and runs these tests in a new environment.
 """
 
 import json

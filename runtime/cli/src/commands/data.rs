@@ -45,20 +45,20 @@ impl Data {
 /// landmarks outside the film, exchanged or far off, large disagreement between readers, missing or implausible spacings
 #[derive(Args)]
 #[command(
-    after_help = "Exit status: 0 where it finds nothing, or only warnings; 1 where it finds an error (refused, unreadable \
-                        film, outside film, swapped landmarks, swapped axes), or can't check at all."
+    after_help = "Exit status: 0 if it finds nothing or only warnings; 1 if it finds an error (refused, unreadable \
+                        film, outside film, swapped landmarks, swapped axes), or can't read the dataset."
 )]
 pub struct Check {
     /// The dataset, all its splits: ISBI 2015 as published, or images/ with landmarks.csv
     #[arg(value_name = "DIR")]
     data: PathBuf,
-    /// Write everything as JSON to a file, or to standard output instead of the tables with `-`
+    /// Write all findings as JSON to a file; with `-`, to standard output instead of the tables
     #[arg(long, value_name = "OUT")]
     json: Option<PathBuf>,
     /// Draw the films with findings side by side: landmarks in green, those with findings in red
     #[arg(long, value_name = "OUT.png")]
     sheet: Option<PathBuf>,
-    /// How many threads to use [default: one per core]
+    /// Number of threads [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 }

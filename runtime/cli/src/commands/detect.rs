@@ -122,7 +122,7 @@ impl Detect {
                 let names = set.landmarks.iter().map(|landmark| landmark.name.as_str());
                 let nearest =
                     spelling::nearest(wanted, names).map_or(String::new(), |name| format!(" (did you mean {name}?)"));
-                format!("the bundle has no landmark `{wanted}`{nearest}: `onemark inspect` lists what it has")
+                format!("the bundle has no landmark `{wanted}`{nearest}: `onemark inspect` lists its landmarks")
             })
         };
         self.landmarks.as_ref().map(|wanted| wanted.iter().map(number).collect()).transpose()
