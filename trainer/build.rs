@@ -6,10 +6,10 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=LIBTORCH");
     let Some(libtorch) = std::env::var_os("LIBTORCH") else {
-        return; // torch-sys looks in other places, or says what is missing
+        return; // torch-sys looks in other places, or reports what is missing
     };
     let libtorch = PathBuf::from(libtorch);
-    // Every libtorch says here what it is.
+    // Every libtorch states its version in this file.
     if let Ok(version) = std::fs::read_to_string(libtorch.join("build-version")) {
         println!("cargo::rustc-env=ONEMARK_LIBTORCH_VERSION={}", version.trim());
     }

@@ -2,9 +2,9 @@
 //!
 //!     speed BUNDLE BACKEND THREADS LANDMARKS FILM…
 //!
-//! LANDMARKS is how many of the bundle's to find. Prints JSON, in the form of tests/peers/detect.py: the seconds of opening, those
-//! of each film, the process's peak memory, the cells found; and per film the seconds of reading its file, and how many windows were
-//! run. The first film is run once before.
+//! LANDMARKS is the number of the bundle's landmarks to find. Prints JSON in the form of tests/peers/detect.py: the seconds to open
+//! the bundle and for each film, the process's peak memory, the cells found; and per film the seconds to read its file and the
+//! number of windows run. The first film is run once before timing starts.
 
 use std::num::NonZeroUsize;
 use std::time::Instant;
@@ -58,7 +58,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The most memory that this process ever held, in MB.
+/// Peak memory of this process, in MB.
 fn peak_mb() -> Result<f64> {
     let status = std::fs::read_to_string("/proc/self/status").context("the peak memory is read from Linux's /proc")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;

@@ -29,7 +29,7 @@ const FILM: Size = Size { width: 96, height: 60 };
 const SCALE: (f64, f64) = (4.0, 2.5);
 const SPOT: Point = Point::new(33.0, 41.5);
 
-/// What is measured between the spot and its neighbour.
+/// The measurements between the spot and its neighbour.
 const ANALYSIS: &str = "{sources: {us: ourselves}, measurements: [{name: gap, title: Gap, source: us, formula: {distance: [spot, left]}}]}";
 
 /// 8-bit grey and the resize move a wide spot's peak by less than this.
@@ -37,7 +37,7 @@ const REFINED_PX: f64 = 0.25;
 /// A few roundings of doubles.
 const ROUNDING_PX: f64 = 1e-9;
 
-/// All backends that work here; tract always does.
+/// All backends that work here. tract always works.
 fn backends() -> impl Iterator<Item = BackendKind> {
     BackendKind::compiled().iter().copied().filter(|kind| kind.probe().is_ok())
 }
@@ -87,7 +87,7 @@ fn measurements_follow_the_landmarks() {
 
     let mut found = detector.detect(&film().with_spacing(Spacing::new(0.1, 0.2, "a test").unwrap())).unwrap();
     assert!((gap(&found).value.unwrap() - SCALE.0 * 0.1).abs() < ROUNDING_PX && gap(&found).sd.is_none());
-    // A radius of 90 % is 2.146 standard deviations; both ends err by themselves.
+    // A radius of 90 % is 2.146 standard deviations; the errors of both ends are independent.
     let mut json = serde_json::to_value(&found).unwrap();
     for landmark in json["landmarks"].as_array_mut().unwrap() {
         landmark["radius_mm"] = 2.146.into();
@@ -143,7 +143,7 @@ fn the_answer_depends_neither_on_threads_nor_on_company() {
     }
 }
 
-/// A host's backend is used, whatever the options name.
+/// A host's backend is used, whatever backend the options name.
 #[test]
 fn a_host_brings_its_own_backend() {
     struct Own(Arc<dyn Backend>);

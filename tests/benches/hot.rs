@@ -1,5 +1,5 @@
-//! What a film's time is made of, piece by piece: `cargo bench --profile dev --workspace --bench hot`. The whole is `cargo xtask bench detect`'s.
-//! `RECIPE=c-adapter` in the environment takes another network than the laptop's.
+//! Time of each part of a detection: `cargo bench --profile dev --workspace --bench hot`. `cargo xtask bench detect` measures the whole.
+//! `RECIPE=c-adapter` in the environment selects another network than the laptop's.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::sync::LazyLock;
@@ -22,7 +22,7 @@ fn main() {
     divan::main();
 }
 
-/// A network with random weights: graphs take as long with them.
+/// A network with random weights; the time does not depend on them.
 static BUNDLE: LazyLock<Bundle> = LazyLock::new(|| {
     let recipe = std::env::var("RECIPE").unwrap_or_else(|_| "c-adapter-laptop".into());
     let checkpoint = untrained(Recipe::load(&recipe).unwrap(), 1).unwrap();

@@ -1,7 +1,7 @@
-"""CC2D in PyTorch, written from METHOD.md sec. 1a to 1c alone: the independent judge of the graph in onemark-models.
+"""CC2D in PyTorch, written from METHOD.md sec. 1a to 1c only: the independent reference for the graph in onemark-models.
 
 Adapters follow METHOD.md sec. 4, items 3 to 6. Run as a script, it first checks its own size against METHOD.md sec. 5,
-then writes the goldens that tests/tests/peer_cc2d.rs reads: random narrow networks, a random film, what comes of it.
+then writes the goldens that tests/tests/peer_cc2d.rs reads: random narrow networks, a random film, the results.
 
     pip install torch==2.11.0 numpy safetensors
     python tests/peers/cc2d.py tests/tests/goldens
@@ -36,7 +36,7 @@ GOLDENS = {
 
 
 class Vgg19(nn.Module):
-    """torchvision's config E without batch normalisation; returns what the five max-pools make."""
+    """torchvision's config E without batch normalisation; returns the outputs of the five max-pools."""
 
     def __init__(self, widths):
         super().__init__()
@@ -95,7 +95,7 @@ class Rfb(nn.Module):
 
 
 class Beside(nn.Module):
-    """Paper Eq. 1: a shared part and, where there are adapters, one landmark's own beside it, concatenated."""
+    """Paper Eq. 1: a shared part and, with adapters, one landmark's specific part, concatenated."""
 
     def __init__(self, part, channels, out, adapter):
         super().__init__()
@@ -168,7 +168,7 @@ def score(embeddings, vectors):
 
 
 def name_in_graph(name, variant, landmark=LANDMARK):
-    """This module's parameter name as onemark-models has it."""
+    """The name in onemark-models of this module's parameter."""
     parts = name.split(".")
     if parts[0] == "trunk":
         return name
@@ -192,7 +192,7 @@ def name_in_graph(name, variant, landmark=LANDMARK):
 
 
 def randomise(model, generator):
-    """Numbers with which no part hides: activations keep their size, batch normalisation does something."""
+    """Random numbers with which every part has an effect: activations keep their size, batch normalisation changes values."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_uniform_(module.weight, nonlinearity="relu", generator=generator)
@@ -220,7 +220,7 @@ def golden(config):
     tensors |= {f"template.{LANDMARK:02}.level{level}": vector for level, vector in vectors.items()}
     tensors |= {f"embedding{level}": e for level, e in embeddings.items()}
     tensors |= {"film": film, "score": score(embeddings, vectors)}
-    assert (tensors["score"] > 0.01).float().mean() > 0.05, "a score that is zero nearly everywhere judges nothing"
+    assert (tensors["score"] > 0.01).float().mean() > 0.05, "a score that is zero nearly everywhere tests nothing"
     metadata = {
         "made_by": f"tests/peers/cc2d.py, torch {torch.__version__}, seed {SEED}",
         "landmark": str(LANDMARK),

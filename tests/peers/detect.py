@@ -1,13 +1,13 @@
-"""What a lab would run without Onemark, for the same landmarks on the same films: the other side of `cargo xtask bench detect`.
+"""Detection as a lab would run it without Onemark, for the same landmarks and films: the other side of `cargo xtask bench detect`.
 
     pip install -r tests/peers/requirements-detect.txt
-    python tests/peers/detect.py export CHECKPOINT FOLDER    # torch's own ONNX export of what the ways below run
+    python tests/peers/detect.py export CHECKPOINT FOLDER    # torch's own ONNX export of the graphs used below
     python tests/peers/detect.py WAY CHECKPOINT FOLDER THREADS FILM…
 
 separate: in ONNX Runtime, one self-contained graph per landmark, film to score
 shared:   in ONNX Runtime, the trunk once, then one whole head per landmark, taps to score
 eager:    in PyTorch, the same
-trunk:    in ONNX Runtime, the trunk alone, which finds nothing: what everyone pays
+trunk:    in ONNX Runtime, the trunk alone, which finds nothing: the cost shared by all
 
 The network is that of cc2d.py with the checkpoint's numbers. Prints JSON: per film the seconds from its pixels to the cells (row,
 column) of all landmarks, the seconds of opening before, and the process's peak memory in MB. The first film is run once before.
@@ -51,7 +51,7 @@ class Whole(nn.Module):
         return self.head(*self.trunk(film))
 
 
-# What a recipe tags (`!linear`) is about training.
+# Tagged values of a recipe (`!linear`) concern training only.
 yaml.SafeLoader.add_multi_constructor("!", lambda loader, tag, node: tag)
 
 
@@ -79,7 +79,7 @@ def heads(checkpoint):
 
 
 def grid(pixels, size):
-    """As docs/BUNDLE.md has it."""
+    """Preprocessing, as in docs/BUNDLE.md."""
     return np.asarray(Image.fromarray(pixels).resize((size, size), Image.BILINEAR), np.float32)[None, None] / 255
 
 

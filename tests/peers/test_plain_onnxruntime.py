@@ -136,5 +136,5 @@ def test_template_vectors_can_be_replaced(bundle, manifest, film, tmp_path):
     score = run(copy, film, 5)["score"]
     found = np.unravel_index(score.argmax(), score.shape[2:])
     assert np.hypot(*np.subtract(found, (row, column))) <= PLACE_TOLERANCE_PX
-    # Nobody else's vectors were touched.
+    # The vectors of other landmarks did not change.
     assert np.array_equal(run(copy, film, 6)["score"], run(bundle, film, 6)["score"])

@@ -1,4 +1,4 @@
-"""What `onemark detect` writes is what the published schemas say, and the formats agree.
+"""The files of `onemark detect` satisfy the published schemas, and the formats agree.
 
 Takes the binaries from ONEMARK_BIN_DIR (default: target/debug). slicer-markups-v1.0.3.json is 3D Slicer's own schema
 (Modules/Loadable/Markups/Resources/Schema of github.com/Slicer/Slicer, under Slicer's BSD-style licence).
@@ -23,14 +23,14 @@ SAME_MM = 0.01
 
 @pytest.fixture(scope="session")
 def out(tmp_path_factory):
-    """A folder with everything that there is to write about a made-up film."""
+    """A folder with all output files for a synthetic film."""
     folder = tmp_path_factory.mktemp("results")
     subprocess.run([BINARIES / "onemark-export", "phantom", "--untrained", "--out", folder / "b.onemark"], check=True)
     y, x = np.mgrid[:300, :250]
     Image.fromarray(((x * 3 + y * y // 16) % 256).astype(np.uint8)).save(folder / "film.png")
     command = [BINARIES / "onemark", "detect", "film.png", "missing.png", "--bundle", "b.onemark", "--spacing", "0.1,0.2"]
     outputs = ["--json", "o.json", "--csv", "o.csv", "--overlay", "o", "--mrk-json", "o", "--report", "o"]
-    # One film is not there: that is in the results, and the program says it failed.
+    # One film does not exist: the results say so, and the program fails.
     assert subprocess.run(command + outputs, cwd=folder, check=False).returncode != 0
     return folder
 

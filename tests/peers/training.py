@@ -1,20 +1,20 @@
-"""One training step in PyTorch, written from METHOD.md sec. 1b and 4 (items 9 and 19) alone: the judge of the trainer's step.
+"""One training step in PyTorch, written from METHOD.md sec. 1b and 4 (items 9 and 19) only: the reference for the trainer's step.
 
-It is the obvious script: eager, autograd, torch.optim.Adam, the frozen trunk computed anew for every image of every step, and
+It is a straightforward script: eager, autograd, torch.optim.Adam, the frozen trunk computed for every image of every step, and
 whole cosine maps for every point. The network is that of cc2d.py.
 
     pip install torch==2.11.0 numpy safetensors
-    python tests/peers/training.py goldens trainer/tests/goldens    # what trainer/tests/peer_training.rs reads
+    python tests/peers/training.py goldens trainer/tests/goldens    # for trainer/tests/peer_training.rs
     python tests/peers/training.py bench STEPS                      # films per second of each step in a file of steps
 
 A file of steps is a safetensors file. For each step n it holds
     step{n}.film     [films, 1, size, size]      the target images
-    step{n}.patch    [patches, 1, side, side]    the source images; left out where those are the films
+    step{n}.patch    [patches, 1, side, side]    the source images; missing if those are the films
     step{n}.matches  [points, 7]                 source image, row, column; target image, row, column; weight
 and its metadata are the parts of a recipe that a step needs, with the landmark of each step (1-based, null for all).
-A golden holds besides step{n}.losses, level 5 first, and by its name in the graph each parameter and statistic, stacked along a
-new first axis: before all steps, after them, and the gradient of the first step, as far as there are such. Numbers are random: no
-patient and no trained weights are involved.
+A golden also holds step{n}.losses (level 5 first) and each parameter and statistic, by its name in the graph, stacked along a new
+first axis: the value before all steps, the value after them, and, if there is one, the gradient of the first step. The numbers are
+random; no patient data and no trained weights are used.
 """
 
 import copy
@@ -33,7 +33,7 @@ from torch import nn
 import cc2d
 
 NARROW = dict(trunk=(3, 3, 4, 4, 4), decoder=(4, 4, 4, 3), rfb=(4, 4, 3), embedding=3, variant="block")
-# Film pairs see the same places many times: small grids tell as much.
+# Film pairs use the same places many times, so small grids test as much.
 GOLDENS = {
     "patches": dict(NARROW, size=96, adapter=0),
     "patches-adapters": dict(NARROW, size=96, adapter=2),
@@ -43,15 +43,15 @@ GOLDENS = {
 PATCH, PATCH_PAIRS, FILM_POINTS = 64, 2, 12
 LOSS = dict(temperature=10.0, slope=0.07, cap=0.8, window=11)
 LEARNING_RATE = 1e-3
-# A bias before batch normalisation has no gradient but rounding's. With Adam's usual epsilon of 1e-8 that is enough for whole
-# steps in any direction; with this one, the size of a gradient shows, and so does weight decay.
+# The gradient of a bias before batch normalisation is rounding error only. With Adam's usual epsilon of 1e-8, this causes whole
+# steps in a random direction; with this epsilon, steps depend on the size of the gradient and on weight decay.
 OPTIMISER = dict(betas=(0.9, 0.999), epsilon=0.1, weight_decay=0.1)
-# The first adapter rests for a step, with moments that would move it if anything did, then takes its own second step.
+# The first adapter takes no part in a step, though its moments could move it, and then takes its own second step.
 TURNS = (1, 2, 1)
 
 
 class Adapters(nn.ModuleList):
-    """One adapter per landmark; only the one whose turn it is computes."""
+    """One adapter per landmark; only the selected one computes."""
 
     turn = 0
 
@@ -122,7 +122,7 @@ def step(model, adam, loss, film, patch, matches, landmark):
 
 
 def random_matches(config, patches, generator):
-    """Points as the two recipes have them: one per patch, or many per pair of films."""
+    """Points as in the two recipes: one per patch, or many per pair of films."""
     size, pairs = config["size"], range(PATCH_PAIRS)
     if patches:
         # source image, its side, target image, points, weight of all
@@ -139,7 +139,7 @@ def random_matches(config, patches, generator):
 
 
 def name_in_graph(name, variant):
-    """As in cc2d.py; an adapter's number tells its landmark."""
+    """As in cc2d.py; an adapter's number is that of its landmark."""
     own = re.fullmatch(r"(.*\.own)\.(\d+)(\..*)", name)
     if own is None:
         return cc2d.name_in_graph(name, variant)
@@ -164,7 +164,7 @@ def golden(name, config):
     before, gradients, tensors = state(model, variant), {}, {}
     for number, landmark in enumerate(TURNS, start=1):
         films = PATCH_PAIRS if patches else 4
-        # f16 is how a small file holds numbers that both sides read alike.
+        # f16 makes a small file whose numbers both sides read exactly.
         image = lambda count, side: torch.rand(count, 1, side, side, generator=generator).half()
         film = image(films, config["size"])
         patch = image(PATCH_PAIRS, PATCH) if patches else None
@@ -209,7 +209,7 @@ def write_goldens(folder):
 
 
 def bench(path):
-    """Prints the films per second of each step. The weights are torch's initial ones: they cost what others would."""
+    """Prints the films per second of each step. The weights are torch's initial ones; the time does not depend on them."""
     with safe_open(path, "pt") as file:
         options = {key: json.loads(value) for key, value in file.metadata().items()}
         tensors = {name: file.get_tensor(name) for name in file.keys()}

@@ -1,4 +1,4 @@
-//! DICOM written by hand: attributes by tag, in implicit VR little endian, without preamble.
+//! Writes DICOM data sets from attributes: implicit VR little endian, without preamble.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Small made-up films in the layout of ISBI 2015: enough to be read, nothing to be found on them.
+//! Small synthetic films in the layout of ISBI 2015. They can be read, but show no landmarks.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,13 +25,13 @@ impl Films {
         self.root.join("RawImage").join(folder).join(format!("{id}.png"))
     }
 
-    /// A film's annotation by one of the two doctors, `senior` or `junior`.
-    pub fn annotation(&self, doctor: &str, id: &str) -> PathBuf {
-        self.root.join("AnnotationsByMD").join(format!("400_{doctor}")).join(format!("{id}.txt"))
+    /// A film's annotation by one of the two readers, `senior` or `junior`.
+    pub fn annotation(&self, reader: &str, id: &str) -> PathBuf {
+        self.root.join("AnnotationsByMD").join(format!("400_{reader}")).join(format!("{id}.txt"))
     }
 }
 
-/// Writes films 001, 002 (training) and 151 (test) with annotations of both doctors to `root`.
+/// Writes films 001, 002 (training) and 151 (test) with annotations of both readers to `root`.
 ///
 /// # Panics
 /// They can't be written.
@@ -44,8 +44,8 @@ pub fn small_films(root: &Path) -> Films {
         GrayImage::from_fn(FILM.0, FILM.1, grey).save(&film).unwrap();
         let points = (0..LANDMARKS).map(|landmark| format!("{},{}\n", 9 + 4 * landmark, 110 - 5 * landmark + number));
         let points: String = points.collect();
-        for doctor in ["senior", "junior"] {
-            let annotation = films.annotation(doctor, id);
+        for reader in ["senior", "junior"] {
+            let annotation = films.annotation(reader, id);
             fs::create_dir_all(annotation.parent().unwrap()).unwrap();
             fs::write(annotation, &points).unwrap();
         }
@@ -62,7 +62,7 @@ pub fn film_of(picture: GrayImage) -> Film {
     Film::from_grey(Size { width, height }, picture.into_raw()).unwrap()
 }
 
-/// A folder of the real films that `ONEMARK_DATA` names; without it, the test that asks is skipped, and says so.
+/// A folder with real films, below the one that `ONEMARK_DATA` names. If it is not set, prints that the test is skipped.
 pub fn real_data(folder: &str) -> Option<PathBuf> {
     let root = std::env::var_os("ONEMARK_DATA").map(|root| PathBuf::from(root).join(folder));
     if root.is_none() {

@@ -1,4 +1,4 @@
-//! Results on a film that nobody owns: what a detector could have said, with every kind of landmark in it.
+//! Results on a synthetic film, as a detector could give them, with landmarks of every status.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ pub fn dicom_film() -> Film {
     film.with_spacing(Spacing::parse("0.1,0.2", "--spacing").unwrap())
 }
 
-/// Four landmarks on [`dicom_film`]: two found, one not found, one put there by hand.
+/// Four landmarks on [`dicom_film`]: two found, one not found, one placed by hand.
 ///
 /// # Panics
 /// The text is not that of detections.

@@ -1,4 +1,4 @@
-//! What the tests of the whole share: tolerances by name, small networks, films nobody owns, running the binaries.
+//! Shared by the tests: named tolerances, small networks, synthetic films, running the binaries.
 //!
 //! The tests themselves are in tests/, one file per subject; independent implementations in Python are in peers/.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -23,7 +23,7 @@ pub use films::{Films, film_of, real_data, small_films};
 pub use found::{dicom_film, found, found_on};
 pub use program::{Outcome, Program, backends};
 
-/// How near two computations of the same thing must come: the largest difference as a share of the largest number expected.
+/// The largest allowed difference of two computations of the same values, as a share of the largest expected number.
 /// A test names one of these; it never holds a number of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tolerance {
@@ -42,7 +42,7 @@ impl Tolerance {
     }
 }
 
-/// Fails, naming `what`, unless `found` is `expected` within the tolerance. What is no number is never near.
+/// Fails, naming `what`, unless `found` equals `expected` within the tolerance. NaN is never within it.
 ///
 /// # Panics
 /// They differ by more, or in shape.
@@ -57,7 +57,7 @@ pub fn assert_close(expected: &Array4<f32>, found: &Array4<f32>, tolerance: Tole
     }
 }
 
-/// The phantom recipe with a network so small that the reference interpreter takes milliseconds.
+/// The phantom recipe with a very small network, for which the reference interpreter needs milliseconds.
 ///
 /// # Panics
 /// The built-in recipe is broken.
@@ -71,7 +71,7 @@ pub fn tiny_recipe(adapter_channels: usize, adapter_variant: AdapterVariant) -> 
     changed.unwrap()
 }
 
-/// A bundle of the network of [`tiny_recipe`], compiled by all passes; it has learnt nothing.
+/// An untrained bundle of the network of [`tiny_recipe`], compiled with all passes.
 ///
 /// # Panics
 /// It can't be made.

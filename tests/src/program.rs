@@ -1,10 +1,10 @@
-//! What can be run here: the three binaries, as a user would run them, and the backends.
+//! Runs the three binaries as a user would, and lists the backends that work here.
 
 use std::env;
 use std::path::{Path, PathBuf, absolute};
 use std::process::{Command, Output, Stdio};
 
-/// Where the binaries are; `cargo xtask test` sets it.
+/// The variable with the folder of the binaries; `cargo xtask test` sets it.
 const BIN_DIR: &str = "ONEMARK_BIN_DIR";
 
 /// One of the binaries.
@@ -18,10 +18,10 @@ pub enum Program {
     Train,
 }
 
-/// What a run of a binary came to.
+/// The outcome of a run of a binary.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Whether it says it succeeded.
+    /// Whether the exit code is 0.
     pub success: bool,
     /// Standard output.
     pub stdout: String,
@@ -30,8 +30,8 @@ pub struct Outcome {
 }
 
 impl Program {
-    /// Whether it can be run here. Only the trainer may be missing, for want of libtorch, and only where no `cargo xtask
-    /// test` has promised it: then this says so, and the test that asks is to pass over.
+    /// Whether the binary can be run here. Only the trainer may be missing (it needs libtorch), and only outside of `cargo xtask
+    /// test`. Then this prints that the test is skipped.
     pub fn is_here(self) -> bool {
         let here = self != Self::Train || env::var_os(BIN_DIR).is_some() || self.path().is_file();
         if !here {
@@ -43,7 +43,7 @@ impl Program {
     /// The command that runs it in `folder` with the words of `line`, its output piped.
     ///
     /// # Panics
-    /// It isn't there.
+    /// The binary is missing.
     pub fn command(self, folder: &Path, line: &str) -> Command {
         let path = self.path();
         assert!(path.is_file(), "there is no {}: run `cargo xtask test`, which builds it first", path.display());
@@ -56,7 +56,7 @@ impl Program {
     /// Runs it in `folder` with the words of `line`; that must succeed.
     ///
     /// # Panics
-    /// It isn't there, or fails.
+    /// The binary is missing, or it fails.
     #[track_caller]
     pub fn succeed(self, folder: &Path, line: &str) -> Outcome {
         let outcome = Outcome::from(self.command(folder, line).output().unwrap());
@@ -64,7 +64,7 @@ impl Program {
         outcome
     }
 
-    /// What a user types.
+    /// The name that a user types.
     pub fn name(self) -> &'static str {
         match self {
             Self::Runtime => "onemark",
@@ -73,7 +73,7 @@ impl Program {
         }
     }
 
-    /// In the folder that was set, or else where cargo puts binaries when it puts this test where it is.
+    /// The binary in the folder that is set, else in cargo's folder, found from the place of this test.
     fn path(self) -> PathBuf {
         let beside = || env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
         let folder = env::var_os(BIN_DIR).map_or_else(beside, PathBuf::from);
@@ -88,8 +88,8 @@ impl From<Output> for Outcome {
     }
 }
 
-/// The backends that must agree on this machine's CPU. ONNX Runtime may be missing, but not where `cargo xtask test` has set
-/// it up.
+/// The backends that must agree on this machine's CPU. ONNX Runtime may be missing, but not after `cargo xtask test` has set it
+/// up.
 ///
 /// # Panics
 /// It is missing there.

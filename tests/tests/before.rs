@@ -1,5 +1,5 @@
-//! Files of earlier versions open and come to the same. `goldens/before.zip` holds what version 0.1.0 made of a run on drawn films
-//! with the recipe in its checkpoint, when names of parameters still told how passes had changed them:
+//! Files of earlier versions open and give the same results. `goldens/before.zip` holds the files of a run of version 0.1.0 on phantom
+//! films, from a time when the names of parameters showed how passes had changed them:
 //! - `checkpoint.safetensors`, the run's end;
 //! - `before.onemark`, its export, with heads in windows and stacked adapters;
 //! - `film.png`, the template, smaller.
@@ -17,7 +17,7 @@ use onemark_models::checkpoint::Checkpoint;
 use onemark_runtime::{Detector, Options};
 use onemark_tests::backends;
 
-/// Where version 0.1.0 found the landmarks, by both backends: cells (row, column) of a grid of 64 x 64.
+/// The landmarks that version 0.1.0 found with both backends: cells (row, column) of a grid of 64 x 64.
 const CELLS: [(usize, usize); 19] = [
     (29, 26),
     (26, 43),
@@ -41,7 +41,7 @@ const CELLS: [(usize, usize); 19] = [
 ];
 const SIDE: usize = 64;
 
-/// Where tensors start in the weights: multiples of so many bytes.
+/// Tensors start at multiples of this number of bytes in the weights.
 const ALIGNMENT: usize = 64;
 
 #[test]
@@ -68,7 +68,7 @@ fn a_checkpoint_of_before_becomes_the_same_bundle_but_for_names() {
     assert_finds_cells(&again);
 }
 
-/// By whole heads and, with the same maximum, by windows.
+/// Detection with whole heads and with windows, which give the same maximum.
 fn assert_finds_cells(bundle: &Bundle) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("film.png");

@@ -1,5 +1,5 @@
-//! The table of crates in CONTRIBUTING.md says what cargo says: folders, who depends on whom, features, how many crates a build
-//! takes.
+//! The table of crates in CONTRIBUTING.md agrees with cargo: folders, dependencies, features, and the number of crates in each
+//! build.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +14,7 @@ type Names = BTreeSet<String>;
 struct Row {
     krate: String,
     folder: String,
-    /// Nothing where the cell says "as needed".
+    /// `None` if the cell says "as needed".
     depends_on: Option<Names>,
     features: Names,
     default: Names,
@@ -59,7 +59,7 @@ fn limit(text: &str) -> (usize, Vec<String>) {
     (number.parse().unwrap_or_else(|_| panic!("`{text}` is not a limit")), options)
 }
 
-/// What a cell lists.
+/// The entries of a cell.
 fn words(cell: &str) -> impl Iterator<Item = &str> {
     cell.split(',').map(str::trim).filter(|word| !word.is_empty())
 }
@@ -68,7 +68,7 @@ fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// What `cargo` prints, without a network; or why it printed nothing.
+/// The output of `cargo`, without network access, or its error.
 fn cargo(arguments: &[&str], more: &[String]) -> Result<String, String> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     let output =
@@ -89,7 +89,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// What a package is built of; not what only its tests are.
+/// The dependencies of a package, without those of its tests.
 fn dependencies(package: &Value) -> Names {
     let dependencies = package["dependencies"].as_array().unwrap().iter();
     dependencies.filter(|one| one["kind"].as_str() != Some("dev")).map(|one| text(&one["name"])).collect()
@@ -139,7 +139,7 @@ fn the_table_of_crates_says_what_cargo_says() {
 #[test]
 fn no_build_takes_more_crates_than_the_table_allows() {
     if !cfg!(target_os = "linux") {
-        return eprintln!("skipped: the limits count what Linux builds");
+        return eprintln!("skipped: the limits apply to builds on Linux");
     }
     let mut above = String::new();
     for Row { krate, limits, .. } in table() {
@@ -155,7 +155,7 @@ fn no_build_takes_more_crates_than_the_table_allows() {
     assert!(above.is_empty(), "{above}");
 }
 
-/// As `cargo tree --locked -p P … -e normal,build --prefix none --no-dedupe | sort -u | wc -l`.
+/// Counts the crates of a build, as `cargo tree --locked -p P … -e normal,build --prefix none --no-dedupe | sort -u | wc -l` does.
 fn count(krate: &str, options: &[String]) -> Result<usize, String> {
     let tree = cargo(&["tree", "-p", krate, "-e", "normal,build", "--prefix", "none", "--no-dedupe"], options)?;
     Ok(tree.lines().filter(|line| !line.is_empty()).collect::<BTreeSet<_>>().len())

@@ -1,5 +1,5 @@
-//! `onemark data check` as a user runs it: what it prints and writes, and its exit status. What it finds, and when, is tested
-//! in onemark-models.
+//! `onemark data check` as a user runs it: its output, its files and its exit status. The findings themselves are tested in
+//! onemark-evaluation.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::Path;
 use onemark_tests::{Outcome, Program, small_films};
 use serde_json::Value;
 
-/// 20 x 24 mm: small, but no nonsense.
+/// 20 x 24 mm: small, but plausible.
 const SPACING: &str = "image,mm_per_px_x,mm_per_px_y\n001,0.21,0.2\n002,0.21,0.2\n151,0.21,0.2\n";
 
 fn run(here: &Path, line: &str) -> Outcome {
@@ -58,7 +58,7 @@ fn warnings_pass_and_errors_fail() {
 fn its_help_says_what_the_exit_status_means() {
     let here = tempfile::tempdir().unwrap();
     let help = Program::Runtime.succeed(here.path(), "data check --help").stdout;
-    assert!(help.contains("Exit status: 0 where it finds nothing, or only warnings"), "{help}");
+    assert!(help.contains("Exit status: 0 if it finds nothing or only warnings"), "{help}");
     let outcome = run(here.path(), "data check nowhere");
     assert!(!outcome.success && outcome.stderr.contains("cannot read nowhere"), "{}", outcome.stderr);
 }

@@ -1,5 +1,5 @@
-//! From no film at all to landmarks on films that nobody has seen, with the commands that a user types; and a run that was
-//! stopped and went on.
+//! The whole pipeline with the commands that a user types, from drawing films to landmarks on new films; and a run that is
+//! stopped and resumed.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use std::fs;
@@ -22,10 +22,10 @@ const SAME_PX: f64 = 0.1;
 const SAME_MM: f64 = 1e-9;
 /// mm per px of phantom films, along both axes.
 const SPACING: f64 = 0.1;
-/// Share of the error of somebody who has only the template and puts its coordinates on every film. Anything broken between
-/// film and landmark (an axis, a level, a scale, a vector) costs more than that.
+/// Largest error, as a share of the error of the template's coordinates used on every film. A defect between film and landmark (an
+/// axis, a level, a scale, a vector) gives a larger error.
 const ERROR_LEFT: f64 = 0.7;
-/// On the template itself, mm: some three cells of the grid. Untrained, it is 20 mm.
+/// Largest error on the template itself, mm: about three cells of the grid. Untrained, the error is 20 mm.
 const TEMPLATE_ERROR: f64 = 3.0;
 
 #[test]
@@ -60,7 +60,7 @@ fn from_one_annotated_film_to_landmarks() {
 
     detect_says_the_same(here, &reports[0]);
 
-    // What is found on films leads back to the template's landmarks.
+    // The landmarks found on films lead back to the template's landmarks.
     let line = format!("cycle phantom.onemark --data films --template 001 --films 2-3 --spacing {SPACING}");
     let cycle = Program::Runtime.succeed(here, &line).stdout;
     let mean = cycle.lines().find_map(|line| line.strip_prefix("MRE ")?.split(' ').next()?.parse::<f64>().ok());
@@ -85,7 +85,7 @@ fn drawn_films_are_evaluated_without_training() {
     assert!((found - expected).abs() <= SAME_MM, "{found} mm instead of {expected} mm");
 }
 
-/// `detect --json` is the program's interface to other programs.
+/// `detect --json` is the interface to other programs.
 fn detect_says_the_same(here: &Path, report: &Value) {
     let line = "detect films/RawImage/Test1Data/151.png --bundle phantom.onemark --backend onnxruntime --json -";
     let line = line.replace("onnxruntime", backends()[0]);
@@ -94,7 +94,7 @@ fn detect_says_the_same(here: &Path, report: &Value) {
     assert_eq!(expected["id"], "151");
     assert_eq!(film["file"], "films/RawImage/Test1Data/151.png");
     assert_eq!(film["film"], serde_json::json!({"width": 1935, "height": 2400}));
-    // Nobody said how large its pixels are.
+    // No pixel spacing is stated.
     assert_eq!((&film["spacing"], &film["landmarks"][0]["mm"]), (&Value::Null, &Value::Null));
     for (landmark, expected) in landmarks(film).zip(landmarks(&expected["detections"])) {
         for key in ["number", "name", "cell", "position", "score"] {
@@ -124,7 +124,7 @@ fn a_stopped_run_goes_on_as_if_it_had_not_been() {
     // Features mapped from files are the same as those in memory.
     let fixed = format!("{fixed} --features features --checkpoint-every 0s");
     let outcome = stopped_at(here, FIRST_STOP, "-INT", &format!("{start} --out parts {fixed}"));
-    assert!(outcome.success && outcome.stdout.contains("go on: onemark-train run --resume"), "{outcome:?}");
+    assert!(outcome.success && outcome.stdout.contains("continue with: onemark-train run --resume"), "{outcome:?}");
     let outcome = stopped_at(here, SECOND_STOP, "-KILL", &format!("run --resume --out parts {fixed}"));
     assert!(!outcome.success, "{outcome:?}");
     Program::Train.succeed(here, &format!("run --resume --out parts {fixed}"));
@@ -140,9 +140,9 @@ fn a_stopped_run_goes_on_as_if_it_had_not_been() {
     assert!(!here.join("parts/epoch-1-2.safetensors").exists(), "only the last two epochs are kept");
     let environment: Value = serde_json::from_slice(&fs::read(here.join("parts/environment.json")).unwrap()).unwrap();
     assert_eq!((&environment["device"], &environment["threads"]), (&"Cpu".into(), &1.into()));
-    // Resumed without being told, also where the processor suits f32.
+    // A resumed run keeps its precision without the option, also on a processor that suits f32.
     assert_eq!(environment["precision"], "bf16");
-    // What is finished stays finished.
+    // A finished run can't be resumed.
     let again = Program::Train.command(here, &format!("run --resume --out parts {fixed}")).output().unwrap();
     let again = Outcome::from(again);
     assert!(!again.success && again.stderr.contains("it is finished"), "{again:?}");
@@ -166,7 +166,7 @@ fn resumable_recipe() -> Recipe {
     changed.unwrap()
 }
 
-/// Two rows of a table on drawn films, in the time that there is; asked for again, nothing is done twice.
+/// Two rows of a table on phantom films, within a budget. A second run does not repeat finished work.
 #[test]
 fn a_table_is_reproduced_within_its_budget() {
     if !Program::Train.is_here() {
@@ -186,7 +186,7 @@ fn a_table_is_reproduced_within_its_budget() {
         assert!(printed.contains(text), "no {text:?} in\n{printed}");
     }
     let csv = fs::read_to_string(here.join("tables/table1.csv")).unwrap();
-    // A line for all landmarks and one for each, of both rows; one of each row of the paper; one with names.
+    // For both rows, a line for all landmarks and one for each; a line for each row of the paper; a header.
     assert_eq!(csv.lines().count(), 2 * 20 + 9 + 1);
     let report: Value =
         serde_json::from_slice(&fs::read(here.join("tables/rows/cc2d/evaluation-test1.json")).unwrap()).unwrap();
@@ -202,7 +202,7 @@ fn a_table_is_reproduced_within_its_budget() {
     assert_eq!(written(), before);
 }
 
-/// The phantom recipe, made to train in seconds.
+/// The phantom recipe, reduced to train in seconds.
 fn phantom_recipe() -> Recipe {
     let changed = Recipe::load("phantom").unwrap().edit(|spec| {
         spec.template_copies.count = 8;
@@ -252,13 +252,13 @@ fn positions(report: &Value) -> Vec<Point> {
     films.flat_map(|film| landmarks(&film["detections"])).map(point).collect()
 }
 
-/// The same as the films were drawn.
+/// The same landmarks as they were drawn.
 fn truth(here: &Path, split: Split) -> Vec<Point> {
     let films = Dataset::open(here.join("films"), split).unwrap();
     films.cases.into_iter().flat_map(|case| case.points.unwrap()).collect()
 }
 
-/// px between points and their counterparts; there must be as many.
+/// Distances between points and their counterparts, px; both lists must have the same length.
 fn distances(found: &[Point], expected: &[Point]) -> Vec<f64> {
     assert_eq!(found.len(), expected.len());
     found.iter().zip(expected).map(|(found, expected)| (found.x - expected.x).hypot(found.y - expected.y)).collect()

@@ -1,4 +1,4 @@
-//! What an administrator asks of `onemark`: whether a bundle is whole, completions, manual pages.
+//! Commands for administrators: `verify`, `completions`, `man`.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::fs;

@@ -1,4 +1,4 @@
-//! Measurements as the program gives them: in JSON, under the landmarks it prints, and in what it says of a bundle.
+//! Measurements in the program's output: in JSON, below the printed landmarks, and in `inspect`.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::fs;
@@ -26,7 +26,7 @@ fn a_film_and_a_bundle_have_measurements() {
         Program::Runtime.succeed(here, line.trim_end()).stdout
     };
 
-    // An untrained network puts landmarks anywhere, some on one another: all the same, its measurements are those of its points.
+    // An untrained network places landmarks anywhere, some at the same point; the measurements must still follow from its points.
     let found: Value = serde_json::from_str(&detect("--spacing 0.1,0.2 --json -")).unwrap();
     let landmarks = found["films"][0]["landmarks"].as_array().unwrap();
     let position = |landmark: &Value| serde_json::from_value::<Point>(landmark["position"].clone()).unwrap();

@@ -1,7 +1,7 @@
-//! Suites are data, apart from what runs them: every network, on every film, must come to the same maps and cells by
-//! every way of running it. The judge is the reference interpreter on the whole graph as it was trained.
+//! Suites are data, separate from the code that runs them: every network must give the same maps and cells on every film by
+//! every way of running it. The reference is the reference interpreter on the whole graph as trained.
 //!
-//! The trainer's interpreter stands against the same judge in its own crate; PyTorch does in peer_cc2d.rs.
+//! The trainer's interpreter is compared with the same reference in its own crate, PyTorch in peer_cc2d.rs.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ const SEED: u64 = 11;
 const PAPER_PARAMETERS: usize = 66_452_320;
 /// The largest bundle of the paper's network that is accepted.
 const PAPER_BYTES: u64 = 290_000_000;
-/// A score that is no accident: the template's vectors see their own place again, but for the interpolation of levels.
+/// A score that chance does not reach. At its own place, a template's vectors score nearly 1, reduced by the interpolation of levels.
 const FOUND: f32 = 0.5;
 const THREADS: usize = 2;
 const REPEATS: usize = 20;
@@ -61,7 +61,7 @@ fn phantom() {
     all_ways_agree("phantom", Recipe::load("phantom").unwrap(), &[7]);
 }
 
-/// To the last bit, by each backend: heads in windows, whichever thread runs which.
+/// Heads in windows give results equal to the last bit with each backend, whichever thread runs which head.
 #[test]
 fn neither_threads_nor_repeats_change_a_bit() {
     let bundle = tiny_bundle();
@@ -101,8 +101,8 @@ fn paper_size() {
     let own = tensors.keys().filter(counted).filter(|param| param.node.owner == adapter);
     assert_eq!(own.map(|param| tensors[param].len()).sum::<usize>(), 440_096);
 
-    // The template is the film itself, so that there is a peak to find; and what its vectors are read from is, with them,
-    // all that a score is made of: the judge need not run the network a second time.
+    // The template is the film itself, so that there is a peak to find. The embeddings from which its vectors are read also
+    // give the scores, so the reference does not run the network a second time.
     let film = film_of(grey(size));
     let grid = reference::Maps::from([(Port::Film, input(&film, size).remove(FILM).unwrap())]);
     let mut expected = reference::run(&architecture.trunk_graph().unwrap(), &tensors, &grid).unwrap();
@@ -127,18 +127,18 @@ fn all_ways_agree(case: &str, recipe: Recipe, landmarks: &[usize]) {
     let checkpoint = untrained(recipe, SEED).unwrap();
     let size = checkpoint.recipe.network.size;
     let template = film_of(grey(size));
-    // Another film of another size and shape: nothing is where the template has it.
+    // Another film of another size and aspect ratio: landmarks are not at the template's positions.
     let waves = grey(200);
     let other = GrayImage::from_fn(131, 170, |x, y| *waves.get_pixel((x + 60) % 200, (y + 90) % 200));
     let other = film_of(other);
     for (name, film) in [("template", template), ("other", other)] {
         let film_maps = input(&film, size);
-        let judge = |landmark: &usize| {
+        let expected_by = |landmark: &usize| {
             let graph = Architecture::from(&checkpoint.recipe).graph(LandmarkId::new(*landmark).unwrap()).unwrap();
             let parameters = parameters(&checkpoint.tensors, graph.params()).unwrap();
             (*landmark, run_reference(&graph, &parameters, &film_maps))
         };
-        let expected: BTreeMap<usize, Maps> = landmarks.iter().map(judge).collect();
+        let expected: BTreeMap<usize, Maps> = landmarks.iter().map(expected_by).collect();
         let case = format!("{case}, {name}");
         let bundle = ways(&case, &checkpoint, &expected, &film_maps);
         for (backend, pruning) in backends().into_iter().flat_map(|backend| [(backend, true), (backend, false)]) {
@@ -153,14 +153,14 @@ fn all_ways_agree(case: &str, recipe: Recipe, landmarks: &[usize]) {
                 let (cell, score) = peak(&expected[SCORE]);
                 let case = format!("{case}, {backend}, {pruning}, landmark {landmark}");
                 assert_eq!(found.landmarks()[landmark - 1].cell(), cell, "{case}");
-                // A template finds its own landmarks, or there was nothing to agree about.
+                // A template must find its own landmarks, else the agreement below would mean nothing.
                 assert!(name != "template" || score > FOUND, "{case}: {score}");
             }
         }
     }
 }
 
-/// Compiles the checkpoint, and compares with `expected` (by landmark) what each way of running the result makes.
+/// Compiles the checkpoint and compares each way of running the result with `expected` (by landmark).
 fn ways(case: &str, checkpoint: &Checkpoint, expected: &BTreeMap<usize, Maps>, film: &Maps) -> Bundle {
     let set = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
     let onnx = compile(checkpoint, &set, &ExportOptions::default(), |_| {}).unwrap().onnx;
@@ -185,7 +185,7 @@ fn ways(case: &str, checkpoint: &Checkpoint, expected: &BTreeMap<usize, Maps>, f
 fn compare(case: &str, expected: &BTreeMap<usize, Maps>, film: &Maps, run: impl Fn(usize, &Maps) -> Maps) {
     let shared = run(0, film);
     for (landmark, expected) in expected {
-        // Without adapters the trunk makes the embeddings.
+        // Without adapters the trunk computes the embeddings.
         let mut found = shared.clone();
         found.extend(run(*landmark, &shared));
         for (name, expected) in expected {
@@ -194,7 +194,7 @@ fn compare(case: &str, expected: &BTreeMap<usize, Maps>, film: &Maps, run: impl 
     }
 }
 
-/// What the reference interpreter makes of inputs by name.
+/// The outputs of the reference interpreter for inputs by name.
 fn run_reference(graph: &Graph, parameters: &Parameters, inputs: &Maps) -> Maps {
     let inputs = graph.inputs().iter().map(|(port, _)| (port.clone(), inputs[&port.to_string()].clone()));
     named(reference::run(graph, parameters, &inputs.collect()).unwrap())

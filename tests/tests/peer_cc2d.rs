@@ -1,4 +1,4 @@
-//! The graph against CC2D as tests/peers/cc2d.py has it: another framework, other hands, METHOD.md as the only source.
+//! Compares the graph with CC2D in tests/peers/cc2d.py, an independent implementation in another framework from METHOD.md.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::Path;
@@ -40,7 +40,7 @@ fn equals_peer(golden: &str) {
     let film = take(&mut tensors, FILM);
     let expected: Vec<(&Port, Array4<f32>)> =
         graph.outputs().iter().map(|(port, _)| (port, take(&mut tensors, &port.to_string()))).collect();
-    // Not one parameter more or less than the peer has.
+    // Exactly the parameters of the peer.
     assert_eq!(tensors.len(), graph.params().len());
     let parameters = parameters(&tensors, graph.params()).unwrap();
 

@@ -1,5 +1,5 @@
-//! DICOM reports judged by others: the validator of dicom3tools, dcmtk's reader, and Cornerstone's adapter, which is OHIF's.
-//! Each is passed over, saying so, where it is not installed.
+//! DICOM reports read by other programs: the validator of dicom3tools, dcmtk's reader, and the adapter of Cornerstone and OHIF.
+//! If one is not installed, its test prints that it is skipped.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use std::env;
@@ -32,7 +32,7 @@ fn dcmtk_shows_every_point() {
     let (_folder, report) = report();
     let Some(output) = run(Command::new("dsrdump").arg(&report), "dcmtk") else { return };
     let (said, complaints) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    // It warns of UTF-8, whose value representations it does not check.
+    // It warns about UTF-8, because it does not check such values.
     assert!(output.status.success() && !complaints.contains("E: "), "{complaints}");
     let points: Vec<_> = said.lines().filter(|line| line.contains("SCOORD")).collect();
     assert_eq!(points.len(), expected().len(), "{said}");
@@ -67,7 +67,7 @@ fn cornerstone_reads_the_points_back() {
     }
 }
 
-/// One hip, as five scanners would have packed it: found alike, reported soundly, and found again on a disc for patients.
+/// One film of a hip in five transfer syntaxes: the landmarks are equal, the reports are valid, also from a patient's disc.
 #[test]
 fn one_film_in_five_forms() {
     let Some(films) = real_data("dicom") else { return };
@@ -97,7 +97,7 @@ fn one_film_in_five_forms() {
         assert!(said.contains("Comprehensive") && !said.contains("Error"), "{said}");
     }
 
-    // dcmtk puts none but the first, uncompressed one on a disc.
+    // dcmtk writes only the first, uncompressed film to a disc.
     let mut directory = Command::new("dcmmkdir");
     directory.current_dir(&disc).args(["--general-purpose", "--invent", "IM0"]);
     let Some(output) = run(&mut directory, "dcmtk") else { return };
@@ -125,13 +125,13 @@ fn near([x, y]: [f64; 2], landmark: &Detection) {
     assert!((x - place.x).abs() < SAME_PX && (y - place.y).abs() < SAME_PX, "{x}, {y} instead of {place:?}");
 }
 
-/// What a program said; `None` where it is not installed.
+/// The output of a program; `None` if it is not installed.
 fn run(command: &mut Command, package: &str) -> Option<Output> {
     match command.output() {
         Ok(output) => Some(output),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let program = Path::new(command.get_program()).display();
-            eprintln!("skipped: there is no {program}; on Debian: apt install {package}");
+            eprintln!("skipped: {program} is not installed; on Debian: apt install {package}");
             None
         }
         Err(error) => panic!("{error}"),

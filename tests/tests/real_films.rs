@@ -1,5 +1,5 @@
 //! Real films, where ONEMARK_DATA names a folder that contains `isbi2015` and `hand` (METHOD.md sec. 7): JPEGs from real
-//! scanners through the whole chain. What the data themselves must be like is tested in onemark-models.
+//! scanners through the whole pipeline. The data themselves are tested in onemark-evaluation.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -21,8 +21,8 @@ use onemark_tests::{Program, backends, real_data};
 use serde_json::Value;
 
 const SEED: u64 = 19;
-/// A network that has learnt nothing still knows the very film that its template vectors were read from. Coarse levels pull the
-/// maxima towards the centres of their cells, which on level 5 are 32 cells wide; at random, it would be 100 cells away.
+/// Largest error, in cells, of an untrained network on the film of its own template vectors. Coarse levels pull the maxima towards
+/// the centres of their cells, which on level 5 are 32 cells wide. Random positions would be 100 cells away.
 const OWN_FILM_CELLS: f64 = 16.0;
 
 #[test]

@@ -1,4 +1,4 @@
-//! The judge itself, on numbers small enough to check by hand (METHOD.md sec. 1b and 1c).
+//! The reference interpreter on numbers small enough to check by hand (METHOD.md sec. 1b and 1c).
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use ndarray::{Array4, array};
@@ -34,7 +34,7 @@ fn upsampling_places_corners_as_asked() {
         let expected = Array4::from_shape_vec((1, 1, 2, 6), [first, second].concat()).unwrap();
         let across = run(row(), &Parameters::new(), up);
         assert_close(&expected, &across, Tolerance::Rounding, "a row");
-        // The other axis alike.
+        // The same along the other axis.
         let down = run(row().permuted_axes([0, 1, 3, 2]), &Parameters::new(), up);
         let expected = expected.permuted_axes([0, 1, 3, 2]);
         assert_close(&expected, &down, Tolerance::Rounding, "a column");

@@ -1,4 +1,4 @@
-//! Results in every format: all points are there, at the same places, whoever reads them.
+//! Results in every format hold all points, at the same positions.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use chrono::DateTime;
@@ -13,7 +13,7 @@ use onemark_runtime::{Detection, Detections, Status};
 use onemark_tests::{dicom_film, found, found_on};
 use serde_json::Value;
 
-/// What a format may round positions to.
+/// Largest difference that a format's rounding may make, px.
 const SAME_MM: f64 = 0.01;
 const SAME_PX: f64 = 0.01;
 
@@ -59,7 +59,7 @@ fn json_is_read_back_as_it_was_written() {
     assert!(matches!(Document::read(&json.to_string()), Err(ResultsError::NotADocument(_))));
 }
 
-/// What was written before results could be read back: schema version 1 stays readable.
+/// JSON of an earlier version: documents of schema version 1 stay readable.
 #[test]
 fn documents_of_before_are_read() {
     let text = include_str!("goldens/detections.json");
@@ -89,7 +89,7 @@ fn fields_that_later_versions_add_to_classes_and_norms_are_ignored() {
     assert_eq!(Document::read(&json.to_string()).unwrap(), Document::read(text).unwrap());
 }
 
-/// Published, so that others can read our results without our code. `ONEMARK_UPDATE=1` writes it again.
+/// The schema is published, so that others can read our results without our code. `ONEMARK_UPDATE=1` writes the file.
 #[test]
 fn the_published_schema_is_that_of_the_types() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/detections.schema.json");
@@ -157,7 +157,7 @@ fn the_picture_shows_each_kind_of_landmark() {
     };
     let [found, not_found, by_hand] = [at(0), at(1), at(2)];
     assert!(found[0] > 200 && found[2] < 100 && by_hand[2] > 200 && by_hand[0] < 100);
-    // A ring leaves what is under it to be seen.
+    // A ring does not cover the film inside it.
     assert_eq!(not_found, [27; 3]);
 }
 
@@ -166,11 +166,13 @@ fn the_page_is_whole_and_says_first_what_to_beware_of() {
     let (film, detections) = (dicom_film(), found());
     let page = String::from_utf8(html::write(&results(&detections, &film)).unwrap()).unwrap();
     let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text:?} in the page"));
-    assert!(place("Not found: Nasion") < place("<figure>") && place("looks unlike") < place("Not found: Nasion"));
+    assert!(
+        place("Not found: Nasion") < place("<figure>") && place("out of distribution") < place("Not found: Nasion")
+    );
     for text in ["Not a medical device", "123.5", "200.25", "93 %", &"ab".repeat(32), "data:image/png;base64,"] {
         place(text);
     }
-    // Browsers take an element of a drawing that is not closed to hold what follows.
+    // In an SVG, browsers would treat everything after an unclosed element as its content.
     assert_eq!(page.matches("<circle").count(), page.matches("</circle>").count());
     assert_eq!(page.matches("</image>").count(), 1);
     place("Landmarks of &lt;i&gt;1.dcm");
@@ -223,5 +225,5 @@ fn a_report_about_no_image_is_refused() {
     let film = dicom_film();
     let plain = Film::from_grey(film.size(), film.grey().to_vec()).unwrap();
     let error = dicom_sr::write(&results(&detections, &plain)).unwrap_err();
-    assert!(matches!(error, ResultsError::NoDicom { .. }) && error.to_string().contains("is no DICOM"), "{error}");
+    assert!(matches!(error, ResultsError::NoDicom { .. }) && error.to_string().contains("is not DICOM"), "{error}");
 }

@@ -1,5 +1,5 @@
-//! Trust in a point, and learning without training, on a network that knows nothing but its template: `onemark calibrate` and
-//! `adapt`, in the library and as a user runs them.
+//! Calibration, and adaptation without training, on an untrained network with a template: `onemark calibrate` and `adapt`, in
+//! the library and as a user runs them.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use serde_json::Value;
 /// Two ways to the same sum of f32.
 const ROUNDING: f32 = 1e-5;
 
-/// The template moved by some px, in another contrast: what another machine makes of it.
+/// The template moved by some px and in another contrast, as from another scanner.
 fn picture(size: usize, (right, down): (usize, usize), gamma: f32) -> GrayImage {
     let film = synthetic_film(size);
     GrayImage::from_fn(size as u32, size as u32, |x, y| {
@@ -29,7 +29,7 @@ fn picture(size: usize, (right, down): (usize, usize), gamma: f32) -> GrayImage 
     })
 }
 
-/// A film, and where its landmarks are: where the network finds them on its template, moved.
+/// A film and its landmarks: the positions that the network finds on its template, moved.
 fn film(detector: &Detector, moved: (usize, usize), gamma: f32) -> (Film, Vec<Option<Point>>) {
     let size = detector.grid().width;
     let of = |moved, gamma| film_of(picture(size, moved, gamma));
@@ -52,17 +52,17 @@ fn options() -> Options {
 }
 
 #[test]
-fn a_bundle_learns_what_landmarks_look_like_elsewhere() {
+fn a_bundle_adapts_to_landmarks_on_other_films() {
     let before = tiny_bundle();
     let detector = open(&before);
     let (film, points) = film(&detector, (5, 9), 1.6);
     let example = Example { film: &film, points: &points };
     let (after, changes) = adapt(&before, &[example], Some("ward 7"), options()).unwrap();
-    assert!(changes.is_empty(), "one film has no others to learn from");
+    assert!(changes.is_empty(), "with one film, there are no other films to adapt to");
     let record = after.manifest().adapted.as_ref().unwrap();
     assert_eq!((record.films.len(), record.films[0].source.as_deref()), (1, Some("ward 7")));
 
-    // What was taught scores higher where it was taught.
+    // Landmarks score higher on the film that the bundle was adapted to.
     let map = GridMap::new(film.size(), detector.grid());
     let grid = film.to_grid(detector.grid()).unwrap();
     let total = |detector: &Detector| -> f32 {
@@ -89,22 +89,22 @@ fn a_bundle_learns_what_landmarks_look_like_elsewhere() {
 }
 
 #[test]
-fn films_count_alike_in_whatever_order_they_come() {
+fn films_have_equal_weight_in_every_order() {
     let start = tiny_bundle();
     let detector = open(&start);
     let films = [film(&detector, (5, 9), 1.6), film(&detector, (60, 2), 0.7)];
     let [one, other] = films.each_ref().map(|(film, points)| Example { film, points });
-    let learn = |from: &Bundle, films: &[Example<'_>]| adapt(from, films, None, options()).unwrap();
-    let (together, changes) = learn(&start, &[one, other]);
-    let (in_turn, _) = learn(&learn(&start, &[other]).0, &[one]);
+    let adapt_to = |from: &Bundle, films: &[Example<'_>]| adapt(from, films, None, options()).unwrap();
+    let (together, changes) = adapt_to(&start, &[one, other]);
+    let (in_turn, _) = adapt_to(&adapt_to(&start, &[other]).0, &[one]);
     let vectors = |bundle: &Bundle| -> BTreeMap<String, Vec<f32>> { bundle.template_vectors().unwrap() };
     let other_vectors = vectors(&in_turn);
     for (name, vector) in vectors(&together) {
         let pairs = vector.iter().zip(&other_vectors[&name]).map(|(one, other)| (one - other).abs());
         assert!(pairs.fold(0.0, f32::max) < ROUNDING, "{name}");
     }
-    // Left out, a film is judged by what the other one taught.
-    let (alone, _) = learn(&start, &[other]);
+    // Each film is tested after adapting to the other film only.
+    let (alone, _) = adapt_to(&start, &[other]);
     let errors = |bundle: &Bundle| -> Vec<f64> {
         let found = open(bundle).detect(one.film).unwrap();
         let truth = one.points.iter().map(|point| point.unwrap());
@@ -117,7 +117,7 @@ fn films_count_alike_in_whatever_order_they_come() {
 }
 
 #[test]
-fn what_can_not_be_learnt_from_says_why() {
+fn unusable_examples_are_refused() {
     let start = tiny_bundle();
     let detector = open(&start);
     let (film, points) = film(&detector, (5, 9), 1.6);
@@ -130,8 +130,8 @@ fn what_can_not_be_learnt_from_says_why() {
     let mut outside = points.clone();
     outside[3] = Some(Point::new(-1.0, 4.0));
     assert!(matches!(refused(&[example(&outside)]), AdaptError::Outside { landmark: 4, .. }));
-    let (taught, _) = adapt(&start, &[example(&points)], None, options()).unwrap();
-    let again = adapt(&taught, &[example(&points)], None, options()).unwrap_err();
+    let (adapted, _) = adapt(&start, &[example(&points)], None, options()).unwrap();
+    let again = adapt(&adapted, &[example(&points)], None, options()).unwrap_err();
     assert!(again.to_string().contains("a film counts once"), "{again}");
 }
 
@@ -197,14 +197,14 @@ fn a_calibrated_bundle_says_what_its_points_are_worth() {
     let black = detected(here, "detect black.png --backend tract --json - --bundle sure.onemark");
     assert_eq!((&black["unusual"], &black["landmarks"][0]["status"]), (&Value::Bool(true), &"not-found".into()));
 
-    // What is learnt afterwards gives other scores.
+    // Adapting after calibration changes the scores.
     fs::write(here.join("points.csv"), "landmark,x,y\nsella,20,21\n").unwrap();
-    let adapted = "adapt sure.onemark --film black.png --points points.csv --backend tract --out taught.onemark";
-    assert!(Program::Runtime.succeed(here, adapted).stderr.contains("not calibrated any more"));
-    let taught = Bundle::open(here.join("taught.onemark")).unwrap();
-    assert_eq!(taught.manifest().calibration, None);
-    assert_eq!(taught.manifest().adapted.as_ref().unwrap().films[0].landmarks, [1]);
-    Program::Runtime.succeed(here, "adapt taught.onemark --undo --out undone.onemark");
+    let adapted = "adapt sure.onemark --film black.png --points points.csv --backend tract --out adapted.onemark";
+    assert!(Program::Runtime.succeed(here, adapted).stderr.contains("is not calibrated"));
+    let adapted = Bundle::open(here.join("adapted.onemark")).unwrap();
+    assert_eq!(adapted.manifest().calibration, None);
+    assert_eq!(adapted.manifest().adapted.as_ref().unwrap().films[0].landmarks, [1]);
+    Program::Runtime.succeed(here, "adapt adapted.onemark --undo --out undone.onemark");
     let undone = Bundle::open(here.join("undone.onemark")).unwrap();
     assert_eq!(undone.manifest(), Bundle::open(here.join("sure.onemark")).unwrap().manifest());
 }
@@ -218,10 +218,10 @@ fn too_little_to_go_by_is_refused_and_nothing_is_written() {
     fs::write(here.join("points.csv"), "landmark,x,y\nsella,2000,21\n").unwrap();
     let film = "--film films/images/00.png";
     for (line, expected) in [
-        (format!("adapt tiny.onemark {film} --out taught.onemark"), "1 films and 0 files of points"),
-        (format!("adapt tiny.onemark {film} --points points.csv --out taught.onemark"), "lies outside of film 1"),
-        (format!("adapt tiny.onemark {film} --points none.csv --out taught.onemark"), "none.csv"),
-        ("adapt tiny.onemark --undo --film a.png --out taught.onemark".to_owned(), "cannot be used with"),
+        (format!("adapt tiny.onemark {film} --out adapted.onemark"), "1 films and 0 files of points"),
+        (format!("adapt tiny.onemark {film} --points points.csv --out adapted.onemark"), "lies outside of film 1"),
+        (format!("adapt tiny.onemark {film} --points none.csv --out adapted.onemark"), "none.csv"),
+        ("adapt tiny.onemark --undo --film a.png --out adapted.onemark".to_owned(), "cannot be used with"),
     ] {
         let said = fail(here, &line);
         assert!(said.contains(expected), "{line}: {said}");

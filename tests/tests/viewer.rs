@@ -1,4 +1,4 @@
-//! The viewer as its page uses it: `onemark view` is started, asked over HTTP, corrected, and what it saves is read back.
+//! The viewer as its page uses it: starts `onemark view`, sends requests over HTTP, corrects landmarks, reads saved files back.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -14,7 +14,7 @@ use onemark_tests::{Outcome, Program, tiny_bundle};
 use onemark_viewer::{Desk, FilmSource};
 use serde_json::Value;
 
-/// A viewer that is ended with the test.
+/// A viewer that ends with the test.
 struct Viewer {
     process: Child,
     host: String,
@@ -23,7 +23,7 @@ struct Viewer {
 
 impl Drop for Viewer {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -38,7 +38,7 @@ impl Viewer {
         Self { host: host.into(), secret: secret.trim_matches('/').into(), process }
     }
 
-    /// Status, head and body of an answer.
+    /// Status, head and body of a response.
     fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String, Vec<u8>) {
         let mut stream = TcpStream::connect(&self.host).unwrap();
         let length = body.len();
@@ -79,10 +79,10 @@ fn desk_folder() -> tempfile::TempDir {
 }
 
 #[test]
-fn a_point_is_moved_saved_and_learnt_from() {
+fn a_point_is_moved_saved_and_adapted_to() {
     let here = desk_folder();
     let here = here.path();
-    let line = "view . --bundle tiny.onemark --backend tract --spacing 0.5 --learn-to taught.onemark";
+    let line = "view . --bundle tiny.onemark --backend tract --spacing 0.5 --learn-to adapted.onemark";
     let viewer = Viewer::start(here, line);
     let page = String::from_utf8(viewer.answer("GET", "", "").1).unwrap();
     assert!(
@@ -95,7 +95,7 @@ fn a_point_is_moved_saved_and_learnt_from() {
     assert_eq!(about["films"].as_array().unwrap().len(), 2);
     assert_eq!(image::load_from_memory(&viewer.answer("GET", "films/0/image", "").1).unwrap().width(), 90);
 
-    // What the page gets is what `detect` says.
+    // The page gets the same results as `detect`.
     let found = viewer.json("GET", "films/0", "");
     let detected =
         Program::Runtime.succeed(here, "detect a.png --bundle tiny.onemark --backend tract --spacing 0.5 --json -");
@@ -118,10 +118,10 @@ fn a_point_is_moved_saved_and_learnt_from() {
     assert!(table.contains("edited-by-hand"), "{table}");
 
     assert!(viewer.json("POST", "films/0/learn", "")["told"].as_str().unwrap().contains("1 more"));
-    let taught = Bundle::open(here.join("taught.onemark")).unwrap();
-    assert_eq!(taught.manifest().adapted.as_ref().unwrap().films[0].landmarks.len(), 19);
+    let adapted = Bundle::open(here.join("adapted.onemark")).unwrap();
+    assert_eq!(adapted.manifest().adapted.as_ref().unwrap().films[0].landmarks.len(), 19);
     assert_ne!(viewer.json("GET", "desk", "")["bundle"]["sha256"], about["bundle"]["sha256"]);
-    // What a person did stays, until it is taken back.
+    // A correction stays until it is undone.
     assert_eq!(viewer.json("GET", "films/0", "")["landmarks"][1]["status"], "edited-by-hand");
     assert_eq!(viewer.json("DELETE", "films/0/landmarks/2", "")["landmarks"][1]["status"], "found");
 }
@@ -167,7 +167,7 @@ fn what_can_not_be_shown_is_said_at_once() {
     }
 }
 
-/// As within a browser, where there are neither files nor a server.
+/// As in a browser, without files and without a server.
 #[test]
 fn films_in_memory_are_answered_for_too() {
     let mut desk =

@@ -65,7 +65,7 @@ fn main() -> Result<()> {
     let films = Films::prepare(&recipe, &cases, &features, |_, total| samples = total)?;
     println!("{}", started.elapsed().as_secs_f64() / samples as f64);
 
-    // Every film's landmarks as the template has them: where pseudo-labels lie costs nothing.
+    // The template's landmarks serve as pseudo-labels: their positions do not change the time.
     let labels = vec![films.samples.template_points().to_vec(); films.samples.count()].into();
     let (sampler, heads) = (Sampler::new(&recipe, &films.samples), Heads::new(&recipe, landmarks, phase.adapters)?);
     let trunk = Trunk::new(&recipe)?;
@@ -85,7 +85,7 @@ fn main() -> Result<()> {
     write(file.as_ref(), &recipe, &network, phase, &films, &taken)
 }
 
-/// The recipe with just as many copies as a batch takes: their number changes the time before the steps, not that of a step.
+/// The recipe with one batch of copies, because their number changes the time before the steps, not that of a step.
 fn small(recipe: &Recipe) -> Result<Recipe> {
     let changed = recipe.edit(|spec| {
         spec.template = "001".to_owned();

@@ -1,4 +1,4 @@
-//! The versions, machine and command of a run, for those who want to compare or repeat it.
+//! The versions, machine and command of a run, needed to compare or repeat it.
 
 use std::path::Path;
 use std::time::SystemTime;

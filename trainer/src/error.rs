@@ -21,8 +21,8 @@ pub enum TrainError {
     #[error("torch failed")]
     #[non_exhaustive]
     Torch(#[from] tch::TchError),
-    /// The numbers of a tensor do not fill its shape.
-    #[error("a tensor's numbers don't fill its shape")]
+    /// The number of values of a tensor does not match its shape.
+    #[error("the number of values of a tensor does not match its shape")]
     #[non_exhaustive]
     Shape { source: ndarray::ShapeError },
     /// The network needs a parameter that is missing.
@@ -100,7 +100,7 @@ pub enum TrainError {
         source: serde_json::Error,
     },
     /// There is no file of trunk weights.
-    #[error("there are no VGG19 weights at {path}")]
+    #[error("{path} does not exist; it should hold VGG19's weights")]
     #[non_exhaustive]
     NoWeights { path: PathBuf },
     /// A file of trunk weights is neither safetensors nor what `torch.save` writes, or is cut short.

@@ -1,4 +1,4 @@
-//! What a run reports: events for the program that started it, a log, and where the time goes.
+//! What a run reports: events for the program that started it, a log, and a profile of its time.
 
 pub mod log;
 pub mod observer;

@@ -83,7 +83,7 @@ pub struct Run<'a> {
     pub profile: bool,
     /// Set from outside to stop after the current step.
     pub interrupted: &'a AtomicBool,
-    /// Is told what happens.
+    /// Receives the events of the run.
     pub observer: &'a dyn Observer,
 }
 

@@ -1,5 +1,5 @@
-//! The trainer's step against tests/peers/training.py: another framework's optimiser, other hands, METHOD.md as the only source.
-//! The peer computes in f64, so what differs is the trainer's rounding.
+//! Compares the trainer's step with tests/peers/training.py, an independent implementation from METHOD.md with another framework's
+//! optimiser. The peer computes in f64, so differences are the trainer's rounding.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::collections::{BTreeMap, HashMap};

@@ -1,4 +1,4 @@
-//! What steps are drawn: points that mark the same position on both sides of a pair, and the same draws whenever asked.
+//! The drawn steps: points that mark the same position on both sides of a pair, and repeatable draws.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::collections::BTreeSet;

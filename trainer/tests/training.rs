@@ -1,4 +1,4 @@
-//! What a training step may and may not change, and that torch computes what the reference interpreter does.
+//! Which parameters a training step changes, and that torch computes the same as the reference interpreter.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ use tch::{Device, Kind, Tensor};
 /// Largest difference of two f32 evaluations of one network that add in different orders, relative to the largest value.
 const FLOAT: f32 = 2e-5;
 
-/// What bf16, with a last place of 1/128, may change of losses and statistics, relative …
+/// Largest relative change of losses and statistics by bf16, whose last place is 1/128, …
 const BF16_LOSS: f64 = 0.02;
 /// … and of the gradient of an untrained network at a single point, whose batch normalisation divides by next to nothing.
 const BF16_GRADIENT: f64 = 0.25;
@@ -59,7 +59,7 @@ fn untrained(recipe: &Recipe, seed: u64) -> Parameters {
     tensors
 }
 
-/// What torch makes of the film, by output name.
+/// The outputs of torch for the film, by name.
 fn torch(graph: &Graph, tensors: &Parameters, side: usize) -> BTreeMap<Port, ArrayD<f32>> {
     let params = Params::new(tensors, Device::Cpu).unwrap();
     let found = tch::no_grad(|| interpreter::run(graph, &params, &torch_film(side), Mode::Evaluate)).unwrap();
@@ -104,7 +104,7 @@ fn torch_equals_reference() {
     }
 }
 
-/// What only the exporter's graphs have.
+/// Operations that only the exporter's graphs have.
 #[test]
 fn torch_equals_reference_on_exported_graphs() {
     let mut graph = Graph::new("window");
@@ -235,7 +235,7 @@ fn network_computes_the_same_with_gradients_and_without() {
     }
 }
 
-/// The first landmark computes what all have in common, the second finds it.
+/// The first landmark computes the shared values, the second reuses them.
 #[test]
 fn landmarks_in_turn_compute_what_each_does_alone() {
     for (separate, adapter_channels) in [(false, 4), (false, 0), (true, 0)] {

@@ -1,4 +1,4 @@
-//! `cargo xtask check`: what is worth checking before a release and when a manifest changes. A step that this machine can't run
+//! `cargo xtask check`: checks for releases and for changes of manifests. A step that this machine can't run
 //! is listed as skipped, with the reason.
 
 use std::fs;
@@ -10,12 +10,12 @@ use serde_json::Value;
 
 use crate::shell;
 
-/// What `check` is asked for.
+/// Options of `check`.
 #[derive(clap::Args)]
 pub struct Options {
     /// Run only the steps whose name contains this
     only: Option<String>,
-    /// Print the steps and what they run, and run none
+    /// Print the steps and their commands without running them
     #[arg(long)]
     list: bool,
 }
@@ -38,7 +38,7 @@ const FEATURES: [(&str, &[&str], bool); 6] = [
     ("onemark-exporter", &["onnxruntime", "tract"], false),
 ];
 
-/// The other steps: a name, what the machine must have, and a command.
+/// The other steps: name, requirements, command.
 const STEPS: [(&str, &[Need], &str); 9] = [
     (
         "browser, tract alone",
@@ -70,7 +70,7 @@ const STEPS: [(&str, &[Need], &str); 9] = [
                 "cargo semver-checks --version",
                 "no cargo-semver-checks: `cargo install --locked cargo-semver-checks`",
             ),
-            Need::Run("git describe --tags --abbrev=0", "nothing was released yet"),
+            Need::Run("git describe --tags --abbrev=0", "there is no release yet"),
         ],
         "cargo semver-checks --baseline-rev {tag} -p onemark-runtime -p onemark-results",
     ),
@@ -78,18 +78,18 @@ const STEPS: [(&str, &[Need], &str); 9] = [
 
 const DENY: Need = Need::Run("cargo deny --version", "no cargo-deny: `cargo install --locked cargo-deny`");
 
-/// What a step can't do without.
+/// A requirement of a step.
 #[derive(Clone, Copy)]
 enum Need {
     /// Rust's standard library for this target.
     Target(&'static str),
     /// A file; `cargo xtask setup` makes it.
     File(&'static str),
-    /// A command that succeeds, and what it means if it doesn't.
+    /// A command that must succeed, and the reason to report if it fails.
     Run(&'static str, &'static str),
 }
 
-/// A fuzz target runs for so long.
+/// Time that each fuzz target runs, in seconds.
 const FUZZ_SECONDS: u32 = 60;
 const FUZZ: &str = "tests/fuzz";
 const CARGO_FUZZ: Need = Need::Run(
@@ -103,7 +103,7 @@ struct Step {
     line: String,
 }
 
-/// Runs all steps, then says what failed and what was skipped.
+/// Runs all steps, then lists the failed and the skipped ones.
 pub fn run(options: &Options) -> Result<()> {
     let only = options.only.as_deref().unwrap_or_default();
     let steps: Vec<Step> = steps()?.into_iter().filter(|step| step.name.contains(only)).collect();
@@ -190,7 +190,7 @@ impl Need {
     }
 }
 
-/// The command that a line stands for; `{tag}` is the last release.
+/// Parses a command line; `{tag}` is the last release.
 fn command(line: &str) -> Result<Command> {
     let mut words = line.split(' ');
     let mut command = match words.next() {

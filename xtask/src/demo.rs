@@ -21,7 +21,7 @@ const EVALUATE: &str = "onemark evaluate demo-out/phantom.onemark --data demo-ou
 /// Two backends round differently, far below a pixel; an argmax in another cell is several pixels away.
 const SAME_PX: f64 = 0.1;
 
-/// Runs the pipeline into `demo-out/`, made afresh.
+/// Runs the pipeline into an empty `demo-out/`.
 pub fn run() -> Result<()> {
     setup::run(&setup::Options::default())?;
     shell::build_binaries()?;
@@ -41,10 +41,10 @@ pub fn run() -> Result<()> {
     compare("demo-out/report.json", "demo-out/report-tract.json")?;
 
     println!("\nDone in {} s. Look at", started.elapsed().as_secs());
-    println!("  demo-out/overlays/          truth in green, prediction in red");
-    println!("  demo-out/report.json        every number of the table");
-    println!("  demo-out/phantom.onemark    the bundle: what a clinic installs");
-    println!("Next, with films of your own, one of them annotated:");
+    println!("  demo-out/overlays/          annotated landmarks in green, found ones in red");
+    println!("  demo-out/report.json        all numbers of the table");
+    println!("  demo-out/phantom.onemark    the bundle, which a clinic would install");
+    println!("Next, with your own films, one of them annotated:");
     println!("  cargo xtask setup --weights");
     println!("  onemark-train run --recipe c-adapter-laptop --data FILMS --template ID --out runs/first");
     println!("  onemark-export runs/first/checkpoint.safetensors --out first.onemark");
@@ -53,7 +53,7 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// Says what comes, shows the command, runs it.
+/// Prints a title and the command, then runs it.
 fn step(what: &str, line: &str) -> Result<()> {
     println!("\n# {what}\n$ {line}");
     let mut words = line.split(' ');
@@ -61,7 +61,7 @@ fn step(what: &str, line: &str) -> Result<()> {
     shell::run(Command::new(program).args(words))
 }
 
-/// Fails unless both reports put every landmark of every film in the same place.
+/// Fails unless both reports have every landmark of every film at the same position.
 fn compare(one: &str, other: &str) -> Result<()> {
     let (here, there) = (positions(one)?, positions(other)?);
     if !here.keys().eq(there.keys()) {
@@ -74,11 +74,11 @@ fn compare(one: &str, other: &str) -> Result<()> {
     if distance > SAME_PX {
         bail!("the two backends disagree by {distance:.2} px on {landmark} of film {film}: see {one} and {other}");
     }
-    println!("\nONNX Runtime and tract put all {} landmarks within {distance:.4} px of each other", here.len());
+    println!("\nONNX Runtime and tract agree on all {} landmarks within {distance:.4} px", here.len());
     Ok(())
 }
 
-/// Where a report of `onemark evaluate` has each landmark, by film and name, in film px.
+/// The position of each landmark in a report of `onemark evaluate`, by film and name, in film px.
 fn positions(path: &str) -> Result<BTreeMap<(String, String), [f64; 2]>> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
     let report: Value = serde_json::from_str(&text).with_context(|| format!("{path} is not JSON"))?;

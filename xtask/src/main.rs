@@ -1,7 +1,7 @@
-//! `cargo xtask …`: what people who build Onemark run. One module per task; `shell` is what they share.
+//! `cargo xtask …`: tasks for developers of Onemark. One module per task; `shell` is shared by all.
 //!
-//! Every task sets up what is missing first and runs from the repository's root, so that nobody has to export a
-//! variable, and paths in messages are relative to that root.
+//! Every task first sets up what is missing. It runs from the repository's root, so no variables need to be exported, and paths
+//! in messages are relative to that root.
 
 mod bench;
 mod check;
@@ -24,19 +24,19 @@ use clap::Parser;
 enum Task {
     /// Find libtorch and ONNX Runtime, or fetch them once into the cache folder
     Setup(setup::Options),
-    /// Train, export, detect and evaluate on phantom films: everything once, into demo-out/
+    /// Run the whole pipeline on phantom films: train, export, detect and evaluate, into demo-out/
     Demo,
-    /// Build everything and run every test there is
+    /// Build everything and run all tests
     Test(test::Options),
-    /// Check what matters before a release: feature sets, other targets, the oldest Rust, docs, licences, fuzzing, packages
+    /// Run the checks for a release: feature sets, other targets, the oldest Rust, docs, licences, fuzzing, packages
     Check(check::Options),
-    /// Make what ships: an archive with the programs, the C library and the wheel, in target/package
+    /// Make the archive for users, with the programs, the C library and the wheel, in target/package
     Package,
     /// Build the Python wheel into target/wheel and run its tests
     Wheel,
-    /// Build the page that needs no server into target/wasm/page, and test it in Chromium
+    /// Build the viewer's page with its engine into target/wasm/page, and test it in Chromium
     Wasm,
-    /// Compare the speed of something with that of something else
+    /// Compare the speed of training or detection with other programs
     #[command(subcommand)]
     Bench(bench::Task),
 }

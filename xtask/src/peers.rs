@@ -1,5 +1,5 @@
-//! The independent implementations in Python and JavaScript, tests/peers: an environment for each list of what they need, made
-//! once in the cache folder.
+//! The environments of the independent implementations in Python and JavaScript (tests/peers), one for each list of requirements.
+//! They are made once, in the cache folder.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,10 +9,10 @@ use anyhow::{Context, Result};
 
 use crate::shell;
 
-/// Where the peers are.
+/// The folder of the peers.
 pub const FOLDER: &str = "tests/peers";
 
-/// The Python of the environment `name`, in which there is what the file `requirements` beside the peers lists.
+/// The Python of the environment `name`, with the packages that the file `requirements` in the peers' folder lists.
 pub fn python(name: &str, requirements: &str) -> Result<PathBuf> {
     let environment = shell::cache()?.join(name);
     let python = environment.join("bin/python");

@@ -1,5 +1,5 @@
-//! What the tasks share: running commands and saying which one failed, the cache folder, and filling a folder whole or
-//! not at all.
+//! Shared by the tasks: running commands and reporting the one that failed, the cache folder, and filling a folder completely
+//! or not at all.
 
 use std::env;
 use std::ffi::OsStr;
@@ -10,10 +10,10 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use etcetera::BaseStrategy as _;
 
-/// Where tests find the binaries that they run.
+/// The variable with the folder of the binaries that tests run.
 pub const BIN_DIR: &str = "ONEMARK_BIN_DIR";
 
-/// Runs a command in the open; its output is the user's.
+/// Runs a command; its output goes to the terminal.
 pub fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| cannot_start(command))?;
     if !status.success() {
@@ -22,13 +22,13 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command and returns what it printed, trimmed. What it said on standard error is in the error.
+/// Runs a command and returns its output, trimmed. If it fails, the error includes its last line on standard error.
 pub fn capture(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| cannot_start(command))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        // Python's last line names the error; what is above it is the traceback.
-        let said = said.trim().lines().last().unwrap_or("it said nothing");
+        // Python's last line names the error; the traceback is above it.
+        let said = said.trim().lines().last().unwrap_or("it printed no error");
         bail!("`{}` failed: {said}", name(command));
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -39,35 +39,35 @@ pub fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// The Python that fetches wheels; nothing of Onemark needs it later.
+/// The Python that downloads wheels. Onemark does not need it later.
 pub fn python() -> Command {
     Command::new("python3")
 }
 
-/// Builds the three binaries, with the features that testing the whole workspace needs too: nothing is compiled twice.
+/// Builds the three binaries, with the features of the whole workspace's tests, so that nothing is compiled twice.
 pub fn build_binaries() -> Result<()> {
     run(cargo().args(["build", "--workspace", "--exclude", "xtask", "--bins"]))
 }
 
-/// The same, and the libraries for other languages.
+/// Builds the binaries, and the libraries for other languages.
 pub fn build_all() -> Result<()> {
     run(cargo().args(["build", "--workspace", "--exclude", "xtask", "--bins", "--lib"]))
 }
 
-/// Where cargo puts the binaries it builds: beside the one that runs now.
+/// The folder in which cargo puts binaries: that of the running program.
 pub fn bin_dir() -> Result<PathBuf> {
     let exe = env::current_exe().context("cannot tell where this program is")?;
     Ok(exe.parent().map(Path::to_owned).unwrap_or_default())
 }
 
-/// Whether Rust's standard library is here for `target`, or is to be built with the rest.
+/// Whether Rust's standard library for `target` is installed, or will be built from source.
 pub fn has_target(target: &str) -> Result<bool> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let libraries = capture(Command::new(rustc).args(["--print", "target-libdir", "--target", target]))?;
     Ok(Path::new(&libraries).exists() || env::var_os("CARGO_UNSTABLE_BUILD_STD").is_some())
 }
 
-/// Onemark's cache folder, on Linux and macOS `${XDG_CACHE_HOME:-~/.cache}/onemark`, made if it is not there. The runtime looks for
+/// Onemark's cache folder, on Linux and macOS `${XDG_CACHE_HOME:-~/.cache}/onemark`; it is made if missing. The runtime looks for
 /// ONNX Runtime in the same folder.
 pub fn cache() -> Result<PathBuf> {
     let folders = etcetera::choose_base_strategy().context("no home folder: set HOME or XDG_CACHE_HOME")?;
@@ -82,7 +82,7 @@ pub fn copy(file: &Path, folder: &Path) -> Result<()> {
     fs::copy(file, &to).map(|_| ()).with_context(|| format!("cannot copy {} to {}", file.display(), to.display()))
 }
 
-/// Copies a program or a library without the lines and names that only a debugger reads, where there is a `strip`.
+/// Copies a program or a library, without debugging information if `strip` is installed.
 pub fn copy_stripped(file: &Path, to: &Path) -> Result<()> {
     if cfg!(unix) && run(Command::new("strip").args(["-S", "-o"]).arg(to).arg(file)).is_ok() {
         return Ok(());
@@ -90,11 +90,11 @@ pub fn copy_stripped(file: &Path, to: &Path) -> Result<()> {
     fs::copy(file, to).map(|_| ()).with_context(|| format!("cannot copy {} to {}", file.display(), to.display()))
 }
 
-/// Replaces `folder` by what `fill` writes into the empty folder it is given; when that fails, nothing has changed.
+/// Replaces `folder` with what `fill` writes into an empty folder. If `fill` fails, nothing changes.
 pub fn replace_folder(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let part = with_suffix(folder, ".part");
     if part.exists() {
-        // What an interrupted run left behind.
+        // Left by an interrupted run.
         fs::remove_dir_all(&part).with_context(|| format!("cannot remove {}", part.display()))?;
     }
     fs::create_dir_all(&part).with_context(|| format!("cannot make {}", part.display()))?;

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: builds all, then runs every test there is, and says which ones this machine cannot run.
+//! `cargo xtask test`: builds everything, runs all tests, and lists those that this machine can't run.
 
 use std::fs;
 use std::path::Path;
@@ -8,13 +8,13 @@ use anyhow::{Context, Result};
 
 use crate::{peers, setup, shell, wasm, wheel};
 
-/// Films that may not be part of the repository; tests on real films look for them here.
+/// The variable with the folder of real films, which may not be part of the repository.
 const DATA: &str = "ONEMARK_DATA";
 
-/// The test that reads DICOM reports with Cornerstone's adapter finds it here.
+/// The variable with the folder of Cornerstone's adapter, for the test that reads DICOM reports with it.
 const CORNERSTONE: &str = "ONEMARK_CORNERSTONE";
 
-/// What `test` is asked for.
+/// Options of `test`.
 #[derive(clap::Args)]
 pub struct Options {
     /// Leave out the tests of the wheel, in a browser and against independent implementations (they need package indexes, once)
@@ -64,7 +64,7 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The command that runs the peers, in a Python environment of their own with the versions they name.
+/// The command that runs the peers, in their own Python environment with the versions that they require.
 fn pytest() -> Result<Command> {
     let python = peers::python("peers", "requirements.txt")
         .context("cannot set up the Python peers; `cargo xtask test --skip-peers` leaves them out")?;

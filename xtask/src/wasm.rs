@@ -8,15 +8,15 @@ use anyhow::{Context, Result, bail};
 
 use crate::{peers, setup, shell};
 
-/// The viewer's page, whoever serves it.
+/// The files of the viewer's page.
 const PAGE_FILES: &str = "runtime/viewer/page";
 const PACKAGE: &str = "runtime/bindings/wasm";
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// The page, whole: any web server can serve it.
+/// The folder of the complete page, which any web server can serve.
 const PAGE: &str = "target/wasm/page";
 
-/// Builds all that the page is compared with, then the page, and tests it.
+/// Builds the binaries that the page is compared with, then the page, and tests it.
 pub fn run() -> Result<()> {
     if !can_build()? {
         bail!("Rust can't compile for browsers here: `rustup target add {TARGET}`");
@@ -31,7 +31,7 @@ pub fn can_build() -> Result<bool> {
     shell::has_target(TARGET)
 }
 
-/// Builds the page, and tests it against the binaries, which are there.
+/// Builds the page and tests it against the binaries, which must exist.
 pub fn test() -> Result<()> {
     build()?;
     let mut pytest = Command::new(peers::python("wasm", "requirements-wasm.txt")?);
@@ -40,7 +40,7 @@ pub fn test() -> Result<()> {
 }
 
 fn build() -> Result<()> {
-    // A folder of its own, so that two kinds of build do not wait for each other.
+    // A separate target folder, so that two kinds of build do not wait for each other.
     shell::run(shell::cargo().args([
         "build",
         "--release",
@@ -59,7 +59,7 @@ fn build() -> Result<()> {
             let file = file?;
             fs::copy(file.path(), page.join(file.file_name()))?;
         }
-        // The page asks `engine.js`: here the one that works within the browser.
+        // The page imports `engine.js`; here it is the engine in the browser.
         fs::rename(page.join("engine-worker.js"), page.join("engine.js"))?;
         fs::remove_file(page.join("engine-server.js"))?;
         Ok(())
@@ -68,7 +68,7 @@ fn build() -> Result<()> {
     Ok(())
 }
 
-/// wasm-bindgen's program, of the version that the code is compiled with; compiled once into the cache folder.
+/// wasm-bindgen's program in the version of the library; compiled once into the cache folder.
 fn wasm_bindgen() -> Result<PathBuf> {
     let package = shell::capture(shell::cargo().args(["pkgid", "wasm-bindgen"]))?;
     let (_, version) = package.rsplit_once('@').context("Cargo.lock names no version of wasm-bindgen")?;

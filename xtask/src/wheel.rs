@@ -1,4 +1,4 @@
-//! The Python wheel: built by maturin from what the workspace has compiled, with the whole command line as its script `onemark`; installed into a fresh environment, tested there.
+//! The Python wheel: built by maturin from what the workspace has compiled, with the complete command line as its script `onemark`; installed into a new environment and tested there.
 
 use std::env;
 use std::fs;
@@ -11,17 +11,17 @@ use crate::{peers, setup, shell};
 
 const PACKAGE: &str = "runtime/bindings/python";
 
-/// Made afresh each time: what an earlier wheel left behind must not help this one.
+/// Made again each time, so that files of an earlier wheel do not affect this one.
 const FOLDER: &str = "target/wheel";
 
-/// Builds all that the wheel is compared with, then the wheel, and tests it.
+/// Builds the binaries that the wheel is compared with, then the wheel, and tests it.
 pub fn run() -> Result<()> {
     setup::run(&setup::Options::default())?;
     shell::build_binaries()?;
     test()
 }
 
-/// Builds the wheel from the binaries, which are there, and says where it is.
+/// Builds the wheel from the binaries, which must exist, and returns its path.
 pub fn build() -> Result<PathBuf> {
     let python = peers::python("wheel", "requirements-wheel.txt")?;
     if Path::new(FOLDER).exists() {
@@ -32,7 +32,7 @@ pub fn build() -> Result<PathBuf> {
     build.args(["-m", "maturin", "build", "--quiet", "--out"]).arg(folder.join("library"));
     shell::run(build.arg("--manifest-path").arg(format!("{PACKAGE}/Cargo.toml")))?;
 
-    // maturin builds libraries or programs, not both: the program is added, and what the wheel lists is listed again.
+    // maturin builds either libraries or programs, so the program is added here and the wheel's list of files is updated.
     let (unpacked, wheels) = (folder.join("unpacked"), folder.join("wheels"));
     let wheel = |command: &str, from: &Path, to: &Path| {
         let mut wheel = Command::new(&python);
@@ -51,14 +51,14 @@ pub fn build() -> Result<PathBuf> {
     only_entry(&wheels)
 }
 
-/// The one thing that a folder holds.
+/// The only entry of a folder.
 fn only_entry(folder: &Path) -> Result<PathBuf> {
     let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let mut entries = entries.filter_map(|entry| Some(entry.ok()?.path()));
     entries.next().with_context(|| format!("{} is empty", folder.display()))
 }
 
-/// Builds the wheel, and tests it against the binaries, which are there.
+/// Builds the wheel and tests it against the binaries, which must exist.
 pub fn test() -> Result<()> {
     let wheel = build()?;
     let environment = Path::new(FOLDER).join("python");
@@ -71,7 +71,7 @@ pub fn test() -> Result<()> {
         install
     };
     shell::run(install("requirements.txt").arg(wheel))?;
-    // Large, and not there for every Python: its tests say that they are skipped.
+    // Ray is large and not available for every Python; without it, its tests are skipped with a message.
     if let Err(error) = shell::run(&mut install("requirements-archive.txt")) {
         println!("onemark.archive can't be tested: {error:#}");
     }

@@ -1,4 +1,4 @@
-//! What the commands share in talking to people: options, printing that never panics, files that are never half written.
+//! Shared by the commands: options, printing without panics, writing files completely or not at all, text tables.
 
 use std::error::Error;
 use std::fmt::{Arguments, Display};
@@ -17,41 +17,41 @@ use onemark_results::{ResultsError, overlay};
 use onemark_runtime::{BackendKind, Decoding, Detector, Options};
 use onemark_viewer::ViewerError;
 
-/// How to run a bundle, the same for all commands that do.
+/// Options of all commands that run a bundle.
 #[derive(Args)]
 pub struct RunOptions {
-    /// What runs the networks
+    /// The backend that runs the networks
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = backend_names())]
     backend: BackendKind,
-    /// How many threads to use [default: one per core]
+    /// Number of threads [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// Give the centre of the cell with the best score, as the paper does
+    /// Report the centre of the cell with the best score, as the paper does, without refining positions
     #[arg(long)]
     argmax: bool,
-    /// Judge each landmark by its own score alone, whatever the bundle knows of shapes
+    /// Find each landmark by its own score alone, without the bundle's shape prior
     #[arg(long, conflicts_with = "argmax")]
     no_shape_prior: bool,
-    /// Run every landmark's network on the whole film: slower, and finds the same
+    /// Run every landmark's network on the whole film: slower, with the same result
     #[arg(long)]
     no_pruning: bool,
 }
 
 impl RunOptions {
-    /// Opens the bundle's graphs, for some landmarks or all, and says what runs them.
+    /// Opens the bundle's graphs, for some landmarks or all, and prints which backend runs them.
     pub fn open(&self, bundle: &Bundle, landmarks: Option<Vec<usize>>) -> anyhow::Result<Detector> {
         let detector = Detector::new(bundle, Options { landmarks, ..self.for_library() })?;
         note(format_args!("{}: {}", detector.bundle().name, detector.backend().about()));
         Ok(detector)
     }
 
-    /// As the library has them, for all landmarks.
+    /// The library's options, for all landmarks.
     pub fn for_library(&self) -> Options {
         let (backend, threads, decoding) = (self.backend, self.threads, self.decoding());
         Options { backend, threads, decoding, landmarks: None, pruning: !self.no_pruning }
     }
 
-    /// How score maps are to become points.
+    /// How score maps become points.
     fn decoding(&self) -> Decoding {
         match (self.argmax, self.no_shape_prior) {
             (true, _) => Decoding::Argmax,
@@ -61,24 +61,24 @@ impl RunOptions {
     }
 }
 
-/// Where a command writes the bundle that it makes of another.
+/// Where a command writes a new bundle.
 #[derive(Args)]
 pub struct Target {
     /// The new bundle: a folder
     #[arg(long, value_name = "NEW")]
     out: PathBuf,
-    /// Replace a bundle that is there already
+    /// Replace a bundle that already exists
     #[arg(long)]
     force: bool,
 }
 
 impl Target {
-    /// Refuses it before the work is done that would be lost.
+    /// Refuses an unusable target before any work is done.
     pub fn validate(&self) -> anyhow::Result<()> {
         Bundle::validate_target(&self.out, self.force).map_err(or_force)
     }
 
-    /// Writes the bundle there and says so.
+    /// Writes the bundle and prints its place.
     pub fn write(&self, bundle: &Bundle) -> anyhow::Result<()> {
         bundle.write(&self.out, self.force).map_err(or_force)?;
         note(format_args!("wrote {}", self.out.display()));
@@ -94,7 +94,7 @@ fn or_force(error: BundleError) -> anyhow::Error {
     }
 }
 
-/// The values of `--backend`: the names of the table with its descriptions.
+/// The values of `--backend`: the names of the backends with their descriptions.
 fn backend_names() -> impl TypedValueParser<Value = BackendKind> {
     let values = BackendKind::compiled().iter().map(|kind| PossibleValue::new(kind.name()).help(kind.about()));
     PossibleValuesParser::new(values).try_map(|name| name.parse::<BackendKind>())
@@ -116,12 +116,12 @@ pub fn note(text: Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// An error and its causes in one line, and what to do about it where that takes an option.
+/// An error and its causes in one line, and the option that helps, if there is one.
 pub fn explain(error: &anyhow::Error) -> String {
     format!("{error:#}{}", error.chain().find_map(remedy).unwrap_or_default())
 }
 
-/// What to do about an error of a library, which knows no options.
+/// The option that helps against a library's error. Libraries do not know the options.
 fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
     match (error.downcast_ref(), error.downcast_ref()) {
         (Some(ResultsError::NoSpacing { .. }), _) => Some("; give --spacing"),
@@ -130,12 +130,12 @@ fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
     }
 }
 
-/// Whether an error only means that the reader of our output left.
+/// Whether the error is that the reader of our output closed the pipe.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Refuses a place for an output before the work is done that would be lost for want of it.
+/// Refuses an output whose folder does not exist, before any work is done.
 pub fn validate_folder(path: &Path) -> anyhow::Result<()> {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
@@ -145,14 +145,14 @@ pub fn validate_folder(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Writes JSON to a file, whole or not at all, or to standard output where the path is `-`.
+/// Writes JSON to a file, completely or not at all; or to standard output if the path is `-`.
 pub fn write_json(path: &Path, value: &impl serde::Serialize) -> anyhow::Result<()> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
     write_bytes(path, text.as_bytes())
 }
 
-/// Writes to a file, whole or not at all, or to standard output where the path is `-`.
+/// Writes to a file, completely or not at all; or to standard output if the path is `-`.
 pub fn write_bytes(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     if path != Path::new("-") {
         return write_file(path, bytes);
@@ -161,17 +161,17 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     out.write_all(bytes).and_then(|()| out.flush()).context("standard output")
 }
 
-/// Writes a picture as PNG, whole or not at all.
+/// Writes a picture as PNG, completely or not at all.
 pub fn write_png(path: &Path, picture: &RgbImage) -> anyhow::Result<()> {
     write_file(path, &overlay::png(picture).with_context(|| format!("drawing {}", path.display()))?)
 }
 
-/// Writes a file, whole or not at all.
+/// Writes a file, completely or not at all.
 pub fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     write_whole(path, bytes).with_context(|| format!("writing {}", path.display()))
 }
 
-/// Rows of cells as aligned columns: those in `left` to the left, the others to the right.
+/// Formats rows of cells as a table: columns in `left` are aligned left, the others right.
 pub fn table(rows: &[Vec<String>], left: &[usize]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let cells = |column: usize| rows.iter().filter_map(move |row| row.get(column));

@@ -1,5 +1,5 @@
-//! Which films a command is given: files, folders, patterns and DICOMDIRs become one list, of which a shard is a part.
-//! Nothing here reads a film.
+//! The list of films that a command is given by files, folders, patterns and DICOMDIRs, and its shards. No film is read
+//! here.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -9,10 +9,10 @@ use glob::MatchOptions;
 use onemark_film::{FILM_EXTENSIONS, directory_films, holds_dicom};
 use walkdir::{DirEntry, WalkDir};
 
-/// The name that the list of films has on every DICOM disc.
+/// The file name of the list of films on every DICOM disc.
 const DICOMDIR: &str = "DICOMDIR";
 
-/// One of several equal parts of a list of films, for as many machines.
+/// One of several equal parts of a list of films, to share the work between machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     /// From 0.
@@ -28,14 +28,14 @@ impl FromStr for Shard {
         let numbers = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
         match numbers {
             Some((number, of)) if (1..=of).contains(&number) => Ok(Self { number: number - 1, of }),
-            _ => Err("give which part and of how many, from 1/16 to 16/16".into()),
+            _ => Err("give the part and the number of parts, such as 1/16 to 16/16".into()),
         }
     }
 }
 
-/// The films that `inputs` mean, in their order; a folder's and a pattern's by name.
+/// The films of `inputs`, in the order given; those of a folder or pattern by name.
 ///
-/// What names no film at all is an error. A file that is missing or bad is one film of the list, and fails in its turn.
+/// An input without any film is an error. A missing or unreadable file is listed as a film, and fails when it is read.
 pub fn find(inputs: &[PathBuf], shard: Option<Shard>) -> anyhow::Result<Vec<PathBuf>> {
     let mut films = Vec::new();
     for input in inputs {
@@ -51,7 +51,7 @@ fn films_of(input: &Path) -> anyhow::Result<Vec<PathBuf>> {
         if films.is_empty() {
             let endings = FILM_EXTENSIONS.join(", ");
             bail!(
-                "no film is in the folder {}: its name would end in {endings}, or it would be DICOM",
+                "no film is in the folder {}: films are files whose names end in {endings}, and DICOM files",
                 input.display()
             );
         }
@@ -66,13 +66,13 @@ fn films_of(input: &Path) -> anyhow::Result<Vec<PathBuf>> {
     }
 }
 
-/// The files that a pattern means, and the films of the folders that it means.
+/// The files that match a pattern, and the films in the folders that match it.
 fn matching(pattern: &str) -> anyhow::Result<Vec<PathBuf>> {
     let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
     let found = glob::glob_with(pattern, options).with_context(|| format!("the pattern {pattern}"))?;
     let mut films = Vec::new();
     for found in found {
-        // A folder that can't be read is reported in its turn, as a film is.
+        // A folder that can't be read is listed like a film, and reported when it is read.
         let found = found.unwrap_or_else(|error| error.path().to_owned());
         if found.is_dir() { films.extend(in_folder(&found)?) } else { films.push(found) }
     }
@@ -82,7 +82,7 @@ fn matching(pattern: &str) -> anyhow::Result<Vec<PathBuf>> {
     Ok(films)
 }
 
-/// The films that a folder's DICOMDIR lists; without one, all that lie in it and in its folders.
+/// The films that a folder's DICOMDIR lists; without one, all films in the folder and its subfolders.
 fn in_folder(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let list = folder.join(DICOMDIR);
     if list.is_file() {
@@ -104,12 +104,12 @@ fn is_dicomdir(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.eq_ignore_ascii_case(DICOMDIR))
 }
 
-/// By its name's ending or, as DICOM's names often have none or end in a number, by content.
+/// Decides by the name's ending or, because DICOM's names often have none or end in a number, by content.
 fn is_film(path: &Path) -> bool {
     has_film_extension(path) || (!is_dicomdir(path) && holds_dicom(path))
 }
 
-/// Whether a name ends as films' names do.
+/// Whether a name has a film's ending.
 pub fn has_film_extension(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
     extension.is_some_and(|extension| FILM_EXTENSIONS.contains(&extension.as_str()))
@@ -122,7 +122,7 @@ mod tests {
 
     use super::*;
 
-    /// An attribute as it stands at the start of DICOM without preamble.
+    /// An attribute as at the start of a DICOM file without preamble.
     const DICOM: &[u8] = b"\x08\0\x05\0\x0A\0\0\0ISO_IR 100\x08\0";
 
     /// A folder, and the names that `inputs` in it mean.
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(names(folder.path(), &["[b]"], None).unwrap().len(), 4);
         assert!(names(folder.path(), &["*.bmp"], None).unwrap_err().contains("no film matches"));
         assert!(names(folder.path(), &["[.png"], None).unwrap_err().contains("the pattern"));
-        // What is no pattern is a film, though perhaps none that is there.
+        // An input without wildcards is a film, even if it does not exist.
         assert_eq!(names(folder.path(), &["z.png", "notes.txt"], None).unwrap(), ["z.png", "notes.txt"]);
     }
 

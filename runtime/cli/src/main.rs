@@ -1,6 +1,6 @@
 //! `onemark`: finds landmarks on films with a bundle.
 //!
-//! Here are only the command line's shape and the way out; each command lives in its own file under `commands`.
+//! This file defines the command line and the exit code; each command has a file in `commands`.
 
 mod commands;
 mod console;
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-/// Finds anatomical landmarks in radiographs, learnt from one annotated film.
+/// Finds anatomical landmarks in radiographs, with networks trained from one annotated film.
 #[derive(Parser)]
 #[command(name = "onemark", version, propagate_version = true)]
 struct Cli {
@@ -36,10 +36,10 @@ enum Command {
     Doctor(commands::doctor::Doctor),
     Completions(commands::shell::Completions),
     Man(commands::shell::Man),
-    /// Trains a network: hands over to `onemark-train`
+    /// Trains a network: runs `onemark-train`
     #[command(disable_help_flag = true)]
     Train(commands::external::Arguments),
-    /// Compiles a checkpoint into a bundle: hands over to `onemark-export`
+    /// Compiles a checkpoint into a bundle: runs `onemark-export`
     #[command(disable_help_flag = true)]
     Export(commands::external::Arguments),
 }
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
         Command::Export(arguments) => commands::external::hand_over("onemark-export", &arguments),
     };
     result.unwrap_or_else(|error| {
-        // Whoever reads our output may have seen enough (`onemark … | head`): no reason to complain.
+        // The reader of our output may close the pipe (`onemark … | head`); that is not an error.
         if !console::is_broken_pipe(&error) {
             console::note(format_args!("error: {}", console::explain(&error)));
         }

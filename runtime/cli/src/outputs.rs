@@ -1,5 +1,5 @@
-//! Where `onemark detect` writes what it found: the options, and the files they come to. What is in the files is the library's
-//! (`onemark_results`).
+//! Where `onemark detect` writes results: the options, and the files that follow from them. `onemark_results` makes the files'
+//! content.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -13,39 +13,39 @@ use onemark_results::{FORMATS, FilmResults, Format, csv};
 use crate::console;
 use crate::inputs::has_film_extension;
 
-/// Any number of these at once. The names of the last four are those of [`FORMATS`].
+/// The output options; any number can be given together. The names of the last four are those of [`FORMATS`].
 #[derive(Args)]
 pub struct Outputs {
-    /// Write all that is known to a JSON file, or to standard output instead of the tables with `-`
+    /// Write all results to a JSON file; with `-`, to standard output instead of the tables
     #[arg(long, value_name = "OUT")]
     json: Option<PathBuf>,
-    /// Write a table, a row for each landmark of each film, to a CSV file, or to standard output with `-`
+    /// Write a table with one row per film and landmark to a CSV file; with `-`, to standard output
     #[arg(long, value_name = "OUT")]
     csv: Option<PathBuf>,
-    /// Draw the landmarks and their names on the films: into a folder, or for one film to a .png file
+    /// Draw the landmarks and their names on the films: into a folder, or to a .png file for one film
     #[arg(long, value_name = "DIR|OUT.png")]
     overlay: Option<PathBuf>,
-    /// Write points for 3D Slicer, in mm: into a folder, or for one film to a .mrk.json file
+    /// Write points for 3D Slicer, in mm: into a folder, or to a .mrk.json file for one film
     #[arg(long, value_name = "DIR|OUT.mrk.json")]
     mrk_json: Option<PathBuf>,
-    /// Write DICOM structured reports on DICOM films: into a folder, or for one film to a .dcm file
+    /// Write DICOM structured reports about DICOM films: into a folder, or to a .dcm file for one film
     #[arg(long, value_name = "DIR|OUT.dcm")]
     dicom_sr: Option<PathBuf>,
-    /// Write a page to read and print: into a folder, or for one film to a .html file
+    /// Write an HTML page for reading and printing: into a folder, or to a .html file for one film
     #[arg(long, value_name = "DIR|OUT.html")]
     report: Option<PathBuf>,
 }
 
-/// Files for all films, checked before any film is read.
+/// The output files for all films, chosen before any film is read.
 pub struct OutputFiles<'a> {
     json: Option<&'a Path>,
     csv: Option<&'a Path>,
-    /// For each kind of file, the files of all films in their order.
+    /// For each format, the files of all films in their order.
     per_film: Vec<(&'static Format, Vec<PathBuf>)>,
 }
 
 impl Outputs {
-    /// Decides which film's results go where. No two go to one place, and none where a film is.
+    /// Chooses the files of each film's results. No two results share a file, and none replaces a film.
     pub fn plan(&self, films: &[PathBuf]) -> anyhow::Result<OutputFiles<'_>> {
         let (json, csv) = (self.json.as_deref(), self.csv.as_deref());
         if let (Some(json), Some(csv)) = (json, csv)
@@ -69,7 +69,7 @@ impl Outputs {
         }
         for output in single.iter().copied().chain(per_film.iter().flat_map(|(_, files)| files).map(PathBuf::as_path)) {
             if let Some(film) = films.iter().find(|film| is_same_file(film, output)) {
-                bail!("{} is a film: results would replace it; name another place", film.display());
+                bail!("{} is a film: results would replace it; choose another place", film.display());
             }
         }
         single.into_iter().try_for_each(console::validate_folder)?;
@@ -81,16 +81,16 @@ impl Outputs {
 }
 
 impl OutputFiles<'_> {
-    /// Whether standard output is taken, so that nothing else may go there.
+    /// Whether results go to standard output, so that nothing else may be printed there.
     pub fn takes_stdout(&self) -> bool {
         self.json.iter().chain(&self.csv).any(|path| is_stdout(path))
     }
 
-    /// Writes the files of the film with this index. All are made before the first is written.
+    /// Writes the files of the film with this index. The content of all is made before the first is written.
     pub fn write(&self, index: usize, results: &FilmResults<'_>) -> anyhow::Result<()> {
         let mut made = Vec::new();
         for (format, files) in &self.per_film {
-            let file = files.get(index).context("a film that nobody named")?;
+            let file = files.get(index).context("the film has no output files")?;
             made.push((file, (format.write)(results)?));
         }
         made.into_iter().try_for_each(|(file, bytes)| console::write_file(file, &bytes))
@@ -114,17 +114,17 @@ fn is_same_file(film: &Path, output: &Path) -> bool {
     film == output || matches!((film.canonicalize(), output.canonicalize()), (Ok(film), Ok(output)) if film == output)
 }
 
-/// Whether a target is one file of this kind; else it is a folder.
+/// Whether a target is one file of this format; else it is a folder.
 fn is_file(format: &Format, target: &Path) -> bool {
     let extension = Path::new(format.extension).extension().unwrap_or(OsStr::new(format.extension));
     target.extension() == Some(extension) && !target.is_dir()
 }
 
-/// Each film's file of this kind in a folder, called like the film.
+/// Each film's file of this format in a folder, with the film's name.
 fn files(format: &Format, folder: &Path, films: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = Vec::with_capacity(films.len());
     for film in films {
-        // A name that ends in a number, as DICOM's do, is all name.
+        // A number at the end of a name, as in DICOM's names, is not an ending.
         let name = if has_film_extension(film) { film.file_stem() } else { film.file_name() };
         let name = name.with_context(|| format!("{} is not a file", film.display()))?;
         let file = folder.join(name).with_added_extension(format.extension);
@@ -168,7 +168,7 @@ mod tests {
         };
         let names = ["1.mrk.json", "2.mrk.json", "1.sr.dcm", "2.sr.dcm"];
         assert_eq!(plan(&films, &out).unwrap(), names.map(|name| out.join(name)));
-        // The same film twice is nobody's loss; two of one name are.
+        // A film given twice loses nothing; two films with one name would.
         assert!(plan(&["a/1.png".into(), "a/1.png".into()], &out).is_ok());
         let error = plan(&["a/1.png".into(), "b/1.tif".into()], &out).unwrap_err().to_string();
         assert!(error.contains("a/1.png and b/1.tif would both be"), "{error}");

@@ -1,4 +1,4 @@
-//! Reading the points that a person has put on a film: what `onemark detect --json` wrote, corrected, or a table.
+//! Reads the points that a person has placed on a film: corrected JSON of `onemark detect --json`, or a table.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,10 +12,10 @@ use onemark_results::json;
 use onemark_runtime::Status;
 use serde::Deserialize;
 
-/// Far more than any film's points take.
+/// Largest size of a file of points, in bytes; far more than any film's points need.
 const LARGEST: u64 = 16 << 20;
 
-/// A row of a table: the landmark by name or number, px from the film's left and top edge.
+/// A row of a table: the landmark by name or number, and its position in px from the film's left and top edge.
 #[derive(Deserialize)]
 struct Row {
     landmark: String,
@@ -23,11 +23,11 @@ struct Row {
     y: f64,
 }
 
-/// The points of one film, in the order of the set; `None` for landmarks that the file leaves out or calls not found.
+/// The points of one film, in the order of the set; `None` for landmarks that are missing in the file or not found.
 pub fn read(path: &Path, set: &LandmarkSet) -> anyhow::Result<Vec<Option<Point>>> {
     let reading = || format!("reading the points of {}", path.display());
     if fs::metadata(path).with_context(reading)?.len() > LARGEST {
-        bail!("{} is larger than any film's points", path.display());
+        bail!("{} is too large for a file of points", path.display());
     }
     let text = fs::read_to_string(path).with_context(reading)?;
     let named = if text.trim_start().starts_with('{') { from_json(&text) } else { from_table(&text) };
@@ -43,7 +43,7 @@ pub fn read(path: &Path, set: &LandmarkSet) -> anyhow::Result<Vec<Option<Point>>
     if let Some(name) = named.keys().next() {
         let nearest = spelling::nearest(name, set.landmarks.iter().map(|landmark| landmark.name.as_str()));
         let nearest = nearest.map_or(String::new(), |name| format!(" (did you mean {name}?)"));
-        bail!("{}: the bundle has no landmark `{name}`{nearest}: `onemark inspect` lists what it has", path.display());
+        bail!("{}: the bundle has no landmark `{name}`{nearest}: `onemark inspect` lists its landmarks", path.display());
     }
     Ok(points)
 }

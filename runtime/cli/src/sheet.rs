@@ -17,13 +17,13 @@ const LINE: u32 = 10;
 const PAPER: Rgb<u8> = Rgb([24, 24, 24]);
 const INK: Rgb<u8> = Rgb([235, 235, 235]);
 
-/// A picture of [`WIDTH`] px and the lines under it, of which as much is drawn as fits under the picture.
+/// A picture of [`WIDTH`] px and the lines under it, each cut to the picture's width.
 pub struct Tile {
     pub picture: RgbImage,
     pub lines: Vec<String>,
 }
 
-/// Lays the tiles out in rows, in their order.
+/// Arranges the tiles in rows, in their order.
 pub fn sheet(tiles: &[Tile]) -> RgbImage {
     let rows = tiles.chunks(COLUMNS);
     let height = |row: &[Tile]| row.iter().map(|tile| tile.picture.height()).max().unwrap_or_default();

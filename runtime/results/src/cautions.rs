@@ -1,19 +1,19 @@
-//! What to know before any point is believed, in sentences.
+//! Cautions: what a person should know before relying on the points.
 
 use onemark_runtime::{Detection, Status};
 
 use crate::FilmResults;
 
-/// Beyond so many standard deviations from where the other landmarks expect it, somebody should look at a landmark.
+/// A person should check a landmark that is more standard deviations than this from its position predicted by the others.
 const FAR: f64 = 3.0;
 
 impl FilmResults<'_> {
-    /// What must be known before any of the points is believed, in sentences, the gravest first.
+    /// What a person should know before relying on the points: one sentence each, the most serious first.
     pub fn cautions(&self) -> Vec<String> {
         let found = self.detections;
         let mut cautions = Vec::new();
         if found.out_of_distribution() == Some(true) {
-            cautions.push("The film looks unlike those that the bundle was calibrated on: check every point.".into());
+            cautions.push("The film is out of distribution (unlike the calibration films): check every point.".into());
         }
         let with = |status: Status| found.landmarks().iter().filter(move |landmark| landmark.status() == status);
         let lost: Vec<_> = with(Status::NotFound).map(Detection::title).collect();
@@ -24,22 +24,22 @@ impl FilmResults<'_> {
             if let Some(deviations) = landmark.mahalanobis().filter(|deviations| *deviations > FAR) {
                 let title = landmark.title();
                 cautions.push(format!(
-                    "{title} is not where the other landmarks expect it ({deviations:.1} standard deviations)."
+                    "{title} is {deviations:.1} standard deviations from the position that the other landmarks predict."
                 ));
             }
         }
         if found.calibration().is_none() {
-            cautions.push("The bundle is not calibrated: nobody knows how probable its points are.".into());
+            cautions.push("The bundle is not calibrated: its points have no confidence.".into());
         }
         if found.spacing().is_none() {
-            cautions.push("Nobody stated how large the film's pixels are: there are no mm.".into());
+            cautions.push("No pixel spacing is stated, so there are no millimetres.".into());
         }
         cautions.extend(self.film.warnings().iter().map(ToString::to_string));
         cautions
     }
 }
 
-/// What there is to say about its position in a few words: "confidence 93 %, within 1.9 mm on 90 % of films".
+/// A landmark's position described in a few words: "confidence 93 %, within 1.9 mm on 90 % of films".
 pub fn remark(landmark: &Detection) -> String {
     match landmark.status() {
         Status::NotFound => "not found".into(),
@@ -52,7 +52,7 @@ pub fn remark(landmark: &Detection) -> String {
     }
 }
 
-/// A share as people read it.
+/// A share (0 to 1) as a percentage.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
 }

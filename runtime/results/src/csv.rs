@@ -1,7 +1,7 @@
-//! CSV: one table for all films, a row for each landmark of each film, for spreadsheets and statistics.
+//! CSV for spreadsheets and statistics: one table for all films, with one row per film and landmark.
 //!
-//! A cell that is empty is unknown. A landmark that was not found has no position here: nobody should count a guess by
-//! mistake. A film that failed has one row, with the error in it.
+//! An empty cell means "unknown". A landmark that was not found has no position here, so that statistics do not include a
+//! guess by mistake. A film that failed has one row, which holds the error.
 
 use csv::Writer;
 use serde::Serialize;
@@ -29,7 +29,7 @@ struct Row<'a> {
     error: &'a str,
 }
 
-/// The table of these films, as UTF-8.
+/// Writes the table of these films as UTF-8.
 ///
 /// ```
 /// use onemark_results::{csv, json::Document};
@@ -41,7 +41,7 @@ struct Row<'a> {
 /// ```
 ///
 /// # Errors
-/// [`ResultsError::Write`] if the writer fails, of which no cause is known.
+/// [`ResultsError::Write`] if the CSV writer fails.
 pub fn write(films: &[FilmReport]) -> Result<Vec<u8>, ResultsError> {
     let error = |source| ResultsError::Write { film: "the table".into(), format: "csv", source };
     let mut table = Writer::from_writer(Vec::new());

@@ -1,4 +1,4 @@
-//! What a file about one film needs, and the kinds of file that there are.
+//! The input of every file about one film, and the table of file formats.
 
 use std::error::Error;
 
@@ -14,14 +14,14 @@ use crate::mrk_json;
 #[cfg(feature = "overlay")]
 use crate::overlay;
 
-/// The program as results name it.
+/// The program's name and version, as results state them.
 pub const PROGRAM: &str = concat!("onemark ", env!("CARGO_PKG_VERSION"));
 
-/// What every page that people read must say.
+/// Every page for people must state this.
 #[cfg(feature = "html")]
 pub(crate) const INTENDED_USE: &str = "For research. Not a medical device.";
 
-/// What was found on one film, and what else a file about it needs.
+/// The detections on one film and everything else that a file about it needs.
 ///
 /// ```
 /// use onemark_film::Film;
@@ -39,45 +39,45 @@ pub(crate) const INTENDED_USE: &str = "For research. Not a medical device.";
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct FilmResults<'a> {
-    /// What was found.
+    /// The landmarks and measurements.
     pub detections: &'a Detections,
-    /// The film it was found on.
+    /// The film on which they were found.
     pub film: &'a Film,
-    /// What the film is called: its file.
+    /// The film's file, as it was given.
     pub name: &'a str,
-    /// When it was found.
+    /// The time of the detection.
     pub time: DateTime<Local>,
 }
 
-/// A kind of file that can be made of each film's results.
+/// A file format with one file per film.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Format {
-    /// What its option is called: `--NAME`.
+    /// The format's name, also that of its option on the command line: `--NAME`.
     pub name: &'static str,
-    /// What its files' names end with, without the dot before it.
+    /// The ending of its files' names, without the leading dot.
     pub extension: &'static str,
-    /// Makes the file's bytes.
+    /// Makes the bytes of the file.
     pub write: fn(&FilmResults<'_>) -> Result<Vec<u8>, ResultsError>,
 }
 
-/// The kinds of file that are compiled in.
+/// The formats that are compiled in.
 pub const FORMATS: &[Format] = &[
     #[cfg(feature = "overlay")]
     Format { name: "overlay", extension: "png", write: overlay::write },
     Format { name: "mrk-json", extension: "mrk.json", write: mrk_json::write },
-    // Not ".dcm" alone: beside a film of the same name, it would replace the film.
+    // Not ".dcm": in the film's folder, the report would replace a film of the same name.
     #[cfg(feature = "dicom-sr")]
     Format { name: "dicom-sr", extension: "sr.dcm", write: dicom_sr::write },
     #[cfg(feature = "html")]
     Format { name: "report", extension: "html", write: html::write },
 ];
 
-/// Why results can't be written in a format, or not be read.
+/// Why results can't be written or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResultsError {
-    /// The format has mm only, and there are none.
+    /// The format needs millimetres, and the film has no spacing.
     #[error("{film}: {format} is in mm, and the film states no spacing")]
     #[non_exhaustive]
     NoSpacing {
@@ -86,18 +86,16 @@ pub enum ResultsError {
         /// The format's name.
         format: &'static str,
     },
-    /// A structured report must name the image that it is about.
-    #[error(
-        "{film}: a DICOM report must name the DICOM image that it is about, and the film {lacks}; give the film as DICOM"
-    )]
+    /// A structured report must refer to its DICOM image, and the film does not identify one.
+    #[error("{film}: a DICOM report must refer to a DICOM image, and the film {lacks}; give the film as DICOM")]
     #[non_exhaustive]
     NoDicom {
         /// The film's name.
         film: String,
-        /// What is missing.
+        /// What the film lacks, with its verb: "is not DICOM", "has no StudyInstanceUID".
         lacks: String,
     },
-    /// The bytes can't be made; nothing about the film explains it.
+    /// The writer of the format failed.
     #[error("{film}: {format} can't be written")]
     #[non_exhaustive]
     Write {
@@ -105,7 +103,7 @@ pub enum ResultsError {
         film: String,
         /// The format's name.
         format: &'static str,
-        /// What the writer said.
+        /// The writer's error.
         source: Box<dyn Error + Send + Sync>,
     },
     /// The text is not JSON, or a field is missing or of another type.
@@ -115,9 +113,9 @@ pub enum ResultsError {
     #[error("the document is `{found}`; this version reads `{expected}`")]
     #[non_exhaustive]
     OtherSchema {
-        /// What the document says.
+        /// The version that the document states.
         found: String,
-        /// What is read.
+        /// The version that this crate reads.
         expected: &'static str,
     },
 }

@@ -1,4 +1,4 @@
-//! The report: one page about one film that a doctor can read, print and mail; nothing in it is loaded from elsewhere.
+//! The report: one HTML page about one film, for reading, printing and mailing. It loads nothing from elsewhere.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -12,16 +12,16 @@ use crate::film_results::INTENDED_USE;
 use crate::{FilmResults, PROGRAM, ResultsError, png};
 use onemark_runtime::{Detection, Status};
 
-/// The film on the page is at most so many px high: enough to see whether a point is where it belongs.
+/// Largest height of the film on the page, px: enough to see whether a point is at the right place.
 const HEIGHT: u32 = 1200;
 
-/// Points and numbers on the film, as parts of its longer side.
+/// Radius of a point and height of its number, as shares of the film's longer side.
 const DOT: f64 = 0.004;
 const LETTERS: f64 = 0.018;
 
 const STYLE: &str = include_str!("report.css");
 
-/// The page, as UTF-8 HTML.
+/// Writes the page as UTF-8 HTML.
 ///
 /// ```
 /// # use onemark_film::Film;
@@ -66,7 +66,7 @@ pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
     Ok(page.into_string().into_bytes())
 }
 
-/// Without its folders: a page is sent to people, and where the film lies is not their business.
+/// The file's name without its folders, because the page is sent to people who need not know them.
 fn file_name<'a>(results: &FilmResults<'a>) -> &'a str {
     results.name.rsplit(['/', '\\']).next().unwrap_or(results.name)
 }
@@ -83,7 +83,7 @@ fn film(film: &Film) -> Result<String, image::ImageError> {
     Ok(format!("data:image/png;base64,{}", BASE64.encode(png::encode(small)?)))
 }
 
-/// First of all: why not to believe what follows.
+/// The cautions, before everything else on the page.
 fn cautions(results: &FilmResults<'_>) -> Markup {
     let cautions = results.cautions();
     html! {
@@ -124,9 +124,9 @@ fn figure(results: &FilmResults<'_>, film: &str) -> Markup {
                 }
             }
             figcaption {
-                "Red: found. Yellow ring: not found, a guess. Blue: put there by hand."
+                "Red: found. Yellow ring: not found, a guess. Blue: placed by hand."
                 @if results.detections.landmarks().iter().any(|landmark| radius(landmark).is_some()) {
-                    " On 90 % of films the landmark lies within the circle."
+                    " The landmark lies within the circle on 90 % of films."
                 }
             }
         }
@@ -217,12 +217,12 @@ fn table(results: &FilmResults<'_>) -> Markup {
                     }
                 }
             }
-            p { "x to the right and y down, from the film's top-left corner. The score ranks points; it is no probability." }
+            p { "x to the right and y down, from the film's top-left corner. The score ranks points; it is not a probability." }
         }
     }
 }
 
-/// What is unknown shows as a dash, so that nobody takes a gap for a slip of the printer.
+/// An unknown value is a dash; an empty cell could be taken for a printing error.
 fn cell(text: Option<String>) -> String {
     text.unwrap_or_else(|| "–".into())
 }
@@ -235,16 +235,16 @@ fn status(landmark: &Detection) -> &'static str {
     }
 }
 
-/// Where all this comes from.
+/// The origin of the results: film, bundle, program, date.
 fn origin(results: &FilmResults<'_>) -> Markup {
     let found = results.detections;
     html! {
         section {
-            h2 { "How it was made" }
+            h2 { "Origin" }
             dl {
                 dt { "Film" }
                 dd { (file_name(results)) ", " (found.film().width) " × " (found.film().height) " px" }
-                dt { "Size of a pixel" }
+                dt { "Pixel spacing" }
                 dd {
                     @match found.spacing() {
                         Some(spacing) => { (spacing.x()) " × " (spacing.y()) " mm, by " (spacing.source()) }
@@ -253,7 +253,7 @@ fn origin(results: &FilmResults<'_>) -> Markup {
                 }
                 dt { "Bundle" }
                 dd { (found.bundle().name) }
-                dt { "Its SHA-256" }
+                dt { "SHA-256 of the bundle" }
                 dd.digest { (found.bundle().sha256) }
                 dt { "Calibration" }
                 dd { (found.calibration().unwrap_or("none")) }

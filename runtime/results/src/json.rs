@@ -1,7 +1,7 @@
-//! JSON: everything that is known about the films, in the form that `docs/detections.schema.json` describes, both ways.
+//! JSON with all results of all films, written and read. `docs/detections.schema.json` describes it.
 //!
-//! Programs may rely on the version in `schema`: within one, fields are added and never change their meaning. A reader ignores
-//! fields that it does not know, so it reads what later versions of this crate write.
+//! The field `schema` states the version. Within a version, fields may be added, and a field never changes its meaning. The
+//! reader ignores unknown fields, so it can read documents that later versions of this crate write.
 
 use std::borrow::Cow;
 
@@ -11,54 +11,54 @@ use serde::{Deserialize, Serialize};
 
 use crate::{PROGRAM, ResultsError};
 
-/// The version of the form.
+/// The version of the document's format.
 pub const SCHEMA: &str = "onemark-detections/1";
 
-/// What was found on films.
+/// The results of all films.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(title = "Onemark detections"))]
 #[non_exhaustive]
 pub struct Document {
-    /// The version of this form.
+    /// The version of the document's format.
     #[cfg_attr(feature = "schema", schemars(extend("const" = SCHEMA)))]
     pub schema: Cow<'static, str>,
-    /// What made it, with its version.
+    /// The program that wrote the document, with its version.
     pub program: Cow<'static, str>,
-    /// The films in the order in which they were given.
+    /// The films, in the order in which they were given.
     pub films: Vec<FilmReport>,
 }
 
-/// What happened to one film.
+/// The results of one film, or the reason why there are none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum FilmReport {
-    /// It was read, and landmarks were looked for.
+    /// The film was read, and landmarks were looked for.
     #[non_exhaustive]
     Done {
         /// The film's file, as it was given.
         file: String,
-        /// How long it took.
+        /// Time that the detection took, in seconds.
         seconds: f64,
         /// What a person should know about how the film was read.
         warnings: Vec<String>,
-        /// What was found.
+        /// The landmarks and measurements.
         #[serde(flatten)]
         detections: Box<Detections>,
     },
-    /// It could not be read, or its results not be written.
+    /// The film could not be read, or its results could not be written.
     #[non_exhaustive]
     Failed {
         /// The film's file, as it was given.
         file: String,
-        /// Why, and what to do.
+        /// The reason, and what to do.
         error: String,
     },
 }
 
 impl Document {
-    /// The document of these films, made by this program.
+    /// A document of these films, written by this program.
     ///
     /// ```
     /// use onemark_results::json::{Document, FilmReport};
@@ -117,19 +117,19 @@ impl FilmReport {
     }
 }
 
-/// A landmark's name, position and status: all that is needed of a document whose points a person may have typed.
+/// A landmark's name, position and status: the part of a document that a person may type by hand.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct NamedPosition {
     /// Short name: "posterior-nasal-spine".
     pub name: String,
-    /// In film px from the film's top-left corner.
+    /// In px from the film's top-left corner.
     pub position: Point,
-    /// How much the position is worth.
+    /// Whether the landmark was found, not found, or placed by hand.
     pub status: Status,
 }
 
-/// Reads the landmarks of each film of a document and ignores the rest, which a person who edits positions may have left out.
+/// Reads the landmarks of each film of a document. All other fields are ignored and may be missing.
 ///
 /// ```
 /// let typed = r#"{"films": [{"landmarks": [{"name": "sella", "position": {"x": 833.5, "y": 1002}, "status": "edited-by-hand"}]}]}"#;
@@ -139,7 +139,7 @@ pub struct NamedPosition {
 /// ```
 ///
 /// # Errors
-/// [`ResultsError::NotADocument`], for films that failed too: they have no landmarks.
+/// [`ResultsError::NotADocument`], also if a film of the document failed: it has no landmarks.
 pub fn positions(text: &str) -> Result<Vec<Vec<NamedPosition>>, ResultsError> {
     #[derive(Deserialize)]
     struct Positions {

@@ -1,14 +1,14 @@
-//! What was found on a film, written for others: a table, a picture, a page, files for viewers and archives.
+//! Writes the landmarks of a film for others to read: a table, a picture, a page, files for viewers and archives.
 //!
-//! Each format is a function from results to bytes that does not touch the disk; [`FORMATS`] lists those that make one file
-//! per film. [`json`] and `csv` hold all films in one file. What is in each, with units and axes: `docs/OUTPUTS.md`.
+//! Each format is a function from results to bytes and does not touch the disk. [`FORMATS`] lists the formats with one file
+//! per film; [`json`] and `csv` hold all films in one file. `docs/OUTPUTS.md` describes them, with units and axes.
 //!
 //! | feature | adds |
 //! |---|---|
 //! | none | [`json`], both ways; [`mrk_json`], 3D Slicer's markups |
 //! | `csv` | a table with a row for each landmark |
 //! | `overlay` | a picture of the film with its landmarks |
-//! | `html` | a page to read and print |
+//! | `html` | a page for reading and printing |
 //! | `dicom-sr` | a DICOM structured report |
 //! | `schema` | the JSON Schema of all documents |
 //!
@@ -25,6 +25,8 @@
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod cautions;
 #[cfg(feature = "csv")]

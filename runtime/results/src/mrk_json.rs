@@ -1,7 +1,7 @@
-//! 3D Slicer's markups (`.mrk.json`): the landmarks as a list of points that Slicer shows on the film.
+//! 3D Slicer's markups (`.mrk.json`): the landmarks as a point list that Slicer shows on the film.
 //!
-//! Slicer places a film's first pixel, its centre, at the origin, the rows along L and the columns along P; so a point is
-//! `spacing x (px - 0.5)` in mm, L then P, and 0 along S. Schema: Slicer's markups-schema-v1.0.3.
+//! Slicer places the centre of a film's first pixel at the origin, x along L and y along P. So a point is
+//! `spacing x (px - 0.5)` in mm, L then P, and 0 along S. The schema is Slicer's markups-schema-v1.0.3.
 
 use onemark_film::geometry::Point;
 use serde::Serialize;
@@ -42,7 +42,7 @@ struct ControlPoint {
     position_status: &'static str,
 }
 
-/// The film's landmarks as a point list in mm.
+/// Writes the film's landmarks as a point list in mm.
 ///
 /// ```
 /// # use onemark_film::Film;
@@ -57,7 +57,7 @@ struct ControlPoint {
 /// ```
 ///
 /// # Errors
-/// [`ResultsError::NoSpacing`] where nobody stated how large a pixel is.
+/// [`ResultsError::NoSpacing`] if no pixel spacing is stated.
 pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
     let Some(spacing) = results.detections.spacing() else {
         return Err(ResultsError::NoSpacing { film: results.name.to_owned(), format: "mrk-json" });

@@ -1,5 +1,5 @@
-//! Pictures of films with landmarks on them: one to read, with names and confidences; one that compares with the truth, found
-//! ones in red and true ones in green, as in the paper's Fig. 3; and small ones with flagged landmarks in red.
+//! Pictures of films with landmarks: one with names and confidences; one that compares found (red) with annotated landmarks
+//! (green), as in the paper's Fig. 3; and small ones with flagged landmarks in red.
 
 use image::RgbImage;
 use onemark_film::Film;
@@ -10,9 +10,9 @@ use crate::picture::{self, Colour, LETTER, resized, ring, stroke};
 use crate::{FilmResults, ResultsError};
 use onemark_runtime::{Detection, Status};
 
-/// Width of a comparison in px: large enough to judge by eye, small enough to leaf through.
+/// Width of a comparison in px: large enough to judge by eye, small enough to look through many.
 const WIDTH: u32 = 768;
-/// Width of a picture with names in px: that of the film where it lies between these.
+/// Smallest and largest width of a picture with names, in px. Between them it is the film's.
 const NAMED_WIDTHS: [u32; 2] = [768, 1536];
 
 const FOUND: Colour = [255.0, 40.0, 40.0];
@@ -25,8 +25,8 @@ const INK: Colour = [255.0, 255.0, 255.0];
 const RADIUS: f64 = 3.5;
 const SMALL_RADIUS: f64 = 1.5;
 
-/// The film with its landmarks, as a PNG file: a red dot for one that was found, blue where a person put it, an empty yellow
-/// ring where it was not found; beside each its number, name and confidence.
+/// Draws the film with its landmarks as a PNG file: a red dot if found, a blue dot if placed by a person, an empty yellow
+/// ring if not found; beside each, its number, name and confidence.
 ///
 /// ```
 /// # use onemark_film::Film;
@@ -46,10 +46,10 @@ pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
     png(&named(results)).map_err(|error| results.error("overlay", error))
 }
 
-/// A picture as a PNG file.
+/// Encodes a picture as a PNG file.
 ///
 /// # Errors
-/// Those of the encoder.
+/// The encoder fails.
 pub fn png(picture: &RgbImage) -> Result<Vec<u8>, image::ImageError> {
     crate::png::encode(picture.clone())
 }
@@ -68,14 +68,14 @@ pub fn named(results: &FilmResults<'_>) -> RgbImage {
             Status::NotFound => ring(&mut picture, *mark, 1.5 * radius, 0.5 * radius, NOT_FOUND),
         }
     }
-    // Words keep off the marks and off each other, as far as there is room.
+    // Labels avoid the marks and each other as far as there is room.
     let mut taken: Vec<Area> = landmarks.iter().map(|(_, mark)| Area::around(*mark, radius)).collect();
     let film = Area { left: 0.0, top: 0.0, right: picture.width().into(), bottom: picture.height().into() };
     let letter = unit.round() as u32;
     for (landmark, mark) in &landmarks {
         let text = label(landmark);
         let size = f64::from(letter * LETTER);
-        // A line's outline needs room too.
+        // The outline of the letters needs room too.
         let size = [size * text.chars().count() as f64, size + f64::from(2 * letter)];
         let area = Area::beside(*mark, 2.0 * radius, size, &taken, &film);
         let colour = if landmark.status() == Status::NotFound { NOT_FOUND } else { INK };
@@ -85,7 +85,7 @@ pub fn named(results: &FilmResults<'_>) -> RgbImage {
     picture
 }
 
-/// What stands beside a mark.
+/// The text beside a mark.
 fn label(landmark: &Detection) -> String {
     let name = format!("{} {}", landmark.number(), landmark.title());
     match (landmark.status(), landmark.confidence()) {
@@ -109,7 +109,7 @@ impl Area {
         Self { left: x - reach, top: y - reach, right: x + reach, bottom: y + reach }
     }
 
-    /// Of the places beside a mark the one that covers least of what is taken; better to cover than to leave the film.
+    /// The place beside a mark that covers the least taken area. Covering is better than leaving the film.
     fn beside(mark: Point, away: f64, [width, height]: [f64; 2], taken: &[Self], film: &Self) -> Self {
         let [right, left, middle] = [mark.x + away, mark.x - away - width, mark.x - width / 2.0];
         let [level, above, below] = [mark.y - height / 2.0, mark.y - away - height, mark.y + away];
@@ -132,7 +132,7 @@ impl Area {
         areas.into_iter().min_by(|a, b| cost(a).total_cmp(&cost(b))).unwrap_or_else(|| Self::around(mark, away))
     }
 
-    /// How many square px are in both.
+    /// The area in both, in square px.
     fn shared(&self, other: &Self) -> f64 {
         let width = self.right.min(other.right) - self.left.max(other.left);
         let height = self.bottom.min(other.bottom) - self.top.max(other.top);
@@ -140,8 +140,7 @@ impl Area {
     }
 }
 
-/// Draws `found`, and `truth` where it is known, both in film px in the same order; a line joins those that belong
-/// together.
+/// Draws `found`, and `truth` where it is known, both in film px and in the same order. A line joins each pair.
 #[doc(hidden)]
 pub fn compare(film: &Film, found: &[Point], truth: &[Point]) -> RgbImage {
     let (mut picture, scale) = resized(film, WIDTH);

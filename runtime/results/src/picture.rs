@@ -1,4 +1,4 @@
-//! Drawing on a film: marks and words that stand out from bone and from air alike.
+//! Drawing on a film: marks and text that are visible on bone and on air.
 
 use std::ops::Range;
 
@@ -20,7 +20,7 @@ const OUTLINE_WIDTH: f64 = 1.5;
 /// Side of a letter in px, at scale 1.
 pub const LETTER: u32 = 8;
 
-/// The film `width` px wide, and how many of its px there are to one of the film.
+/// The film resized to `width` px, and the number of its px per px of the film.
 pub fn resized(film: &Film, width: u32) -> (RgbImage, f64) {
     let scale = f64::from(width) / f64::from(film.width());
     let height = (f64::from(film.height()) * scale).round().clamp(1.0, f64::from(16 * width)) as u32;
@@ -28,25 +28,25 @@ pub fn resized(film: &Film, width: u32) -> (RgbImage, f64) {
     (DynamicImage::ImageLuma8(small).into_rgb8(), scale)
 }
 
-/// Paints all that is nearer than `radius` to the segment from `a` to `b`.
+/// Paints everything nearer than `radius` to the segment from `a` to `b`.
 pub fn stroke(picture: &mut RgbImage, a: Point, b: Point, radius: f64, colour: Colour) {
     paint(picture, [a, b], radius, |point| to_segment(point, a, b) - radius, colour);
 }
 
-/// Paints a circle's line.
+/// Paints a ring.
 pub fn ring(picture: &mut RgbImage, centre: Point, radius: f64, width: f64, colour: Colour) {
     let distance = |point: Point| ((point.x - centre.x).hypot(point.y - centre.y) - radius).abs() - width / 2.0;
     paint(picture, [centre; 2], radius + width, distance, colour);
 }
 
-/// Writes a line with an outline, its letters `scale` times as large as the font has them.
+/// Writes a line of text with an outline, in letters `scale` times the size of the font's.
 pub fn write(picture: &mut RgbImage, text: &str, at: (i64, i64), scale: u32, colour: Colour) {
     for (grown, colour) in [(scale, OUTLINE), (0, colour)] {
         letters(picture, text, at, scale, grown, Rgb(colour.map(|channel| channel as u8)));
     }
 }
 
-/// Writes a line whose letters are `scale` times as large as the font has them; letters that it lacks become question marks.
+/// Writes a line of text in letters `scale` times the size of the font's. Letters that the font lacks become question marks.
 /// Each dot is `grown` px larger on all sides.
 pub fn letters(picture: &mut RgbImage, text: &str, (left, top): (i64, i64), scale: u32, grown: u32, colour: Rgb<u8>) {
     let (size, grown) = (i64::from(scale), i64::from(grown));
@@ -61,7 +61,7 @@ pub fn letters(picture: &mut RgbImage, text: &str, (left, top): (i64, i64), scal
     }
 }
 
-/// Fills what there is of a rectangle.
+/// Fills the part of a rectangle that is inside the picture.
 fn fill(picture: &mut RgbImage, columns: Range<i64>, rows: Range<i64>, colour: Rgb<u8>) {
     let inside = |range: Range<i64>, size: u32| {
         range.start.clamp(0, i64::from(size)) as u32..range.end.clamp(0, i64::from(size)) as u32
@@ -73,7 +73,7 @@ fn fill(picture: &mut RgbImage, columns: Range<i64>, rows: Range<i64>, colour: R
     }
 }
 
-/// Paints where the distance to a shape's edge is negative, and an outline around it, with soft edges. The shape lies within
+/// Paints where the distance to an outline's edge is negative, and a border around it, with soft edges. The figure lies within
 /// `reach` of the two points.
 fn paint(picture: &mut RgbImage, [a, b]: [Point; 2], reach: f64, distance: impl Fn(Point) -> f64, colour: Colour) {
     let reach = reach + OUTLINE_WIDTH + 1.0;

@@ -1,4 +1,4 @@
-//! Films as pictures, and pictures as PNG files.
+//! Converts films to pictures, and pictures to PNG files.
 
 use std::io::Cursor;
 

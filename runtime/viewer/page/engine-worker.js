@@ -1,4 +1,4 @@
-// Where the page's questions go: to a worker of this browser, in which the engine runs. Nothing leaves the machine.
+// Sends the page's requests to a worker in this browser, which runs the engine. No data leave the machine.
 
 const worker = new Worker("worker.js", { type: "module" });
 const waiting = new Map();

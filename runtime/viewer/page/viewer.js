@@ -1,7 +1,7 @@
-// The viewer's page: shows one film at a time with its landmarks, and sends corrections to the engine, which measures anew.
-// Coordinates are film px, 0 at the film's top left corner; what stands on the screen is `view` of that.
+// The viewer's page: shows one film at a time with its landmarks, and sends corrections to the engine, which measures again.
+// Coordinates are film px from the film's top-left corner; `view` maps them to the screen.
 
-// `request` is like `fetch`. `open` is there where the page itself opens bundles and films.
+// `request` is like `fetch`. `open` is null unless the page itself opens bundles and films.
 import { open, request } from "./engine.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -11,7 +11,7 @@ const stage = element("stage"), sheet = element("sheet"), film = element("film")
 
 let desk, index, report;
 let view = { x: 0, y: 0, scale: 1 };
-// Counts movements, so that an answer which comes after the next movement is known to be late.
+// Number of movements. A response that arrives after a further movement is out of date.
 let movements = 0;
 const hidden = new Set();
 
@@ -23,7 +23,7 @@ async function ask(path, options) {
 
 async function told(path, options) { return (await ask(path, options)).json(); }
 
-// Runs `work`, says what it waits for, and what went wrong. Gives whether nothing did.
+// Runs `work` and shows `what` meanwhile, or the error. Returns whether it succeeded.
 async function during(what, work) {
   say(`${what} …`);
   stage.classList.add("busy");
@@ -122,7 +122,7 @@ function drawMarks() {
       const [x, y] = report.spacing.mm_per_px;
       mark.append(make("ellipse", { class: "reach", rx: landmark.radius_mm / x, ry: landmark.radius_mm / y, stroke: "currentColor" }));
     }
-    // Of one size on the screen, however near one looks.
+    // The same size on the screen at every zoom.
     mark.append(make("g", { class: "fixed" },
       make("circle", { r: 8 }), make("path", { d: "M-4 0H4M0-4V4" }),
       make("text", { x: 11, y: 4 }, `${landmark.number} ${landmark.title}`)));
@@ -150,7 +150,7 @@ function drawTables() {
     const { x, y } = landmark.mm ?? landmark.position;
     const digits = landmark.mm ? 2 : 1;
     const line = row(landmark.status, [box], [landmark.number], [landmark.title],
-      [x.toFixed(digits), "number"], [y.toFixed(digits), "number"], [trust(landmark)]);
+      [x.toFixed(digits), "number"], [y.toFixed(digits), "number"], [reliability(landmark)]);
     line.title = `${desk.landmarks[landmark.number - 1].definition} ${landmark.remark}`;
     return line;
   }));
@@ -162,8 +162,8 @@ function drawTables() {
     row(line.value ? "" : "refused", [line.title], [line.value ?? "", "number"], [line.judgement])));
 }
 
-// What `remark` says, in a column's width.
-function trust({ status, confidence, radius_mm: radius, remark }) {
+// Confidence and radius, short enough for a column; else `remark`.
+function reliability({ status, confidence, radius_mm: radius, remark }) {
   if (status !== "found" || confidence === null) return remark;
   return `${Math.round(100 * confidence)} %` + (radius === null ? "" : `, ${radius.toFixed(1)} mm`);
 }
@@ -182,7 +182,7 @@ function look(next) {
   scaleMarks();
 }
 
-// What is under the point (x, y) of the stage stays there.
+// Zooms so that the film's point at (x, y) of the stage stays in place.
 function zoom(factor, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
   const scale = Math.min(Math.max(view.scale * factor, .02), 40);
   const by = scale / view.scale;
@@ -283,7 +283,7 @@ stage.addEventListener("keydown", event => {
   }
   event.preventDefault();
 });
-// A key that is held moves the landmark many times, and is one correction.
+// A key that is held down moves the landmark many times, but sends one correction.
 stage.addEventListener("keyup", () => {
   const landmark = report?.landmarks.find(one => one.moved);
   if (!landmark) return;
@@ -303,13 +303,13 @@ element("all").onchange = event => {
   draw();
 };
 element("films").onchange = event => show(Number(event.target.value));
-element("learn").onclick = () => during("learning", async () => {
-  const learnt = await told(`films/${index}/learn`, { method: "POST" });
-  desk = learnt.desk;
+element("learn").onclick = () => during("adapting", async () => {
+  const adapted = await told(`films/${index}/learn`, { method: "POST" });
+  desk = adapted.desk;
   describe();
   report = await told(`films/${index}`);
   draw();
-  element("learn").after(` ${learnt.told}`);
+  element("learn").after(` ${adapted.told}`);
 });
 
 function describe() {
@@ -317,7 +317,7 @@ function describe() {
   element("learn").hidden = !desk.learns;
 }
 
-// Lists the films that are there, and shows one of them.
+// Lists the films and shows one of them.
 async function start(first) {
   const opened = await during("opening", async () => {
     desk = await told("desk");

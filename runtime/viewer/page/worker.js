@@ -1,4 +1,4 @@
-// Runs the engine beside the page, which stays quick meanwhile. `onemark.js` is made by `cargo xtask wasm`.
+// Runs the engine in a worker, so that the page stays responsive. `cargo xtask wasm` makes `onemark.js`.
 
 import start, { Viewer } from "./onemark.js";
 

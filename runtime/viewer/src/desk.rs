@@ -1,4 +1,4 @@
-//! The films on a reader's desk: what was found on them, and what the reader corrected. Knows nothing of requests.
+//! The state of the viewer: films, the landmarks found on them, and a person's corrections. Requests are handled in `routes`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,18 +16,18 @@ use onemark_results::{FORMATS, FilmResults, csv};
 use onemark_runtime::adapt::{Example, adapt};
 use onemark_runtime::{Detection, Detections, Detector, Options, RuntimeError, Status};
 
-/// Kinds of file that hold all films, here one: name and ending.
+/// Formats whose files can hold many films (here one): name and ending.
 const TABLES: [(&str, &str); 2] = [("json", "json"), ("csv", "csv")];
 
 /// Where a film comes from.
 pub enum FilmSource {
-    /// A file, read whenever it is needed: many would not fit into memory.
+    /// A file, read each time it is needed, because many films would not fit into memory.
     File(PathBuf),
-    /// The bytes of a file, where there are no files.
+    /// The bytes of a file, for systems without files.
     Bytes {
-        /// What the file is called.
+        /// The file's name.
         name: String,
-        /// What is in it.
+        /// The file's content.
         bytes: Vec<u8>,
     },
 }
@@ -49,14 +49,14 @@ impl FilmSource {
     }
 }
 
-/// Films, and the engine that looks at them.
+/// Films, their detections and corrections, and the detector.
 pub struct Desk {
     films: Vec<(FilmSource, Option<Spacing>)>,
     options: Options,
-    /// Where a bundle that was adapted to corrected films is written.
+    /// Where a bundle adapted to corrected films is written.
     adapt_to: Option<PathBuf>,
     engine: Mutex<Engine>,
-    /// By film, those that were looked at.
+    /// Detections by film, for the films that have been opened.
     seen: Mutex<BTreeMap<usize, Seen>>,
 }
 
@@ -66,7 +66,7 @@ struct Engine {
     detector: Arc<Detector>,
 }
 
-/// What was found on a film, and the same as a person corrected it.
+/// The detections on a film, and the same with a person's corrections.
 #[derive(Clone)]
 struct Seen {
     seconds: f64,
@@ -74,7 +74,7 @@ struct Seen {
     corrected: Detections,
 }
 
-/// A film that was looked at: its results, and what a person should know before believing them.
+/// A film's results, and what a person should know before relying on them.
 pub(super) struct LookedAt {
     pub file: String,
     pub seconds: f64,
@@ -83,17 +83,17 @@ pub(super) struct LookedAt {
     pub cautions: Vec<String>,
 }
 
-/// A file made of a film's results.
+/// A file with a film's results.
 pub(super) struct Saved {
-    /// What it should be called.
+    /// The file's name.
     pub name: String,
-    /// What is in it.
+    /// The file's content.
     pub bytes: Vec<u8>,
 }
 
 impl Desk {
-    /// An empty desk, and a bundle's engine. With `adapt_to` it may be adapted to corrected films, and the new bundle is written
-    /// there.
+    /// An empty desk with a bundle's detector. If `adapt_to` is given, the page may adapt the bundle to corrected films; the new
+    /// bundle is written there.
     ///
     /// # Errors
     /// As [`Detector::new`].
@@ -103,22 +103,22 @@ impl Desk {
         Ok(Self { films: Vec::new(), options, adapt_to, engine, seen: Mutex::default() })
     }
 
-    /// Puts a film on the desk; it is not read yet. `spacing` is how large its pixels are, whatever its file says.
+    /// Adds a film, without reading it yet. A `spacing` (mm per px) replaces the one that the file states.
     pub fn put(&mut self, film: FilmSource, spacing: Option<Spacing>) {
         self.films.push((film, spacing));
     }
 
-    /// The films' files, as they were given.
+    /// The names of the films' files, as they were given.
     pub(super) fn names(&self) -> impl Iterator<Item = String> {
         self.films.iter().map(|(film, _)| film.name())
     }
 
-    /// The engine as it is now.
+    /// The current detector.
     pub(super) fn detector(&self) -> Arc<Detector> {
         lock(&self.engine).detector.clone()
     }
 
-    /// The landmarks that are looked for.
+    /// The landmarks of the bundle.
     fn landmark_set(&self) -> LandmarkSet {
         self.detector().landmark_set().clone()
     }
@@ -128,12 +128,12 @@ impl Desk {
         self.adapt_to.is_some()
     }
 
-    /// What results can be saved as: name and ending of each kind.
+    /// The formats in which results can be saved: name and ending of each.
     pub(super) fn formats() -> impl Iterator<Item = (&'static str, &'static str)> {
         TABLES.into_iter().chain(FORMATS.iter().map(|format| (format.name, format.extension)))
     }
 
-    /// A film, read anew.
+    /// Reads a film.
     pub(super) fn film(&self, index: usize) -> Result<Film, ViewerError> {
         let (film, spacing) = self.place(index)?;
         let film = film.read()?;
@@ -143,7 +143,7 @@ impl Desk {
         })
     }
 
-    /// What is known of a film: found now, or before, or corrected.
+    /// A film's results with its corrections. Detects the landmarks if that has not been done yet.
     pub(super) fn look_at(&self, index: usize) -> Result<LookedAt, ViewerError> {
         let film = self.film(index)?;
         let Seen { seconds, corrected: detections, .. } = self.seen(index, &film)?;
@@ -153,7 +153,7 @@ impl Desk {
         Ok(LookedAt { file, seconds, warnings, detections, cautions })
     }
 
-    /// Puts a landmark where a person says it is, or back where it was found.
+    /// Moves a landmark to a position that a person gives; `None` restores the detected position.
     pub(super) fn correct(&self, index: usize, number: usize, position: Option<Point>) -> Result<(), ViewerError> {
         let film = self.film(index)?;
         let mut seen = self.seen(index, &film)?;
@@ -185,8 +185,8 @@ impl Desk {
         Ok(Saved { name, bytes })
     }
 
-    /// Adapts the bundle to a film as it is corrected, writes it, and looks at all films again with it. Points that a person has
-    /// put on films stay. Gives what became of it in a sentence.
+    /// Adapts the bundle to a corrected film, writes it, and uses it from then on for all films except those that a person has
+    /// corrected. Returns the outcome in a sentence.
     pub(super) fn adapt(&self, index: usize) -> Result<String, ViewerError> {
         let target = self.adapt_to.as_ref().ok_or(ViewerError::MayNotAdapt)?;
         let film = self.film(index)?;
@@ -201,7 +201,7 @@ impl Desk {
         *lock(&self.engine) = Engine { bundle, detector };
         let by_hand = |landmark: &Detection| landmark.status() == Status::EditedByHand;
         lock(&self.seen).retain(|_, seen| seen.corrected.landmarks().iter().any(by_hand));
-        Ok(format!("The bundle rests on its template and {films} more: {}", target.display()))
+        Ok(format!("The bundle uses its template and {films} more: {}", target.display()))
     }
 
     fn place(&self, index: usize) -> Result<&(FilmSource, Option<Spacing>), ViewerError> {
@@ -212,7 +212,7 @@ impl Desk {
         if let Some(seen) = lock(&self.seen).get(&index) {
             return Ok(seen.clone());
         }
-        // By the clock on the wall: browsers have no other that Rust knows.
+        // The wall clock, because Rust has no other clock in browsers.
         let start = Local::now();
         let found = self.detector().detect(film)?;
         let seconds = (Local::now() - start).as_seconds_f64().max(0.0);
@@ -225,7 +225,7 @@ fn results<'a>(film: &'a Film, detections: &'a Detections, name: &'a str) -> Fil
     FilmResults { detections, film, name, time: Local::now() }
 }
 
-/// What a thread that panicked left behind is whole: it is replaced in one step, or not at all.
+/// Ignores poisoning: values are replaced in one step, so a thread that panicked leaves them whole.
 fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
     what.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What can go wrong between the page and the desk.
+//! Errors of the viewer.
 
 use std::error::Error;
 
@@ -8,7 +8,7 @@ use onemark_results::ResultsError;
 use onemark_runtime::RuntimeError;
 use onemark_runtime::adapt::AdaptError;
 
-/// Why a request of the page can't be answered, or the page not be served.
+/// Why a request of the page can't be answered, or the page can't be served.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the names of the fields say all")]
@@ -28,13 +28,13 @@ pub enum ViewerError {
     /// The film's results can't be written in this format.
     #[error(transparent)]
     Results(#[from] ResultsError),
-    /// The film's pixels can't be packed.
-    #[error("the film can't be packed as PNG")]
+    /// The film's pixels can't be encoded.
+    #[error("the film can't be encoded as PNG")]
     Image(#[from] image::ImageError),
-    /// An answer can't be written as JSON.
-    #[error("the answer can't be written as JSON")]
+    /// A response can't be written as JSON.
+    #[error("the response can't be written as JSON")]
     Json(#[from] serde_json::Error),
-    /// The request's path has a word where a number is due.
+    /// The request's path has text where a number is expected.
     #[error("`{text}` is not a number")]
     NotANumber { text: String, source: std::num::ParseIntError },
     /// The request's body is not a position.
@@ -46,19 +46,19 @@ pub enum ViewerError {
     /// The desk has no such film.
     #[error("there is no film {index}")]
     NoFilm { index: usize },
-    /// There is no such kind of file.
+    /// There is no such file format.
     #[error("there is no format {name}")]
     NoFormat { name: String },
-    /// The desk has no place for an adapted bundle.
-    #[error("this viewer may not adapt its bundle: it was given no place for the new one")]
+    /// No place for adapted bundles was given.
+    #[error("this viewer may not adapt its bundle: no place for the new bundle was given")]
     MayNotAdapt,
-    /// The port can't be listened on.
+    /// The server can't listen on the port.
     #[error("can't listen on port {port} of this machine")]
     Listen { port: u16, source: Box<dyn Error + Send + Sync> },
 }
 
 impl ViewerError {
-    /// The HTTP status that goes with it.
+    /// The HTTP status for this error.
     pub fn status(&self) -> u16 {
         match self {
             Self::Json(_) | Self::Image(_) => 500,

@@ -1,5 +1,6 @@
-//! What is behind the viewer's page: a [`Desk`] with films on it, and the answers to what the page asks. `onemark view` serves
-//! them over HTTP (feature `server`); `runtime/bindings/wasm` answers within a browser. The page's files are in `page/`.
+//! The viewer: a [`Desk`] holds films, detections and corrections, and answers the requests of the page in `page/`. `onemark
+//! view` serves them over HTTP (feature `server`); `runtime/bindings/wasm` answers them in the browser itself.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod desk;
 mod error;

@@ -14,21 +14,21 @@ use crate::{Desk, ViewerError};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// An answer, in the words of HTTP.
+/// A response, with HTTP's status and headers.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// 200, or 400 where the body says what is wrong, or 404.
+    /// 200; 400 or 500, with the error in the body; or 404.
     pub status: u16,
     /// The body's media type.
     pub kind: &'static str,
-    /// What a file with this body should be called, where it is one to keep: letters, digits and marks of ASCII.
+    /// The file name under which a browser should save the body, if it is a file: visible ASCII characters.
     pub name: Option<String>,
     /// The body.
     pub bytes: Vec<u8>,
 }
 
 impl Answer {
-    /// An answer in words.
+    /// A text response.
     pub fn words(status: u16, words: impl Into<String>) -> Self {
         Self { status, kind: TEXT, name: None, bytes: words.into().into_bytes() }
     }
@@ -47,18 +47,19 @@ struct DeskAnswer<'a> {
     films: Vec<String>,
     formats: Vec<FormatAnswer>,
     /// Whether the page may adapt the bundle.
-    learns: bool,
+    #[serde(rename = "learns")]
+    can_adapt: bool,
 }
 
-/// A kind of file that results can be saved as.
+/// A format in which results can be saved.
 #[derive(Serialize)]
 struct FormatAnswer {
     name: &'static str,
-    /// What such files' names end with.
+    /// The ending of the files' names.
     title: &'static str,
 }
 
-/// The body of `GET films/N`: our JSON of a film, with what people read.
+/// The body of `GET films/N`: our JSON of a film, with texts for people.
 #[derive(Serialize)]
 struct FilmAnswer<'a> {
     file: &'a str,
@@ -84,7 +85,7 @@ struct LandmarkAnswer<'a> {
     remark: String,
 }
 
-/// A measurement as people read it.
+/// A measurement as text.
 #[derive(Serialize)]
 struct Measured {
     title: String,
@@ -92,7 +93,7 @@ struct Measured {
     judgement: String,
 }
 
-/// The body of `POST films/N/learn`: what became of it, and the desk with the new bundle.
+/// The body of `POST films/N/learn`: the outcome in a sentence, and the desk with the new bundle.
 #[derive(Serialize)]
 struct AdaptAnswer<'a> {
     told: String,
@@ -107,7 +108,7 @@ impl<'a> DeskAnswer<'a> {
             landmarks: &detector.landmark_set().landmarks,
             films: desk.names().collect(),
             formats: Desk::formats().map(|(name, title)| FormatAnswer { name, title }).collect(),
-            learns: desk.can_adapt(),
+            can_adapt: desk.can_adapt(),
         }
     }
 }
@@ -123,7 +124,7 @@ impl From<&Measurement> for Measured {
 }
 
 impl Desk {
-    /// Answers a request of the page: an HTTP method, a path without a slash before it, and a body.
+    /// Answers a request of the page: an HTTP method, a path without its leading slash, and a body.
     pub fn answer(&self, method: &str, path: &str, body: &[u8]) -> Answer {
         self.try_answer(method, path, body)
             .unwrap_or_else(|error| Answer::words(error.status(), Chain(&error).to_string()))
@@ -137,7 +138,7 @@ impl Desk {
             ("GET", ["films", film, "image"]) => self.image(film)?,
             ("GET", ["films", film, "results", format]) => {
                 let saved = self.save(number(film)?, format)?;
-                // A name goes into a header: what could end it does not.
+                // The name goes into a header, so characters that could end the header are replaced.
                 let plain = |c: char| if c.is_ascii_graphic() && !"\"\\;".contains(c) { c } else { '_' };
                 let name = Some(saved.name.chars().map(plain).collect());
                 Answer { status: 200, kind: "application/octet-stream", name, bytes: saved.bytes }
@@ -160,12 +161,12 @@ impl Desk {
         })
     }
 
-    /// What does not change from film to film, as `GET desk` gives it.
+    /// Answers `GET desk`: everything that is the same for all films.
     fn about(&self) -> Result<Answer, ViewerError> {
         Answer::document(&DeskAnswer::of(self, &self.detector()))
     }
 
-    /// A film's results as in our JSON, and beside them what people read, as `GET films/N` gives it.
+    /// Answers `GET films/N`: a film's results as in our JSON, with texts for people.
     fn shown(&self, film: &str) -> Result<Answer, ViewerError> {
         let LookedAt { file, seconds, warnings, detections, cautions } = self.look_at(number(film)?)?;
         let landmarks = detections.landmarks().iter();
@@ -187,7 +188,7 @@ impl Desk {
         })
     }
 
-    /// A film's pixels, packed quickly: they do not go far.
+    /// A film's pixels as PNG, with fast compression, because they stay on this machine.
     fn image(&self, film: &str) -> Result<Answer, ViewerError> {
         let film = self.film(number(film)?)?;
         let mut bytes = Vec::new();
@@ -201,7 +202,7 @@ impl Desk {
     }
 }
 
-/// A part of a path as the number that it must be.
+/// Reads a number in a path.
 fn number(text: &str) -> Result<usize, ViewerError> {
     text.parse().map_err(|source| ViewerError::NotANumber { text: text.to_owned(), source })
 }

@@ -1,5 +1,5 @@
-//! Carries the questions of the viewer's page and the desk's answers, on this machine only. All addresses start with a secret that
-//! only the printed link holds, so neither other users nor pages from elsewhere can ask for a film.
+//! The HTTP server of the viewer, on this machine only. Every path starts with a secret that only the printed link contains, so
+//! neither other users nor pages from elsewhere can request a film.
 
 use std::io::{Cursor, Read as _};
 use std::net::Ipv4Addr;
@@ -8,9 +8,9 @@ use tiny_http::{Header, Method, Request, Response, StatusCode};
 
 use crate::{Answer, Desk, ViewerError};
 
-/// Threads that wait for requests: a film is looked for while another is shown.
+/// Threads that answer requests: landmarks of one film are found while another film is shown.
 const WORKERS: usize = 4;
-/// A request's body is one position.
+/// Largest body of a request, in bytes. A body is one position.
 const LARGEST_BODY: u64 = 1024;
 
 /// The page's files: name, media type and content.
@@ -23,7 +23,7 @@ const PAGE: [(&str, &str, &str); 4] = [
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// The page asks nobody but us. It says so itself too, for where others serve it; there it may run WebAssembly besides.
+/// The page may load from this server only. The page has a similar policy of its own, which also allows WebAssembly.
 const POLICY: &str =
     "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
 
@@ -35,7 +35,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on a port of this machine; 0 takes one that is free.
+    /// Listens on a port of this machine; 0 chooses a free one.
     pub fn open(desk: Desk, port: u16) -> Result<Self, ViewerError> {
         let address = (Ipv4Addr::LOCALHOST, port);
         let http = tiny_http::Server::http(address);
@@ -49,14 +49,14 @@ impl Server {
         format!("http://{}/{}/", self.http.server_addr(), self.secret)
     }
 
-    /// Answers until the program is ended.
+    /// Answers requests until the program ends.
     pub fn run(&self) {
         std::thread::scope(|scope| {
             for _ in 0..WORKERS {
                 scope.spawn(|| {
                     while let Ok(mut request) = self.http.recv() {
                         let answer = self.answer(&mut request);
-                        // Who has left needs no answer.
+                        // An error means that the browser closed the connection.
                         let _ = request.respond(response(answer));
                     }
                 });
@@ -90,7 +90,7 @@ fn response(answer: Answer) -> Response<Cursor<Vec<u8>>> {
         ("Cache-Control", "no-store"),
     ];
     let headers = headers.into_iter().chain(disposition.as_deref().map(|value| ("Content-Disposition", value)));
-    // All of ours are ASCII, which is all that can be wrong with one.
+    // A header can fail only if it is not ASCII; all of these are.
     let headers = headers.filter_map(|(name, value)| Header::from_bytes(name, value).ok());
     headers.fold(Response::from_data(answer.bytes), Response::with_header).with_status_code(StatusCode(answer.status))
 }

@@ -1,4 +1,4 @@
-//! A bundle's zip. What is opened is written as a zip, and opened again it has the same digest.
+//! Opens bytes as a bundle's zip. A bundle that opens is written as a zip; opened again, it has the same digest.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

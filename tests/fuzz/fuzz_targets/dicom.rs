@@ -1,4 +1,4 @@
-//! DICOM behind its preamble, which a fuzzer would otherwise have to guess. A film is read twice in the same way.
+//! Reads bytes as DICOM, after a preamble that the fuzzer would otherwise have to guess. Reading again gives the same film.
 #![no_main]
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Any file as a film. What is read is written as PNG, and read again it is the same.
+//! Reads bytes as a film. A film that can be read is written as PNG; read again, it is equal.
 #![no_main]
 
 use std::io::Cursor;

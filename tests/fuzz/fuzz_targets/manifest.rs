@@ -1,4 +1,4 @@
-//! A manifest by itself, then as a bundle's without files. What is parsed is written, and parsed again it is the same.
+//! Parses bytes as a manifest, then opens a bundle with this manifest only. A manifest that parses is written; parsed again, it is equal.
 #![no_main]
 
 use std::collections::BTreeMap;

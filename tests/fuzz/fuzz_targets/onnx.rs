@@ -1,4 +1,4 @@
-//! Any file as an ONNX graph beside 64 bytes of weights. What passes the check is encoded anew; that passes too, and is the same.
+//! Checks bytes as an ONNX graph with 64 bytes of weights. The encoding of a checked graph passes the check too, and is equal.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! A recipe, and the same text as a landmark set. A recipe is written, and parsed again it is the same.
+//! Parses text as a recipe and as a landmark set. A recipe that parses is written; parsed again, it is equal.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! The tables of a dataset, landmarks.csv and spacing.csv, divided by a byte of zero; its films are two, and never read.
+//! Opens a dataset whose tables landmarks.csv and spacing.csv are the bytes before and after a zero. Its two films are not read.
 #![no_main]
 
 use std::fs;
@@ -25,7 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
     for name in ["landmarks.csv", "spacing.csv"] {
         fs::write(folder.join(name), tables.next().unwrap_or_default()).expect("a table");
     }
-    // A survey lists every complaint; opening ends at the first. Both see the same films.
+    // A survey lists every error, opening stops at the first. Both see the same films.
     let survey = Dataset::survey(folder);
     if let Ok(dataset) = Dataset::open(folder, Split::All) {
         let (surveyed, complaints) = survey.expect("what can be opened can be surveyed");

@@ -1,10 +1,10 @@
-//! What `onemark-export` must refuse: checkpoints, places, films to check.
+//! Input that `onemark-export` must refuse: checkpoints, places, check films.
 
 use super::*;
 
 pub const CASES: &[Case] = &[
     Case {
-        name: "checkpoint that is none",
+        name: "checkpoint that is a text file",
         harm: NOTHING,
         line: "note.txt --out new.onemark",
         says: &["note.txt is not a whole safetensors file"],

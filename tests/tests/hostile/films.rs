@@ -1,5 +1,5 @@
-//! Films that must be refused, alone and among good ones, and lists of films that mean none. What becomes of a DICOM film's
-//! attributes is tested in onemark-models.
+//! Films that must be refused, alone and among good ones, and inputs without films. The use of a DICOM film's attributes is
+//! tested in onemark-film.
 
 use std::io::Cursor;
 
@@ -9,7 +9,7 @@ use super::*;
 
 pub const CASES: &[Case] = &[
     Case {
-        name: "film that is none",
+        name: "film that is a text file",
         harm: NOTHING,
         line: "detect note.txt --bundle head.onemark",
         says: &["note.txt is not a film Onemark can read", "a text file", "PNG, JPEG, BMP or TIFF"],
@@ -24,7 +24,7 @@ pub const CASES: &[Case] = &[
         says: &["151.png is damaged or cut short", "copy or export it again"],
     },
     Case {
-        name: "film that is not there",
+        name: "film that does not exist",
         harm: NOTHING,
         line: "detect nowhere.png --bundle head.onemark",
         says: &["nowhere.png", "No such file"],
@@ -42,25 +42,25 @@ pub const CASES: &[Case] = &[
         says: &["no film matches films/*.dcm", "** for folders in folders"],
     },
     Case {
-        name: "pattern that is none",
+        name: "invalid pattern",
         harm: NOTHING,
         line: "detect films/[.png --bundle head.onemark",
         says: &["the pattern films/[.png", "error near position"],
     },
     Case {
-        name: "DICOMDIR that is none",
+        name: "DICOMDIR that is not DICOM",
         harm: |here| fs::copy(here.join("note.txt"), here.join("DICOMDIR")).map(drop).unwrap(),
         line: "detect DICOMDIR --bundle head.onemark",
         says: &["DICOMDIR", "it is not DICOM", "give the folder of the films instead"],
     },
     Case {
-        name: "shard that is none",
+        name: "invalid shard",
         harm: NOTHING,
         line: "detect films --bundle head.onemark --shard 4/3",
         says: &["4/3", "from 1/16 to 16/16"],
     },
     Case {
-        name: "spacing that is none",
+        name: "invalid spacing",
         harm: NOTHING,
         line: "detect films --bundle head.onemark --spacing 0",
         says: &["--spacing", "one positive number or two (x,y)"],
@@ -73,13 +73,13 @@ pub const CASES: &[Case] = &[
     },
 ];
 
-/// The patient of the DICOM films below, whom nobody may name.
+/// The patient of the DICOM films below; no output may contain the name.
 const PATIENT: &str = "Secret^Sarah";
 
-/// A bad film, as it is named and written, and what must be said about it.
+/// A bad film: its name, its content, and a part of the required message.
 type Bad = (&'static str, fn() -> Vec<u8>, &'static str);
 
-/// None of them keeps the others from their landmarks, nor is one passed over in silence.
+/// Each bad film is reported, and the good films still get their landmarks.
 const AMONG_GOOD_ONES: &[Bad] = &[
     ("bits.dcm", || dicom(&[(0x0028_0100, &32_u16.to_le_bytes())]), "1 samples per pixel of 32 bits"),
     ("colour.dcm", || dicom(&[(0x0028_0004, b"RGB ")]), "pixels are RGB, not grey; export it as MONOCHROME2"),
@@ -134,7 +134,7 @@ fn bad_films_among_good_ones_are_reported() {
 
 const PIXELS: u32 = 0x7FE0_0010;
 
-/// The data set of a DICOM film of 4x4 px in 16 bits, but for some attributes; its types are left to the reader.
+/// The data set of a DICOM film of 4x4 px in 16 bits, with some attributes replaced; implicit VR.
 fn dicom(changed: &[(u32, &[u8])]) -> Vec<u8> {
     let [one, four, sixteen] = [1_u16, 4, 16].map(u16::to_le_bytes);
     let mut attributes: BTreeMap<u32, &[u8]> = [
@@ -152,7 +152,7 @@ fn dicom(changed: &[(u32, &[u8])]) -> Vec<u8> {
     onemark_tests::data_set(&attributes)
 }
 
-/// A DICOM file that says its data set is in this transfer syntax.
+/// A DICOM file whose header states this transfer syntax.
 fn file(syntax: &str) -> Vec<u8> {
     let uid = format!("{syntax}{}", if syntax.len().is_multiple_of(2) { "" } else { "\0" });
     let element = [b"\x02\0\x10\0UI", &(uid.len() as u16).to_le_bytes()[..], uid.as_bytes()].concat();

@@ -1,7 +1,7 @@
-//! Bad input, through the binaries: each must be refused with a message that says what, where and what to do, without a
-//! panic, and without a trace on the disk.
+//! Bad input for the binaries. Each must be refused with a message that says what, where and what to do, without a panic, and
+//! without any change on the disk.
 //!
-//! Here is what a refusal must be; the cases are next door, one file per subject.
+//! This file defines a refusal; the cases are in the files beside it, one per subject.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod exporter;
@@ -24,12 +24,12 @@ use onemark_models::network::config::AdapterVariant;
 use onemark_tests::{Outcome, Program, small_films, tiny_recipe};
 use tempfile::TempDir;
 
-/// Something wrong, and what must be said about it.
+/// A bad input, and the required parts of the message.
 struct Case {
     name: &'static str,
     /// Harms a folder that holds `films`, `head.onemark`, `recipe.yaml` and `note.txt`.
     harm: fn(&Path),
-    /// The words after the program's name.
+    /// The arguments after the program's name.
     line: &'static str,
     /// What the message must contain.
     says: &'static [&'static str],
@@ -69,7 +69,7 @@ fn a_full_disk_leaves_no_half_a_bundle() {
     let here = fresh();
     let before = files(here.path());
     let export = Program::Export.command(here.path(), "recipe.yaml --untrained --out new.onemark");
-    // A limit on the size of files, in blocks, is the nearest thing to a full disk that needs no rights.
+    // A limit on the size of files, in blocks, acts like a full disk and needs no privileges.
     let mut limited = Command::new("sh");
     limited
         .args(["-c", "trap '' XFSZ; ulimit -f 40; exec \"$@\"", "sh"])
@@ -92,7 +92,7 @@ fn a_full_standard_output_is_no_success() {
     assert_eq!(not_refused(&outcome, &["standard output", "No space left"]), None);
 }
 
-/// All good: else the refusals above might be about something else.
+/// The unharmed folder is accepted; otherwise the refusals above might have another reason.
 #[test]
 fn what_is_not_harmed_is_not_refused() {
     let here = fresh();
@@ -111,13 +111,13 @@ fn refuses(program: Program, cases: &[Case]) {
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
-/// What is wrong with the way a case is refused.
+/// What is wrong with the refusal of a case.
 fn wrong(program: Program, case: &Case) -> Option<String> {
     let here = fresh();
     (case.harm)(here.path());
     let before = files(here.path());
     let mut command = program.command(here.path(), case.line);
-    // A device that is there for others is not there for this test.
+    // Hides a device that exists on this machine.
     let outcome = Outcome::from(command.env("CUDA_VISIBLE_DEVICES", "").output().unwrap());
     let after = files(here.path());
     not_refused(&outcome, case.says)
@@ -128,7 +128,7 @@ fn wrong(program: Program, case: &Case) -> Option<String> {
         })
 }
 
-/// Why an outcome is no refusal that says all it must.
+/// Why an outcome is not a refusal with all required parts of the message.
 fn not_refused(Outcome { success, stdout, stderr }: &Outcome, says: &[&str]) -> Option<String> {
     if *success {
         return Some(format!("it succeeded: {stdout}{stderr}"));
@@ -140,7 +140,7 @@ fn not_refused(Outcome { success, stdout, stderr }: &Outcome, says: &[&str]) -> 
     says.iter().find(|words| !stderr.contains(**words)).map(|words| format!("does not say {words:?}: {stderr}"))
 }
 
-/// A folder with films, a bundle that finds landmarks on them, a recipe that trains on them, and a note.
+/// A folder with films, a bundle, a recipe that fits the films, and a text file.
 fn fresh() -> TempDir {
     static ORIGINAL: OnceLock<TempDir> = OnceLock::new();
     let original = ORIGINAL.get_or_init(|| {
@@ -174,7 +174,7 @@ fn fresh() -> TempDir {
     copy
 }
 
-/// Everything below `folder`: files with their bytes, folders without. Folders come before what they hold.
+/// Everything below `folder`: files with their bytes, folders without. Folders come before their contents.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -205,7 +205,7 @@ fn flip(path: &Path) {
     fs::write(path, bytes).unwrap();
 }
 
-/// Has the manifest call landmark 1's graph something else, wherever it is named.
+/// Renames landmark 1's graph everywhere in the manifest.
 fn rename_head(here: &Path, name: &str) {
     edit(&here.join("head.onemark").join(MANIFEST), |text| text.replace("landmark-01-sella.onnx", name));
 }

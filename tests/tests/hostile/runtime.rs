@@ -1,4 +1,4 @@
-//! What `onemark` must refuse besides films: bundles, datasets, places, options.
+//! Input other than films that `onemark` must refuse: bundles, datasets, places, options.
 
 use super::*;
 
@@ -6,8 +6,8 @@ pub const CASES: &[Case] = &[
     Case {
         name: "landmark outside a test film",
         harm: |here| {
-            for doctor in [SENIOR, JUNIOR] {
-                edit(&here.join(doctor.replace("001", "151")), |text| text.replacen("9,113", "9,1130", 1));
+            for reader in [SENIOR, JUNIOR] {
+                edit(&here.join(reader.replace("001", "151")), |text| text.replacen("9,113", "9,1130", 1));
             }
         },
         line: "evaluate head.onemark --data films --split test1",
@@ -15,7 +15,7 @@ pub const CASES: &[Case] = &[
     },
     Case {
         name: "cycle by a template without annotation",
-        harm: |here| [SENIOR, JUNIOR].iter().for_each(|doctor| fs::remove_file(here.join(doctor)).unwrap()),
+        harm: |here| [SENIOR, JUNIOR].iter().for_each(|reader| fs::remove_file(here.join(reader)).unwrap()),
         line: "cycle head.onemark --data films --template 001",
         says: &["film 001 is not annotated"],
     },
@@ -30,7 +30,7 @@ pub const CASES: &[Case] = &[
         says: &["a.png", "1 landmarks", "isbi19", "19"],
     },
     Case {
-        name: "report into a folder that is not there",
+        name: "report into a folder that does not exist",
         harm: NOTHING,
         line: "evaluate head.onemark --data films --split test1 --report nowhere/report.json",
         says: &["nowhere/report.json"],
@@ -48,10 +48,10 @@ pub const CASES: &[Case] = &[
         says: &["151.png", "mrk-json is in mm", "give --spacing"],
     },
     Case {
-        name: "DICOM report on what is no DICOM",
+        name: "DICOM report on a film that is not DICOM",
         harm: NOTHING,
         line: "detect films/RawImage/Test1Data/151.png --bundle head.onemark --dicom-sr out.dcm",
-        says: &["151.png", "is no DICOM"],
+        says: &["151.png", "is not DICOM"],
     },
     Case {
         name: "overlay over the film itself",
@@ -60,7 +60,7 @@ pub const CASES: &[Case] = &[
         says: &["151.png is a film"],
     },
     Case {
-        name: "landmark that the bundle has not",
+        name: "landmark that is not in the bundle",
         harm: NOTHING,
         line: "detect films/RawImage/Test1Data/151.png --bundle head.onemark --landmarks 1,selle",
         says: &["no landmark `selle`", "did you mean sella", "onemark inspect"],
@@ -144,7 +144,7 @@ pub const CASES: &[Case] = &[
         says: &["onxruntime", "'onnxruntime'", "tract"],
     },
     Case {
-        name: "CUDA that is not there, for detecting",
+        name: "CUDA that is missing, for detecting",
         harm: NOTHING,
         line: "detect films/RawImage/Test1Data/151.png --bundle head.onemark --backend onnxruntime-cuda",
         says: &["can't be used"],

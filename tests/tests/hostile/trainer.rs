@@ -1,4 +1,4 @@
-//! What `onemark-train` must refuse: weights, annotations, recipes, places.
+//! Input that `onemark-train` must refuse: weights, annotations, recipes, places.
 
 use onemark_models::recipe::{PatchPairs, PriorUse, Recipe};
 
@@ -34,7 +34,7 @@ pub const CASES: &[Case] = &[
         says: &["vgg.safetensors is not VGG19", "features.10.weight", "found nothing"],
     },
     Case {
-        name: "weights: no weights at all",
+        name: "weights: a text file",
         harm: NOTHING,
         line: "run --recipe c-adapter-laptop --template 1 --data films --out run --weights note.txt",
         says: &["note.txt holds no whole set of weights", "safetensors or PyTorch's .pth"],
@@ -58,13 +58,13 @@ pub const CASES: &[Case] = &[
         says: &[JUNIOR, "18 lines", "expected 19 landmarks"],
     },
     Case {
-        name: "annotation that is no position",
+        name: "annotation that is not a position",
         harm: |here| edit(&here.join(SENIOR), |text| text.replacen("9,111", "nine,111", 1)),
         line: "run --recipe recipe.yaml --data films --out run --device cpu",
         says: &[SENIOR, "line 1", "nine,111"],
     },
     Case {
-        name: "annotation of one doctor only",
+        name: "annotation of one reader only",
         harm: |here| fs::remove_file(here.join(JUNIOR)).unwrap(),
         line: "run --recipe recipe.yaml --data films --out run --device cpu",
         says: &[SENIOR, JUNIOR, "no counterpart", "add it"],
@@ -72,22 +72,22 @@ pub const CASES: &[Case] = &[
     Case {
         name: "landmark outside the template",
         harm: |here| {
-            for doctor in [SENIOR, JUNIOR] {
-                edit(&here.join(doctor), |text| text.replacen("9,111", "500,111", 1));
+            for reader in [SENIOR, JUNIOR] {
+                edit(&here.join(reader), |text| text.replacen("9,111", "500,111", 1));
             }
         },
         line: "run --recipe recipe.yaml --data films --out run --device cpu --threads 1",
         says: &["001.png", "landmark 1 at x 500, y 111 lies outside its 97x120 px", "correct the annotation"],
     },
     Case {
-        name: "template that is not in the data",
+        name: "template that is not in the dataset",
         harm: NOTHING,
         line: "run --recipe recipe.yaml --data films --out run --device cpu --template 125",
         says: &["no film \"125\"", "films", "nearest ids are 002, 001"],
     },
     Case {
         name: "template without annotation",
-        harm: |here| [SENIOR, JUNIOR].iter().for_each(|doctor| fs::remove_file(here.join(doctor)).unwrap()),
+        harm: |here| [SENIOR, JUNIOR].iter().for_each(|reader| fs::remove_file(here.join(reader)).unwrap()),
         line: "run --recipe recipe.yaml --data films --out run --device cpu --threads 1",
         says: &["001", "has no annotation", "--template"],
     },
@@ -141,7 +141,7 @@ pub const CASES: &[Case] = &[
         says: &["note.txt/run", "Not a directory"],
     },
     Case {
-        name: "CUDA that is not there, for training",
+        name: "CUDA that is missing, for training",
         harm: NOTHING,
         line: "run --recipe recipe.yaml --data films --out run --device cuda",
         says: &["--device cuda", "no CUDA device", "LIBTORCH"],

@@ -1,4 +1,4 @@
-//! The anatomy of the phantom's head as data: where the parts lie and what they are made of.
+//! The anatomy of the phantom's head as data: the positions and materials of its parts.
 //!
 //! Positions are px of 0.1 mm on a film of 1935 x 2400 px, the face to the right, before any deformation.
 //! `head` varies heads, `render` draws parts.
@@ -32,11 +32,11 @@ pub enum Group {
 /// One drawn part of the head.
 #[derive(Debug)]
 pub struct Part {
-    /// What it moves with.
+    /// The group that it moves with.
     pub group: Group,
     /// Whether the outline is a border or a middle line.
     pub shape: Shape,
-    /// What it is made of.
+    /// Its material.
     pub material: &'static Material,
     /// Knots of its outline; a knot given twice is a corner.
     pub knots: &'static [At],

@@ -64,7 +64,7 @@ const REGIONS: &[Region] = &[
 pub struct Dice(ChaCha8Rng);
 
 impl Dice {
-    /// The dice of film `index` of the series `seed`.
+    /// The random numbers of film `index` of the series `seed`.
     pub fn new(seed: u64, index: usize) -> Self {
         let mut dice = ChaCha8Rng::seed_from_u64(seed);
         dice.set_stream(index as u64);

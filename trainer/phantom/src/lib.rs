@@ -47,7 +47,7 @@ pub enum PhantomError {
     /// The number of films is out of range.
     #[error("cannot draw {count} phantom films: ask for 1 to {MOST_FILMS}")]
     Count {
-        /// How many were asked for.
+        /// The requested number.
         count: usize,
     },
     /// The output folder is not empty.
@@ -61,7 +61,7 @@ pub enum PhantomError {
     Write {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -102,9 +102,9 @@ pub fn write_films(out: &Path, count: usize, seed: u64, progress: impl FnMut(usi
 }
 
 fn fill(root: &Path, count: usize, seed: u64, mut progress: impl FnMut(usize)) -> Result<(), PhantomError> {
-    let doctors = ["400_senior", "400_junior"].map(|doctor| root.join("AnnotationsByMD").join(doctor));
+    let readers = ["400_senior", "400_junior"].map(|reader| root.join("AnnotationsByMD").join(reader));
     let [training, test] = ["TrainingData", "Test1Data"].map(|split| root.join("RawImage").join(split));
-    for folder in doctors.iter().chain([&training, &test]) {
+    for folder in readers.iter().chain([&training, &test]) {
         fs::create_dir_all(folder).map_err(failed(folder))?;
     }
     let first_test = (2 * count).div_ceil(3);
@@ -117,8 +117,8 @@ fn fill(root: &Path, count: usize, seed: u64, mut progress: impl FnMut(usize)) -
         let path = split.join(format!("{number:03}.png"));
         save(&phantom.film, &path).map_err(failed(&path))?;
         let lines: String = phantom.points.iter().map(|p| format!("{:.0},{:.0}\n", p.x, p.y)).collect();
-        for doctor in &doctors {
-            let path = doctor.join(format!("{number:03}.txt"));
+        for reader in &readers {
+            let path = reader.join(format!("{number:03}.txt"));
             fs::write(&path, &lines).map_err(failed(&path))?;
         }
         progress(index + 1);
@@ -229,9 +229,9 @@ mod tests {
             let film = image::open(out.join("RawImage").join(name).with_extension("png")).unwrap();
             let truth = draw(5, index);
             assert_eq!(film.into_luma8(), truth.film);
-            for doctor in ["400_senior", "400_junior"] {
+            for reader in ["400_senior", "400_junior"] {
                 let number = name.rsplit('/').next().unwrap();
-                let path = out.join("AnnotationsByMD").join(doctor).join(number).with_extension("txt");
+                let path = out.join("AnnotationsByMD").join(reader).join(number).with_extension("txt");
                 let text = fs::read_to_string(path).unwrap();
                 let read = text.lines().map(|line| line.split_once(',').unwrap());
                 let read: Vec<(i64, i64)> = read.map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap())).collect();

@@ -32,7 +32,7 @@ impl Material {
     }
 }
 
-/// What the outline of a part stands for.
+/// The meaning of a part's outline.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Shape {
     /// The border of a body.

@@ -1,5 +1,5 @@
-//! What a person at the terminal sees of a run: a progress bar, or a line a minute in a log; other events as lines; and what to
-//! do about an error, in words of this program.
+//! Shows a run on the terminal: a progress bar (one line per minute in a log) and other events as lines; adds this program's
+//! options to error messages.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -75,7 +75,7 @@ impl Running {
     }
 }
 
-/// What to do about an error, where that takes an option or another program.
+/// The option or program that helps against an error, if there is one.
 pub fn remedy(error: &anyhow::Error) -> &'static str {
     match error.downcast_ref() {
         Some(TrainError::NoTemplate { .. }) => " or by --template",

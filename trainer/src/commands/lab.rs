@@ -27,26 +27,26 @@ pub struct Lab {
     /// VGG19's ImageNet weights, .safetensors or torchvision's .pth; without it, the file that `cargo xtask setup --weights` keeps.
     #[arg(long)]
     weights: Option<PathBuf>,
-    /// Keep the trunk's features in this folder, for runs whose memory they don't fit and to share between runs on the same
+    /// Keep the trunk's features in this folder: for runs that cannot hold them in memory, and to share them between runs on the same
     /// films: about 9 MB a film or copy at 384 x 384.
     #[arg(long, value_name = "DIR")]
     pub features: Option<PathBuf>,
-    /// Where to compute.
+    /// The device to compute on.
     #[arg(long, value_enum, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
-    /// What a step's convolutions compute in. A run that goes on keeps its own.
+    /// The kind of number in which a step's convolutions compute. A resumed run keeps its own.
     #[arg(long, value_enum, default_value_t = Precision::Auto)]
     precision: Precision,
-    /// Threads for computing on the CPU; as many as there are cores when left out.
+    /// Threads for computing on the CPU [default: one per core].
     #[arg(long)]
     threads: Option<u16>,
-    /// Save a checkpoint at least this often, besides those after every epoch.
+    /// Save a checkpoint at least this often, in addition to those after every epoch.
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
     checkpoint_every: Duration,
-    /// Keep the checkpoints of this many epochs, besides the last and the best.
+    /// Keep the checkpoints of this many epochs, in addition to the last and the best.
     #[arg(long, value_name = "N", default_value_t = 2)]
     keep: usize,
-    /// After every epoch, print where its time went.
+    /// After every epoch, print how its time was spent.
     #[arg(long)]
     profile: bool,
     #[arg(skip)]
@@ -55,16 +55,16 @@ pub struct Lab {
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum DeviceChoice {
-    /// CUDA where there is a device, else the CPU.
+    /// CUDA if there is a device, else the CPU.
     Auto,
     Cpu,
-    /// The first CUDA device; an error where there is none.
+    /// The first CUDA device; an error if there is none.
     Cuda,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Precision {
-    /// bf16 where the device multiplies in it, else f32.
+    /// bf16 if the device multiplies in it, else f32.
     Auto,
     F32,
     Bf16,
@@ -159,7 +159,7 @@ fn spin_briefly() {
     {
         let mut again = std::process::Command::new(program);
         again.args(std::env::args_os().skip(1)).env(SPINS.0, SPINS.1);
-        // If that fails, training goes on with the default.
+        // If that fails, training continues with the default.
         let _ = std::os::unix::process::CommandExt::exec(&mut again);
     }
 }

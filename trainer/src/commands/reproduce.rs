@@ -1,8 +1,8 @@
-//! `onemark-train reproduce`: the rows of one of the paper's tables, each trained or gone on with, exported, evaluated from its
-//! bundle, and put beside the paper's numbers.
+//! `onemark-train reproduce`: trains (or resumes) the rows of a table of the paper, exports them, evaluates their bundles, and
+//! writes the results beside the paper's numbers.
 //!
 //! The folder holds `rows/NAME/` (the run, and in it `evaluation-SPLIT.json` and `cut.txt` where its schedule was cut),
-//! `rows/NAME.onemark`, `features/`, and the reports. What is there is not done again.
+//! `rows/NAME.onemark`, `features/`, and the reports. Work whose results exist is not repeated.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,20 +29,20 @@ const TABLES: &str = include_str!("reproduce/tables.yaml");
 
 #[derive(Args)]
 pub struct Reproduce {
-    /// Which of the paper's tables.
+    /// The table of the paper.
     table: TableName,
-    /// The folder of runs, bundles and reports. Given again, it goes on where it was stopped.
+    /// The folder of runs, bundles and reports. With the same folder, the command continues an interrupted run.
     #[arg(long)]
     out: PathBuf,
     #[command(flatten)]
     lab: Lab,
-    /// How large networks and schedules are.
+    /// The size of networks and schedules.
     #[arg(long, value_enum, default_value_t = Scale::Paper)]
     scale: Scale,
     /// Only these rows, by name.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     rows: Vec<String>,
-    /// Time to train all rows in: schedules are cut to fit, and the report says what was cut.
+    /// Time for training all rows. Schedules are cut to fit, and the report states what was cut.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     budget: Option<Duration>,
     /// The films to evaluate on.
@@ -59,11 +59,11 @@ enum TableName {
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Scale {
-    /// The paper's.
+    /// The paper's size.
     Paper,
-    /// Such as two CPU cores can train within two hours.
+    /// A size that two CPU cores can train within two hours.
     Laptop,
-    /// For drawn films and minutes: what comes out says nothing about radiographs.
+    /// For phantom films, in minutes; the results do not apply to radiographs.
     Phantom,
 }
 
@@ -101,10 +101,10 @@ struct PaperLandmarks {
     sdr2: Vec<f64>,
 }
 
-/// What came of a row.
+/// The result of a row.
 struct Outcome {
     summary: Summary,
-    /// What was cut from the schedule, if anything.
+    /// The cuts of the schedule, if any.
     cut: Option<String>,
     minutes: f64,
 }
@@ -130,11 +130,11 @@ impl Reproduce {
             let recipe = self.recipe(row)?;
             eprintln!("row {} ({} of {})", row.name, index + 1, rows.len());
             if self.train(&recipe, &films, device, left)? == Ending::Interrupted {
-                bail!("interrupted in row {}: the same command goes on", row.name);
+                bail!("interrupted in row {}: run the same command again to continue", row.name);
             }
             self.evaluate(&recipe)?;
             outcomes.push(self.outcome(&recipe)?);
-            // After every row: a table of some rows is better than none.
+            // Written after every row, so that an interrupted run leaves a table of the finished rows.
             self.report(table, &rows, &outcomes)?;
         }
         println!("{}", fs::read_to_string(self.path("md"))?);
@@ -142,7 +142,7 @@ impl Reproduce {
         Ok(())
     }
 
-    /// The rows asked for that can be trained.
+    /// The requested rows that can be trained.
     fn rows<'a>(&self, table: &'a Table) -> Result<Vec<&'a Row>> {
         let trained: Vec<&Row> = table.rows.iter().filter(|row| row.recipe.is_some()).collect();
         let names = trained.iter().map(|row| row.name.as_str()).collect::<Vec<_>>();
@@ -171,7 +171,7 @@ impl Reproduce {
         changed.with_context(|| format!("row {}", row.name))
     }
 
-    /// Trains a row, goes on with it, or finds it trained.
+    /// Trains a row, or continues its training, unless it is finished.
     fn train(&self, recipe: &Recipe, films: &Dataset, device: Device, budget: Option<Duration>) -> Result<Ending> {
         let folder = self.folder(recipe);
         if folder.join(CHECKPOINT).exists() {
@@ -193,7 +193,7 @@ impl Reproduce {
         Ok(self.lab.run(&cut, films, device, &folder).start(trunk)?)
     }
 
-    /// Exports the row's bundle and evaluates it, by the programs that anyone would use for that.
+    /// Exports the row's bundle and evaluates it, with the programs for users.
     fn evaluate(&self, recipe: &Recipe) -> Result<()> {
         let folder = self.folder(recipe);
         let (bundle, report) = (folder.with_extension("onemark"), self.evaluation(&folder));
@@ -235,7 +235,7 @@ impl Reproduce {
         self.out.join("rows").join(&recipe.name)
     }
 
-    /// Of these films: those of another split are evaluated anew.
+    /// The report for the chosen split. Each split has its own report.
     fn evaluation(&self, row: &Path) -> PathBuf {
         row.join(format!("evaluation-{}.json", self.split))
     }
@@ -246,7 +246,7 @@ impl Reproduce {
     }
 }
 
-/// The phantoms' recipe, made to train by the method of another.
+/// The phantoms' recipe with the training method of another recipe.
 fn like(method: &Recipe, recipe: &Recipe) -> Result<Recipe> {
     let changed = recipe.edit(|spec| {
         spec.stages.clone_from(&method.stages);
@@ -259,10 +259,10 @@ fn like(method: &Recipe, recipe: &Recipe) -> Result<Recipe> {
     Ok(changed?)
 }
 
-/// Runs a program that stands beside this one or on PATH.
+/// Runs a program that is beside this one or on PATH.
 fn call(program: &str, arguments: impl FnOnce(&mut Command) -> &mut Command) -> Result<()> {
     let mut command = Command::new(onemark_models::program::find(program));
-    // What it has to say stands in its files.
+    // Its results are in its files.
     let status = arguments(&mut command).stdout(Stdio::null()).status();
     let status =
         status.with_context(|| format!("{program} can't be started: put it beside onemark-train or on PATH"))?;

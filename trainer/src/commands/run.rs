@@ -22,7 +22,7 @@ pub struct Training {
     out: PathBuf,
     #[command(flatten)]
     lab: Lab,
-    /// Go on with the run in --out.
+    /// Continue the run in --out.
     #[arg(long)]
     resume: bool,
     /// The annotated film's id, instead of the recipe's.
@@ -77,7 +77,7 @@ impl Training {
                 recipe.name,
             ),
             Ending::Interrupted => println!(
-                "interrupted after {minutes:.1} minutes; go on: onemark-train run --resume --data {} --out {}",
+                "interrupted after {minutes:.1} minutes; continue with: onemark-train run --resume --data {} --out {}",
                 self.lab.data.display(),
                 self.out.display(),
             ),

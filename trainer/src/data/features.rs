@@ -74,7 +74,7 @@ impl<'a> Features<'a> {
         let folder = folder.map(|path| {
             std::fs::create_dir_all(path).map_err(|source| TrainError::Write { path: path.to_owned(), source })?;
             let mut weights = Sha256::new();
-            // In the order of their spellings, as folders of before have it.
+            // In the order of the spelled names, as in folders of earlier versions.
             let spelled: BTreeMap<String, &ParamId> =
                 trunk.graph.params().keys().map(|param| (param.to_string(), param)).collect();
             for (name, param) in spelled {

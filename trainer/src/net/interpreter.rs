@@ -29,15 +29,15 @@ pub enum Mode {
 
 const MOMENTUM: f64 = 0.1;
 
-/// What the networks of several landmarks have in common on the same inputs, in evaluation mode: the convolutions, and the parts of
-/// convolutions, that no landmark's own parameter has touched. By node, and first channel of the part.
+/// The invariant values that the networks of several landmarks share on the same inputs, in evaluation mode: convolutions, and parts
+/// of convolutions, that depend on no landmark's parameters. By node, and first channel of the part.
 #[derive(Default)]
 pub struct SharedValues(BTreeMap<(NodeId, i64), Tensor>);
 
 /// A value, or some of its channels.
 struct Part {
     tensor: Tensor,
-    /// Whether it depends on a landmark's own parameters.
+    /// Whether it depends on a landmark's parameters.
     own: bool,
 }
 
@@ -54,7 +54,7 @@ pub fn run(
     compute(graph, params, inputs, mode, None)
 }
 
-/// The same in evaluation mode, for one landmark after another: what the first adds to `common` the others need not compute.
+/// The same in evaluation mode, for one landmark after another. The first fills `common`, so the others need not compute these values.
 ///
 /// # Errors
 /// As [`run`].
@@ -165,7 +165,7 @@ fn conv(
         let compute = || -> Result<Tensor, TrainError> {
             let kind = group.f_kind()?;
             let columns = weight.f_narrow(1, first, channels)?.f_to_kind(kind)?;
-            // Torch lays out everything as it finds either.
+            // Torch uses the memory order of one of its inputs.
             let (group, columns) = match !columns.requires_grad() || gradients_like_channels_last(group.device()) {
                 true => (group.shallow_clone(), channels_last(&columns)?),
                 false => (group.f_contiguous()?, columns.f_contiguous()?),
@@ -189,7 +189,7 @@ fn conv(
     sum.ok_or(TrainError::NoInput { name: "of a convolution".to_owned() })
 }
 
-/// The same numbers, those of one place beside each other in memory.
+/// The same tensor with channels last in memory.
 ///
 /// # Errors
 /// Torch has no memory left.

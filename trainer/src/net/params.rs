@@ -79,7 +79,7 @@ impl Params {
 }
 
 /// Joins adapters to parameters that were trained without: convolutions that now read adapter channels too get columns of zeros
-/// for them, so that the network computes what it did; whatever is new is taken from `fresh`.
+/// for them, so that the network's results do not change; new parameters are taken from `fresh`.
 pub fn widen(mut trained: Parameters, fresh: Parameters) -> Parameters {
     for (param, fresh) in fresh {
         match trained.get_mut(&param) {

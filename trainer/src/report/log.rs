@@ -59,7 +59,7 @@ impl RunLog {
         self.record(step, tensorboard::What::Summary(tensorboard::Summary { value: vec![value] }))
     }
 
-    /// Logs `event`, a struct or map, as a line; its own key `event` says what it is (`#[serde(tag = "event")]` on an enum).
+    /// Logs `event`, a struct or map, as a line; its own key `event` names its kind (`#[serde(tag = "event")]` on an enum).
     ///
     /// # Errors
     /// It is not a JSON object, or the disk is full.

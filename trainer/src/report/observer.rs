@@ -4,9 +4,9 @@ use std::fmt;
 
 use crate::report::profile::Profile;
 
-/// Is told what happens in a run.
+/// Receives the events of a run.
 pub trait Observer {
-    /// Takes note of an event.
+    /// Handles an event.
     fn observe(&self, event: Event);
 }
 

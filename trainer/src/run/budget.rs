@@ -19,7 +19,7 @@ use crate::step::update::{Batch, Settings, update};
 
 /// Steps of a phase that are taken before the clock starts, and after.
 const STEPS: (usize, usize) = (2, 4);
-/// Share of the budget that is not planned for: a machine is not equally fast at all times.
+/// Share of the budget kept in reserve, because a machine's speed varies.
 const RESERVE: f64 = 0.07;
 
 /// Time that the parts of a phase take, in seconds.

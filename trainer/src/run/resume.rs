@@ -74,7 +74,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Untrained decoder, and adapters if asked for.
+    /// Untrained decoder, and adapters if requested.
     fn fresh(&self, adapters: bool) -> Result<Parameters, TrainError> {
         Ok(init::initial(&self.decoder_shapes(adapters)?, self.recipe.seed))
     }

@@ -65,7 +65,7 @@ impl<'a> Sampler<'a> {
         Self { recipe, films }
     }
 
-    /// The steps of the epoch at `position`: Train-Template, then Train-PL, or both at once.
+    /// The steps of the epoch at `position`: Train-Template, then Train-PL, or both together.
     pub fn epoch(&self, position: SchedulePosition) -> Vec<PlannedStep> {
         let mut rng = self.rng(SchedulePosition { step: usize::MAX, ..position });
         let landmarks = self.films.template_points().len();

@@ -85,7 +85,7 @@ pub fn update(
     settings: &Settings,
     profile: &mut Profile,
 ) -> Result<Update, TrainError> {
-    // The loss adds up many cells' shares: in f32 whatever the network computes in.
+    // The loss sums over many cells, so it is f32 even if the network computes in bf16.
     let mut embed = |taps: &Taps| {
         profile.time("forward", || {
             let embeddings = interpreter::run(graph, params, taps, settings.mode)?;

@@ -1,4 +1,4 @@
-//! `cargo xtask bench detect`: from films' pixels to all landmarks on the CPU, beside what a lab would run in Python
+//! `cargo xtask bench detect`: from films' pixels to all landmarks on the CPU, compared with what a lab would run in Python
 //! (tests/peers/detect.py): same weights, same films, same threads, in turns.
 
 use std::path::{Path, PathBuf};
@@ -13,29 +13,29 @@ use crate::{peers, setup, shell};
 /// How to compare detection.
 #[derive(clap::Args)]
 pub struct Detect {
-    /// A trained checkpoint: how much is left out depends on how sure the network is
+    /// A trained checkpoint (the speed depends on how well the network separates landmarks)
     checkpoint: PathBuf,
     /// Films
     #[arg(required = true)]
     films: Vec<PathBuf>,
-    /// A bundle of that checkpoint, instead of one that is exported now
+    /// A bundle of that checkpoint, instead of exporting one now
     #[arg(long)]
     bundle: Option<PathBuf>,
-    /// The same with its trunk in 8 bits, to be compared too
+    /// A bundle with its trunk in 8 bits, to compare too
     #[arg(long)]
     int8: Option<PathBuf>,
-    /// A Python with what tests/peers/requirements-detect.txt lists, instead of one that is set up for this
+    /// A Python with the packages of tests/peers/requirements-detect.txt, instead of setting one up
     #[arg(long)]
     python: Option<PathBuf>,
     /// Numbers of threads to compare at
     #[arg(long, value_delimiter = ',', default_values_t = [1, cores()])]
     threads: Vec<usize>,
-    /// How often each side has its turn
+    /// Number of turns of each side
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
 }
 
-/// The peers' ways, ours by backend, and what each is.
+/// The ways of detection, the peers' and ours, with a title each.
 const THEIRS: [(&str, &str); 4] = [
     ("separate", "a  19 self-contained graphs, Python ONNX Runtime"),
     ("shared", "b  trunk once, 19 whole heads, Python ONNX Runtime"),
@@ -51,17 +51,17 @@ const OURS: [(&str, &str, usize); 4] = [
 const INT8: (&str, &str, usize) = ("onnxruntime", "f  Onemark, ONNX Runtime, trunk in 8 bits", LANDMARKS);
 const LANDMARKS: usize = 19;
 
-/// What a side prints.
+/// The output of a side.
 #[derive(Deserialize)]
 struct Turn {
     seconds: Vec<f64>,
     peak_mb: f64,
-    /// Of each film's file; only ours say.
+    /// Seconds to read each film's file; from our side only.
     #[serde(default)]
     reading: Vec<f64>,
     /// Per film and landmark, (row, column) on the grid.
     cells: Vec<Vec<(usize, usize)>>,
-    /// Per film and landmark, how many windows were run; nothing where heads ran whole.
+    /// Per film and landmark, the number of windows run; `None` if the head ran whole.
     #[serde(default)]
     windows: Vec<Vec<Option<usize>>>,
 }
@@ -72,8 +72,9 @@ pub fn run(options: &Detect) -> Result<()> {
     shell::run(shell::cargo().args(["build", "--workspace", "--exclude", "xtask", "--example", "speed"]))?;
     let python = match &options.python {
         Some(python) => python.clone(),
-        None => peers::python("peers-detect", "requirements-detect.txt")
-            .context("cannot set up the peers; name a Python that has all of requirements-detect.txt by --python")?,
+        None => peers::python("peers-detect", "requirements-detect.txt").context(
+            "cannot set up the peers; give --python, with a Python that has the packages of requirements-detect.txt",
+        )?,
     };
     let folder = tempfile::tempdir()?;
     let bundle = match &options.bundle {
@@ -120,7 +121,7 @@ pub fn run(options: &Detect) -> Result<()> {
     Ok(())
 }
 
-/// All sides in turns, then their table.
+/// Runs all sides in turns, then prints their table.
 fn compare(threads: usize, sides: &mut [(&str, Command)], rounds: u16) -> Result<()> {
     let mut turns: Vec<Vec<Turn>> = sides.iter().map(|_| Vec::new()).collect();
     for _ in 0..rounds {
@@ -133,7 +134,7 @@ fn compare(threads: usize, sides: &mut [(&str, Command)], rounds: u16) -> Result
     let title = format!("threads: {threads}");
     println!(
         "\n{title:52}{:>10}{:>8}{:>8}{:>10}{:>16}{:>10}",
-        "s a film", "of (a)", "of (b)", "peak MB", "windows of each", "s to read"
+        "s per film", "of (a)", "of (b)", "peak MB", "windows of each", "s to read"
     );
     for ((what, _), turns) in sides.iter().zip(&turns) {
         let time = seconds(turns);
@@ -148,12 +149,12 @@ fn compare(threads: usize, sides: &mut [(&str, Command)], rounds: u16) -> Result
         let ratios = format!("{:8.3}{:8.3}", time / separate, time / shared);
         println!("{what:52}{time:10.3}{ratios}{peak:10.0}{windows:>16}{reading:>10}");
     }
-    let judge = &turns[0][0].cells;
+    let first = &turns[0][0].cells;
     for ((what, _), turns) in sides.iter().zip(&turns).skip(1) {
-        let pairs = judge.iter().flatten().zip(turns[0].cells.iter().flatten());
+        let pairs = first.iter().flatten().zip(turns[0].cells.iter().flatten());
         // With one landmark there is no counterpart for the others.
-        if turns[0].cells.iter().map(Vec::len).eq(judge.iter().map(Vec::len)) {
-            let all = judge.iter().map(Vec::len).sum::<usize>();
+        if turns[0].cells.iter().map(Vec::len).eq(first.iter().map(Vec::len)) {
+            let all = first.iter().map(Vec::len).sum::<usize>();
             println!("cells other than (a) found: {} of {all}, {}", pairs.filter(|(a, b)| a != b).count(), what.trim());
         }
     }

@@ -1,16 +1,16 @@
-//! `cargo xtask bench`: speed as a ratio, both sides taken in turns in one run on this machine.
+//! `cargo xtask bench`: speed as a ratio of two sides, which run in turns on this machine.
 
 mod detect;
 mod train;
 
 use anyhow::Result;
 
-/// What there is to compare.
+/// The comparisons.
 #[derive(clap::Subcommand)]
 pub enum Task {
-    /// Training steps on the CPU, beside the obvious PyTorch script (tests/peers/training.py)
+    /// Compare training steps on the CPU with a straightforward PyTorch script (tests/peers/training.py)
     Train(train::Train),
-    /// Detection on the CPU, beside ONNX Runtime and PyTorch in Python (tests/peers/detect.py)
+    /// Compare detection on the CPU with ONNX Runtime and PyTorch in Python (tests/peers/detect.py)
     Detect(detect::Detect),
 }
 

@@ -1,4 +1,4 @@
-//! `cargo xtask bench train`: training steps on the CPU, beside the obvious PyTorch script (tests/peers/training.py).
+//! `cargo xtask bench train`: compares training steps on the CPU with a straightforward PyTorch script (tests/peers/training.py).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,49 +11,49 @@ use crate::{peers, setup, shell};
 /// How to compare training.
 #[derive(clap::Args)]
 pub struct Train {
-    /// A Python with torch 2.11 and safetensors, instead of one that is set up for this
+    /// A Python with torch 2.11 and safetensors, instead of setting one up
     #[arg(long)]
     python: Option<PathBuf>,
-    /// Threads of either side; as many as there are cores when left out
+    /// Threads of each side [default: one per core]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// What the trainer computes in; the script computes in f32
+    /// The trainer's kind of number; the script computes in f32
     #[arg(long, default_value = "f32", value_parser = ["f32", "bf16"])]
     precision: String,
-    /// How often each side has its turn
+    /// Number of turns of each side
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
-    /// Steps of a turn; the first only warms up
+    /// Steps per turn; the first is a warm-up
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(2..=19))]
     steps: u16,
 }
 
-/// Recipes and their phases: the paper's, and both of the laptop's.
+/// Recipes and phases: the paper's, and both phases of the laptop's.
 const PHASES: [(&str, &str); 3] =
     [("c-adapter", "all"), ("c-adapter-laptop", "shared"), ("c-adapter-laptop", "adapters")];
 
-/// Both sides take the same steps (same films, patches, points, threads, an update after each). What differs: the script
-/// computes the trunk's features of every film of every step, as the paper's text has it, and whole cosine maps; the trainer
-/// keeps features of films, which never change, as f16, and looks only at cells that compete. The trainer's time holds drawing
-/// the steps, the script finds them drawn; features of films and copies, made once per run, are told apart. Both compute with the
-/// same libtorch_cpu when Python's torch is the one that set-up unpacks. Weights differ, and cost the same.
+/// Both sides take the same steps: same films, patches, points and threads, and an update after each step. The script computes
+/// the trunk's features of every film in every step, as the paper's text describes, and whole cosine maps. The trainer keeps
+/// the features of films, which never change, as f16, and compares only cells that compete. The trainer's time includes drawing
+/// the steps; the script reads them from a file. Features of films and copies, computed once per run, are reported separately.
+/// Both use the same libtorch_cpu if Python's torch is the one that set-up unpacks. The weights differ, without effect on time.
 pub fn run(options: &Train) -> Result<()> {
     setup::run(&setup::Options::default())?;
     shell::run(shell::cargo().args(["build", "--workspace", "--exclude", "xtask", "--example", "throughput"]))?;
     let python = match &options.python {
         Some(python) => python.clone(),
         None => peers::python("peers-training", "requirements-training.txt")
-            .context("cannot set up PyTorch; name a Python that has torch 2.11 and safetensors by --python")?,
+            .context("cannot set up PyTorch; give --python, with a Python that has torch 2.11 and safetensors")?,
     };
     let threads = match options.threads {
         Some(threads) => threads.into(),
-        None => std::thread::available_parallelism().context("cannot count the cores: say --threads")?.get(),
+        None => std::thread::available_parallelism().context("cannot count the cores; give --threads")?.get(),
     };
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("steps.safetensors");
     println!(
         "\n{:36}{:>16}{:>16}{:>8}",
-        format!("films a second, {threads} threads"),
+        format!("films per second, {threads} threads"),
         "PyTorch script",
         format!("trainer {}", options.precision),
         "ratio"
@@ -79,9 +79,9 @@ pub fn run(options: &Train) -> Result<()> {
     Ok(())
 }
 
-/// The numbers that a side prints, a line each. Threads spin as briefly as `onemark-train` makes its own, so that neither side
-/// suffers more from what else runs.
+/// The numbers that a side prints, one per line. Threads spin as briefly as in `onemark-train`, so that other work on the machine
+/// slows down both sides equally.
 fn turn(side: &mut Command, threads: usize) -> Result<Vec<f64>> {
     let printed = shell::capture(side.env("OMP_NUM_THREADS", threads.to_string()).env("GOMP_SPINCOUNT", "3000"))?;
-    printed.lines().map(|line| line.parse().with_context(|| format!("`{line}` is no number"))).collect()
+    printed.lines().map(|line| line.parse().with_context(|| format!("`{line}` is not a number"))).collect()
 }

@@ -1,11 +1,11 @@
-//! `cargo xtask package`: what ships, as one archive in `target/package`.
+//! `cargo xtask package`: one archive for users, in `target/package`.
 //!
-//!     bin/      onemark, onemark-export, and ONNX Runtime, which they look for beside themselves
+//!     bin/      onemark, onemark-export, and ONNX Runtime, which they find in their own folder
 //!     c/        the C library, shared and static, and its header
 //!     python/   the wheel, whose `onemark` script is the whole command line
 //!     docs/, README.md, licences, THIRD-PARTY.txt and -rust.html, sbom.cdx.json
 //!
-//! The trainer is not in it: it needs libtorch, 1.4 GB unpacked, and one that fits the lab's GPU; a lab builds it from source.
+//! The trainer is not included, because it needs a libtorch that fits the lab's GPU (1.4 GB unpacked). Labs build it from source.
 
 mod notices;
 mod parts;
@@ -28,7 +28,7 @@ const RUST_NOTICES: &str = "share/doc/rust/COPYRIGHT-library.html";
 const PROGRAMS: [&str; 2] = ["onemark", "onemark-export"];
 const DOCUMENTS: [&str; 5] = ["README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE-APACHE", "LICENSE-MIT"];
 
-/// Builds all that ships, tries it, and packs it.
+/// Builds all parts, tests them, and packs them.
 pub fn run() -> Result<()> {
     setup::run(&setup::Options::default())?;
     shell::build_all()?;
@@ -40,7 +40,7 @@ pub fn run() -> Result<()> {
     let folder = Path::new(FOLDER).join(&name);
     shell::replace_folder(&folder, |folder| fill(folder, &wheel, &library, &version))?;
     for program in PROGRAMS {
-        // Whatever this machine has set must not be what makes it run.
+        // The programs must run without this machine's variables.
         let mut program = Command::new(folder.join("bin").join(program));
         println!("{}", shell::capture(program.arg("--version").env_clear())?);
     }
@@ -62,7 +62,7 @@ fn fill(folder: &Path, wheel: &Path, library: &Path, version: &str) -> Result<()
         let program = format!("{program}{EXE_SUFFIX}");
         shell::copy_stripped(&built.join(&program), &bin.join(&program))?;
     }
-    // Its providers are libraries for devices; on the CPU it needs none.
+    // Providers are libraries for other devices; the CPU needs none.
     shell::copy(&library.join(onnxruntime::LIBRARY), &bin)?;
     let (lib, include) = (place("c/lib")?, place("c/include")?);
     let static_library = if cfg!(windows) { "onemark_c.lib" } else { "libonemark_c.a" };
@@ -86,7 +86,7 @@ fn fill(folder: &Path, wheel: &Path, library: &Path, version: &str) -> Result<()
     fs::write(folder.join("sbom.cdx.json"), serde_json::to_string_pretty(&sbom)? + "\n")?;
     let others = [("ONNX Runtime", onnxruntime::notices(library)?)];
     fs::write(folder.join("THIRD-PARTY.txt"), notices::notices(&parts, &others)?)?;
-    // The compiler's list for its standard library, which is in every program.
+    // The notices of Rust's standard library, which is part of every program.
     let sysroot = shell::capture(Command::new("rustc").args(["--print", "sysroot"]))?;
     fs::copy(Path::new(&sysroot).join(RUST_NOTICES), folder.join("THIRD-PARTY-rust.html"))
         .with_context(|| format!("this compiler has no {RUST_NOTICES}"))?;

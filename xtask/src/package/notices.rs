@@ -1,4 +1,4 @@
-//! The licence texts of everything that ships and is not ours, gathered from the sources that it was compiled from.
+//! The licence texts of all third-party parts of the archive, collected from their sources.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,12 +8,12 @@ use anyhow::{Context, Result};
 
 use super::parts::Part;
 
-/// What the names of files with licence texts begin with.
+/// The names of files with licence texts begin with one of these.
 const NAMES: [&str; 6] = ["licence", "license", "copying", "copyright", "notice", "unlicense"];
 
 const RULE: &str = "\n================================================================================\n";
 
-/// One text: every crate with its licence, then every different text once with the crates that it comes from. `others` are parts
+/// Writes one text: each crate with its licence, then each different text once, with its crates. `others` are parts
 /// that are not crates, each with its texts.
 pub fn notices(parts: &BTreeMap<String, Part>, others: &[(&str, Vec<String>)]) -> Result<String> {
     let mut list = "Onemark contains the following software of others.\n\n".to_owned();
@@ -22,7 +22,7 @@ pub fn notices(parts: &BTreeMap<String, Part>, others: &[(&str, Vec<String>)]) -
         let found = texts_in(&part.folder)?;
         list += &format!("{label}: {}", part.licence.as_deref().unwrap_or("see below"));
         if found.is_empty() {
-            // Then the standard texts hold, of which LICENSE-APACHE and LICENSE-MIT are two.
+            // Then the standard texts apply, such as those in LICENSE-APACHE and LICENSE-MIT.
             list += &format!(" (its package holds no text; by {})", part.authors.join(", "));
         }
         list.push('\n');
@@ -38,7 +38,7 @@ pub fn notices(parts: &BTreeMap<String, Part>, others: &[(&str, Vec<String>)]) -
     Ok(list)
 }
 
-/// The licence texts in a folder and, by a common habit, in its folder `LICENSES`.
+/// The licence texts in a folder and in its subfolder `LICENSES`.
 fn texts_in(folder: &Path) -> Result<Vec<String>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
@@ -52,7 +52,7 @@ fn texts_in(folder: &Path) -> Result<Vec<String>> {
         }
     }
     files.sort();
-    // What is not text is no licence: a source file of that name, say, would be text, and is left in.
+    // Only text files can hold a licence. A source file with such a name is a text file too, and stays in.
     Ok(files
         .iter()
         .filter_map(|file| fs::read_to_string(file).ok())

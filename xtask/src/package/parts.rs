@@ -1,4 +1,4 @@
-//! The crates that what ships is made of, as cargo knows them.
+//! The crates that the archive consists of, according to cargo.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::shell;
 
-/// The packages that are shipped; all others are there because one of these needs them.
+/// The packages that are shipped; all other crates are their dependencies.
 const SHIPPED: [&str; 4] = ["onemark", "onemark-exporter", "onemark-c", "onemark-python"];
 
 /// A crate.
@@ -32,8 +32,8 @@ pub struct Part {
     pub needs: Vec<String>,
 }
 
-/// The crates that are compiled into what ships on this machine, by `name@version`: all that ours need, but neither tests nor
-/// build scripts nor macros, which only write code. A feature counts as switched on when any package of the workspace wants it, since
+/// The crates that are compiled into the archive on this machine, by `name@version`: all dependencies except those of tests and
+/// build scripts, and except macros, which only generate code. A feature is on if any package of the workspace enables it, because
 /// all are compiled together.
 pub fn parts() -> Result<BTreeMap<String, Part>> {
     let host = shell::capture(Command::new("rustc").args(["--print", "host-tuple"]))?;

@@ -1,6 +1,6 @@
-//! The list of parts (SBOM) in the format CycloneDX 1.5, JSON: <https://cyclonedx.org/docs/1.5/json/>.
+//! The list of parts (SBOM) as CycloneDX 1.5 JSON: <https://cyclonedx.org/docs/1.5/json/>.
 //!
-//! It holds no date and no random number, so that the same sources make the same file.
+//! It contains no date and no random number, so the same sources give the same file.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::parts::Part;
 /// The product itself.
 const PRODUCT: &str = "onemark";
 
-/// ONNX Runtime, which is shipped as its makers compiled it.
+/// ONNX Runtime, which is shipped as compiled by its publisher.
 pub struct Library {
     pub version: String,
     /// SHA-256 of the library's file.

@@ -1,5 +1,5 @@
-//! libtorch, for the trainer: finds one of the right version, or makes a CPU-only one, and links `target/libtorch` to
-//! it, which is where `.cargo/config.toml` tells cargo to look.
+//! libtorch, for the trainer: finds one of the right version, or makes a CPU-only one, and links it to `target/libtorch`,
+//! where cargo looks for it (`.cargo/config.toml`).
 
 use std::fs;
 #[cfg(unix)]
@@ -19,8 +19,8 @@ const VERSION: &str = "2.11.0";
 /// Where cargo looks for it.
 const LINK: &str = "target/libtorch";
 
-/// PyTorch's CPU part alone would do, but the package index has it only together with CUDA's. The two small wheels hold
-/// libraries which that CPU part names as needed.
+/// Only PyTorch's CPU part is needed, but the package index has it only together with CUDA's part. The two small wheels hold
+/// libraries that the CPU part needs.
 const WHEELS: [Wheel; 3] = [
     Wheel {
         name: "torch",
@@ -39,7 +39,7 @@ const WHEELS: [Wheel; 3] = [
     },
 ];
 
-/// The libraries of those wheels that a CPU-only libtorch consists of.
+/// The libraries of these wheels that form a CPU-only libtorch.
 const LIBRARIES: [&str; 6] = [
     "torch/lib/libc10.so",
     "torch/lib/libgomp.so.1",
@@ -51,7 +51,7 @@ const LIBRARIES: [&str; 6] = [
 
 const PRINT_TORCH_FOLDER: &str = "import torch; print(torch.__path__[0])";
 
-/// Makes `target/libtorch` a libtorch of the right version, and says which.
+/// Makes `target/libtorch` a libtorch of the right version, and returns the line to print.
 pub fn find_or_make(cuda: bool) -> Result<String> {
     let found = match find(cuda)? {
         None if cuda => find(false)?, // one without CUDA still runs everything else
@@ -149,7 +149,7 @@ fn has_cuda(folder: &Path) -> bool {
     folder.join("lib/libtorch_cuda.so").exists()
 }
 
-/// The version of the libtorch in `folder`: downloads say it in a file of their own, Python's torch in a header.
+/// The version of the libtorch in `folder`: downloads state it in a separate file, Python's torch in a header.
 fn version(folder: &Path) -> Result<String> {
     if let Ok(text) = fs::read_to_string(folder.join("build-version")) {
         return Ok(text.trim().to_owned());

@@ -12,20 +12,20 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell;
 
-/// What `setup` is asked for.
+/// Options of `setup`.
 #[derive(clap::Args, Default)]
 pub struct Options {
-    /// Take the ONNX Runtime with CUDA (256 MB; needs CUDA 13 and cuDNN 9), and look for a libtorch with CUDA
+    /// Fetch the ONNX Runtime with CUDA (256 MB; needs CUDA 13 and cuDNN 9), and look for a libtorch with CUDA
     #[arg(long)]
     cuda: bool,
-    /// Fetch torchvision's VGG19 (548 MB), the trunk every recipe for real films starts from
+    /// Fetch torchvision's VGG19 (548 MB), the initial trunk of every recipe for real films
     #[arg(long)]
     weights: bool,
 }
 
-/// Sets up each part and says in one line what it found or did.
+/// Sets up each part and prints one line for it.
 pub fn run(options: &Options) -> Result<()> {
-    // Two set-ups at once would fetch the same things into the same folders. The lock goes with the file.
+    // Two set-ups at once would download the same files into the same folders. The lock ends with the file handle.
     let lock_path = shell::cache()?.join("setup.lock");
     let lock = File::create(&lock_path).with_context(|| format!("cannot write {}", lock_path.display()))?;
     lock.lock().with_context(|| format!("cannot lock {}", lock_path.display()))?;
@@ -38,7 +38,7 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The libraries inside the pinned wheels are Linux x86_64's; on other platforms they have to be there already.
+/// The libraries in the pinned wheels are for Linux x86_64; on other platforms they must already be installed.
 fn ensure_wheels_fit(part: &str, variable: &str) -> Result<()> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         bail!("set-up fetches {part} for Linux x86_64 only: install it yourself and set {variable} to it");

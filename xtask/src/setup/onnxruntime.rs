@@ -1,5 +1,5 @@
-//! ONNX Runtime, for the runtime: the one ORT_DYLIB_PATH names, or the library inside the Python wheel, put where the
-//! runtime looks for it.
+//! ONNX Runtime, for the runtime: the library at ORT_DYLIB_PATH, or the one in the Python wheel, which is put where the runtime
+//! looks for it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ const CPU: Wheel = Wheel {
     sha256: "d4092b78fc5bab77ce6522393098cdb2535423045ecdcff15cc0d022162d6b66",
 };
 
-/// Runs on the CPU as well.
+/// The wheel with CUDA, which also runs on the CPU.
 const CUDA: Wheel = Wheel {
     name: "onnxruntime-gpu",
     version: "1.31.0",
@@ -25,13 +25,13 @@ const CUDA: Wheel = Wheel {
 /// The oldest ONNX Runtime 1.x with the interface the runtime is built for (feature `api-22` of `ort`).
 const OLDEST_MINOR: u32 = 22;
 
-/// The library's name where the runtime looks for it.
+/// The file name of the library that the runtime looks for.
 pub const LIBRARY: &str = "libonnxruntime.so";
 
-/// The wheel's files with its licence and those of what it is made of.
+/// The wheel's files with its licence and those of its parts.
 const LICENCES: [&str; 2] = ["LICENSE", "ThirdPartyNotices.txt"];
 
-/// Loading it proves more than reading its name.
+/// Prints the version of a library by loading it, which proves more than its name.
 const PRINT_VERSION: &str = r#"
 import ctypes, sys
 class Base(ctypes.Structure):
@@ -41,7 +41,7 @@ base.restype = ctypes.POINTER(Base)
 print(base().contents.get_version().decode())
 "#;
 
-/// Makes sure that the runtime finds an ONNX Runtime, and says which.
+/// Makes sure that the runtime finds an ONNX Runtime, and returns the line to print.
 pub fn find_or_make(cuda: bool) -> Result<String> {
     if let Some(library) = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from) {
         let version = version(&library).context("ORT_DYLIB_PATH is set, but not to an ONNX Runtime that loads")?;
@@ -96,8 +96,8 @@ pub fn notices(folder: &Path) -> Result<Vec<String>> {
     LICENCES.iter().map(read).collect()
 }
 
-/// Where a member of the wheel goes: the library loses its version, as the runtime looks for it; the providers, which
-/// it loads from its own folder by name, keep theirs.
+/// The name for a member of the wheel. The library's name loses its version, because the runtime looks for it without one. The
+/// providers keep their names, because the library loads them by name from its own folder.
 fn place(member: &str) -> Option<PathBuf> {
     let name = member.strip_prefix("onnxruntime/capi/")?;
     if name.starts_with("libonnxruntime_providers_") {

@@ -1,4 +1,4 @@
-//! torchvision's VGG19, the trunk of every recipe for real films.
+//! torchvision's VGG19, the initial trunk of every recipe for real films.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,7 +12,7 @@ use crate::shell;
 const URL: &str = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth";
 const FILE: &str = "vgg19-dcbb9e9d.pth";
 
-/// What the file's SHA-256 begins with, as its publisher put it into the name.
+/// The start of the file's SHA-256, which its publisher put into the name.
 const HASH_PREFIX: &str = "dcbb9e9d";
 
 const FETCH: &str = "
@@ -21,7 +21,7 @@ with urllib.request.urlopen(sys.argv[1], timeout=60) as source, open(sys.argv[2]
     shutil.copyfileobj(source, target, 1 << 20)
 ";
 
-/// Makes sure that the file is in the cache folder and whole, and says where.
+/// Makes sure that the file is in the cache folder and complete, and returns the line to print.
 pub fn find_or_fetch() -> Result<String> {
     let path = shell::cache()?.join(FILE);
     if path.exists() && is_whole(&path)? {

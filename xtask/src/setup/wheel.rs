@@ -1,4 +1,4 @@
-//! Takes native libraries out of Python wheels. pip downloads and checks the hashes; nothing is installed, and no
+//! Extracts native libraries from Python wheels. pip downloads them and verifies the hashes; nothing is installed, and no
 //! Python code of a wheel is ever run.
 
 use std::fs::{self, File};
@@ -10,7 +10,7 @@ use zip::ZipArchive;
 
 use crate::shell;
 
-/// One wheel, known to the byte.
+/// One wheel, identified by its SHA-256.
 pub struct Wheel {
     /// Name on the package index.
     pub name: &'static str,
@@ -20,8 +20,8 @@ pub struct Wheel {
     pub sha256: &'static str,
 }
 
-/// Which file of a release to take, whichever Python runs pip: the libraries inside are the same for all of them, and so
-/// one hash is enough.
+/// The file of a release to download, whichever Python runs pip. The libraries inside are the same in all files, so one hash
+/// is enough.
 const PLATFORM: [&str; 10] = [
     "--only-binary=:all:",
     "--implementation=cp",
@@ -65,7 +65,7 @@ fn download(wheels: &[Wheel], downloads: &Path) -> Result<()> {
     let names = wheels.iter().map(|w| format!("{} {}", w.name, w.version)).collect::<Vec<_>>().join(", ");
     shell::run(&mut pip).map_err(|_| {
         anyhow!(
-            "pip did not get {names}; what it says above is why. Without a package index, install the libraries \
+            "pip could not download {names}; see its message above. Without a package index, install the libraries \
              yourself and set LIBTORCH (a libtorch folder) and ORT_DYLIB_PATH (a libonnxruntime.so)"
         )
     })

@@ -1,8 +1,8 @@
-/* Finds the landmarks of a film in memory: what a viewer does. docs/EMBEDDING.md says how to compile it.
+/* Finds the landmarks of a film in memory, as a viewer does. docs/EMBEDDING.md says how to compile it.
  *
  * usage: detect BUNDLE BACKEND FILM WIDTH HEIGHT BITS
  *
- * FILM holds nothing but pixels, row after row, one byte each, or two where BITS is more than 8. */
+ * FILM is a file of pixels only, row after row, one byte each, or two if BITS is more than 8. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ static void check(OnemarkStatus status) {
     }
 }
 
-/* The whole of a file; its length goes to `bytes`. */
+/* Reads a whole file; its length goes to `bytes`. */
 static void *read_file(const char *path, size_t *bytes) {
     FILE *file = fopen(path, "rb");
     if (file == NULL || fseek(file, 0, SEEK_END) != 0) {
@@ -45,12 +45,12 @@ int main(int count, char **arguments) {
         return EXIT_FAILURE;
     }
 
-    /* Once: opening a bundle takes a second or so. */
+    /* Once: opening a bundle takes about a second. */
     OnemarkOptions options = {.size = sizeof options, .backend = arguments[2]};
     OnemarkDetector *detector;
     check(onemark_open(arguments[1], &options, &detector));
 
-    /* For each film. What is not set is 0, which is the usual. */
+    /* For each film. Fields that are not set are 0, the usual value. */
     OnemarkFilm film = {.size = sizeof film, .spacing_x = 0.1, .spacing_y = 0.1};
     void *pixels = read_file(arguments[3], &film.bytes);
     film.pixels = pixels;
@@ -65,7 +65,7 @@ int main(int count, char **arguments) {
     for (size_t index = 0; index < onemark_landmark_count(detections); index++) {
         OnemarkLandmark landmark = {.size = sizeof landmark};
         check(onemark_landmark(detections, index, &landmark));
-        /* 17 digits are all that a double has. */
+        /* 17 digits represent a double exactly. */
         printf("%s %.17g %.17g px %.17g %.17g mm %.17g\n", landmark.name, landmark.x_px, landmark.y_px, landmark.x_mm,
                landmark.y_mm, landmark.score);
     }

@@ -1,5 +1,5 @@
-//! What every entry point shares: pointers are checked before they are followed, no panic leaves, and the message of what
-//! went wrong is kept for the thread that asked.
+//! Shared by all entry points: pointers are checked before use, panics do not cross the border, and the last error is kept
+//! for each thread.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -18,16 +18,16 @@ thread_local! {
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
-    /// A pointer, a size or a text that the caller gave is wrong.
+    /// A pointer, a size or a string of the caller is wrong.
     #[error("{0}")]
     Argument(String),
-    /// The film.
+    /// The film can't be read.
     #[error(transparent)]
     Film(#[from] FilmError),
-    /// The bundle, the backend or the run.
+    /// The bundle, the backend or the run failed.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// A defect of ours.
+    /// A defect of Onemark.
     #[error("an error inside Onemark, please report it: {0}")]
     Internal(String),
 }
@@ -48,9 +48,9 @@ impl CallError {
     }
 }
 
-/// Does the work of an entry point; whatever goes wrong becomes a status and the thread's last error.
+/// Does the work of an entry point. An error or a panic becomes a status and the thread's last error.
 pub(crate) fn call(work: impl FnOnce() -> Result<(), CallError>) -> OnemarkStatus {
-    // What a panic leaves half done is never looked at again: the detector is not changed by its runs.
+    // Unwind safety: runs do not change the detector, and anything that a panic leaves unfinished is dropped.
     let result = panic::catch_unwind(AssertUnwindSafe(work));
     match result.unwrap_or_else(|panic| Err(CallError::Internal(message(panic.as_ref())))) {
         Ok(()) => OnemarkStatus::Ok,
@@ -61,38 +61,38 @@ pub(crate) fn call(work: impl FnOnce() -> Result<(), CallError>) -> OnemarkStatu
     }
 }
 
-/// The message of the thread's last call that failed; empty where none has. It lives until the thread's next call.
+/// The message of the thread's last call that failed; empty if none has failed. Valid until the thread's next call.
 pub(crate) fn last_error() -> *const c_char {
     LAST_ERROR.with_borrow(|message| message.as_ptr())
 }
 
-/// A text for C, which ends at the first zero.
+/// A string for C, cut at the first zero.
 pub(crate) fn c_string(text: &str) -> CString {
     CString::new(text.replace('\0', "\u{FFFD}")).unwrap_or_default()
 }
 
-/// What a pointer points to.
+/// The value that a pointer points to.
 ///
 /// # Safety
-/// It is null or points to a `T` that nobody changes for as long as the reference lives.
+/// The pointer is null or points to a `T` that does not change while the reference lives.
 pub(crate) unsafe fn reference<'a, T>(pointer: *const T, what: &str) -> Result<&'a T, CallError> {
     // SAFETY: promised by the caller.
     unsafe { pointer.as_ref() }.ok_or_else(|| null(what))
 }
 
-/// Where a result goes.
+/// The place for a result.
 ///
 /// # Safety
-/// It is null or points to a `T` that nobody else uses for as long as the reference lives.
+/// The pointer is null or points to a `T` that nothing else uses while the reference lives.
 pub(crate) unsafe fn target<'a, T>(pointer: *mut T, what: &str) -> Result<&'a mut T, CallError> {
     // SAFETY: promised by the caller.
     unsafe { pointer.as_mut() }.ok_or_else(|| null(what))
 }
 
-/// A text of the caller.
+/// A string of the caller.
 ///
 /// # Safety
-/// It is null or ends with a zero, and nobody changes it for as long as the reference lives.
+/// The pointer is null, or the string ends with a zero and does not change while the reference lives.
 pub(crate) unsafe fn text<'a>(pointer: *const c_char, what: &str) -> Result<&'a str, CallError> {
     if pointer.is_null() {
         return Err(null(what));
@@ -102,8 +102,8 @@ pub(crate) unsafe fn text<'a>(pointer: *const c_char, what: &str) -> Result<&'a 
     text.to_str().map_err(|_| CallError::Argument(format!("{what} is not UTF-8: {}", text.to_string_lossy())))
 }
 
-/// Checks that the caller's header and this library have the same idea of a struct. A later version of the library that
-/// adds fields accepts the sizes of earlier ones here.
+/// Checks that the caller's header and this library agree on the size of a struct. If a later version adds fields, it must
+/// also accept the earlier sizes here.
 pub(crate) fn validate_size<T>(size: usize, what: &str) -> Result<(), CallError> {
     let known = size_of::<T>();
     if size == known {
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_panic_becomes_a_status() {
         assert_eq!(call(|| panic!("no {}", "luck")), OnemarkStatus::Internal);
-        // SAFETY: no call comes in between.
+        // SAFETY: the thread makes no other call meanwhile.
         let said = unsafe { CStr::from_ptr(last_error()) };
         assert_eq!(said.to_str(), Ok("an error inside Onemark, please report it: no luck"));
     }

@@ -1,9 +1,9 @@
-//! Onemark for C and whatever can call C: the functions of `include/onemark.h`.
+//! Onemark for C and languages that can call C: the functions of `include/onemark.h`.
 //!
-//! Here is only the border; what a detector does is `onemark-runtime`'s. The header is made from this file and `types.rs`
-//! by cbindgen, and a test keeps it so. The shape of what crosses the border never changes within an ABI version: what is
-//! added comes as new functions, or at the end of structs that carry their size.
-// A border with C is made of pointers that only the caller can vouch for.
+//! This crate only translates; `onemark-runtime` does the work. cbindgen generates the header from this file and `types.rs`,
+//! and a test compares the two. Within an ABI version, existing functions and fields never change: additions are new
+//! functions, or new fields at the end of structs that carry their size.
+// Pointers from C cannot be checked; the caller must guarantee them.
 #![allow(unsafe_code)]
 
 mod call;
@@ -21,32 +21,32 @@ pub use types::{
     OnemarkDetections, OnemarkDetector, OnemarkFilm, OnemarkFound, OnemarkLandmark, OnemarkOptions, OnemarkStatus,
 };
 
-/// What onemark_abi_version gave when this header was made. A program and a library of different ones don't fit.
+/// The ABI version of this header. It must equal the result of onemark_abi_version, else program and library don't fit.
 pub const ONEMARK_ABI_VERSION: u32 = 1;
 
-/// The library's ABI version, to be compared with ONEMARK_ABI_VERSION.
+/// Returns the library's ABI version, to compare with ONEMARK_ABI_VERSION.
 #[unsafe(no_mangle)]
 pub extern "C" fn onemark_abi_version() -> u32 {
     ONEMARK_ABI_VERSION
 }
 
-/// The library's version, for people: "0.1.0".
+/// Returns the library's version for people: "0.1.0".
 #[unsafe(no_mangle)]
 pub extern "C" fn onemark_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
-/// What went wrong in this thread's last call that failed, UTF-8; empty where none has. Valid until the thread's next call.
+/// Returns the message of this thread's last call that failed; empty if none has failed. Valid until the thread's next call.
 #[unsafe(no_mangle)]
 pub extern "C" fn onemark_last_error() -> *const c_char {
     call::last_error()
 }
 
-/// Opens a bundle: all its files are verified before a graph is parsed. `options` may be NULL. `detector` gets what
-/// onemark_close takes, or NULL where the call fails.
+/// Opens a bundle: all its files are verified before a graph is parsed. `options` may be NULL. `detector` receives the
+/// detector, which onemark_close frees, or NULL if the call fails.
 ///
 /// # Safety
-/// Each pointer is NULL or points to what its type says; texts end with a zero.
+/// Each pointer is NULL or points to a value of its type; strings end with a zero.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn onemark_open(
     bundle: *const c_char,
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn onemark_open(
     })
 }
 
-/// Gives back a detector, once, when no thread uses it any more. NULL is allowed.
+/// Frees a detector. Call it once, when no thread uses the detector any more. NULL is allowed.
 ///
 /// # Safety
 /// `detector` is NULL or came from onemark_open.
@@ -75,12 +75,12 @@ pub unsafe extern "C" fn onemark_close(detector: *mut OnemarkDetector) {
     unsafe { free(detector) }
 }
 
-/// Finds the landmarks on a film in memory. `detections` gets what onemark_detections_free takes, or NULL where the call
-/// fails.
+/// Finds the landmarks on a film in memory. `detections` receives the result, which onemark_detections_free frees, or NULL if
+/// the call fails.
 ///
 /// # Safety
-/// Each pointer is NULL or points to what its type says; the film's pixels are `bytes` long, and nobody changes them
-/// before the call returns.
+/// Each pointer is NULL or points to a value of its type; the film's pixels are `bytes` long and do not change before the
+/// call returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn onemark_detect(
     detector: *const OnemarkDetector,
@@ -91,11 +91,11 @@ pub unsafe extern "C" fn onemark_detect(
     unsafe { detect(detector, detections, || reference(film, "film")?.read()) }
 }
 
-/// The same for a file, of any kind that Onemark reads. The spacing, in mm per px to the right and down, goes before what
-/// the file states; 0 and 0 leave it to the file.
+/// Finds the landmarks on a film in a file of any format that Onemark reads. `spacing_x` and `spacing_y` (mm per
+/// px) replace the spacing that the file states; 0 and 0 keep it.
 ///
 /// # Safety
-/// Each pointer is NULL or points to what its type says; `path` ends with a zero.
+/// Each pointer is NULL or points to a value of its type; `path` ends with a zero.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn onemark_detect_file(
     detector: *const OnemarkDetector,
@@ -113,7 +113,7 @@ pub unsafe extern "C" fn onemark_detect_file(
     unsafe { detect(detector, detections, film) }
 }
 
-/// How many landmarks there are; 0 for NULL.
+/// Returns the number of landmarks; 0 for NULL.
 ///
 /// # Safety
 /// `detections` is NULL or came from onemark_detect or onemark_detect_file.
@@ -123,7 +123,7 @@ pub unsafe extern "C" fn onemark_landmark_count(detections: *const OnemarkDetect
     unsafe { detections.as_ref() }.map_or(0, |detections| detections.landmarks.len())
 }
 
-/// Writes the landmark at an index, from 0, to `landmark`, whose `size` is set.
+/// Writes the landmark at an index (from 0) to `landmark`, whose `size` the caller has set.
 ///
 /// # Safety
 /// `detections` is NULL or came from onemark_detect or onemark_detect_file; `landmark` is NULL or as large as its `size`.
@@ -137,18 +137,18 @@ pub unsafe extern "C" fn onemark_landmark(
         if landmark.is_null() {
             return Err(CallError::Argument("landmark is NULL".into()));
         }
-        // Only its size is set, so only that may be read.
-        // SAFETY: not null, and for the rest promised by the caller.
+        // Only `size` is set, so only `size` may be read.
+        // SAFETY: not null; the rest is promised by the caller.
         validate_size::<OnemarkLandmark>(unsafe { (&raw const (*landmark).size).read() }, "OnemarkLandmark")?;
         // SAFETY: promised by the caller.
         let found = unsafe { reference(detections, "detections") }?.landmark(index)?;
-        // SAFETY: not null, as large as we think it is, and for the rest promised by the caller.
+        // SAFETY: not null and of the expected size; the rest is promised by the caller.
         unsafe { landmark.write(found) };
         Ok(())
     })
 }
 
-/// All that is known about the film as JSON, as `onemark detect --json` has it. Lives as long as the detections; NULL for NULL.
+/// Returns all results of the film as JSON, as in `onemark detect --json`. Valid as long as the detections; NULL for NULL.
 ///
 /// # Safety
 /// `detections` is NULL or came from onemark_detect or onemark_detect_file.
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn onemark_json(detections: *const OnemarkDetections) -> *
     unsafe { detections.as_ref() }.map_or(ptr::null(), |detections| detections.json.as_ptr())
 }
 
-/// Gives back detections, once. NULL is allowed.
+/// Frees detections. Call it once. NULL is allowed.
 ///
 /// # Safety
 /// `detections` is NULL or came from onemark_detect or onemark_detect_file.

@@ -1,4 +1,4 @@
-//! What crosses the border: structs that both sides lay out alike, and two that C only points to.
+//! The types of the C interface: structs with the same layout on both sides, and two opaque ones.
 
 use std::ffi::{CString, c_char, c_void};
 
@@ -7,90 +7,90 @@ use onemark_runtime::{Detection, Detections, Detector, Status};
 
 use crate::call::{CallError, c_string, validate_size};
 
-/// What came of a call. Where it is not ONEMARK_STATUS_OK, onemark_last_error says what, where, and what to do.
+/// The result of a call. If it is not ONEMARK_STATUS_OK, onemark_last_error says what, where, and what to do.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnemarkStatus {
-    /// It is done.
+    /// The call succeeded.
     Ok = 0,
-    /// A pointer is NULL, a text is not UTF-8, a size or a name is wrong.
+    /// A pointer is NULL, a string is not UTF-8, or a size or a name is wrong.
     Argument = 1,
     /// The bundle is refused.
     Bundle = 2,
-    /// The backend asked for can't be used here.
+    /// The requested backend can't be used here.
     Backend = 3,
     /// The film can't be read.
     Film = 4,
-    /// The network could not be run, or gave no numbers.
+    /// The network could not be run, or its result is NaN.
     Run = 5,
     /// A defect of Onemark.
     Internal = 6,
 }
 
-/// How much a landmark's position is worth.
+/// Whether and how a landmark was found.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnemarkFound {
     /// Found by the network.
     Found = 0,
-    /// The evidence is too weak: the position is a guess that nothing may be built on.
+    /// The evidence is too weak: the position is a guess and must not be used.
     NotFound = 1,
-    /// Put there by a person.
+    /// Placed by a person.
     EditedByHand = 2,
 }
 
-/// An opened bundle. Any number of threads may use one at the same time, and all get the answers that one alone gets.
+/// An opened bundle. Any number of threads may use it at the same time; the results are the same as with one thread.
 pub struct OnemarkDetector {
     pub(crate) detector: Detector,
 }
 
-/// The landmarks of one film. Never changes; any number of threads may read it.
+/// The landmarks of one film. It never changes, and any number of threads may read it.
 pub struct OnemarkDetections {
     pub(crate) landmarks: Vec<(Detection, CString, CString)>,
     pub(crate) json: CString,
 }
 
-/// How a bundle is to be run. All zero but for `size` is a good choice.
+/// How to run a bundle. Zero in all fields except `size` is a good choice.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct OnemarkOptions {
     /// sizeof(OnemarkOptions).
     pub size: usize,
-    /// "onnxruntime", "onnxruntime-cuda" or "tract"; NULL or "auto" takes ONNX Runtime where its library is found.
+    /// "onnxruntime", "onnxruntime-cuda" or "tract"; NULL or "auto" chooses ONNX Runtime if its library is found, else tract.
     pub backend: *const c_char,
-    /// "shape-prior", "subpixel" or "argmax"; NULL takes the first.
+    /// "shape-prior", "subpixel" or "argmax"; NULL means "shape-prior".
     pub decoding: *const c_char,
-    /// How many threads to use; 0 means one per core.
+    /// Number of threads; 0 means one per core.
     pub threads: u32,
 }
 
-/// A film: grey pixels in memory, row after row from the top, each from left to right. They are not kept.
+/// A film: grey pixels in memory, row after row from the top, each from left to right. The library does not keep them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct OnemarkFilm {
     /// sizeof(OnemarkFilm).
     pub size: usize,
-    /// The first row: uint8_t where `bits` is 8, else uint16_t in the machine's byte order.
+    /// The first row: uint8_t if `bits` is 8, else uint16_t in the machine's byte order.
     pub pixels: *const c_void,
-    /// How many bytes there are to read at `pixels`.
+    /// Number of bytes that may be read at `pixels`.
     pub bytes: usize,
     /// Bytes from the start of one row to that of the next.
     pub stride: usize,
-    /// Pixels in a row.
+    /// Pixels per row.
     pub width: u32,
-    /// Rows.
+    /// Number of rows.
     pub height: u32,
-    /// How many bits of a pixel are used, 8 to 16: the largest value is 2^bits - 1.
+    /// Number of bits used per pixel, 8 to 16: the largest value is 2^bits - 1.
     pub bits: u32,
-    /// Not 0 where small values are bright (DICOM's MONOCHROME1).
+    /// Not 0 if small values are bright (DICOM's MONOCHROME1).
     pub inverted: u32,
-    /// mm per px to the right; 0 where it is not known: then there are no mm.
+    /// mm per px to the right; 0 if unknown, then the results have no mm.
     pub spacing_x: f64,
-    /// mm per px down; 0 where it is not known.
+    /// mm per px down; 0 if unknown.
     pub spacing_y: f64,
-    /// The value that becomes the middle grey, where `window_width` is not 0.
+    /// The value that becomes middle grey, if `window_width` is not 0.
     pub window_centre: f64,
-    /// How many values there are from black to white (DICOM's LINEAR function); 0 shows all that `bits` can hold.
+    /// Number of values from black to white (DICOM's LINEAR function); 0 for the full range of `bits`.
     pub window_width: f64,
 }
 
@@ -100,42 +100,42 @@ pub struct OnemarkFilm {
 pub struct OnemarkLandmark {
     /// sizeof(OnemarkLandmark), set by the caller.
     pub size: usize,
-    /// Position in the landmark set, from 1.
+    /// Number in the landmark set, from 1.
     pub number: u32,
-    /// Whether it was found at all.
+    /// Whether and how it was found.
     pub found: OnemarkFound,
-    /// Short name, "posterior-nasal-spine". Lives as long as the detections.
+    /// Short name, "posterior-nasal-spine". Valid as long as the detections.
     pub name: *const c_char,
-    /// Name for people, "Posterior nasal spine". Lives as long as the detections.
+    /// Name for people, "Posterior nasal spine". Valid as long as the detections.
     pub title: *const c_char,
-    /// px to the right of the film's left edge; the centre of the first pixel is at 0.5.
+    /// x in px from the film's left edge; the centre of the first pixel is at 0.5.
     pub x_px: f64,
-    /// px down from the film's upper edge.
+    /// y in px from the film's upper edge.
     pub y_px: f64,
-    /// The same in mm; NaN where the spacing is not known.
+    /// x in mm; NaN if the spacing is unknown.
     pub x_mm: f64,
-    /// The same in mm; NaN where the spacing is not known.
+    /// y in mm; NaN if the spacing is unknown.
     pub y_mm: f64,
-    /// The score there, in [0, 1]. It ranks films; it is no probability.
+    /// The score there, in [0, 1]. It ranks films; it is not a probability.
     pub score: f64,
-    /// How probable it is that the landmark is less than 4 mm away, in [0, 1]; NaN where the bundle is not calibrated.
+    /// Probability that the landmark is less than 4 mm away, in [0, 1]; NaN if the bundle is not calibrated.
     pub confidence: f64,
-    /// On 90 % of films the landmark is at most so far away, in mm; NaN where that is not known.
+    /// Radius in mm within which the landmark lies on 90 % of films; NaN if unknown.
     pub radius_mm: f64,
 }
 
 impl OnemarkFilm {
     /// # Safety
-    /// `pixels` is null or has `bytes` bytes that nobody changes meanwhile.
+    /// `pixels` is null or has `bytes` bytes that do not change meanwhile.
     pub(crate) unsafe fn read(&self) -> Result<Film, CallError> {
         validate_size::<Self>(self.size, "OnemarkFilm")?;
         if self.pixels.is_null() {
             return Err(CallError::Argument("OnemarkFilm.pixels is NULL".into()));
         }
         if isize::try_from(self.bytes).is_err() {
-            return Err(CallError::Argument(format!("OnemarkFilm.bytes is {}: no memory is so large", self.bytes)));
+            return Err(CallError::Argument(format!("OnemarkFilm.bytes is {}, larger than any memory", self.bytes)));
         }
-        // SAFETY: not null, no larger than memory can be, and for the rest as promised by the caller.
+        // SAFETY: not null, and not larger than memory can be; the rest is promised by the caller.
         let bytes = unsafe { std::slice::from_raw_parts(self.pixels.cast::<u8>(), self.bytes) };
         let size = Size { width: self.width, height: self.height };
         let pixels = if self.bits == 8 { Pixels::grey8(bytes, size)? } else { Pixels::grey16(bytes, size)? };
@@ -147,7 +147,7 @@ impl OnemarkFilm {
     }
 }
 
-/// The film with the spacing that the caller states; as it is where he states none.
+/// The film with the spacing that the caller states; unchanged if the caller states none.
 pub(crate) fn with_spacing(film: Film, x: f64, y: f64) -> Result<Film, CallError> {
     if x == 0.0 && y == 0.0 {
         return Ok(film);
@@ -169,7 +169,7 @@ impl OnemarkDetections {
     pub(crate) fn landmark(&self, index: usize) -> Result<OnemarkLandmark, CallError> {
         let count = self.landmarks.len();
         let (landmark, name, title) = self.landmarks.get(index).ok_or_else(|| {
-            CallError::Argument(format!("there is no landmark at index {index}: the first of {count} is at 0"))
+            CallError::Argument(format!("there is no landmark at index {index}; there are {count}, counted from 0"))
         })?;
         let mm = landmark.mm().map_or([f64::NAN; 2], |mm| [mm.x, mm.y]);
         Ok(OnemarkLandmark {

@@ -1,5 +1,5 @@
-//! The header in the tree is the one that cbindgen makes of the sources (`ONEMARK_UPDATE=1` writes it anew), and the manual
-//! shows the example as it is.
+//! The header in the tree is what cbindgen generates from the sources (`ONEMARK_UPDATE=1` writes it again), and
+//! docs/EMBEDDING.md quotes the example exactly.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
@@ -21,7 +21,7 @@ fn the_header_is_that_of_the_sources() {
         fs::write(&header, &made).unwrap();
     }
     let kept = fs::read_to_string(&header).unwrap_or_default();
-    assert!(kept == made, "{} is not what the sources say; run this test with ONEMARK_UPDATE=1", header.display());
+    assert!(kept == made, "{} is out of date; run this test with ONEMARK_UPDATE=1", header.display());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-/* Whatever a program may do wrong is refused with the right status and a message that names it. */
+/* Every misuse is refused with the right status and a message that names it. */
 
 #include <math.h>
 #include <stdio.h>
@@ -99,7 +99,7 @@ int main(int count, char **arguments) {
     MUST(onemark_landmark(detections, 0, &landmark) == ONEMARK_STATUS_OK);
     MUST(landmark.number == 1 && strcmp(landmark.name, "sella") == 0 && strcmp(landmark.title, "Sella") == 0);
     MUST(landmark.found == ONEMARK_FOUND_FOUND && isfinite(landmark.x_px) && isfinite(landmark.y_px));
-    /* Nobody has stated a spacing, nor calibrated the bundle. */
+    /* No spacing is stated, and the bundle is not calibrated. */
     MUST(isnan(landmark.x_mm) && isnan(landmark.y_mm) && isnan(landmark.confidence) && isnan(landmark.radius_mm));
 
     MUST(onemark_landmark_count(NULL) == 0 && onemark_json(NULL) == NULL);

@@ -1,5 +1,5 @@
-//! C programs, compiled here against the header and the library, as users compile theirs: the example finds what Rust finds,
-//! and whatever is done wrong is an error.
+//! C programs, compiled against the header and the library as users compile theirs: the example finds the same as Rust, and
+//! every misuse is an error.
 //!
 //! Needs a C and a C++ compiler, which building the workspace needs too.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 const WIDTH: u32 = 131;
 const HEIGHT: u32 = 170;
 
-/// What our static library needs of the system (`cargo rustc -p onemark-c -- --print native-static-libs`).
+/// System libraries that our static library needs (`cargo rustc -p onemark-c -- --print native-static-libs`).
 const SYSTEM: [&str; 4] = ["-lgcc_s", "-lm", "-lpthread", "-ldl"];
 
 #[test]
@@ -58,7 +58,7 @@ fn the_header_is_cpp_too() {
     compile("CXX", "c++", &source, &here.path().join("program"), &dynamic());
 }
 
-/// A film as a camera gives it: `bits` a pixel, in bytes.
+/// A film as a camera would store it, with `bits` per pixel, as bytes.
 fn pixels(bits: u32) -> Vec<u8> {
     let last = (1_u32 << bits) - 1;
     let grey = |x: f64, y: f64| 0.5 + 0.25 * (x / 9.0 + y / 17.0).sin() + 0.25 * (x * y / 400.0).cos();
@@ -67,7 +67,7 @@ fn pixels(bits: u32) -> Vec<u8> {
     if bits == 8 { values.map(|value| value as u8).collect() } else { values.flat_map(u16::to_ne_bytes).collect() }
 }
 
-/// Name, and then x and y in px, x and y in mm, and the score, of each landmark.
+/// Each landmark's name, then x and y in px, x and y in mm, and the score.
 type Found = Vec<(String, Vec<f64>)>;
 
 fn found_by_rust(bundle: &Path, backend: &str, bytes: &[u8], bits: u32) -> Found {
@@ -89,7 +89,7 @@ fn parsed(line: &str) -> (String, Vec<f64>) {
     (name.into(), numbers.split(' ').filter_map(|number| number.parse().ok()).collect())
 }
 
-/// Where cargo puts the libraries of the package it tests: beside the test. It does not build them for the test.
+/// The folder in which cargo puts the package's libraries: beside the test. Cargo does not build them for the test.
 fn libraries() -> PathBuf {
     let folder = env::current_exe().unwrap().parent().unwrap().to_owned();
     let here = folder.join("libonemark_c.a").is_file();
@@ -102,14 +102,14 @@ fn dynamic() -> Vec<OsString> {
     vec![format!("-L{folder}").into(), "-lonemark_c".into(), format!("-Wl,-rpath,{folder}").into()]
 }
 
-/// A program of `source` with the shared library.
+/// Compiles `source` with the shared library.
 fn shared(folder: &Path, source: &str) -> PathBuf {
     let program = folder.join("shared");
     compile("CC", "cc", &package(source), &program, &dynamic());
     program
 }
 
-/// A program of `source` with the static library in it.
+/// Compiles `source` with the static library.
 fn linked_whole(folder: &Path, source: &str) -> PathBuf {
     let program = folder.join("static");
     let mut libraries = vec![libraries().join("libonemark_c.a").into_os_string()];

@@ -1,4 +1,4 @@
-//! What was found, as numpy arrays with one row per landmark, in the order of their numbers.
+//! The results of one film as numpy arrays with one row per landmark, in the order of their numbers.
 
 use numpy::ndarray::Array2;
 use numpy::{IntoPyArray as _, PyArray1, PyArray2};
@@ -13,7 +13,7 @@ pub struct Detections(pub onemark_runtime::Detections);
 
 #[pymethods]
 impl Detections {
-    /// Positions in the landmark set, from 1.
+    /// Numbers in the landmark set, from 1.
     #[getter]
     fn numbers(&self) -> Vec<usize> {
         self.each(Detection::number)
@@ -31,7 +31,7 @@ impl Detections {
         self.0.landmarks().iter().map(Detection::title).collect()
     }
 
-    /// Whether each landmark was found at all: "found", "not-found" (the position is a guess that nothing may be built on)
+    /// Whether each landmark was found: "found", "not-found" (the position is a guess and must not be used)
     /// or "edited-by-hand".
     #[getter]
     fn status(&self) -> Vec<&'static str> {
@@ -42,40 +42,40 @@ impl Detections {
         })
     }
 
-    /// Where the landmarks are, float64 [n, 2]: x to the right, then y down, px from the film's top-left corner; the centre
+    /// Positions, float64 [n, 2]: x to the right, then y down, in px from the film's top-left corner; the centre
     /// of the first pixel is at (0.5, 0.5).
     #[getter]
     fn positions<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray2<f64>> {
         points(py, &self.each(|landmark| [landmark.position().x, landmark.position().y]))
     }
 
-    /// The same in mm; None where the spacing is not known.
+    /// The same in mm; None if the spacing is unknown.
     #[getter]
     fn positions_mm<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyArray2<f64>>> {
         let mm: Option<Vec<_>> = self.each(|landmark| landmark.mm().map(|mm| [mm.x, mm.y])).into_iter().collect();
         mm.map(|mm| points(py, &mm))
     }
 
-    /// The scores there, float32 [n] in [0, 1]. They rank films; they are no probabilities.
+    /// The scores there, float32 [n] in [0, 1]. They rank films; they are not probabilities.
     #[getter]
     fn scores<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
         self.each(Detection::score).into_pyarray(py)
     }
 
-    /// How probable it is that each landmark is less than 4 mm away, float64 [n] in [0, 1]; None where the bundle is not
+    /// Probability that each landmark is less than 4 mm away, float64 [n] in [0, 1]; None if the bundle is not
     /// calibrated.
     #[getter]
     fn confidence<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyArray1<f64>>> {
         self.known(py, Detection::confidence)
     }
 
-    /// On 90 % of films each landmark is at most so far away, float64 [n] in mm; None where that is not known.
+    /// Radius within which each landmark lies on 90 % of films, float64 [n] in mm; None if unknown.
     #[getter]
     fn radius_mm<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyArray1<f64>>> {
         self.known(py, Detection::radius_mm)
     }
 
-    /// All that is known about the film, as `onemark detect --json` has it.
+    /// All results of the film, as in `onemark detect --json`.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let json = serde_json::to_string(&self.0).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
         py.import("json")?.call_method1("loads", (json,))
@@ -96,7 +96,7 @@ impl Detections {
         self.0.landmarks().iter().map(of).collect()
     }
 
-    /// NaN where a landmark has no such number, `None` where none has.
+    /// NaN for a landmark without the number; `None` if no landmark has it.
     fn known<'py>(&self, py: Python<'py>, of: impl Fn(&Detection) -> Option<f64>) -> Option<Bound<'py, PyArray1<f64>>> {
         let numbers = self.each(of);
         let some = numbers.iter().any(Option::is_some);

@@ -1,6 +1,6 @@
-//! Onemark for Python: the module `onemark._onemark`, of which `python/onemark/__init__.py` makes `onemark`.
+//! Onemark for Python: the module `onemark._onemark`, which `python/onemark/__init__.py` re-exports as `onemark`.
 //!
-//! Here is only the border: numpy arrays in and out, errors, the GIL. What a detector does is `onemark-runtime`'s.
+//! This crate only translates numpy arrays and errors and releases the GIL; `onemark-runtime` does the work.
 
 mod detections;
 
@@ -41,9 +41,9 @@ impl Detector {
 
     /// Finds the landmarks on a film: grey pixels, uint8 or uint16, axes [row, column].
     ///
-    /// `spacing` is mm per px, x then y: without it there are no mm. `bits` is how many of a uint16 are used (default: 16).
-    /// `inverted` says that small values are bright, as in DICOM's MONOCHROME1. `window` is the centre and the width of the
-    /// values that are shown (default: all that `bits` can hold).
+    /// `spacing` is mm per px, x then y; without it there are no mm. `bits` is the number of bits used of a uint16 (default: 16).
+    /// `inverted` means that small values are bright, as in DICOM's MONOCHROME1. `window` is the centre and the width of the
+    /// values from black to white (default: the full range of `bits`).
     #[pyo3(signature = (image, *, spacing=None, bits=None, inverted=false, window=None))]
     fn detect(
         &self,
@@ -60,19 +60,19 @@ impl Detector {
         self.run(py, spacing, || array.film(bits, inverted, window))
     }
 
-    /// The same for a file, of any kind that Onemark reads. A `spacing` goes before the one that the file states.
+    /// Finds the landmarks on a film in a file of any format that Onemark reads. A `spacing` replaces the one that the file states.
     #[pyo3(signature = (path, *, spacing=None))]
     fn detect_file(&self, py: Python<'_>, path: PathBuf, spacing: Option<(f64, f64)>) -> PyResult<Detections> {
         self.run(py, spacing, || Film::open(path))
     }
 
-    /// The backend that runs the bundle, with its version and place.
+    /// The backend that runs the bundle, with its version and location.
     #[getter]
     fn backend(&self) -> String {
         self.0.backend().about()
     }
 
-    /// What the bundle calls itself, and the SHA-256 of its manifest, which holds those of all its files.
+    /// The bundle's name, and the SHA-256 of its manifest, which holds the SHA-256 of all other files.
     #[getter]
     fn bundle(&self) -> (&str, &str) {
         let bundle = self.0.bundle();
@@ -85,7 +85,7 @@ impl Detector {
 }
 
 impl Detector {
-    /// Reads a film and finds its landmarks while other threads of Python go on.
+    /// Reads a film and finds its landmarks while other Python threads continue.
     fn run(
         &self,
         py: Python<'_>,
@@ -131,7 +131,7 @@ impl Array {
         )))
     }
 
-    /// Refuses a number of bits that numpy's type does not have.
+    /// Refuses a number of bits that numpy's type can't hold.
     fn validate_bits(&self, bits: Option<u32>) -> PyResult<()> {
         let (dtype, allowed, words) = if self.wide { ("uint16", 9..=16, "9 to 16") } else { ("uint8", 8..=8, "8") };
         match bits {
@@ -143,7 +143,7 @@ impl Array {
     }
 
     fn film(&self, bits: Option<u32>, inverted: bool, window: Option<GreyWindow>) -> Result<Film, FilmError> {
-        // Sides beyond u32 are far beyond the largest film, and refused as such.
+        // A side beyond u32 is refused later, because it is far beyond the largest film.
         let [height, width] = self.shape.map(|side| u32::try_from(side).unwrap_or(u32::MAX));
         let size = Size { width, height };
         let pixels = if self.wide { Pixels::grey16(&self.bytes, size)? } else { Pixels::grey8(&self.bytes, size)? };
@@ -158,7 +158,7 @@ impl Array {
     }
 }
 
-/// What a caller got wrong is a ValueError, everything else our own.
+/// A wrong argument becomes a ValueError, everything else an OnemarkError.
 fn runtime_error(error: RuntimeError) -> PyErr {
     use RuntimeError as R;
     let message = Chain(&error).to_string();
@@ -175,7 +175,7 @@ fn runtime_error(error: RuntimeError) -> PyErr {
     }
 }
 
-/// What `onemark` is made of.
+/// The module.
 #[pymodule]
 fn _onemark(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;

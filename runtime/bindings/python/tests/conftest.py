@@ -1,4 +1,4 @@
-"""What the tests share: the binaries, from ONEMARK_BIN_DIR (default: target/debug), and a bundle that has learnt nothing."""
+"""Shared by the tests: the binaries, from ONEMARK_BIN_DIR (default: target/debug), and an untrained bundle."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""An archive is done by Ray on a local cluster; killed in the middle, it goes on where it was.
+"""Ray processes an archive on a local cluster; interrupted, it continues where it stopped.
 
 Skipped where Ray is not installed, which `cargo xtask test` tries.
 """
@@ -42,7 +42,7 @@ def dicom(pixels, syntax):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Films in folders, and one file that is none."""
+    """Films in folders, and one file that is not a film."""
     folder = tmp_path / "films"
     for number in range(FILMS):
         place = folder / f"patient{number // 5}"
@@ -84,7 +84,7 @@ def test_killed_it_goes_on(folder, bundle, tmp_path):
     plan.write_text(kept)
 
     second = run(folder, bundle, out)
-    # One file is no film.
+    # One file is not a film.
     assert second.returncode == 1, second.stderr
     assert f"{FILMS + 1} files, " in second.stdout and " 0 of them done before" not in second.stdout
     assert f"{FILMS + 1} files, 1 failed" in second.stdout
@@ -106,4 +106,4 @@ def test_killed_it_goes_on(folder, bundle, tmp_path):
         assert all(row["error"] is None and row["bundle_sha256"] == detector.bundle[1] for row in landmarks)
 
     again = run(folder, bundle, out)
-    assert again.returncode == 1 and "is there already" in again.stderr
+    assert again.returncode == 1 and "already exists" in again.stderr

@@ -1,6 +1,6 @@
-"""The wheel finds what the `onemark` binary finds, to the last bit, whatever the array looks like.
+"""The wheel finds the same as the `onemark` binary, to the last bit, for every layout of the array.
 
-Runs where the wheel is installed; `cargo xtask test` builds it and does all this in a fresh environment.
+Runs where the wheel is installed; `cargo xtask test` builds it and runs these tests in a new environment.
 """
 
 import json
@@ -32,7 +32,7 @@ def film(dtype, bits):
 
 
 def said(bundle, path, backend):
-    """What the binary says about a file."""
+    """The binary's output for a file."""
     command = [BINARIES / "onemark", "detect", path, "--bundle", bundle, "--backend", backend]
     command += ["--spacing", "{},{}".format(*SPACING), "--json", "-"]
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["films"][0]

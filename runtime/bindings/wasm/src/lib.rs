@@ -1,5 +1,5 @@
-//! Onemark within a browser, by WebAssembly: tract on one thread, nothing sent anywhere. [`Detector`] is for pages of one's own,
-//! [`Viewer`] what `onemark view`'s page talks to where it has no server. `cargo xtask wasm` builds both, with the page.
+//! Onemark in a browser, by WebAssembly: tract on one thread; no data are sent anywhere. [`Detector`] is for your own pages,
+//! [`Viewer`] replaces the server of `onemark view`'s page. `cargo xtask wasm` builds both, with the page.
 #![cfg(target_family = "wasm")]
 
 use std::path::Path;
@@ -17,14 +17,14 @@ pub struct Detector(onemark_runtime::Detector);
 
 #[wasm_bindgen]
 impl Detector {
-    /// Opens the bytes of a bundle's zip; `name` appears in messages. Throws an `Error` that says what is wrong with it.
+    /// Opens a bundle from the bytes of its zip; `name` appears in messages. Throws an `Error` if the bundle is refused.
     #[wasm_bindgen(constructor)]
     pub fn new(name: &str, bundle: &[u8]) -> Result<Self, JsError> {
         onemark_runtime::Detector::new(&open(name, bundle)?, Options::default()).map(Self).map_err(thrown)
     }
 
-    /// Finds landmarks on the bytes of a film's file. `spacing` is mm per pixel, or `x,y`; empty where the file says it. Gives the
-    /// text of `docs/detections.schema.json`; throws an `Error` where the film can't be read.
+    /// Finds landmarks on the bytes of a film's file. `spacing` is mm per pixel, or `x,y`; empty keeps the file's. Returns the
+    /// JSON that `docs/detections.schema.json` describes. Throws an `Error` if the film can't be read.
     pub fn detect(&self, name: &str, film: &[u8], spacing: &str) -> Result<String, JsError> {
         let mut film = Film::from_bytes(film, Path::new(name)).map_err(thrown)?;
         if let Some(spacing) = read_spacing(spacing)? {
@@ -39,7 +39,7 @@ impl Detector {
     }
 }
 
-/// What is behind the viewer's page.
+/// The state of the viewer's page, and its requests.
 #[wasm_bindgen]
 pub struct Viewer(Desk);
 
@@ -51,7 +51,7 @@ impl Viewer {
         Desk::new(open(name, bundle)?, Options::default(), None).map(Self).map_err(thrown)
     }
 
-    /// Puts a film's file on the desk, its pixels as large as `spacing` says (see [`Detector::detect`]).
+    /// Adds the bytes of a film's file; for `spacing`, see [`Detector::detect`].
     pub fn put(&mut self, name: String, bytes: Vec<u8>, spacing: &str) -> Result<(), JsError> {
         self.0.put(FilmSource::Bytes { name, bytes }, read_spacing(spacing)?);
         Ok(())
@@ -63,13 +63,13 @@ impl Viewer {
     }
 }
 
-/// An answer, in the words of HTTP.
+/// A response, with HTTP's status and headers.
 #[wasm_bindgen]
 pub struct Answer(onemark_viewer::Answer);
 
 #[wasm_bindgen]
 impl Answer {
-    /// HTTP's status.
+    /// The HTTP status.
     #[wasm_bindgen(getter)]
     pub fn status(&self) -> u16 {
         self.0.status
@@ -81,7 +81,7 @@ impl Answer {
         self.0.kind.to_owned()
     }
 
-    /// What a file with this body should be called.
+    /// The file name under which to save the body, if it is a file.
     #[wasm_bindgen(getter)]
     pub fn name(&self) -> Option<String> {
         self.0.name.clone()

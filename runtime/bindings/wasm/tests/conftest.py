@@ -1,4 +1,4 @@
-"""What the tests share: the page, served on this machine; a browser; a bundle and a film, others with --bundle and --film."""
+"""Shared by the tests: the page, served on this machine; a browser; a bundle and a film, or those of --bundle and --film."""
 
 import functools
 import os
@@ -19,9 +19,9 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 
 def pytest_addoption(parser):
-    parser.addoption("--bundle", type=Path, help="a bundle's zip instead of one that has learnt nothing")
-    parser.addoption("--film", type=Path, help="a film instead of a made one")
-    parser.addoption("--picture", type=Path, help="where to keep a picture of the page")
+    parser.addoption("--bundle", type=Path, help="a bundle's zip instead of an untrained one")
+    parser.addoption("--film", type=Path, help="a film instead of a drawn one")
+    parser.addoption("--picture", type=Path, help="where to save a picture of the page")
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +60,7 @@ def address():
 def browser():
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
-        pytest.skip("there is no Chromium on this machine")
+        pytest.skip("Chromium is not installed")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         yield browser
@@ -69,7 +69,7 @@ def browser():
 
 @pytest.fixture
 def page(browser, address):
-    """The page, just opened; nothing that it asks for is elsewhere, and nothing breaks in it."""
+    """The page, just opened. It requests nothing from elsewhere, and no error occurs in it."""
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.set_default_timeout(120_000)
     asked, broken = [], []

@@ -1,4 +1,4 @@
-"""The page in a browser finds what `onemark detect` finds, and a person can correct it there."""
+"""The page in a browser finds the same as `onemark detect`, and a person can correct it there."""
 
 import json
 import subprocess
@@ -6,10 +6,10 @@ import subprocess
 import pytest
 from conftest import BINARIES
 
-# Both backends are tract; its kernels for browsers round otherwise.
+# Both sides use tract; its kernels for browsers round differently.
 TOLERANCE_PX = 0.05
 
-# As in a page of one's own, which has an <input type="file" multiple>.
+# As in a page with an <input type="file" multiple> of its own.
 DETECT = """
 async input => {
   const [bundle, film] = await Promise.all([...input.files].map(async file => new Uint8Array(await file.arrayBuffer())));

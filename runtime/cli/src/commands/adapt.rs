@@ -1,4 +1,4 @@
-//! `onemark adapt`: teaches a bundle by annotated films, without training. How is in [`onemark_runtime::adapt`].
+//! `onemark adapt`: adapts a bundle to annotated films, without training. The method is in [`onemark_runtime::adapt`].
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,10 +12,10 @@ use onemark_runtime::adapt::{Change, Example, adapt};
 use crate::console::{self, RunOptions, Target};
 use crate::points;
 
-/// Teaches a bundle by annotated films, in seconds and without training
+/// Adapts a bundle to annotated films, in seconds and without training
 ///
-/// Give each film with the points that a person has put on it, in the same order: `--film A.dcm --points A.json --film B.dcm
-/// --points B.json`. The new bundle looks for landmarks that look like those of all films and of its template.
+/// Give films and the points that a person has placed on them in the same order: `--film A.dcm --points A.json --film B.dcm
+/// --points B.json`. The new bundle finds landmarks by their mean appearance on these films and on its template.
 #[derive(Args)]
 pub struct Adapt {
     /// The bundle
@@ -23,16 +23,16 @@ pub struct Adapt {
     /// An annotated film; may be given several times
     #[arg(long = "film", value_name = "FILE")]
     films: Vec<PathBuf>,
-    /// Its points: JSON of `onemark detect`, corrected, or a table `landmark,x,y` in px
+    /// The film's points: corrected JSON of `onemark detect`, or a table `landmark,x,y` in px
     #[arg(long = "points", value_name = "FILE")]
     points: Vec<PathBuf>,
-    /// mm per pixel, or x,y, of films that do not say it
+    /// mm per pixel, or x,y, of films that do not state it
     #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
-    /// Where the films come from, for the bundle's record: no patient's name
+    /// Where the films come from, for the bundle's record; do not name patients
     #[arg(long, value_name = "TEXT")]
     source: Option<String>,
-    /// Go back to the bundle as it was exported instead
+    /// Undo all adaptations instead: restore the bundle as exported
     #[arg(long, conflicts_with_all = ["films", "points", "source"])]
     undo: bool,
     #[command(flatten)]
@@ -48,7 +48,7 @@ impl Adapt {
         let new = if self.undo { bundle.without_adaptation()? } else { self.adapt(&bundle)? };
         self.target.write(&new)?;
         if bundle.manifest().calibration.is_some() && new.manifest().calibration.is_none() {
-            console::note(format_args!("it is not calibrated any more: `onemark calibrate` it anew"));
+            console::note(format_args!("the new bundle is not calibrated; run `onemark calibrate` on it"));
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -56,7 +56,7 @@ impl Adapt {
     fn adapt(&self, bundle: &Bundle) -> anyhow::Result<Bundle> {
         if self.films.is_empty() || self.films.len() != self.points.len() {
             let (films, points) = (self.films.len(), self.points.len());
-            bail!("{films} films and {points} files of points: give --points for every --film, in the same order");
+            bail!("{films} films and {points} files of points: give one --points for each --film, in the same order");
         }
         let films =
             self.films.iter().map(|file| Ok(self.spaced(Film::open(file)?))).collect::<anyhow::Result<Vec<_>>>()?;
@@ -65,13 +65,15 @@ impl Adapt {
         let examples: Vec<_> =
             films.iter().zip(&points).map(|(film, points)| Example { film, points: points.as_slice() }).collect();
         let (new, changes) = adapt(bundle, &examples, self.source.as_deref(), self.options.for_library())?;
-        let learnt = match new.manifest().adapted.as_ref().map_or(0, |adapted| adapted.films.len()) {
+        let used = match new.manifest().adapted.as_ref().map_or(0, |adapted| adapted.films.len()) {
             1 => "its template and 1 film".to_owned(),
             films => format!("its template and {films} films"),
         };
-        console::print(format_args!("the bundle rests on {learnt} now\n"))?;
+        console::print(format_args!("the bundle now uses {used}\n"))?;
         if changes.is_empty() {
-            console::note(format_args!("with several films it would say how well each is found after the others"));
+            console::note(format_args!(
+                "with several films, this command also reports the error on each after adapting to the others"
+            ));
         } else {
             let unit = if films.iter().all(|film| film.spacing().is_some()) { "mm" } else { "px" };
             console::print(format_args!("\n{}", self.table(&changes, unit)))?;
@@ -86,7 +88,7 @@ impl Adapt {
         }
     }
 
-    /// A line per film: mean errors before, and after learning from the other films.
+    /// One line per film: mean errors before, and after adapting to the other films.
     fn table(&self, changes: &[Vec<Change>], unit: &str) -> String {
         let mean = |film: &[Change], error: fn(&Change) -> f64| {
             format!("{:.2}", film.iter().map(error).sum::<f64>() / film.len().max(1) as f64)
@@ -94,7 +96,7 @@ impl Adapt {
         let row = |name: String, film: &[Change]| {
             vec![name, film.len().to_string(), mean(film, |change| change.before), mean(film, |change| change.after)]
         };
-        let header = ["film", "points", &format!("before {unit}"), &format!("learnt from the others {unit}")];
+        let header = ["film", "points", &format!("before {unit}"), &format!("adapted to the others {unit}")];
         let films = self.films.iter().zip(changes).map(|(file, film)| row(file.display().to_string(), film));
         let rows = [header.map(str::to_owned).to_vec()].into_iter().chain(films);
         console::table(&rows.chain([row("all".into(), &changes.concat())]).collect::<Vec<_>>(), &[0])

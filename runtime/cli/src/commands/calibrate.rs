@@ -1,5 +1,5 @@
-//! `onemark calibrate`: learns from annotated films that training did not use how far a bundle's points can be trusted. What is
-//! fitted, and how it is checked, is in [`onemark_evaluation::calibrate`].
+//! `onemark calibrate`: fits a calibration of a bundle's scores to annotated films that training did not use. The fit and its
+//! validation are in [`onemark_evaluation::calibrate`].
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,10 +19,10 @@ use super::evaluate::errors;
 use super::films;
 use crate::console::{self, RunOptions, Target};
 
-/// Learns from annotated films how far a bundle's points can be trusted
+/// Calibrates a bundle on annotated films, so that its points have a confidence
 ///
-/// The films must be others than those that the network was trained on. The new bundle gives every point a confidence and a
-/// radius in mm, says where a landmark is not found, and where a film looks unlike those films.
+/// The network must not have been trained on these films. With the new bundle, every point has a confidence and a radius in
+/// mm; landmarks with too little evidence are "not found"; films unlike these films are reported as out of distribution.
 #[derive(Args)]
 pub struct Calibrate {
     /// The bundle
@@ -30,13 +30,13 @@ pub struct Calibrate {
     /// The dataset: ISBI 2015 as published, or images/ with landmarks.csv
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Which of its films
+    /// Which films of the dataset
     #[arg(long, default_value = "all", value_parser = PossibleValuesParser::new(Split::NAMES.map(|(name, _)| name)))]
     split: String,
-    /// Only these of the split: ids and ranges of ids
+    /// Only these films of the split: ids and ranges of ids
     #[arg(long, value_name = "151-190,200")]
     films: Option<String>,
-    /// mm per pixel, or x,y, of films whose spacing neither the dataset nor the file says
+    /// mm per pixel, or x,y, of films whose spacing neither the dataset nor the file states
     #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
     #[command(flatten)]
@@ -90,16 +90,16 @@ impl Calibrate {
     }
 }
 
-/// How well a calibration holds, as people read it.
+/// The reliability of a calibration as text.
 pub fn reliability(of: &Reliability) -> String {
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     format!(
         "on the other half of the films, over {} random halves (a patient's films together):\n\
-         truth within the radius            {} (meant: {})\n\
-         confidence tells right from wrong  AUROC {:.3} (wrong: more than {WRONG_MM} mm off)\n\
-         confidence is off by               {} (expected calibration error)\n\
-         right points called not found      {}\n\
-         films called unusual               {}\n",
+         landmarks within the radius        {} (target: {})\n\
+         AUROC of confidence                {:.3} (wrong: more than {WRONG_MM} mm off)\n\
+         expected calibration error         {}\n\
+         right points reported not found    {}\n\
+         films out of distribution          {}\n",
         of.draws,
         percent(of.coverage),
         percent(COVERAGE),

@@ -1,4 +1,4 @@
-//! `onemark cycle`: how far a bundle can be believed on films that nobody has annotated.
+//! `onemark cycle`: how consistent a bundle is on films without annotations.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,8 +17,8 @@ use onemark_models::bundle::Bundle;
 use super::{films, tables};
 use crate::console::{self, RunOptions};
 
-/// Looks for what was found on films on the template again: how far from the template's landmarks that ends, in mm there.
-/// Needs no annotation but the template's
+/// Measures how consistent a bundle is on films without annotations: finds landmarks on each film, then finds the same places on
+/// the template, and reports their distance from the template's landmarks in mm
 #[derive(Args)]
 pub struct Cycle {
     /// The bundle
@@ -26,7 +26,7 @@ pub struct Cycle {
     /// The dataset that holds the template and the films
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Which of its films
+    /// Which films of the dataset
     #[arg(long, default_value = "train", value_parser = PossibleValuesParser::new(Split::NAMES.map(|(name, _)| name)))]
     split: String,
     /// The id of the annotated film that the network was trained from
@@ -34,16 +34,16 @@ pub struct Cycle {
     template: String,
     #[command(flatten)]
     options: RunOptions,
-    /// Only these of the split: ids and ranges of ids
+    /// Only these films of the split: ids and ranges of ids
     #[arg(long, value_name = "1-40,90")]
     films: Option<String>,
-    /// mm per pixel, or x,y, of the template, if the dataset does not say
+    /// mm per pixel, or x,y, of the template, if the dataset does not state it
     #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
 }
 
 impl Cycle {
-    /// A film that fails ends it, as in `evaluate`.
+    /// Stops at the first film that fails, as `evaluate` does.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let bundle = Bundle::open(&self.bundle)?;
         let mut data = Dataset::open(&self.data, self.split.parse()?)?;
@@ -51,7 +51,7 @@ impl Cycle {
         let template = data.case(&self.template)?.clone();
         let truth = template.points.as_ref().with_context(|| format!("film {} is not annotated", template.id))?;
         let spacing = template.spacing.as_ref().or(self.spacing.as_ref());
-        let spacing = spacing.context("nobody says how large the template's pixels are; give --spacing")?;
+        let spacing = spacing.context("no pixel spacing of the template is stated; give --spacing")?;
         films::keep(&mut data, self.films.as_deref())?;
         data.cases.retain(|case| case.id != template.id);
 

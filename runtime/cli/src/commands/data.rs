@@ -1,4 +1,4 @@
-//! `onemark data check`: what is wrong with a dataset. What is looked for, and how, is in [`onemark_evaluation::audit`].
+//! `onemark data check`: audits a dataset. The findings and the methods are in [`onemark_evaluation::audit`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -19,15 +19,15 @@ use onemark_results::overlay;
 use crate::console;
 use crate::sheet::{self, Tile};
 
-/// How many findings of a kind the table shows, and ids in a row of it; `--json` has all.
+/// Most findings of a kind in the table, and most ids in one of its rows; `--json` has all.
 const MOST_ROWS: usize = 40;
 const MOST_IDS: usize = 8;
-/// How many films a sheet shows.
+/// Most films on a sheet.
 const MOST_TILES: usize = 400;
-/// Stands for a film that can't be read.
+/// Colour of the tile for a film that can't be read.
 const NO_FILM: Rgb<u8> = Rgb([70, 20, 20]);
 
-/// Looks after datasets
+/// Works with datasets
 #[derive(Subcommand)]
 pub enum Data {
     Check(Check),
@@ -41,24 +41,24 @@ impl Data {
     }
 }
 
-/// Says what is wrong with a dataset before anyone trains or evaluates on it: films that can't be read or are there twice,
-/// landmarks outside the film, exchanged or far off, readers who disagree wildly, spacings that are missing or make no sense
+/// Finds errors in a dataset before it is used for training or evaluation: films that can't be read or occur twice,
+/// landmarks outside the film, exchanged or far off, large disagreement between readers, missing or implausible spacings
 #[derive(Args)]
 #[command(
-    after_help = "Exit status: 0 where it finds nothing, or only warnings; 1 where it finds an error (refused, unreadable \
-                        film, outside film, swapped landmarks, swapped axes), or can't check at all."
+    after_help = "Exit status: 0 if it finds nothing or only warnings; 1 if it finds an error (refused, unreadable \
+                        film, outside film, swapped landmarks, swapped axes), or can't read the dataset."
 )]
 pub struct Check {
     /// The dataset, all its splits: ISBI 2015 as published, or images/ with landmarks.csv
     #[arg(value_name = "DIR")]
     data: PathBuf,
-    /// Write everything as JSON to a file, or to standard output instead of the tables with `-`
+    /// Write all findings as JSON to a file; with `-`, to standard output instead of the tables
     #[arg(long, value_name = "OUT")]
     json: Option<PathBuf>,
-    /// Draw the films with findings side by side: landmarks in green, those that were found fault with in red
+    /// Draw the films with findings side by side: landmarks in green, those with findings in red
     #[arg(long, value_name = "OUT.png")]
     sheet: Option<PathBuf>,
-    /// How many threads to use [default: one per core]
+    /// Number of threads [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 }
@@ -84,7 +84,7 @@ impl Check {
         if let Some(path) = &self.sheet {
             let tiles = tiles(&data, &audit.findings, threads);
             if tiles.is_empty() {
-                console::note(format_args!("no film was found fault with, so there is no {}", path.display()));
+                console::note(format_args!("there are no findings, so there is no {}", path.display()));
             } else {
                 console::write_png(path, &sheet::sheet(&tiles))?;
             }
@@ -115,7 +115,7 @@ fn text(data: &Dataset, audit: &Audit) -> String {
     text + &format!("\nerrors: {errors}, warnings: {warnings}\n")
 }
 
-/// A row per finding; readers who disagree have a table of their own.
+/// One row per finding; disagreement between readers is in a separate table.
 fn findings(audit: &Audit) -> String {
     let mut rows = vec![["", "finding", "films", "landmarks", ""].map(str::to_owned).to_vec()];
     let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
@@ -136,11 +136,11 @@ fn findings(audit: &Audit) -> String {
     let more = counts
         .iter()
         .filter(|(_, count)| **count > MOST_ROWS)
-        .map(|(kind, count)| format!("and {} more of \"{}\": --json has them all\n", count - MOST_ROWS, kind.title()));
+        .map(|(kind, count)| format!("and {} more of \"{}\": --json has all\n", count - MOST_ROWS, kind.title()));
     format!("{}{}", console::table(&rows, &[0, 1, 2, 3, 4]), more.collect::<String>())
 }
 
-/// A row per landmark.
+/// One row per landmark.
 fn readers(audit: &Audit) -> String {
     let mut rows = vec![["landmark", "mean", "median", "limit", "films beyond the limit"].map(str::to_owned).to_vec()];
     rows.extend(audit.readers.iter().map(|landmark| {
@@ -152,7 +152,7 @@ fn readers(audit: &Audit) -> String {
     console::table(&rows, &[4])
 }
 
-/// The first of some words, and how many more there are.
+/// The first few of some words, and the number of the others.
 fn few(words: &[String]) -> String {
     match words.get(..MOST_IDS) {
         Some(first) if words.len() > MOST_IDS => format!("{} and {} more", first.join(" "), words.len() - MOST_IDS),
@@ -160,10 +160,10 @@ fn few(words: &[String]) -> String {
     }
 }
 
-/// A tile per film with findings about it, in the order of the findings: so films that are the same lie side by side.
+/// One tile per film with findings, in the order of the findings, so that repeated films are side by side.
 fn tiles(data: &Dataset, findings: &[Finding], threads: usize) -> Vec<Tile> {
     let mut flagged: Vec<(&Case, BTreeSet<usize>, Vec<&str>)> = Vec::new();
-    // Whether a film lacks something can't be seen on it.
+    // A missing file or annotation can't be seen on the film.
     for finding in findings.iter().filter(|finding| !matches!(finding.kind, Kind::NotAnnotated | Kind::NoSpacing)) {
         for case in finding.films.iter().filter_map(|id| data.cases.iter().find(|case| case.id == *id)) {
             let index = flagged.iter().position(|(other, ..)| other.id == case.id).unwrap_or_else(|| {
@@ -187,7 +187,7 @@ fn tiles(data: &Dataset, findings: &[Finding], threads: usize) -> Vec<Tile> {
     })
 }
 
-/// A film with all readings of it, these landmarks of each in red.
+/// A film with the points of all its readers; these landmarks of each in red.
 fn picture(case: &Case, landmarks: &BTreeSet<usize>) -> RgbImage {
     let Ok(film) = Film::open(&case.film) else {
         return RgbImage::from_pixel(sheet::WIDTH, sheet::WIDTH, NO_FILM);

@@ -1,4 +1,4 @@
-//! `onemark detect`: landmarks on single films.
+//! `onemark detect`: finds the landmarks on films.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,7 +27,7 @@ pub struct Detect {
     /// Films (DICOM, PNG, JPEG, BMP, TIFF), folders of films, patterns like 'films/*.dcm', or a disc's DICOMDIR
     #[arg(required = true, value_name = "FILM|DIR|PATTERN")]
     films: Vec<PathBuf>,
-    /// Take one of N equal parts of the films, K from 1: film I of the list, from 1, is in part (I - 1) mod N + 1
+    /// Take only part K of N of the films (K from 1), to share work between machines; film I is in part (I - 1) mod N + 1
     #[arg(long, value_name = "K/N")]
     shard: Option<Shard>,
     /// The bundle to run
@@ -38,14 +38,14 @@ pub struct Detect {
     /// Find only these landmarks, by number or name [default: all]
     #[arg(long, value_name = "1,sella,…", value_delimiter = ',')]
     landmarks: Option<Vec<String>>,
-    /// How large the films' pixels are: mm per pixel, or x,y. Without it mm are what DICOM says, and else there are none
+    /// Pixel spacing of all films: mm per pixel, or x,y [default: what each DICOM film states; others get no mm]
     #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
     #[command(flatten)]
     outputs: Outputs,
 }
 
-/// Says what became of a film to a person; tables too, unless standard output is for programs.
+/// Prints a film's results for a person; with tables, unless standard output is used for JSON or CSV.
 fn tell(report: &FilmReport, tables: bool) -> anyhow::Result<()> {
     match report {
         FilmReport::Failed { error, .. } => console::note(format_args!("error: {error}")),
@@ -60,14 +60,14 @@ fn tell(report: &FilmReport, tables: bool) -> anyhow::Result<()> {
 }
 
 impl Detect {
-    /// Reports a film that can't be read and goes on with the next; then the exit code says so.
+    /// Reports a film that can't be read and continues with the next. Then the exit code is not 0.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let files = inputs::find(&self.films, self.shard)?;
         let plan = self.outputs.plan(&files)?;
         let bundle = Bundle::open(&self.bundle)?;
         let landmarks = self.landmarks(&bundle.manifest().landmark_set)?;
         let detector = self.options.open(&bundle, landmarks)?;
-        // Nothing is drawn where standard error is no terminal.
+        // The bar is not drawn if standard error is not a terminal.
         let bar = if files.len() > 1 { ProgressBar::new(files.len() as u64) } else { ProgressBar::hidden() };
         bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} films, {eta} left")?);
         let reports = films::read_ahead(&files, |films| -> anyhow::Result<Vec<FilmReport>> {
@@ -103,7 +103,7 @@ impl Detect {
         bar.finish_and_clear();
         let failed = reports.iter().filter(|report| matches!(report, FilmReport::Failed { .. })).count();
         if reports.is_empty() {
-            console::note(format_args!("no film is in this shard"));
+            console::note(format_args!("this shard has no films"));
         }
         if failed > 0 {
             console::note(format_args!("{failed} of {} films failed", reports.len()));
@@ -114,7 +114,7 @@ impl Detect {
 }
 
 impl Detect {
-    /// The numbers of the landmarks asked for.
+    /// The numbers of the requested landmarks.
     fn landmarks(&self, set: &LandmarkSet) -> anyhow::Result<Option<Vec<usize>>> {
         let number = |wanted: &String| {
             let found = set.landmarks.iter().find(|one| one.name == *wanted || one.number.to_string() == *wanted);
@@ -122,7 +122,7 @@ impl Detect {
                 let names = set.landmarks.iter().map(|landmark| landmark.name.as_str());
                 let nearest =
                     spelling::nearest(wanted, names).map_or(String::new(), |name| format!(" (did you mean {name}?)"));
-                format!("the bundle has no landmark `{wanted}`{nearest}: `onemark inspect` lists what it has")
+                format!("the bundle has no landmark `{wanted}`{nearest}: `onemark inspect` lists its landmarks")
             })
         };
         self.landmarks.as_ref().map(|wanted| wanted.iter().map(number).collect()).transpose()

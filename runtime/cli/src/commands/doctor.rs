@@ -1,4 +1,4 @@
-//! `onemark doctor`: what can run here, and why the rest can't.
+//! `onemark doctor`: which backends work here, and why the others don't.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use onemark_runtime::{BackendKind, Chain, Detector, Options};
 
 use crate::console;
 
-/// Tells which backends work on this machine, and why the others don't
+/// Shows which backends work on this machine, and why the others don't
 #[derive(Args)]
 pub struct Doctor {
     /// A bundle to open with every backend that works
@@ -19,7 +19,7 @@ pub struct Doctor {
 }
 
 impl Doctor {
-    /// Fails only where nothing works, or the bundle can't be opened by what does.
+    /// Fails only if no backend works, or if a backend that works can't open the bundle.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         console::print(format_args!("onemark {}\n", env!("CARGO_PKG_VERSION")))?;
         match backend::library() {

@@ -1,5 +1,5 @@
-//! `onemark evaluate`: how good a bundle is on the annotated films of a dataset. What is measured is in
-//! [`onemark_evaluation::metrics`]; which films are taken is in [`super::films`].
+//! `onemark evaluate`: errors of a bundle on the annotated films of a dataset. The metrics are in
+//! [`onemark_evaluation::metrics`], the choice of films in [`super::films`].
 
 pub mod errors;
 
@@ -31,25 +31,25 @@ pub struct Evaluate {
     /// The dataset: ISBI 2015 as published, or images/ with landmarks.csv
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Which of its films
+    /// Which films of the dataset
     #[arg(long, default_value = "all", value_parser = PossibleValuesParser::new(Split::NAMES.map(|(name, _)| name)))]
     split: String,
     #[command(flatten)]
     options: RunOptions,
-    /// Only these of the split: ids and ranges of ids
+    /// Only these films of the split: ids and ranges of ids
     #[arg(long, value_name = "151-190,200")]
     films: Option<String>,
-    /// Only the first N of them
+    /// Only the first N of these films
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// Summarise a second time without these: ids and ranges, or `repeated` for ISBI 2015's films of patients that appear
     /// twice
     #[arg(long, value_name = "IDS")]
     without: Option<String>,
-    /// mm per pixel, or x,y, of films whose spacing the dataset does not say
+    /// mm per pixel, or x,y, of films whose spacing the dataset does not state
     #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
-    /// Draw truth in green and prediction in red on every film
+    /// Draw annotated landmarks in green and found ones in red on every film
     #[arg(long, value_name = "DIR")]
     overlays: Option<PathBuf>,
     /// Write everything as JSON: films, positions, errors, summaries
@@ -109,7 +109,7 @@ impl Evaluate {
     }
 }
 
-/// Both protocols on all films, then both again without those left out.
+/// Both protocols on all films, then both again without the films of `--without`.
 fn summaries(
     films: &[FilmErrors<Detections>],
     landmarks: &[String],

@@ -1,4 +1,4 @@
-//! `onemark train` and `onemark export`: other programs, installed or not, found as git and cargo find theirs.
+//! `onemark train` and `onemark export`: run other programs, if they are installed, as git and cargo do.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -8,14 +8,14 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use onemark_models::program;
 
-/// Everything after the command's name, unread.
+/// Everything after the command's name, passed on unchanged.
 #[derive(Args)]
 pub struct Arguments {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     rest: Vec<OsString>,
 }
 
-/// Runs the program beside this one or on PATH in place of this one; its exit code is ours.
+/// Runs the program beside this one or on PATH in place of this one and passes on its exit code.
 pub fn hand_over(name: &str, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match exec(Command::new(program::find(name)).args(&arguments.rest)) {
         Ok(code) => Ok(code),

@@ -13,10 +13,10 @@ use crate::console;
 /// The name of ISBI 2015's list of films whose patient appears on another film too (METHOD.md sec. 7).
 const REPEATED: &str = "repeated";
 
-/// Films read before their turn: each is large.
+/// Number of films read ahead. Each takes much memory.
 const AHEAD: usize = 1;
 
-/// Reads films, in order, while `work` is busy with those before.
+/// Reads films, in order, while `work` uses earlier ones.
 pub fn read_ahead<'a, T>(
     files: &'a [PathBuf],
     work: impl FnOnce(&mut dyn Iterator<Item = (&'a Path, Result<Film, FilmError>)>) -> T,
@@ -24,20 +24,20 @@ pub fn read_ahead<'a, T>(
     thread::scope(|scope| {
         let (sender, films) = sync_channel(AHEAD);
         scope.spawn(move || {
-            // Until all are read, or nobody takes them.
+            // Ends when all are read, or when `work` has returned.
             files.iter().try_for_each(|file| sender.send((file.as_path(), Film::open(file))).map_err(drop))
         });
         work(&mut films.into_iter())
     })
 }
 
-/// Keeps the annotated films among those named, at most `limit` of them.
+/// Keeps the annotated films among the selected ones, at most `limit`.
 pub fn keep_annotated(data: &mut Dataset, ids: Option<&str>, limit: Option<usize>) -> anyhow::Result<()> {
     keep(data, ids)?;
     let named = data.cases.len();
     data.cases.retain(|case| case.points.is_some());
     if data.cases.len() < named {
-        console::note(format_args!("{} films are not annotated, so not evaluated", named - data.cases.len()));
+        console::note(format_args!("{} films are not annotated, so they are not evaluated", named - data.cases.len()));
     }
     data.cases.truncate(limit.unwrap_or(usize::MAX));
     if data.cases.is_empty() {
@@ -46,7 +46,7 @@ pub fn keep_annotated(data: &mut Dataset, ids: Option<&str>, limit: Option<usize
     Ok(())
 }
 
-/// Keeps the films named; all of them where none is.
+/// Keeps the selected films, or all films if there is no selection.
 pub fn keep(data: &mut Dataset, ids: Option<&str>) -> anyhow::Result<()> {
     if let Some(text) = ids {
         let ids = resolve(data, text)?;
@@ -55,7 +55,7 @@ pub fn keep(data: &mut Dataset, ids: Option<&str>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The ids to leave out, of those that are in the data; at least one must be.
+/// The ids to leave out that are in the data, at least one.
 pub fn left_out(data: &Dataset, text: &str) -> anyhow::Result<Vec<String>> {
     let ids: Vec<String> = if text == REPEATED {
         REPEATED_TEST1_FILMS.iter().filter_map(|id| data.case(id).ok()).map(|case| case.id.clone()).collect()
@@ -68,7 +68,7 @@ pub fn left_out(data: &Dataset, text: &str) -> anyhow::Result<Vec<String>> {
     Ok(ids)
 }
 
-/// The ids of a list of ids and ranges. Every single id must exist; a range takes what is there, at least one.
+/// The ids of a list of ids and ranges. Every single id must exist; a range must contain at least one film.
 fn resolve(data: &Dataset, text: &str) -> anyhow::Result<Vec<String>> {
     let mut ids = Vec::new();
     for part in text.split(',').map(str::trim) {
@@ -112,7 +112,7 @@ mod tests {
         let ids = |text: &str| resolve(&data(&["009", "151", "152", "a-b", "200"]), text);
         assert_eq!(ids("150-160, 200").unwrap(), ["151", "152", "200"]);
         assert_eq!(ids("9").unwrap(), ["009"]);
-        // An id with a hyphen is no range.
+        // An id with a hyphen is not a range.
         assert_eq!(ids("a-b").unwrap(), ["a-b"]);
         for wrong in ["300-310", "153", "", "160-150"] {
             assert!(ids(wrong).is_err(), "{wrong}");

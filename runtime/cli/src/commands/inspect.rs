@@ -1,4 +1,4 @@
-//! `onemark inspect`: what a bundle says about itself. Verifies it, runs nothing.
+//! `onemark inspect`: prints what a bundle's manifest states. Verifies the bundle without running it.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use onemark_models::confidence::Calibration;
 use super::tables;
 use crate::console;
 
-/// Shows what a bundle is: landmarks, graphs, measurements, origin, intended use
+/// Shows a bundle's landmarks, graphs, measurements, origin and intended use
 #[derive(Args)]
 pub struct Inspect {
     /// The bundle
@@ -60,31 +60,31 @@ impl Inspect {
     }
 }
 
-/// How good it was on the films that it was calibrated on.
+/// Its errors on the calibration films.
 fn accuracy(of: Option<&Calibration>) -> String {
     let Some(calibration) = of else { return "not measured (`onemark evaluate`, `onemark calibrate`)".into() };
     let (mean_mm, within) = calibration.accuracy();
     format!("mean error {mean_mm:.2} mm, {:.1} % within 2 mm, on {}", 100.0 * within, calibration.films)
 }
 
-/// How far the bundle's points can be trusted.
+/// The reliability of the bundle's confidence.
 fn calibration(of: Option<&Calibration>) -> String {
     let Some(Calibration { films, reliability, .. }) = of else {
         return "none: its points have no confidence and no radius (`onemark calibrate`)".into();
     };
     let percent = |share: f64| format!("{:.0} %", 100.0 * share);
     format!(
-        "by {films}; on halves left out, truth within the radius {}, AUROC of confidence {:.2}, off by {}",
+        "by {films}; on held-out halves: landmarks within the radius {}, AUROC of confidence {:.2}, calibration error {}",
         percent(reliability.coverage),
         reliability.auroc,
         percent(reliability.calibration_error)
     )
 }
 
-/// From which films it learnt after its export.
+/// The films that it was adapted to after its export.
 fn adaptation(of: Option<&Adaptation>) -> String {
     let Some(Adaptation { films, .. }) = of else {
-        return "nothing: its template is the one it was exported with".into();
+        return "none: its template vectors are those of the export".into();
     };
     let mut sources: Vec<&str> = films.iter().filter_map(|film| film.source.as_deref()).collect();
     sources.dedup();

@@ -1,4 +1,4 @@
-//! `onemark completions` and `onemark man`: what shells and manuals want to know of the command line, made from it.
+//! `onemark completions` and `onemark man`: shell completions and manual pages, generated from the command line's definition.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,20 +1,20 @@
-//! Errors and measurements as people read them.
+//! Errors and measurements as text tables.
 
 use onemark_evaluation::metrics::{Bootstrap, Evaluation, SDR_RADII_MM, Score};
 use onemark_models::landmarks::{Analysis, Measurement};
 
 use crate::console;
 
-/// Resamples behind each interval, and their seed: the same errors always give the same intervals.
+/// Number of resamples for each interval, and their seed: the same errors always give the same intervals.
 const RESAMPLES: usize = 10_000;
 const SEED: u64 = 1;
 
-/// How sure one can be of the errors' summary.
+/// The confidence intervals of the errors' summary.
 pub fn bootstrap(evaluation: &Evaluation) -> Bootstrap {
     evaluation.bootstrap(RESAMPLES, SEED)
 }
 
-/// A line per landmark, then the means with their intervals.
+/// One line per landmark, then the means with their intervals.
 pub fn errors(evaluation: &Evaluation, bootstrap: &Bootstrap) -> String {
     let overall = evaluation.overall();
     let mre = bootstrap.mre_mm;
@@ -34,7 +34,7 @@ pub fn errors(evaluation: &Evaluation, bootstrap: &Bootstrap) -> String {
     )
 }
 
-/// A line per landmark, and one over all of them.
+/// One line per landmark, and one for all landmarks.
 fn scores(evaluation: &Evaluation) -> String {
     let mut header: Vec<String> = ["#", "landmark", "MRE mm", "median mm"].map(str::to_owned).into();
     header.extend(SDR_RADII_MM.map(|radius| format!("SDR {radius} mm %")));
@@ -50,7 +50,7 @@ fn scores(evaluation: &Evaluation) -> String {
     console::table(&rows, &[1])
 }
 
-/// A line per measurement that has a value, after an empty one; then which have none, by reason, and what all take for granted.
+/// An empty line, one line per measurement with a value, the measurements without a value by reason, and notes for all.
 pub fn measured(measurements: &[Measurement]) -> String {
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut refused: Vec<(&str, Vec<&str>)> = Vec::new();
@@ -63,7 +63,7 @@ pub fn measured(measurements: &[Measurement]) -> String {
             continue;
         }
         let Measurement { name, title, source, class, norm, .. } = measurement;
-        // Whose class it is matters: others draw the borders elsewhere.
+        // The source is part of the class, because sources define different limits.
         let class = class.as_ref().map_or(String::new(), |class| format!("{class}, {source}"));
         let norm = norm.as_ref().map_or(String::new(), ToString::to_string);
         rows.push(vec![name.clone(), title.clone(), measurement.text(), class, norm]);
@@ -82,7 +82,7 @@ pub fn measured(measurements: &[Measurement]) -> String {
     text
 }
 
-/// A line per measurement that a set defines, after an empty one; nothing where it defines none.
+/// An empty line, then one line per measurement that a set defines; nothing if it defines none.
 pub fn defined(analysis: &Analysis) -> String {
     if analysis.is_empty() {
         return String::new();

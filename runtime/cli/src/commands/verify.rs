@@ -1,4 +1,4 @@
-//! `onemark verify`: whether a bundle is whole. Opening it proves that; nothing is run.
+//! `onemark verify`: verifies a bundle by opening it, without running it.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,10 +8,10 @@ use onemark_models::bundle::Bundle;
 
 use crate::console;
 
-/// Checks that a bundle is whole: every file there, none added, sizes and SHA-256 as its manifest says
+/// Verifies that a bundle is complete: no file missing, none added, sizes and SHA-256 as its manifest states
 ///
-/// Exit status: 0 where it is whole. Digests prove that files belong together, not who made them: compare the printed digest
-/// with the one that its maker gave you.
+/// Exit status: 0 if it is. Digests prove that files belong together, not who made them: compare the printed digest
+/// with the one that the bundle's maker gave you.
 #[derive(Args)]
 pub struct Verify {
     /// The bundle

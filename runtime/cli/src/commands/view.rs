@@ -11,9 +11,9 @@ use onemark_viewer::{Desk, FilmSource, Server};
 use crate::console::{self, RunOptions};
 use crate::inputs;
 
-/// Shows films with their landmarks in a browser on this machine; landmarks can be moved, and results saved
+/// Shows films with their landmarks in a browser on this machine, to correct landmarks and save results
 ///
-/// Prints a link to open. The page talks to this program only, and this program to nobody else. End it with Ctrl-C.
+/// Prints a link to open. The page connects to this program only, and this program to no other machine. End it with Ctrl-C.
 #[derive(Args)]
 pub struct View {
     /// Films: files, folders, quoted patterns, DICOMDIRs
@@ -24,13 +24,13 @@ pub struct View {
     bundle: PathBuf,
     #[command(flatten)]
     options: RunOptions,
-    /// How large the films' pixels are: mm per pixel, or x,y
+    /// Pixel spacing of all films: mm per pixel, or x,y
     #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
-    /// The port to listen on [default: one that is free]
+    /// The port to listen on [default: a free one]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     port: u16,
-    /// Let the page adapt the bundle to corrected films, and write it there
+    /// Let the page adapt the bundle to corrected films; the new bundle is written to this folder
     #[arg(long = "learn-to", value_name = "NEW")]
     adapt_to: Option<PathBuf>,
 }
@@ -48,7 +48,7 @@ impl View {
         }
         let server = Server::open(desk, self.port)?;
         console::print(format_args!("{}\n", server.link()))?;
-        console::note(format_args!("open this link in a browser; Ctrl-C ends"));
+        console::note(format_args!("open this link in a browser; end with Ctrl-C"));
         server.run();
         Ok(ExitCode::SUCCESS)
     }

@@ -1,4 +1,4 @@
-//! The pieces that a DICOM report is made of: codes and content items (PS3.3 C.17.3), as data elements.
+//! The parts of a DICOM report: codes and content items (PS3.3 C.17.3) as data elements.
 
 use dicom_core::dictionary::DataDictionaryEntry as _;
 use dicom_core::value::{DataSetSequence, PrimitiveValue};
@@ -7,10 +7,10 @@ use dicom_dictionary_std::{StandardDataDictionary, tags};
 use dicom_object::InMemDicomObject;
 use dicom_object::mem::InMemElement;
 
-/// The longest code that a plain code value (VR SH) holds.
+/// Length of the longest code that fits a plain code value (VR SH).
 const SHORT: usize = 16;
 
-/// What something is called by those who have agreed on it (PS3.3 section 8).
+/// A code from a coding scheme, with its meaning in words (PS3.3 section 8).
 #[derive(Clone, Copy, Debug)]
 pub struct Code<'a> {
     pub scheme: &'a str,
@@ -18,12 +18,12 @@ pub struct Code<'a> {
     pub meaning: &'a str,
 }
 
-/// A code of DICOM's own.
+/// A code from DICOM's own scheme.
 pub const fn dcm<'a>(value: &'a str, meaning: &'a str) -> Code<'a> {
     Code { scheme: "DCM", value, meaning }
 }
 
-/// An element with its text as the dictionary says; `tag` is one of the dictionary's.
+/// A text element with the VR from the dictionary; `tag` must be in the dictionary.
 pub fn text(tag: Tag, value: &str) -> InMemElement {
     use dicom_core::DataDictionary as _;
     let vr = StandardDataDictionary.by_tag(tag).map_or(VR::UN, |entry| entry.vr().relaxed());
@@ -36,7 +36,7 @@ pub fn sequence(tag: Tag, items: Vec<Vec<InMemElement>>) -> InMemElement {
     DataElement::new(tag, VR::SQ, DataSetSequence::from(items))
 }
 
-/// How a content item belongs to the one that holds it.
+/// The relationship of a content item to its parent.
 #[derive(Clone, Copy, Debug)]
 pub enum Relation {
     Contains,
@@ -47,7 +47,7 @@ pub enum Relation {
     SelectedFrom,
 }
 
-/// A content item: of what kind, called what, holding what.
+/// A content item: its value type, concept name and value.
 pub struct Item(Vec<InMemElement>);
 
 impl Item {
@@ -72,7 +72,7 @@ impl Item {
         Self::new("UIDREF", Some(concept), [text(tags::UID, value)])
     }
 
-    /// A number with its unit, a code of UCUM.
+    /// A number with its unit, a UCUM code.
     pub fn number(concept: Code<'_>, value: f64, [unit, meaning]: [&str; 2]) -> Self {
         let unit = Code { scheme: "UCUM", value: unit, meaning };
         let value = vec![
@@ -83,7 +83,7 @@ impl Item {
         Self::new("NUM", Some(concept), [sequence(tags::MEASURED_VALUE_SEQUENCE, vec![value])])
     }
 
-    /// A place on an image: columns, then rows, from the top-left corner of the first pixel.
+    /// A point on an image: column, then row, from the top-left corner of the first pixel.
     pub fn point(x: f64, y: f64) -> Self {
         let place = PrimitiveValue::F32([x as f32, y as f32].as_slice().into());
         let place = DataElement::new(tags::GRAPHIC_DATA, VR::FL, place);
@@ -95,7 +95,7 @@ impl Item {
         Self::new("IMAGE", None, [sequence(tags::REFERENCED_SOP_SEQUENCE, vec![image])])
     }
 
-    /// The same with what belongs to it.
+    /// The same item with children.
     pub fn with(mut self, children: Vec<(Relation, Self)>) -> Self {
         let relation = |relation| match relation {
             Relation::Contains => "CONTAINS",
@@ -115,7 +115,7 @@ impl Item {
         self
     }
 
-    /// The same, made by a template of DICOM's.
+    /// The same item, marked as following one of DICOM's templates.
     pub fn by_template(mut self, template: &str) -> Self {
         let template = vec![text(tags::MAPPING_RESOURCE, "DCMR"), text(tags::TEMPLATE_IDENTIFIER, template)];
         self.0.push(sequence(tags::CONTENT_TEMPLATE_SEQUENCE, vec![template]));
@@ -127,7 +127,7 @@ impl Item {
     }
 }
 
-/// The elements that name an image.
+/// The elements that refer to an image.
 pub fn reference(sop_class: &str, sop_instance: &str) -> Vec<InMemElement> {
     vec![text(tags::REFERENCED_SOP_CLASS_UID, sop_class), text(tags::REFERENCED_SOP_INSTANCE_UID, sop_instance)]
 }

@@ -1,11 +1,11 @@
-//! DICOM: a Comprehensive SR by TID 1500, for the archive that the film came from and the viewers on it.
+//! A DICOM Comprehensive SR by TID 1500, for the film's archive and its viewers.
 //!
-//! Each landmark is a measurement group (TID 1501) of one measurement (TID 300): its score, inferred from a point on the
-//! image. The tracking identifier is the one by which Cornerstone and OHIF know a point. Confidence and radius are
-//! properties of the finding, not measurements beside the first: those viewers take one point per measurement. Landmarks not
+//! Each landmark is a measurement group (TID 1501) with one measurement (TID 300): its score, inferred from a point on the
+//! image. By the tracking identifier, Cornerstone and OHIF recognise a point. Confidence and radius are properties of the
+//! finding and not further measurements, because those viewers expect one point per measurement. Landmarks that were not
 //! found have no point; they and all cautions are qualitative evaluations.
 //!
-//! The same bundle, image and landmarks make the same UIDs, so an archive sees a repetition for what it is.
+//! The same bundle, image and landmarks give the same UIDs, so an archive recognises a repeated report.
 
 use std::io::Cursor;
 
@@ -20,10 +20,10 @@ use super::content::{Code, Item, Relation, dcm, reference, sequence, text};
 use crate::{FilmResults, PROGRAM, ResultsError, remark};
 use onemark_runtime::{Detection, Status};
 
-/// Our codes: landmarks by their short names, and the few below.
+/// Our coding scheme: the landmarks' short names, and a few codes used below.
 const SCHEME: &str = "99ONEMARK";
 
-/// How Cornerstone3D, and with it OHIF, know a point when they read one back.
+/// By this identifier, Cornerstone3D (and so OHIF) recognises a point when it reads a report.
 const TRACKING_IDENTIFIER: &str = "Cornerstone3DTools@^0.1.0:Probe";
 
 const NO_UNIT: [&str; 2] = ["1", "no units"];
@@ -34,10 +34,10 @@ const fn ours<'a>(value: &'a str, meaning: &'a str) -> Code<'a> {
     Code { scheme: SCHEME, value, meaning }
 }
 
-/// The film's landmarks as a DICOM file, explicit VR little endian.
+/// Writes the film's landmarks as a DICOM file, explicit VR little endian.
 ///
 /// # Errors
-/// [`ResultsError::NoDicom`] where the film is not known as a DICOM image.
+/// [`ResultsError::NoDicom`] if the film does not identify a DICOM image.
 pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
     let image = image(results)?;
     let found = serde_json::to_string(results.detections).map_err(|error| results.error("dicom-sr", error))?;
@@ -56,10 +56,10 @@ pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
     Ok(bytes.into_inner())
 }
 
-/// The image that the report is about; without its UIDs there is nothing to refer to.
+/// The image that the report refers to; the reference needs its UIDs.
 fn image<'a>(results: &FilmResults<'a>) -> Result<&'a DicomIdentity, ResultsError> {
     let error = |lacks: String| ResultsError::NoDicom { film: results.name.to_owned(), lacks };
-    let image = results.film.dicom().ok_or_else(|| error("is no DICOM".into()))?;
+    let image = results.film.dicom().ok_or_else(|| error("is not DICOM".into()))?;
     let needed = [
         ("StudyInstanceUID", &image.study_instance_uid),
         ("SeriesInstanceUID", &image.series_instance_uid),
@@ -72,7 +72,7 @@ fn image<'a>(results: &FilmResults<'a>) -> Result<&'a DicomIdentity, ResultsErro
     }
 }
 
-/// Whose image it is, as the image says.
+/// Patient and study, copied from the image.
 fn patient_and_study(image: &DicomIdentity) -> Vec<InMemElement> {
     vec![
         text(tags::SPECIFIC_CHARACTER_SET, "ISO_IR 192"),
@@ -89,9 +89,9 @@ fn patient_and_study(image: &DicomIdentity) -> Vec<InMemElement> {
     ]
 }
 
-/// What kind of document it is, who made it when, and on what evidence.
+/// The document's type, author, time and evidence.
 fn document(results: &FilmResults<'_>, image: &DicomIdentity, instance: &str, series: &str) -> Vec<InMemElement> {
-    // DICOM's times are those of the clock on the wall, like the study's.
+    // DICOM's times are local times, like the study's.
     let time = results.time;
     let evidence = vec![
         text(tags::STUDY_INSTANCE_UID, &image.study_instance_uid),
@@ -163,7 +163,7 @@ fn content(results: &FilmResults<'_>, image: &DicomIdentity) -> Vec<InMemElement
     root.with(children).into_elements()
 }
 
-/// One landmark: what it is, who found it how, and where.
+/// One landmark: its name, the algorithm that found it, and its position.
 fn group(results: &FilmResults<'_>, image: &DicomIdentity, landmark: &Detection) -> Item {
     let tracking = uid(&["landmark", &results.detections.bundle().sha256, &image.sop_instance_uid, landmark.name()]);
     let remark = remark(landmark);
@@ -185,20 +185,20 @@ fn group(results: &FilmResults<'_>, image: &DicomIdentity, landmark: &Detection)
         (HasObsContext, Item::text(dcm("112039", "Tracking Identifier"), TRACKING_IDENTIFIER)),
         (HasObsContext, Item::uid(dcm("112040", "Tracking Unique Identifier"), &tracking)),
     ];
-    // Where a person put the point, it is not the algorithm's.
+    // A point that a person placed does not come from the algorithm.
     if landmark.status() == Status::Found {
         children.extend(algorithm(results));
     }
     children.extend([
         (Contains, finding.with(certainty.into_iter().chain(radius).collect())),
-        // What viewers write beside the point.
+        // The label that viewers show beside the point.
         (Contains, Item::text(dcm("121106", "Comment"), &label)),
         (Contains, score.with(vec![(InferredFrom, place)])),
     ]);
     Item::container(dcm("125007", "Measurement Group")).with(children)
 }
 
-/// TID 4019: what found it.
+/// TID 4019: the algorithm that found the landmark.
 fn algorithm(results: &FilmResults<'_>) -> Vec<(Relation, Item)> {
     let bundle = results.detections.bundle();
     let parameters = [
@@ -216,7 +216,7 @@ fn landmark_code(landmark: &Detection) -> Code<'_> {
     ours(landmark.name(), landmark.title())
 }
 
-/// A UID that the same parts always make: a UUID in the form of PS3.5 B.2, from their digest (RFC 9562, version 8).
+/// A UID that depends on the parts only: a UUID in the form of PS3.5 B.2, from their digest (RFC 9562, version 8).
 fn uid(parts: &[&str]) -> String {
     let mut digest = Sha256::new();
     for part in parts {

@@ -7,7 +7,7 @@ use super::{Outcome, Row};
 
 const SIZE: (u32, u32) = (900, 500);
 const LARGEST_MM: f64 = 10.0;
-/// Where the paper says its SDR, mm.
+/// The radii for which the paper states the SDR, mm.
 const RADII_MM: [f64; 4] = [2.0, 2.5, 3.0, 4.0];
 
 /// The share of landmarks found within any radius, per row; crosses are the paper's.

@@ -1,4 +1,4 @@
-//! The table as Markdown and CSV: what was reached beside what the paper says.
+//! The table as Markdown and CSV: our results and the paper's.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{Outcome, Row, Table};
 
-/// What `onemark evaluate --report` found by the grid protocol, the paper's.
+/// The results of `onemark evaluate --report` in the grid protocol, which is the paper's.
 pub fn read(path: &Path) -> Result<Summary> {
     let report: Report<IgnoredAny> =
         serde_json::from_str(&fs::read_to_string(path)?).with_context(|| format!("reading {}", path.display()))?;
@@ -19,7 +19,7 @@ pub fn read(path: &Path) -> Result<Summary> {
     grid.with_context(|| format!("{} holds no evaluation by the grid protocol", path.display()))
 }
 
-/// The minutes that a run's log spans, stops not counted.
+/// The minutes that a run's log covers, without interruptions.
 pub fn minutes(log: &Path) -> Result<f64> {
     let text = fs::read_to_string(log).with_context(|| format!("reading {}", log.display()))?;
     let mut seconds = 0.0;
@@ -86,7 +86,7 @@ fn landmarks(table: &Table, done: &[(&Row, &Outcome)]) -> String {
     text
 }
 
-/// One line per row and landmark, `all` for all of them; the paper's have no interval, no films and no minutes.
+/// One line per row and landmark, and one named `all` for all landmarks. The paper's lines have no interval, films or minutes.
 pub fn csv(table: &Table, done: &[(&Row, &Outcome)]) -> Result<String> {
     let mut lines = csv::Writer::from_writer(Vec::new());
     let head = "row,source,landmark,mre_mm,mre_low,mre_high,sdr_2,sdr_2_5,sdr_3,sdr_4,films,minutes,cut";

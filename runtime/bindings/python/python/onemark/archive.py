@@ -1,12 +1,12 @@
-"""Finds the landmarks of a whole archive: every film under a folder, on all processors that Ray has, into one Parquet table.
+"""Finds the landmarks of a whole archive: reads every film under a folder, on all of Ray's processors, into one Parquet table.
 
     pip install 'onemark[archive]'
     python -m onemark.archive FOLDER --bundle head19.onemark --out landmarks.parquet
 
-The table has one row per film and landmark, sorted by file and number. What is no film, or can't be read, has one row with an
-`error` and no landmark; then the exit code is 1. Films are finished in groups, each with a file of its own in
-`landmarks.parquet.parts`. Killed and started again with the same words, it goes on after the last whole group. On a cluster,
-the folder, the bundle and the table must be at the same place for all machines (and RAY_ADDRESS says where the cluster is).
+The table has one row per film and landmark, sorted by file and number. A file that is not a film, or can't be read, has one row
+with an `error` and no landmark; then the exit code is 1. Films are processed in groups, each with a file of its own in
+`landmarks.parquet.parts`. If the command is interrupted, start it again with the same arguments: it continues after the last
+complete group. On a cluster (RAY_ADDRESS), the folder, the bundle and the table must have the same paths on all machines.
 """
 
 import argparse
@@ -44,7 +44,7 @@ SCHEMA = pa.schema(
 
 
 def rows(file, report):
-    """The table's rows of one film, of what `Detections.to_dict` has."""
+    """The table's rows of one film, from the result of `Detections.to_dict`."""
     for landmark in report["landmarks"]:
         mm = landmark["mm"] or {"x": None, "y": None}
         yield {
@@ -61,14 +61,14 @@ def rows(file, report):
 
 
 def write_whole(table, path):
-    """Writes a table under another name first: `path` never holds half of one."""
+    """Writes a table under another name first, so that `path` never holds an incomplete one."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     pq.write_table(table, unfinished)
     os.replace(unfinished, path)
 
 
 class Finder:
-    """A process of Ray's, with the bundle open."""
+    """Runs in a process of Ray's, with the bundle open."""
 
     def __init__(self, folder, parts, bundle, options, spacing):
         self.folder, self.parts, self.spacing = folder, parts, spacing
@@ -87,14 +87,14 @@ class Finder:
 
 
 def begin(parts, plan):
-    """Writes down what is to be done, or goes on with what was written down: then with the files that there were then, so that
-    groups are the same as before."""
+    """Writes the plan, or returns the plan of an interrupted run. That plan has its own list of files, so that groups are the same
+    as before."""
     file = parts / "plan.json"
     if file.exists():
         begun = json.loads(file.read_text())
         differs = [key for key in plan if key != "files" and begun[key] != plan[key]]
         if differs:
-            raise SystemExit(f"error: {parts} was begun with another {' and '.join(differs)}: remove it, or ask as before")
+            raise SystemExit(f"error: {parts} was begun with another {' and '.join(differs)}: remove it, or give the same arguments")
         return begun
     parts.mkdir(exist_ok=True)
     unfinished = parts / ".plan.json"
@@ -104,7 +104,7 @@ def begin(parts, plan):
 
 
 def films(folder):
-    """The files under a folder, whatever they are called; hidden ones and DICOM's directories are no films."""
+    """All files under a folder except hidden ones and DICOMDIRs."""
     all_files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return sorted(
         str(path)
@@ -114,7 +114,7 @@ def films(folder):
 
 
 def spacing(text):
-    """`MM` or `X,Y`, as `onemark detect --spacing` has it."""
+    """Reads `MM` or `X,Y`, as `onemark detect --spacing` does."""
     numbers = [float(number) for number in text.split(",")]
     if len(numbers) > 2 or not all(0 < number < float("inf") for number in numbers):
         raise ValueError(text)
@@ -123,13 +123,13 @@ def spacing(text):
 
 def arguments():
     parser = argparse.ArgumentParser(prog="python -m onemark.archive", description=__doc__.split("\n")[0])
-    parser.add_argument("folder", type=Path, help="searched for films, with all folders in it")
+    parser.add_argument("folder", type=Path, help="the folder of the films; its subfolders are searched too")
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="the table, a .parquet file")
-    parser.add_argument("--spacing", type=spacing, help="mm per px, or x,y; goes before what films state")
+    parser.add_argument("--spacing", type=spacing, help="mm per px, or x,y; replaces what films state")
     parser.add_argument("--backend", default="auto")
-    parser.add_argument("--threads", type=int, default=1, help="processors for each process [default: %(default)s]")
-    parser.add_argument("--group", type=int, default=32, help="films that are finished together [default: %(default)s]")
+    parser.add_argument("--threads", type=int, default=1, help="processors per process [default: %(default)s]")
+    parser.add_argument("--group", type=int, default=32, help="films per group [default: %(default)s]")
     return parser.parse_args()
 
 
@@ -137,7 +137,7 @@ def main():
     asked = arguments()
     folder, out = asked.folder.resolve(), asked.out.resolve()
     if out.exists():
-        raise SystemExit(f"error: {out} is there already: remove it, or choose another name")
+        raise SystemExit(f"error: {out} already exists: remove it, or choose another name")
     if not out.parent.is_dir():
         raise SystemExit(f"error: there is no folder {out.parent} for the table")
     wanted = films(folder)
@@ -178,10 +178,10 @@ def main():
 
 
 def find(groups, threads, finder):
-    """Has Ray finish all groups, as many at a time as there are processors for."""
-    # An archive of patients is nothing to talk about with strangers.
+    """Processes all groups with Ray, as many at a time as there are processors."""
+    # Patient data: send no usage reports.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # Here, because it takes seconds: what is wrong is said before.
+    # Imported here because it takes seconds: errors in the arguments are reported before.
     import ray
 
     ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")

@@ -14,8 +14,8 @@ use onemark_runtime::{Detections, Detector};
 
 use crate::commands::films;
 
-/// The errors on all films of `data`; `spacing` is for films of which neither the dataset nor the file states it. `seen` gets
-/// every film. A film that fails ends it: a mean over films that were easy to read would mislead.
+/// The errors on all films of `data`; `spacing` is for films whose spacing neither the dataset nor the file states. `seen` is
+/// called for every film. Stops at the first film that fails: a mean over the other films would mislead.
 pub fn of_films(
     detector: &Detector,
     data: &Dataset,
@@ -63,7 +63,7 @@ fn one(
     let errors = FilmErrors {
         id: case.id.clone(),
         seconds,
-        // The cell itself, not the refined position's: that may lie on the border to the next.
+        // The best cell itself, because the refined position may lie on the border to another cell.
         grid_errors_mm: (truth_cells.iter().zip(found))
             .map(|(truth, found)| metrics::radial_error_cells(&map, &spacing, *truth, found.cell()))
             .collect(),
