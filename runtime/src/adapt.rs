@@ -116,7 +116,7 @@ pub fn adapt(
             return Err(AdaptError::Again { film: index + 1 });
         }
     }
-    let detector = Detector::new(bundle, Options { landmarks: None, ..options })?;
+    let detector = Detector::new(bundle, options.with_all_landmarks())?;
     let seen = examples.iter().map(|example| look(&detector, example)).collect::<Result<Vec<_>, RuntimeError>>()?;
     let before = vectors(bundle)?;
     let learnt = |without: Option<usize>| -> Vec<Vectors> {
@@ -225,8 +225,8 @@ fn compare(
     let found = |vectors: &[Vectors]| {
         let all = embeddings.iter().zip(vectors);
         let maps = in_parallel(detector.threads(), all, |(embeddings, vectors)| scorer.score(embeddings, vectors));
-        let mut maps = maps.into_iter().collect::<Result<Vec<Array2<f32>>, RuntimeError>>()?;
-        let peaks = detector.peaks(&mut maps)?;
+        let maps = maps.into_iter().collect::<Result<Vec<Array2<f32>>, RuntimeError>>()?;
+        let peaks = detector.peaks(maps)?;
         Ok::<Vec<Point>, RuntimeError>(peaks.iter().map(|peak| map.to_film_at(peak.at)).collect())
     };
     let (before, after) = (found(before)?, found(others)?);

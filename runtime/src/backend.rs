@@ -37,7 +37,7 @@ pub fn graph(bundle: &Bundle, file: &str) -> Result<CheckedGraph, RuntimeError> 
 /// The same for the bytes of a graph's file and of the weights.
 pub(crate) fn check(file: &str, onnx: &[u8], weights: &Arc<[u8]>) -> Result<CheckedGraph, RuntimeError> {
     onemark_onnx::check(file, onnx, &Weights::new(WEIGHTS, weights.clone()))
-        .map_err(|error| RuntimeError::Graph { graph: file.to_owned(), why: error.to_string() })
+        .map_err(|error| RuntimeError::graph(file, error))
 }
 
 /// Something that can run graphs.

@@ -37,15 +37,14 @@ impl<'a> Cycle<'a> {
     /// # Errors
     /// The backend fails, or gives scores that are no numbers.
     pub fn back(&self, film: &Film) -> Result<Vec<Cell>, RuntimeError> {
-        let (mut scores, seen): (Vec<Array2<f32>>, Vec<Embeddings>) =
-            self.detector.embeddings(film)?.into_iter().unzip();
-        let found = self.detector.peaks(&mut scores)?;
+        let (scores, seen): (Vec<Array2<f32>>, Vec<Embeddings>) = self.detector.embeddings(film)?.into_iter().unzip();
+        let found = self.detector.peaks(scores)?;
         let threads = self.detector.threads();
         let maps = in_parallel(threads, 0..found.len(), |index| {
             self.scorer.score(&self.template[index], &seen[index].at(found[index].cell))
         });
-        let mut maps = maps.into_iter().collect::<Result<Vec<_>, RuntimeError>>()?;
-        let cells = decode::peaks(&mut maps, Decoding::Argmax, None, threads);
+        let maps = maps.into_iter().collect::<Result<Vec<_>, RuntimeError>>()?;
+        let cells = decode::peaks(maps, Decoding::Argmax, None, threads);
         Ok(cells.map_err(|error| self.detector.decode_error(error))?.iter().map(|peak| peak.cell).collect())
     }
 }

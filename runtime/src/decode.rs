@@ -13,6 +13,7 @@ use onemark_models::spelling::nearest;
 use serde::Serialize;
 
 use crate::RuntimeError;
+use crate::scores::Scores;
 
 /// How score maps become points.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -64,60 +65,45 @@ pub(crate) struct Peak {
     /// The score there.
     pub score: f32,
     /// How many standard deviations it lies from where the other landmarks expect it, where there is a prior.
-    pub surprise: Option<f64>,
-}
-
-/// A landmark's scores, axes [row, column], which may be known in part only.
-pub(crate) trait Scores {
-    /// The scores where they are known, elsewhere bounds from above.
-    fn upper(&self) -> &Array2<f32>;
-
-    /// Whether the score of a cell is known.
-    fn is_known(&self, cell: Cell) -> bool;
-
-    /// Makes it known, and those of cells nearby.
-    fn look(&mut self, cell: Cell) -> Result<(), RuntimeError>;
-}
-
-/// A whole map.
-impl Scores for Array2<f32> {
-    fn upper(&self) -> &Array2<f32> {
-        self
-    }
-
-    fn is_known(&self, _: Cell) -> bool {
-        true
-    }
-
-    fn look(&mut self, _: Cell) -> Result<(), RuntimeError> {
-        Ok(())
-    }
+    pub mahalanobis: Option<f64>,
 }
 
 /// Why there is no peak.
 #[derive(Debug)]
 pub(crate) enum DecodeError {
     /// The landmark at this index has scores that are no numbers, or none.
-    NoNumbers(usize),
+    NotNumbers(usize),
     /// Its scores could not be had.
     Scores(RuntimeError),
 }
 
-/// The peaks of all landmarks, looked for on up to `threads` threads.
-pub(crate) fn peaks<S: Scores + Send>(
-    maps: &mut [S],
+/// The peak of a landmark by its own scores. `index` is the landmark's, for the error.
+pub(crate) fn first_peak(index: usize, scores: &mut Scores<'_>, decoding: Decoding) -> Result<Peak, DecodeError> {
+    peak(scores, decoding, None).map_err(DecodeError::Scores)?.ok_or(DecodeError::NotNumbers(index))
+}
+
+/// The peaks of whole score maps, searched on up to `threads` threads.
+pub(crate) fn peaks(
+    maps: Vec<Array2<f32>>,
     decoding: Decoding,
     prior: Option<&ShapePrior>,
     threads: usize,
 ) -> Result<Vec<Peak>, DecodeError> {
-    let mut each = |question: &(dyn Fn(usize) -> Option<Question> + Sync)| {
-        let found = in_parallel(threads, maps.iter_mut().enumerate(), |(index, map)| {
-            let peak = peak(map, decoding, question(index).as_ref()).map_err(DecodeError::Scores)?;
-            peak.ok_or(DecodeError::NoNumbers(index))
-        });
-        found.into_iter().collect::<Result<Vec<Peak>, DecodeError>>()
-    };
-    let mut peaks = each(&|_| None)?;
+    let mut scores: Vec<Scores<'_>> = maps.into_iter().map(Scores::Whole).collect();
+    let first =
+        in_parallel(threads, scores.iter_mut().enumerate(), |(index, scores)| first_peak(index, scores, decoding));
+    let first = first.into_iter().collect::<Result<Vec<Peak>, DecodeError>>()?;
+    settle(&mut scores, first, decoding, prior, threads)
+}
+
+/// From each landmark's first peak to its peak in the company of the others, if there is a prior over shapes.
+pub(crate) fn settle(
+    scores: &mut [Scores<'_>],
+    mut peaks: Vec<Peak>,
+    decoding: Decoding,
+    prior: Option<&ShapePrior>,
+    threads: usize,
+) -> Result<Vec<Peak>, DecodeError> {
     let Some(prior) = prior else { return Ok(peaks) };
     let points = |peaks: &[Peak]| peaks.iter().map(|peak| centre(peak.cell)).collect::<Vec<_>>();
     let mut trusted = vec![true; peaks.len()];
@@ -125,16 +111,18 @@ pub(crate) fn peaks<S: Scores + Send>(
         for _ in 0..ASKING_ROUNDS {
             let seen = points(&peaks);
             trusted = prior.plausible(&seen, &trusted, TRUST);
-            peaks = each(&|index| {
-                let expected = prior.expected(index, &seen, &trusted);
-                Some(Question { expected, found: peaks[index].cell })
-            })?;
+            let next = in_parallel(threads, scores.iter_mut().enumerate(), |(index, scores)| {
+                let question = Question { expected: prior.expected(index, &seen, &trusted), found: peaks[index].cell };
+                let peak = peak(scores, decoding, Some(&question)).map_err(DecodeError::Scores)?;
+                peak.ok_or(DecodeError::NotNumbers(index))
+            });
+            peaks = next.into_iter().collect::<Result<Vec<Peak>, DecodeError>>()?;
         }
     }
     let seen = points(&peaks);
     trusted = prior.plausible(&seen, &trusted, TRUST);
-    for (peak, surprise) in peaks.iter_mut().zip(prior.distances(&seen, &trusted)) {
-        peak.surprise = Some(surprise);
+    for (peak, mahalanobis) in peaks.iter_mut().zip(prior.distances(&seen, &trusted)) {
+        peak.mahalanobis = Some(mahalanobis);
     }
     Ok(peaks)
 }
@@ -165,7 +153,7 @@ impl Question {
 
 /// The peak of a map; `None` where a score is no number, or there is none. The same as if all were known: whatever could be higher
 /// than the best that is known is looked at first.
-fn peak(map: &mut impl Scores, decoding: Decoding, question: Option<&Question>) -> Result<Option<Peak>, RuntimeError> {
+fn peak(map: &mut Scores<'_>, decoding: Decoding, question: Option<&Question>) -> Result<Option<Peak>, RuntimeError> {
     let value = |cell, score| question.map_or(f64::from(score), |question| question.value(cell, score));
     let least = |value| if question.is_some() { Question::least(value) } else { value };
     let best = loop {
@@ -190,7 +178,7 @@ fn peak(map: &mut impl Scores, decoding: Decoding, question: Option<&Question>) 
             }
         }
         match best {
-            Some(cell) if !map.is_known(cell) => map.look(cell)?,
+            Some(cell) if !map.is_known(cell) => map.compute(cell)?,
             best => break best,
         }
     };
@@ -209,12 +197,12 @@ fn peak(map: &mut impl Scores, decoding: Decoding, question: Option<&Question>) 
             column as f64 + shift(column.checked_sub(1).map(|column| (row, column)), (row, column + 1)) + 0.5,
         ),
     };
-    Ok(Some(Peak { cell, at, score, surprise: None }))
+    Ok(Some(Peak { cell, at, score, mahalanobis: None }))
 }
 
 /// Uphill from a cell to the nearest maximum of the scores themselves: the others can tell which peak it is, not where on it.
 /// The scores around it are known then.
-fn summit(map: &mut impl Scores, mut cell: Cell) -> Result<Cell, RuntimeError> {
+fn summit(map: &mut Scores<'_>, mut cell: Cell) -> Result<Cell, RuntimeError> {
     loop {
         let (rows, columns) = map.upper().dim();
         let around = |place: usize, side: usize| place.saturating_sub(1)..side.min(place + 2);
@@ -223,7 +211,7 @@ fn summit(map: &mut impl Scores, mut cell: Cell) -> Result<Cell, RuntimeError> {
             around(cell.row, rows).flat_map(|row| around(cell.column, columns).map(move |column| Cell { row, column }))
         {
             if !map.is_known(next) {
-                map.look(next)?;
+                map.compute(next)?;
             }
             if map.upper()[next.index()] > map.upper()[higher.index()] {
                 higher = next;
@@ -255,6 +243,10 @@ mod tests {
     /// Scores are f32: the logarithm of one is known to about 1e-7, a peak of this width to a few of those.
     const ROUNDING_CELLS: f64 = 1e-5;
 
+    fn whole(map: &Array2<f32>) -> Scores<'static> {
+        Scores::Whole(map.clone())
+    }
+
     #[test]
     fn names_are_read_as_they_are_written() {
         for decoding in [Decoding::ShapePrior, Decoding::Subpixel, Decoding::Argmax] {
@@ -268,7 +260,7 @@ mod tests {
     #[test]
     fn ties_go_to_the_first_in_row_major_order() {
         let map = array![[0.1, 0.2, 0.7], [0.7, 0.1, 0.7]];
-        let peak = peak(&mut map.clone(), Decoding::Argmax, None).unwrap().unwrap();
+        let peak = peak(&mut whole(&map), Decoding::Argmax, None).unwrap().unwrap();
         assert_eq!((peak.cell, peak.at, peak.score), (Cell::new(0, 2), GridPoint::new(0.5, 2.5), 0.7));
     }
 
@@ -280,7 +272,7 @@ mod tests {
             (-(dy * dy / 2.0 + dx * dx / 8.0)).exp() as f32
         };
         let map = Array2::from_shape_fn((9, 12), gaussian);
-        let peak = peak(&mut map.clone(), Decoding::Subpixel, None).unwrap().unwrap();
+        let peak = peak(&mut whole(&map), Decoding::Subpixel, None).unwrap().unwrap();
         assert_eq!(peak.cell, Cell::new(4, 7));
         let (down, right) = (peak.at.row - 0.5 - row, peak.at.column - 0.5 - column);
         assert!(down.abs() < ROUNDING_CELLS && right.abs() < ROUNDING_CELLS, "{peak:?}");
@@ -289,7 +281,7 @@ mod tests {
     #[test]
     fn an_axis_without_both_neighbours_is_not_refined() {
         let map = array![[0.5, 0.9, 0.8], [0.1, 0.2, 0.3]];
-        let peak = peak(&mut map.clone(), Decoding::Subpixel, None).unwrap().unwrap();
+        let peak = peak(&mut whole(&map), Decoding::Subpixel, None).unwrap().unwrap();
         assert_eq!(peak.at.row, 0.5);
         assert!(peak.at.column > 1.5 && peak.at.column < 2.0, "{peak:?}");
     }
@@ -297,15 +289,15 @@ mod tests {
     #[test]
     fn plateaus_and_zeros_stay_where_they_are() {
         for map in [Array2::zeros((3, 3)), Array2::ones((3, 3)), array![[0.0, 0.5, 0.4]]] {
-            let refined = peak(&mut map.clone(), Decoding::Subpixel, None).unwrap().unwrap();
-            assert_eq!(refined.at, peak(&mut map.clone(), Decoding::Argmax, None).unwrap().unwrap().at);
+            let refined = peak(&mut whole(&map), Decoding::Subpixel, None).unwrap().unwrap();
+            assert_eq!(refined.at, peak(&mut whole(&map), Decoding::Argmax, None).unwrap().unwrap().at);
         }
     }
 
     #[test]
     fn no_number_no_peak() {
-        assert_eq!(peak(&mut array![[0.9, f32::NAN]], Decoding::Argmax, None).unwrap(), None);
-        assert_eq!(peak(&mut Array2::zeros((0, 3)), Decoding::Argmax, None).unwrap(), None);
+        assert_eq!(peak(&mut whole(&array![[0.9, f32::NAN]]), Decoding::Argmax, None).unwrap(), None);
+        assert_eq!(peak(&mut whole(&Array2::zeros((0, 3))), Decoding::Argmax, None).unwrap(), None);
     }
 
     /// A map of slopes and ties, and a place that the others expect: wherever the search starts, it ends where it does without
@@ -320,7 +312,7 @@ mod tests {
         let at = |found| {
             let question = Question { expected, found };
             (
-                peak(&mut map.clone(), Decoding::ShapePrior, Some(&question)).unwrap().unwrap(),
+                peak(&mut whole(&map), Decoding::ShapePrior, Some(&question)).unwrap().unwrap(),
                 question.value(found, map[found.index()]),
             )
         };
@@ -347,18 +339,18 @@ mod tests {
         };
         let maps = [map(&[(14, 13, 0.9)]), map(&[(14, 33, 0.9)]), map(&[(34, 23, 0.6), (60, 60, 0.7)])];
         let cells = |decoding| -> Vec<Cell> {
-            peaks(&mut maps.clone(), decoding, Some(&prior), 2).unwrap().iter().map(|peak| peak.cell).collect()
+            peaks(maps.to_vec(), decoding, Some(&prior), 2).unwrap().iter().map(|peak| peak.cell).collect()
         };
         assert_eq!(
             cells(Decoding::ShapePrior),
             [(14, 13), (14, 33), (34, 23)].map(|(row, column)| Cell { row, column })
         );
         assert_eq!(cells(Decoding::Subpixel), [(14, 13), (14, 33), (60, 60)].map(|(row, column)| Cell { row, column }));
-        let surprise = |decoding| peaks(&mut maps.clone(), decoding, Some(&prior), 2).unwrap()[2].surprise.unwrap();
-        assert!(surprise(Decoding::ShapePrior) < 1.0 && surprise(Decoding::Subpixel) > TRUST);
-        let without = |decoding| peaks(&mut maps.clone(), decoding, None, 2).unwrap();
+        let mahalanobis = |decoding| peaks(maps.to_vec(), decoding, Some(&prior), 2).unwrap()[2].mahalanobis.unwrap();
+        assert!(mahalanobis(Decoding::ShapePrior) < 1.0 && mahalanobis(Decoding::Subpixel) > TRUST);
+        let without = |decoding| peaks(maps.to_vec(), decoding, None, 2).unwrap();
         assert_eq!(without(Decoding::ShapePrior), without(Decoding::Subpixel));
-        let bad = &mut [map(&[]), array![[f32::NAN]]];
-        assert!(matches!(peaks(bad, Decoding::ShapePrior, Some(&prior), 2), Err(DecodeError::NoNumbers(1))));
+        let bad = vec![map(&[]), array![[f32::NAN]]];
+        assert!(matches!(peaks(bad, Decoding::ShapePrior, Some(&prior), 2), Err(DecodeError::NotNumbers(1))));
     }
 }

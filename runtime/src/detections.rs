@@ -305,7 +305,7 @@ impl Detection {
             score,
             confidence: calibration.map(|calibration| calibration.confidence(index, score)),
             radius_mm: radius_mm.filter(|_| spacing.is_some()),
-            mahalanobis: peak.surprise,
+            mahalanobis: peak.mahalanobis,
             windows: *windows,
         }
     }

@@ -41,7 +41,7 @@ impl Scorer {
     pub(crate) fn new(side: usize, like: &Embeddings) -> Result<Self, RuntimeError> {
         let channels = like.0.values().next().map_or(0, |map| map.shape()[1]);
         let graph = score_graph(side, channels, Of::Any);
-        graph.map(Self).map_err(|why| RuntimeError::Graph { graph: "score".into(), why: why.to_string() })
+        graph.map(Self).map_err(|error| RuntimeError::graph("score", error))
     }
 
     /// The score of every cell, axes [row, column].
@@ -50,11 +50,8 @@ impl Scorer {
         let vectors: Parameters = vectors
             .map(|(level, vector)| (ParamId::vector(Of::Any, level), Array1::from(vector.clone()).into_dyn()))
             .collect();
-        let mut outputs = reference::run(&self.0, &vectors, &embeddings.0).map_err(|why| RuntimeError::Run {
-            graph: "score".into(),
-            backend: "reference",
-            why: why.to_string(),
-        })?;
+        let outputs = reference::run(&self.0, &vectors, &embeddings.0);
+        let mut outputs = outputs.map_err(|error| RuntimeError::run("score", "reference", error))?;
         let map = outputs.remove(&Port::Score).unwrap_or_default();
         Ok(map.slice_move(s![0, 0, .., ..]))
     }

@@ -40,12 +40,24 @@ mod detections;
 mod detector;
 mod embeddings;
 mod error;
-mod windows;
+mod field;
+mod head;
+mod job;
+mod options;
+mod pool;
+mod pruned;
+mod scores;
+mod session;
+
+pub use onemark_film as film;
+pub use onemark_models::{bundle, confidence, landmarks};
 
 pub use backend::BackendKind;
 pub use chain::Chain;
 pub use cycle::Cycle;
 pub use decode::Decoding;
 pub use detections::{BundleId, Detection, Detections, FilmSize, Millimetres, Status};
-pub use detector::{Detector, Options};
+pub use detector::Detector;
 pub use error::RuntimeError;
+pub use job::{Cancel, Job};
+pub use options::Options;

@@ -48,7 +48,7 @@ fn open(bundle: &Bundle) -> Detector {
 }
 
 fn options() -> Options {
-    Options { backend: BackendKind::Tract, ..Options::default() }
+    Options::default().with_backend(BackendKind::Tract)
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_bundle_learns_what_landmarks_look_like_elsewhere() {
     // The vectors of every graph were replaced: whole heads and windows agree.
     for backend in backends() {
         let cells = |pruning: bool| -> Vec<_> {
-            let options = Options { backend: backend.parse().unwrap(), pruning, ..Options::default() };
+            let options = Options::default().with_backend(backend.parse().unwrap()).with_pruning(pruning);
             let found = Detector::new(&after, options).unwrap().detect(&film).unwrap();
             found.landmarks().iter().map(Detection::cell).collect()
         };

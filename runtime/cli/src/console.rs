@@ -40,15 +40,23 @@ pub struct RunOptions {
 impl RunOptions {
     /// Opens the bundle's graphs, for some landmarks or all, and says what runs them.
     pub fn open(&self, bundle: &Bundle, landmarks: Option<Vec<usize>>) -> anyhow::Result<Detector> {
-        let detector = Detector::new(bundle, Options { landmarks, ..self.for_library() })?;
+        let options = self.for_library();
+        let options = match landmarks {
+            Some(numbers) => options.with_landmarks(numbers),
+            None => options,
+        };
+        let detector = Detector::new(bundle, options)?;
         note(format_args!("{}: {}", detector.bundle().name, detector.backend().about()));
         Ok(detector)
     }
 
     /// As the library has them, for all landmarks.
     pub fn for_library(&self) -> Options {
-        let (backend, threads, decoding) = (self.backend, self.threads, self.decoding());
-        Options { backend, threads, decoding, landmarks: None, pruning: !self.no_pruning }
+        Options::default()
+            .with_backend(self.backend)
+            .with_threads(self.threads.map_or(0, NonZeroUsize::get))
+            .with_decoding(self.decoding())
+            .with_pruning(!self.no_pruning)
     }
 
     /// How score maps are to become points.

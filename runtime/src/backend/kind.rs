@@ -5,6 +5,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::{Backend, probe};
+#[cfg(all(feature = "onnxruntime", feature = "tract", not(target_family = "wasm")))]
+use crate::Chain;
 use crate::RuntimeError;
 
 /// A backend that can be asked for by name.
@@ -142,7 +144,7 @@ fn auto() -> Result<Arc<dyn Backend>, RuntimeError> {
     match super::OnnxRuntime::new() {
         Ok(backend) => Ok(Arc::new(backend)),
         #[cfg(feature = "tract")]
-        Err(why) => Ok(Arc::new(super::tract::Tract { instead_of: Some(why.to_string()) })),
+        Err(why) => Ok(Arc::new(super::tract::Tract { instead_of: Some(Chain(&why).to_string()) })),
         #[cfg(not(feature = "tract"))]
         Err(why) => Err(why),
     }

@@ -39,7 +39,7 @@ impl Doctor {
                     working += 1;
                     console::print(format_args!("{kind:<17} works: {about}\n"))?;
                     let start = Instant::now();
-                    let options = Options { backend: kind, ..Options::default() };
+                    let options = Options::default().with_backend(kind);
                     let opened = bundle.as_ref().map(|bundle| Detector::new(bundle, options));
                     let seconds = start.elapsed().as_secs_f64();
                     match opened {
