@@ -1,6 +1,6 @@
 //! From score maps to points in them: the best cell, then the place within it.
 //!
-//! Positions here are in cells, whole numbers at centres. Film pixels are [`onemark_film::geometry::GridMap`]'s matter.
+//! Positions here are in cells of the grid; [`onemark_film::geometry::GridMap`] converts them to film pixels.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,8 +19,8 @@ use crate::scores::Scores;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decoding {
-    /// The peak that is best by its score and by where the other landmarks expect this one, refined as in `Subpixel`. Where
-    /// the bundle carries no prior over shapes, the same as `Subpixel`.
+    /// The peak that is best by its score and by where the other landmarks expect this one, refined as in `Subpixel`. If the
+    /// bundle has no shape prior, the same as `Subpixel`.
     #[default]
     ShapePrior,
     /// The first maximum in row-major order, moved to the peak of a parabola through the logarithms of its neighbours'
@@ -64,16 +64,16 @@ pub(crate) struct Peak {
     pub at: GridPoint,
     /// The score there.
     pub score: f32,
-    /// How many standard deviations it lies from where the other landmarks expect it, where there is a prior.
+    /// The distance in standard deviations from where the other landmarks expect it, if there is a shape prior.
     pub mahalanobis: Option<f64>,
 }
 
-/// Why there is no peak.
+/// Why a landmark has no peak.
 #[derive(Debug)]
 pub(crate) enum DecodeError {
-    /// The landmark at this index has scores that are no numbers, or none.
+    /// The landmark at this index has scores that are not numbers, or none.
     NotNumbers(usize),
-    /// Its scores could not be had.
+    /// Its scores could not be computed.
     Scores(RuntimeError),
 }
 
@@ -127,39 +127,39 @@ pub(crate) fn settle(
     Ok(peaks)
 }
 
-/// A cell's centre as the prior has it.
+/// A cell's centre in the prior's coordinates: row, column.
 fn centre(cell: Cell) -> (f64, f64) {
     (cell.centre().row, cell.centre().column)
 }
 
-/// A landmark that was found is looked for again, by what the others say.
+/// A search for a landmark that takes the other landmarks into account.
 struct Question {
     expected: Expected,
     found: Cell,
 }
 
 impl Question {
-    /// How good a cell is, by its score and its place.
+    /// How good a cell is, by its score and its position.
     fn value(&self, cell: Cell, score: f32) -> f64 {
         SCORE_WEIGHT * (f64::from(score) + SCORE_FLOOR).ln() + self.expected.log_density(centre(cell))
     }
 
-    /// A score below which no cell, wherever it is, has this value.
+    /// A score below which no cell has this value, wherever it is.
     fn least(value: f64) -> f64 {
         const ROUNDING: f64 = 1e-9;
         (value / SCORE_WEIGHT).exp() * (1.0 - ROUNDING) - SCORE_FLOOR
     }
 }
 
-/// The peak of a map; `None` where a score is no number, or there is none. The same as if all were known: whatever could be higher
-/// than the best that is known is looked at first.
+/// The peak of a landmark's scores; `None` if a score is not a number, or there is none. It is the same as if all scores were known:
+/// a cell whose bound is above the best known score is computed first.
 fn peak(map: &mut Scores<'_>, decoding: Decoding, question: Option<&Question>) -> Result<Option<Peak>, RuntimeError> {
     let value = |cell, score| question.map_or(f64::from(score), |question| question.value(cell, score));
     let least = |value| if question.is_some() { Question::least(value) } else { value };
     let best = loop {
         let upper = map.upper();
         let (mut best, mut highest) = (None, f64::NEG_INFINITY);
-        // Most cells are out of the question by their scores.
+        // Most cells are ruled out by their scores.
         let mut enough =
             question.map_or(highest, |question| least(value(question.found, upper[question.found.index()])));
         for (row, scores) in upper.rows().into_iter().enumerate() {
@@ -200,8 +200,8 @@ fn peak(map: &mut Scores<'_>, decoding: Decoding, question: Option<&Question>) -
     Ok(Some(Peak { cell, at, score, mahalanobis: None }))
 }
 
-/// Uphill from a cell to the nearest maximum of the scores themselves: the others can tell which peak it is, not where on it.
-/// The scores around it are known then.
+/// Climbs from a cell to the nearest maximum of the scores: the other landmarks choose the peak, not the position on it. The scores
+/// around it are known then.
 fn summit(map: &mut Scores<'_>, mut cell: Cell) -> Result<Cell, RuntimeError> {
     loop {
         let (rows, columns) = map.upper().dim();
@@ -224,13 +224,13 @@ fn summit(map: &mut Scores<'_>, mut cell: Cell) -> Result<Cell, RuntimeError> {
     }
 }
 
-/// Where the parabola through (-1, ln before), (0, ln centre) and (1, ln after) is highest: at most half a cell away.
-/// Scores are products of cosines, so their logarithms add up over levels and are nearer to parabolas than they are.
+/// The vertex of the parabola through (-1, ln before), (0, ln centre) and (1, ln after), at most half a cell away. Scores are
+/// products of cosines, so their logarithms are sums over levels and closer to parabolas.
 fn vertex(before: f32, centre: f32, after: f32) -> f64 {
     let [before, centre, after] = [before, centre, after].map(|score| f64::from(score).ln());
     let curvature = before - 2.0 * centre + after;
     let shift = (before - after) / (2.0 * curvature);
-    // Not finite on a plateau and beside a score of 0, which has no logarithm.
+    // Not finite on a plateau and next to a score of 0.
     if shift.is_finite() && curvature.is_finite() { shift.clamp(-0.5, 0.5) } else { 0.0 }
 }
 

@@ -75,7 +75,7 @@ impl Detector {
     /// Opens a bundle: all its files are verified before a graph is parsed.
     ///
     /// # Errors
-    /// The bundle is refused, or the backend can't run here or not run these graphs.
+    /// The bundle is refused, the backend does not work on this machine, or it can't run these graphs.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, RuntimeError> {
         Self::new(&Bundle::open(path)?, options)
     }
@@ -88,18 +88,18 @@ impl Detector {
         Self::with_backend(bundle, options.backend.open()?, options)
     }
 
-    /// The same with a backend that the host has made, instead of the one that the options name.
+    /// The same with this backend, instead of the one that the options name: one that the host implements, or one that several
+    /// detectors share.
     ///
-    /// ```no_run
-    /// // `no_run`, because the file is an example.
-    /// use std::sync::Arc;
-    /// use onemark_models::bundle::Bundle;
-    /// use onemark_runtime::backend::OnnxRuntime;
-    /// use onemark_runtime::{Detector, Options};
+    /// ```
+    /// # mod spot { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/spot/mod.rs")); }
+    /// use onemark_runtime::{BackendKind, Detector, Options};
     ///
-    /// let backend = OnnxRuntime::from_library("/opt/scanner/libonnxruntime.so")?;
-    /// let bundle = Bundle::open("head19.onemark")?;
-    /// let detector = Detector::with_backend(&bundle, Arc::new(backend), Options::default())?;
+    /// # let bundle = spot::bundle(1.0);
+    /// let backend = BackendKind::Tract.open()?;
+    /// let one = Detector::with_backend(&bundle, backend.clone(), Options::default())?;
+    /// let other = Detector::with_backend(&bundle, backend, Options::default().with_landmarks([1]))?;
+    /// assert_eq!(one.backend().about(), other.backend().about());
     /// # Ok::<(), onemark_runtime::RuntimeError>(())
     /// ```
     ///
@@ -139,22 +139,23 @@ impl Detector {
         })
     }
 
-    /// The bundle that was opened.
+    /// The name and digest of the bundle.
     pub fn bundle(&self) -> &BundleId {
         &self.bundle
     }
 
-    /// The landmarks that the bundle knows, and what is measured between them; for [`Detections::measure`].
+    /// The bundle's landmarks and the measurements between them; for [`Detections::correct`] and [`Detections::measure`].
     pub fn landmark_set(&self) -> &LandmarkSet {
         &self.landmark_set
     }
 
-    /// The backend that runs it.
+    /// The backend that runs the graphs.
     pub fn backend(&self) -> &dyn Backend {
         self.backend.as_ref()
     }
 
-    /// How score maps become points: as asked for, as far as the bundle can.
+    /// How score maps become points: as the options say, but [`Decoding::Subpixel`] instead of [`Decoding::ShapePrior`] if the
+    /// bundle has no shape prior.
     pub fn decoding(&self) -> Decoding {
         self.decoding
     }

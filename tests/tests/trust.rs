@@ -123,10 +123,10 @@ fn what_can_not_be_learnt_from_says_why() {
     let (film, points) = film(&detector, (5, 9), 1.6);
     let refused = |films: &[Example<'_>]| adapt(&start, films, None, options()).unwrap_err();
     let example = |points| Example { film: &film, points };
-    assert!(matches!(refused(&[]), AdaptError::Nothing { film: 1 }));
-    assert!(matches!(refused(&[example(&points), example(&[None; 19])]), AdaptError::Nothing { film: 2 }));
+    assert!(matches!(refused(&[]), AdaptError::Nothing { film: 1, .. }));
+    assert!(matches!(refused(&[example(&points), example(&[None; 19])]), AdaptError::Nothing { film: 2, .. }));
     assert!(matches!(refused(&[example(&points[1..])]), AdaptError::Count { found: 18, expected: 19, .. }));
-    assert!(matches!(refused(&[example(&points), example(&points)]), AdaptError::Again { film: 2 }));
+    assert!(matches!(refused(&[example(&points), example(&points)]), AdaptError::Again { film: 2, .. }));
     let mut outside = points.clone();
     outside[3] = Some(Point::new(-1.0, 4.0));
     assert!(matches!(refused(&[example(&outside)]), AdaptError::Outside { landmark: 4, .. }));

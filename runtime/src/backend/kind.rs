@@ -102,7 +102,7 @@ impl BackendKind {
     /// Opens the backend and has it run a small graph; gives its name, version and place.
     ///
     /// # Errors
-    /// As [`BackendKind::open`], and whatever goes wrong in the run.
+    /// As [`BackendKind::open`], or the run fails.
     pub fn probe(self) -> Result<String, RuntimeError> {
         let backend = self.open()?;
         probe::run(backend.as_ref())?;

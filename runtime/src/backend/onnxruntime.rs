@@ -1,6 +1,6 @@
 //! ONNX Runtime, on the CPU or on CUDA: the library is found and loaded when first needed, never linked.
 //!
-//! ONNX Runtime allows one environment per process, for good; it is the one global that Onemark has.
+//! ONNX Runtime allows one environment per process, which can't be replaced. It is Onemark's only global state.
 
 use std::any::Any;
 use std::env;
@@ -37,8 +37,7 @@ pub struct Library {
     pub path: PathBuf,
     /// Its version, as far as `ort` tells it: "1.31".
     pub version: String,
-    /// Whether it was built with CUDA; a driver and a device may still be missing. Not asked, and false, without the feature
-    /// `cuda`.
+    /// Whether it was built with CUDA; a driver and a device may still be missing. Always false without the feature `cuda`.
     pub cuda: bool,
 }
 
@@ -64,7 +63,7 @@ fn runtime(find: impl FnOnce() -> Result<PathBuf, Cause>) -> Result<&'static (En
 }
 
 fn load(path: PathBuf) -> Result<(Environment, Library), Cause> {
-    // Nothing else of `ort` may be called before this succeeds: it would panic for want of the library.
+    // Nothing else of `ort` may be called before this succeeds: it would panic without the library.
     let builder = ort::init_from(&path)?;
     let environment = builder.with_name("onemark").with_telemetry(false).build()?;
     // Failures come back as errors; nothing is printed.
@@ -103,8 +102,8 @@ fn find() -> Result<PathBuf, Cause> {
 
 /// ONNX Runtime with one execution provider.
 ///
-/// [`BackendKind`] opens it with the library that [`library`] finds. A host that has its own ONNX Runtime makes it from that,
-/// and passes it to [`crate::Detector::with_backend`].
+/// [`BackendKind`] opens it with the library that [`library`] finds. A host with an ONNX Runtime of its own makes it from that and
+/// passes it to [`crate::Detector::with_backend`].
 pub struct OnnxRuntime {
     environment: Environment,
     /// For people, as `place` is.
@@ -131,7 +130,7 @@ impl OnnxRuntime {
     /// ```
     ///
     /// # Errors
-    /// [`RuntimeError::Library`]: it can't be loaded, or the process has loaded another one, which is for good.
+    /// [`RuntimeError::Library`]: it can't be loaded, or the process has loaded another one, which can't be replaced.
     pub fn from_library(path: impl AsRef<Path>) -> Result<Self, RuntimeError> {
         let refuse = |why: String| RuntimeError::Library { source: why.into() };
         let path = path.as_ref();
@@ -175,17 +174,17 @@ impl OnnxRuntime {
         let builder = SessionBuilder::new(&self.environment)?;
         let builder = builder.with_no_environment_execution_providers()?;
         let builder = builder.with_intra_threads(threads)?.with_inter_threads(1)?;
-        // A waiting pool that spins takes its cores from the heads, which run on threads of their own.
+        // A pool that spins while it waits takes cores from the heads, which run on threads of their own.
         let builder = builder.with_intra_op_spinning(false)?;
         let builder = builder.with_deterministic_compute(true)?;
-        // Each session would keep its largest working memory for good, twenty times what one of them needs at a time.
+        // With an arena, each session keeps its largest working memory: twenty times what one of them needs at a time.
         let cpu = ep::CPU::default().with_arena_allocator(false).build().error_on_failure();
         #[cfg(feature = "cuda")]
         if self.cuda {
             let cuda = ep::CUDA::default()
                 .with_device_id(DEVICE)
                 .with_tf32(false)
-                // The exhaustive search takes whatever is fastest that day, and so gives other last digits another day.
+                // The exhaustive search takes what is fastest at that moment, so the last digits may change from run to run.
                 .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic)
                 .build()
                 .error_on_failure();

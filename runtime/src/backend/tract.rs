@@ -1,4 +1,4 @@
-//! tract: pure Rust, part of this program, needs no library.
+//! tract: pure Rust, compiled in, so it needs no library.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -53,7 +53,7 @@ impl Backend for Tract {
     }
 }
 
-/// The graph in tract's messages, all numbers inside: tract would look for other files on disk.
+/// The graph in tract's messages, with all numbers inside, since tract would look for other files on disk.
 fn decode(graph: &CheckedGraph) -> TractResult<ModelProto> {
     let mut model = tract_onnx::onnx().proto_model_for_read(&mut graph.bytes())?;
     let external: HashMap<&str, &[u8]> = graph.external().collect();
@@ -88,7 +88,7 @@ impl Tensor for BackendTensor {
     }
 }
 
-/// How tract is to compute. Its direct convolution stays with AVX2 where its matrix product goes on to AVX-512, which is faster then.
+/// How tract computes. Its direct convolution uses AVX2 at most; with AVX-512 its matrix product is faster.
 fn knobs() -> TractResult<KnobScope> {
     #[cfg(target_arch = "x86_64")]
     let product_is_faster = is_x86_feature_detected!("avx512f");
