@@ -191,7 +191,7 @@ impl Detections {
         self.film
     }
 
-    /// The film's spacing, where somebody stated it. Without it there are no mm.
+    /// The film's spacing, if it is known. Without it there are no mm.
     pub fn spacing(&self) -> Option<&Spacing> {
         self.spacing.as_ref()
     }

@@ -52,7 +52,7 @@ pub enum RuntimeError {
     #[error("ONNX Runtime can't be used")]
     #[non_exhaustive]
     Library {
-        /// Where it was looked for, or what the loader said.
+        /// Where it was searched for, or what the loader said.
         source: Box<dyn Error + Send + Sync>,
     },
     /// CUDA was asked for by name and does not work. No other backend takes its place.

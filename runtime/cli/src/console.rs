@@ -14,7 +14,8 @@ use onemark_film::{FilmError, Spacing};
 use onemark_models::bundle::Bundle;
 use onemark_models::files::write_whole;
 use onemark_results::{ResultsError, overlay};
-use onemark_runtime::{BackendKind, Decoding, Detector, Options};
+use onemark_runtime::adapt::AdaptError;
+use onemark_runtime::{BackendKind, Decoding, Detector, Options, RuntimeError};
 use onemark_viewer::ViewerError;
 
 /// How to run a bundle, the same for all commands that do.
@@ -123,9 +124,20 @@ pub fn explain(error: &anyhow::Error) -> String {
 
 /// What to do about an error of a library, which knows no options.
 fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    match (error.downcast_ref(), error.downcast_ref()) {
-        (Some(ResultsError::NoSpacing { .. }), _) => Some("; give --spacing"),
-        (_, Some(ViewerError::Listen { .. })) => Some("; choose another by --port"),
+    if let Some(ResultsError::NoSpacing { .. }) = error.downcast_ref() {
+        return Some("; give --spacing");
+    }
+    let wrapped = match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(ViewerError::Listen { .. }), _) => return Some("; choose another by --port"),
+        (Some(ViewerError::Runtime(error)), _) | (_, Some(AdaptError::Runtime(error))) => Some(error),
+        _ => None,
+    };
+    match error.downcast_ref().or(wrapped)? {
+        RuntimeError::Library { .. } => Some("; `cargo xtask setup` fetches it"),
+        // If the first small run fails, it lacks a driver, for example.
+        RuntimeError::Cuda { source, .. } if !source.is::<RuntimeError>() => {
+            Some("; `cargo xtask setup --cuda` fetches an ONNX Runtime that has it")
+        }
         _ => None,
     }
 }

@@ -42,10 +42,10 @@ pub struct Library {
 }
 
 /// Finds and loads ONNX Runtime, unless that was done before: `ORT_DYLIB_PATH`, then beside the executable, then
-/// `${XDG_CACHE_HOME:-~/.cache}/onemark/onnxruntime`, where `cargo xtask setup` puts it.
+/// `${XDG_CACHE_HOME:-~/.cache}/onemark/onnxruntime`.
 ///
 /// # Errors
-/// [`RuntimeError::Library`] with the places that were looked at, or what the loader said.
+/// [`RuntimeError::Library`] with the places where it was searched for, or what the loader said.
 pub fn library() -> Result<&'static Library, RuntimeError> {
     runtime(find).map(|(_, library)| library)
 }
@@ -92,11 +92,7 @@ fn find() -> Result<PathBuf, Cause> {
     let places: Vec<PathBuf> = folders.into_iter().flatten().map(|folder| folder.join(&file)).collect();
     places.iter().find(|place| place.is_file()).cloned().ok_or_else(|| {
         let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
-        format!(
-            "ORT_DYLIB_PATH is not set and there is no {} (`cargo xtask setup` puts it there)",
-            places.join(" nor ")
-        )
-        .into()
+        format!("ORT_DYLIB_PATH is not set and there is no {}", places.join(" nor ")).into()
     })
 }
 
@@ -162,7 +158,7 @@ impl OnnxRuntime {
         let backend = Self { cuda: true, ..self };
         if !has_cuda() {
             let library = library().map_or("ONNX Runtime".into(), |library| library.path.display().to_string());
-            let why = format!("{library} was built without it; `cargo xtask setup --cuda` fetches one that has it");
+            let why = format!("{library} was built without it");
             return Err(RuntimeError::Cuda { source: why.into() });
         }
         probe::run(&backend).map_err(|error| RuntimeError::Cuda { source: error.into() })?;
