@@ -25,7 +25,9 @@ use crate::{Decoding, RuntimeError};
 /// let cycle = Cycle::new(&detector, &template)?;
 /// let expected = detector.detect(&template)?;
 /// for (cell, landmark) in cycle.back(&template)?.iter().zip(expected.landmarks()) {
-///     assert_eq!(*cell, landmark.cell()); // the template leads to itself
+///     // The template leads to itself; its finest embeddings are two cells wide.
+///     let (row, column) = (landmark.cell().row, landmark.cell().column);
+///     assert!(cell.row.abs_diff(row) <= 2 && cell.column.abs_diff(column) <= 2, "{cell:?}, {row}, {column}");
 /// }
 /// assert_eq!(cycle.back(&film)?.len(), 2);
 /// # Ok::<(), onemark_runtime::RuntimeError>(())

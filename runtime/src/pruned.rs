@@ -181,8 +181,7 @@ fn inputs(
         }
     }
     let level = |tensor: &TensorEntry| (plan.tiling.size / tensor.shape[2].max(1)).max(1).ilog2() as usize;
-    let source = |graph: &GraphEntry, index: usize, input: &TensorEntry| {
-        let is_window = std::ptr::eq(graph, &plan.window);
+    let source = |graph: &GraphEntry, is_window: bool, index: usize, input: &TensorEntry| {
         let output_of = |made: &[TensorEntry]| {
             let output = made.iter().position(|made| names::feeds(&made.name, &input.name, landmark))?;
             let level = level(&made[output]);
@@ -198,9 +197,9 @@ fn inputs(
         let why = || format!("no graph produces its input `{}` for landmark {landmark}", input.name);
         source.ok_or_else(|| RuntimeError::graph(&graph.file, why()))
     };
-    let sources = |graph: &GraphEntry| {
+    let sources = |graph: &GraphEntry, is_window: bool| {
         let inputs = graph.inputs.iter().enumerate();
-        inputs.map(|(index, input)| source(graph, index, input)).collect::<Result<Vec<_>, _>>()
+        inputs.map(|(index, input)| source(graph, is_window, index, input)).collect::<Result<Vec<_>, _>>()
     };
-    Ok(Inputs { coarse: sources(&plan.coarse)?, window: sources(&plan.window)?, specific })
+    Ok(Inputs { coarse: sources(&plan.coarse, false)?, window: sources(&plan.window, true)?, specific })
 }
