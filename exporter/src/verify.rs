@@ -15,7 +15,7 @@ use onemark_models::landmarks::LandmarkId;
 use onemark_models::network::{Architecture, FILM, SCORE};
 use onemark_models::reference::{self, Maps};
 use onemark_runtime::backend::{self, Backend, Tensor};
-use onemark_runtime::{BackendKind, Detector};
+use onemark_runtime::{BackendKind, Chain, Detector};
 
 use crate::ExportError;
 use crate::module::Module;
@@ -88,7 +88,7 @@ pub fn verify(
                 let detector = planned.then(detector).transpose()?;
                 backends.push((backend, detector));
             }
-            Err(why) => report.skipped.push(format!("{kind}: {why}")),
+            Err(why) => report.skipped.push(format!("{kind}: {}", Chain(&why))),
         }
     }
     if backends.is_empty() {

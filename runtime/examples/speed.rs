@@ -27,13 +27,11 @@ fn main() -> Result<()> {
         Ok(film)
     };
     let films = films.iter().map(read).collect::<Result<Vec<Film>>>()?;
-    let options = Options {
-        backend: backend.parse()?,
-        threads: Some(threads.parse::<NonZeroUsize>()?),
-        decoding: Decoding::Argmax,
-        landmarks: Some((1..=landmarks.parse()?).collect()),
-        ..Options::default()
-    };
+    let options = Options::default()
+        .with_backend(backend.parse()?)
+        .with_threads(threads.parse::<NonZeroUsize>()?.get())
+        .with_decoding(Decoding::Argmax)
+        .with_landmarks(1..=landmarks.parse()?);
     let started = Instant::now();
     let detector = Detector::open(bundle, options)?;
     let opening = started.elapsed().as_secs_f64();

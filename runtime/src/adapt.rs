@@ -1,6 +1,6 @@
-//! Learning without training: a landmark is looked for by five vectors of the template, so further annotated films, a clinic's
-//! own for example, teach a bundle in seconds. A landmark's new vectors are the means, over the template and those films, of the
-//! directions in which their vectors point.
+//! Few-shot adaptation: adapts a bundle to further annotated films, for example a clinic's own, in seconds and without training.
+//! The network finds a landmark by five template vectors. After adaptation these are means of the unit vectors of the template
+//! and of the films.
 
 use std::collections::BTreeMap;
 
@@ -17,28 +17,28 @@ use crate::detector::Detector;
 use crate::embeddings::{Embeddings, Scorer, Vectors};
 use crate::{Options, RuntimeError};
 
-/// A film with landmarks that a person has put on it.
+/// An annotated film.
 #[derive(Clone, Copy, Debug)]
 pub struct Example<'a> {
     /// The film.
     pub film: &'a Film,
-    /// In film px, landmark 1 first; `None` where nobody put it.
+    /// In film px, landmark 1 first; `None` where a landmark is not annotated.
     pub points: &'a [Option<Point>],
 }
 
-/// How far a landmark of one of the films was off before, and after learning from the other films: in mm where the film's spacing
-/// is known, else in px.
+/// The radial error of a landmark on one of the films, before and after adaptation to the other films: in mm if the film's spacing
+/// is known, otherwise in px.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Change {
     /// The landmark's number.
     pub landmark: usize,
-    /// With the vectors of before.
+    /// With the bundle's vectors.
     pub before: f64,
-    /// With those learnt from the other films.
+    /// With vectors that are adapted to the other films.
     pub after: f64,
 }
 
-/// Why a bundle can't learn from films.
+/// Why a bundle can't be adapted to films.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdaptError {
@@ -51,16 +51,18 @@ pub enum AdaptError {
     /// A film can't be resized.
     #[error(transparent)]
     Film(#[from] FilmError),
-    /// No film, or no landmark on it.
-    #[error("film {film} of those to learn from has no landmark: annotate at least one")]
+    /// There is no film, or it has no landmark.
+    #[error("film {film} of the examples has no landmark; annotate at least one")]
+    #[non_exhaustive]
     Nothing {
         /// Which one, from 1.
         film: usize,
     },
-    /// Points of another set.
+    /// The points do not match the bundle's landmark set.
     #[error(
-        "film {film} of those to learn from has {found} points, the bundle {expected} landmarks: give one for each, in its order"
+        "film {film} of the examples has {found} points, but the bundle has {expected} landmarks; give one point for each, in order"
     )]
+    #[non_exhaustive]
     Count {
         /// Which one, from 1.
         film: usize,
@@ -69,10 +71,11 @@ pub enum AdaptError {
         /// Landmarks of the bundle.
         expected: usize,
     },
-    /// A point beside the film.
+    /// A point is not on the film.
     #[error(
-        "landmark {landmark} at {x:.1}, {y:.1} px lies outside of film {film} of those to learn from ({width}x{height} px)"
+        "landmark {landmark} at {x:.1}, {y:.1} px lies outside of film {film} of the examples ({width}x{height} px)"
     )]
+    #[non_exhaustive]
     Outside {
         /// Which film, from 1.
         film: usize,
@@ -87,17 +90,38 @@ pub enum AdaptError {
         /// Height in px.
         height: u32,
     },
-    /// The film is one that the bundle has learnt from.
-    #[error("the bundle has learnt from film {film} of those given before: a film counts once")]
+    /// The bundle was adapted to the film before, or the film is given twice.
+    #[error("film {film} of the examples was used before; a film counts once")]
+    #[non_exhaustive]
     Again {
         /// Which one, from 1.
         film: usize,
     },
 }
 
-/// A bundle that has learnt from `examples` too, and what that did on each of them (one film alone has no others to learn from, so
-/// there is no change). `source` says where the films come from, for the bundle's own record. The new bundle is not calibrated:
-/// other vectors give other scores.
+/// Adapts a bundle to `examples`. Gives the new bundle and, per film, the changes of its landmarks' errors by adaptation to the
+/// other films; none if there is one film only. `source` says where the films come from, for the bundle's record. The new bundle
+/// is not calibrated, because other vectors give other scores.
+///
+/// ```
+/// # mod spot { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/spot/mod.rs")); }
+/// use onemark_runtime::adapt::{Example, adapt};
+/// use onemark_runtime::film::geometry::Point;
+/// use onemark_runtime::{BackendKind, Options};
+///
+/// # let bundle = spot::adaptable();
+/// # let (one, other) = (spot::film(), spot::film_with(Point::new(60.0, 20.0)));
+/// let (ours, theirs) = ([Some(Point::new(33.0, 41.5)), None], [Some(Point::new(60.0, 20.0)), None]);
+/// let examples = [Example { film: &one, points: &ours }, Example { film: &other, points: &theirs }];
+/// let options = Options::default().with_backend(BackendKind::Tract);
+/// let (adapted, changes) = adapt(&bundle, &examples, Some("ward 7"), options)?;
+///
+/// let record = adapted.manifest().adapted.as_ref().ok_or("no record")?;
+/// assert_eq!((record.films.len(), changes[0][0].landmark), (2, 1));
+/// // The original vectors are kept, so that an adaptation can be undone.
+/// assert_eq!(adapted.without_adaptation()?.manifest(), bundle.manifest());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// See [`AdaptError`].
@@ -116,10 +140,11 @@ pub fn adapt(
             return Err(AdaptError::Again { film: index + 1 });
         }
     }
-    let detector = Detector::new(bundle, Options { landmarks: None, ..options })?;
-    let seen = examples.iter().map(|example| look(&detector, example)).collect::<Result<Vec<_>, RuntimeError>>()?;
+    let detector = Detector::new(bundle, options.with_all_landmarks())?;
+    let seen =
+        examples.iter().map(|example| annotated(&detector, example)).collect::<Result<Vec<_>, RuntimeError>>()?;
     let before = vectors(bundle)?;
-    let learnt = |without: Option<usize>| -> Vec<Vectors> {
+    let adapt_to = |without: Option<usize>| -> Vec<Vectors> {
         let of = |(landmark, before): (usize, &Vectors)| {
             let others = seen.iter().enumerate().filter(|(film, _)| Some(*film) != without);
             let films = adapted.map_or(1, |adapted| adapted.films_with(landmark + 1));
@@ -129,9 +154,9 @@ pub fn adapt(
     };
     let mut changes = Vec::with_capacity(examples.len());
     if examples.len() > 1 {
-        // Embeddings are made a second time: those of many films would not fit into memory.
+        // Embeddings are computed a second time, because those of many films would not fit into memory.
         for (film, example) in examples.iter().enumerate() {
-            changes.push(compare(&detector, example, &before, &learnt(Some(film)))?);
+            changes.push(compare(&detector, example, &before, &adapt_to(Some(film)))?);
         }
     }
     let named = |(index, vectors): (usize, Vectors)| {
@@ -139,15 +164,16 @@ pub fn adapt(
         let levels = Level::COARSE_TO_FINE.into_iter().zip(vectors);
         levels.map(move |(level, vector)| (names::vector(landmark, level), vector))
     };
-    let replaced: BTreeMap<String, Vec<f32>> = learnt(None).into_iter().enumerate().flat_map(named).collect();
+    let replaced: BTreeMap<String, Vec<f32>> = adapt_to(None).into_iter().enumerate().flat_map(named).collect();
     let films = digests.into_iter().zip(&seen).map(|(sha256, film)| AdaptedFilm {
         sha256,
         source: source.map(str::to_owned),
-        landmarks: (1..).zip(film).filter(|(_, own)| own.is_some()).map(|(number, _)| number).collect(),
+        landmarks: (1..).zip(film).filter(|(_, vectors)| vectors.is_some()).map(|(number, _)| number).collect(),
     });
     Ok((bundle.with_template_vectors(&replaced, films.collect())?, changes))
 }
 
+/// Whether the points belong to the bundle's landmarks and lie on their films.
 fn validate(bundle: &Bundle, examples: &[Example<'_>]) -> Result<(), AdaptError> {
     if examples.is_empty() {
         return Err(AdaptError::Nothing { film: 1 });
@@ -171,8 +197,11 @@ fn validate(bundle: &Bundle, examples: &[Example<'_>]) -> Result<(), AdaptError>
     Ok(())
 }
 
-/// The vectors of a film's own landmarks, by the whole heads.
-fn look(detector: &Detector, Example { film, points }: &Example<'_>) -> Result<Vec<Option<Vectors>>, RuntimeError> {
+/// The vectors at a film's annotated landmarks, by the whole heads.
+fn annotated(
+    detector: &Detector,
+    Example { film, points }: &Example<'_>,
+) -> Result<Vec<Option<Vectors>>, RuntimeError> {
     let map = GridMap::new(film.size(), detector.grid());
     let all = detector.embeddings(film)?.into_iter().zip(*points);
     Ok(all.map(|((_, embeddings), point)| point.map(|point| embeddings.at(map.to_cell(point)))).collect())
@@ -186,8 +215,8 @@ fn vectors(bundle: &Bundle) -> Result<Vec<Vectors>, BundleError> {
     Ok(landmarks.map(|landmark| Level::COARSE_TO_FINE.map(|level| of(landmark, level))).collect())
 }
 
-/// The mean direction of vectors that rest on `films` films already, and of further ones. As long as the vectors come from one
-/// film only, their length means nothing; afterwards they are such a mean, whose length counts.
+/// The mean of unit vectors: of those of `films` films, whose mean is `before`, and of the added ones. Vectors of a single film are
+/// not normalised yet, so only their direction counts.
 fn mean<'a>(before: &Vectors, films: usize, added: impl Iterator<Item = &'a Vectors> + Clone) -> Vectors {
     let count = added.clone().count();
     if count == 0 {
@@ -204,13 +233,13 @@ fn mean<'a>(before: &Vectors, films: usize, added: impl Iterator<Item = &'a Vect
     })
 }
 
-/// Euclidean; 1 for a vector of zeros, which has no direction.
+/// The Euclidean length; 1 for a vector of zeros, which has no direction.
 fn length(vector: &[f32]) -> f32 {
     let length = vector.iter().map(|number| number * number).sum::<f32>().sqrt();
     if length > 0.0 { length } else { 1.0 }
 }
 
-/// The errors on a film with the vectors of before, and with those learnt from the other films.
+/// The errors on a film with the bundle's vectors, and with those adapted to the `others`.
 fn compare(
     detector: &Detector,
     Example { film, points }: &Example<'_>,
@@ -225,8 +254,8 @@ fn compare(
     let found = |vectors: &[Vectors]| {
         let all = embeddings.iter().zip(vectors);
         let maps = in_parallel(detector.threads(), all, |(embeddings, vectors)| scorer.score(embeddings, vectors));
-        let mut maps = maps.into_iter().collect::<Result<Vec<Array2<f32>>, RuntimeError>>()?;
-        let peaks = detector.peaks(&mut maps)?;
+        let maps = maps.into_iter().collect::<Result<Vec<Array2<f32>>, RuntimeError>>()?;
+        let peaks = detector.peaks(maps)?;
         Ok::<Vec<Point>, RuntimeError>(peaks.iter().map(|peak| map.to_film_at(peak.at)).collect())
     };
     let (before, after) = (found(before)?, found(others)?);

@@ -1,9 +1,9 @@
-//! What runs the graphs of a bundle: a trait for the backend, one for an opened graph, one for tensors, and the table of the
-//! backends that are compiled in.
+//! Backends run the graphs of a bundle. There is a trait for a backend, one for an opened graph and one for tensors, and a table of
+//! the backends that are compiled in.
 //!
-//! A backend opens a [`CheckedGraph`] and never a path, so no parser can leave the bundle. What the graphs mean is not known
-//! here (see [`crate::Detector`]). A host implements [`Backend`] for a backend of its own and passes it to
-//! [`crate::Detector::with_backend`].
+//! A backend opens a [`CheckedGraph`] and never a path, so no parser can leave the bundle. It does not know what a graph is for;
+//! [`crate::Detector`] does. A host implements [`Backend`] for a backend of its own and passes it to
+//! [`crate::Detector::with_backend`]. The traits use types of `ndarray`.
 
 mod kind;
 #[cfg(all(feature = "onnxruntime", not(target_family = "wasm")))]
@@ -37,36 +37,36 @@ pub fn graph(bundle: &Bundle, file: &str) -> Result<CheckedGraph, RuntimeError> 
 /// The same for the bytes of a graph's file and of the weights.
 pub(crate) fn check(file: &str, onnx: &[u8], weights: &Arc<[u8]>) -> Result<CheckedGraph, RuntimeError> {
     onemark_onnx::check(file, onnx, &Weights::new(WEIGHTS, weights.clone()))
-        .map_err(|error| RuntimeError::Graph { graph: file.to_owned(), why: error.to_string() })
+        .map_err(|error| RuntimeError::graph(file, error))
 }
 
-/// Something that can run graphs.
+/// Runs graphs.
 pub trait Backend: Send + Sync {
     /// Its name in reports: that of a [`BackendKind`], or one that a host chooses.
     fn name(&self) -> &'static str;
 
-    /// Name, version and place, for people; where `auto` could not take the faster one, why.
+    /// Name, version and file, for people; for tract also why `auto` could not take ONNX Runtime.
     fn about(&self) -> String;
 
     /// Prepares a graph for running with `threads` threads (at least one).
     ///
     /// # Errors
-    /// The graph contradicts itself, or needs what the backend does not have.
+    /// The graph is inconsistent, or uses what the backend does not support. [`RuntimeError::graph`] makes such an error.
     fn open(&self, graph: &CheckedGraph, threads: usize) -> Result<Box<dyn Session>, RuntimeError>;
 
-    /// Puts numbers where the backend computes, for as many runs as they are wanted for; axes `[1, channel, row, column]`.
+    /// Copies an array to the backend's memory, for any number of runs; axes `[1, channel, row, column]`.
     ///
     /// # Errors
-    /// There is no room for them.
+    /// The memory is full, for example. [`RuntimeError::tensor`] makes such an error.
     fn keep(&self, numbers: Array4<f32>) -> Result<Box<dyn Tensor>, RuntimeError>;
 }
 
-/// Numbers where a backend keeps them: in a GPU's memory, for CUDA. An array is one, too, which each run copies to its backend.
+/// An array in a backend's memory: a GPU's, for CUDA. An ndarray array is a tensor too; each run copies it to the backend.
 pub trait Tensor: Any + Send + Sync {
-    /// The numbers, axes `[1, channel, row, column]`; copied, at the first time, where they are in another memory.
+    /// The numbers, axes `[1, channel, row, column]`. The first call copies them if they are in another memory.
     ///
     /// # Errors
-    /// They can't be copied, or have other than four axes.
+    /// They can't be copied, or do not have four axes.
     fn array(&self) -> Result<ArrayView4<'_, f32>, RuntimeError>;
 }
 
@@ -79,14 +79,14 @@ impl Tensor for Array4<f32> {
 /// Tensors by name.
 pub type Outputs = Vec<(String, Box<dyn Tensor>)>;
 
-/// A graph ready to run. Runs from several threads are answered one after the other or at the same time, as the backend
-/// can; the numbers are the same either way.
+/// A graph that is ready to run. The backend does runs from several threads one after the other or at the same time; the numbers
+/// are the same either way.
 pub trait Session: Send + Sync {
-    /// Runs the graph on inputs by name; gives all outputs in the graph's order. The backend's own tensors are used where they
-    /// lie, others are copied to it.
+    /// Runs the graph on inputs by name; gives all outputs in the graph's order. The backend's own tensors are not copied, others
+    /// are.
     ///
     /// # Errors
-    /// An input is missing or has another shape, or the backend fails.
+    /// An input is missing or has another shape, or the backend fails. [`RuntimeError::run`] makes such an error.
     fn run(&self, inputs: &[(&str, &dyn Tensor)]) -> Result<Outputs, RuntimeError>;
 }
 

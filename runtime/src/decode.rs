@@ -1,6 +1,6 @@
 //! From score maps to points in them: the best cell, then the place within it.
 //!
-//! Positions here are in cells, whole numbers at centres. Film pixels are [`onemark_film::geometry::GridMap`]'s matter.
+//! Positions here are in cells of the grid; [`onemark_film::geometry::GridMap`] converts them to film pixels.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,13 +13,14 @@ use onemark_models::spelling::nearest;
 use serde::Serialize;
 
 use crate::RuntimeError;
+use crate::scores::Scores;
 
 /// How score maps become points.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decoding {
-    /// The peak that is best by its score and by where the other landmarks expect this one, refined as in `Subpixel`. Where
-    /// the bundle carries no prior over shapes, the same as `Subpixel`.
+    /// The peak that is best by its score and by where the other landmarks expect this one, refined as in `Subpixel`. If the
+    /// bundle has no shape prior, the same as `Subpixel`.
     #[default]
     ShapePrior,
     /// The first maximum in row-major order, moved to the peak of a parabola through the logarithms of its neighbours'
@@ -63,61 +64,46 @@ pub(crate) struct Peak {
     pub at: GridPoint,
     /// The score there.
     pub score: f32,
-    /// How many standard deviations it lies from where the other landmarks expect it, where there is a prior.
-    pub surprise: Option<f64>,
+    /// The distance in standard deviations from where the other landmarks expect it, if there is a shape prior.
+    pub mahalanobis: Option<f64>,
 }
 
-/// A landmark's scores, axes [row, column], which may be known in part only.
-pub(crate) trait Scores {
-    /// The scores where they are known, elsewhere bounds from above.
-    fn upper(&self) -> &Array2<f32>;
-
-    /// Whether the score of a cell is known.
-    fn is_known(&self, cell: Cell) -> bool;
-
-    /// Makes it known, and those of cells nearby.
-    fn look(&mut self, cell: Cell) -> Result<(), RuntimeError>;
-}
-
-/// A whole map.
-impl Scores for Array2<f32> {
-    fn upper(&self) -> &Array2<f32> {
-        self
-    }
-
-    fn is_known(&self, _: Cell) -> bool {
-        true
-    }
-
-    fn look(&mut self, _: Cell) -> Result<(), RuntimeError> {
-        Ok(())
-    }
-}
-
-/// Why there is no peak.
+/// Why a landmark has no peak.
 #[derive(Debug)]
 pub(crate) enum DecodeError {
-    /// The landmark at this index has scores that are no numbers, or none.
-    NoNumbers(usize),
-    /// Its scores could not be had.
+    /// The landmark at this index has scores that are not numbers, or none.
+    NotNumbers(usize),
+    /// Its scores could not be computed.
     Scores(RuntimeError),
 }
 
-/// The peaks of all landmarks, looked for on up to `threads` threads.
-pub(crate) fn peaks<S: Scores + Send>(
-    maps: &mut [S],
+/// The peak of a landmark by its own scores. `index` is the landmark's, for the error.
+pub(crate) fn first_peak(index: usize, scores: &mut Scores<'_>, decoding: Decoding) -> Result<Peak, DecodeError> {
+    peak(scores, decoding, None).map_err(DecodeError::Scores)?.ok_or(DecodeError::NotNumbers(index))
+}
+
+/// The peaks of whole score maps, searched on up to `threads` threads.
+pub(crate) fn peaks(
+    maps: Vec<Array2<f32>>,
     decoding: Decoding,
     prior: Option<&ShapePrior>,
     threads: usize,
 ) -> Result<Vec<Peak>, DecodeError> {
-    let mut each = |question: &(dyn Fn(usize) -> Option<Question> + Sync)| {
-        let found = in_parallel(threads, maps.iter_mut().enumerate(), |(index, map)| {
-            let peak = peak(map, decoding, question(index).as_ref()).map_err(DecodeError::Scores)?;
-            peak.ok_or(DecodeError::NoNumbers(index))
-        });
-        found.into_iter().collect::<Result<Vec<Peak>, DecodeError>>()
-    };
-    let mut peaks = each(&|_| None)?;
+    let mut scores: Vec<Scores<'_>> = maps.into_iter().map(Scores::Whole).collect();
+    let first =
+        in_parallel(threads, scores.iter_mut().enumerate(), |(index, scores)| first_peak(index, scores, decoding));
+    let first = first.into_iter().collect::<Result<Vec<Peak>, DecodeError>>()?;
+    settle(&mut scores, first, decoding, prior, threads)
+}
+
+/// From each landmark's first peak to its peak in the company of the others, if there is a prior over shapes.
+pub(crate) fn settle(
+    scores: &mut [Scores<'_>],
+    mut peaks: Vec<Peak>,
+    decoding: Decoding,
+    prior: Option<&ShapePrior>,
+    threads: usize,
+) -> Result<Vec<Peak>, DecodeError> {
     let Some(prior) = prior else { return Ok(peaks) };
     let points = |peaks: &[Peak]| peaks.iter().map(|peak| peak.cell.centre()).collect::<Vec<_>>();
     let mut trusted = vec![true; peaks.len()];
@@ -125,48 +111,50 @@ pub(crate) fn peaks<S: Scores + Send>(
         for _ in 0..TRUST_ROUNDS {
             let seen = points(&peaks);
             trusted = prior.plausible(&seen, &trusted, TRUST);
-            peaks = each(&|index| {
-                let expected = prior.expected(index, &seen, &trusted);
-                Some(Question { expected, found: peaks[index].cell })
-            })?;
+            let next = in_parallel(threads, scores.iter_mut().enumerate(), |(index, scores)| {
+                let question = Question { expected: prior.expected(index, &seen, &trusted), found: peaks[index].cell };
+                let peak = peak(scores, decoding, Some(&question)).map_err(DecodeError::Scores)?;
+                peak.ok_or(DecodeError::NotNumbers(index))
+            });
+            peaks = next.into_iter().collect::<Result<Vec<Peak>, DecodeError>>()?;
         }
     }
     let seen = points(&peaks);
     trusted = prior.plausible(&seen, &trusted, TRUST);
-    for (peak, surprise) in peaks.iter_mut().zip(prior.distances(&seen, &trusted)) {
-        peak.surprise = Some(surprise);
+    for (peak, mahalanobis) in peaks.iter_mut().zip(prior.distances(&seen, &trusted)) {
+        peak.mahalanobis = Some(mahalanobis);
     }
     Ok(peaks)
 }
 
-/// A landmark that was found is looked for again, by what the others say.
+/// A search for a landmark that takes the other landmarks into account.
 struct Question {
     expected: Expected,
     found: Cell,
 }
 
 impl Question {
-    /// How good a cell is, by its score and its place.
+    /// How good a cell is, by its score and its position.
     fn value(&self, cell: Cell, score: f32) -> f64 {
         SCORE_WEIGHT * (f64::from(score) + SCORE_FLOOR).ln() + self.expected.log_density(cell.centre())
     }
 
-    /// A score below which no cell, wherever it is, has this value.
+    /// A score below which no cell has this value, wherever it is.
     fn least(value: f64) -> f64 {
         const ROUNDING: f64 = 1e-9;
         (value / SCORE_WEIGHT).exp() * (1.0 - ROUNDING) - SCORE_FLOOR
     }
 }
 
-/// The peak of a map; `None` where a score is no number, or there is none. The same as if all were known: whatever could be higher
-/// than the best that is known is looked at first.
-fn peak(map: &mut impl Scores, decoding: Decoding, question: Option<&Question>) -> Result<Option<Peak>, RuntimeError> {
+/// The peak of a landmark's scores; `None` if a score is not a number, or there is none. It is the same as if all scores were known:
+/// a cell whose bound is above the best known score is computed first.
+fn peak(map: &mut Scores<'_>, decoding: Decoding, question: Option<&Question>) -> Result<Option<Peak>, RuntimeError> {
     let value = |cell, score| question.map_or(f64::from(score), |question| question.value(cell, score));
     let least = |value| if question.is_some() { Question::least(value) } else { value };
     let best = loop {
         let upper = map.upper();
         let (mut best, mut highest) = (None, f64::NEG_INFINITY);
-        // Most cells are out of the question by their scores.
+        // Most cells are ruled out by their scores.
         let mut enough =
             question.map_or(highest, |question| least(value(question.found, upper[question.found.index()])));
         for (row, scores) in upper.rows().into_iter().enumerate() {
@@ -185,7 +173,7 @@ fn peak(map: &mut impl Scores, decoding: Decoding, question: Option<&Question>) 
             }
         }
         match best {
-            Some(cell) if !map.is_known(cell) => map.look(cell)?,
+            Some(cell) if !map.is_known(cell) => map.compute(cell)?,
             best => break best,
         }
     };
@@ -204,12 +192,12 @@ fn peak(map: &mut impl Scores, decoding: Decoding, question: Option<&Question>) 
             column as f64 + shift(column.checked_sub(1).map(|column| (row, column)), (row, column + 1)) + 0.5,
         ),
     };
-    Ok(Some(Peak { cell, at, score, surprise: None }))
+    Ok(Some(Peak { cell, at, score, mahalanobis: None }))
 }
 
-/// Uphill from a cell to the nearest maximum of the scores themselves: the others can tell which peak it is, not where on it.
-/// The scores around it are known then.
-fn summit(map: &mut impl Scores, mut cell: Cell) -> Result<Cell, RuntimeError> {
+/// Climbs from a cell to the nearest maximum of the scores: the other landmarks choose the peak, not the position on it. The scores
+/// around it are known then.
+fn summit(map: &mut Scores<'_>, mut cell: Cell) -> Result<Cell, RuntimeError> {
     loop {
         let (rows, columns) = map.upper().dim();
         let around = |place: usize, side: usize| place.saturating_sub(1)..side.min(place + 2);
@@ -218,7 +206,7 @@ fn summit(map: &mut impl Scores, mut cell: Cell) -> Result<Cell, RuntimeError> {
             around(cell.row, rows).flat_map(|row| around(cell.column, columns).map(move |column| Cell { row, column }))
         {
             if !map.is_known(next) {
-                map.look(next)?;
+                map.compute(next)?;
             }
             if map.upper()[next.index()] > map.upper()[higher.index()] {
                 higher = next;
@@ -231,13 +219,13 @@ fn summit(map: &mut impl Scores, mut cell: Cell) -> Result<Cell, RuntimeError> {
     }
 }
 
-/// Where the parabola through (-1, ln before), (0, ln centre) and (1, ln after) is highest: at most half a cell away.
-/// Scores are products of cosines, so their logarithms add up over levels and are nearer to parabolas than they are.
+/// The vertex of the parabola through (-1, ln before), (0, ln centre) and (1, ln after), at most half a cell away. Scores are
+/// products of cosines, so their logarithms are sums over levels and closer to parabolas.
 fn vertex(before: f32, centre: f32, after: f32) -> f64 {
     let [before, centre, after] = [before, centre, after].map(|score| f64::from(score).ln());
     let curvature = before - 2.0 * centre + after;
     let shift = (before - after) / (2.0 * curvature);
-    // Not finite on a plateau and beside a score of 0, which has no logarithm.
+    // Not finite on a plateau and next to a score of 0.
     if shift.is_finite() && curvature.is_finite() { shift.clamp(-0.5, 0.5) } else { 0.0 }
 }
 
@@ -254,6 +242,10 @@ mod tests {
         GridPoint { row, column }
     }
 
+    fn whole(map: &Array2<f32>) -> Scores<'static> {
+        Scores::Whole(map.clone())
+    }
+
     #[test]
     fn names_are_read_as_they_are_written() {
         for decoding in [Decoding::ShapePrior, Decoding::Subpixel, Decoding::Argmax] {
@@ -267,7 +259,7 @@ mod tests {
     #[test]
     fn ties_go_to_the_first_in_row_major_order() {
         let map = array![[0.1, 0.2, 0.7], [0.7, 0.1, 0.7]];
-        let peak = peak(&mut map.clone(), Decoding::Argmax, None).unwrap().unwrap();
+        let peak = peak(&mut whole(&map), Decoding::Argmax, None).unwrap().unwrap();
         assert_eq!((peak.cell, peak.at, peak.score), (Cell::new(0, 2), GridPoint::new(0.5, 2.5), 0.7));
     }
 
@@ -279,7 +271,7 @@ mod tests {
             (-(dy * dy / 2.0 + dx * dx / 8.0)).exp() as f32
         };
         let map = Array2::from_shape_fn((9, 12), gaussian);
-        let peak = peak(&mut map.clone(), Decoding::Subpixel, None).unwrap().unwrap();
+        let peak = peak(&mut whole(&map), Decoding::Subpixel, None).unwrap().unwrap();
         assert_eq!(peak.cell, Cell::new(4, 7));
         let (down, right) = (peak.at.row - 0.5 - row, peak.at.column - 0.5 - column);
         assert!(down.abs() < ROUNDING_CELLS && right.abs() < ROUNDING_CELLS, "{peak:?}");
@@ -288,7 +280,7 @@ mod tests {
     #[test]
     fn an_axis_without_both_neighbours_is_not_refined() {
         let map = array![[0.5, 0.9, 0.8], [0.1, 0.2, 0.3]];
-        let peak = peak(&mut map.clone(), Decoding::Subpixel, None).unwrap().unwrap();
+        let peak = peak(&mut whole(&map), Decoding::Subpixel, None).unwrap().unwrap();
         assert_eq!(peak.at.row, 0.5);
         assert!(peak.at.column > 1.5 && peak.at.column < 2.0, "{peak:?}");
     }
@@ -296,15 +288,15 @@ mod tests {
     #[test]
     fn plateaus_and_zeros_stay_where_they_are() {
         for map in [Array2::zeros((3, 3)), Array2::ones((3, 3)), array![[0.0, 0.5, 0.4]]] {
-            let refined = peak(&mut map.clone(), Decoding::Subpixel, None).unwrap().unwrap();
-            assert_eq!(refined.at, peak(&mut map.clone(), Decoding::Argmax, None).unwrap().unwrap().at);
+            let refined = peak(&mut whole(&map), Decoding::Subpixel, None).unwrap().unwrap();
+            assert_eq!(refined.at, peak(&mut whole(&map), Decoding::Argmax, None).unwrap().unwrap().at);
         }
     }
 
     #[test]
     fn no_number_no_peak() {
-        assert_eq!(peak(&mut array![[0.9, f32::NAN]], Decoding::Argmax, None).unwrap(), None);
-        assert_eq!(peak(&mut Array2::zeros((0, 3)), Decoding::Argmax, None).unwrap(), None);
+        assert_eq!(peak(&mut whole(&array![[0.9, f32::NAN]]), Decoding::Argmax, None).unwrap(), None);
+        assert_eq!(peak(&mut whole(&Array2::zeros((0, 3))), Decoding::Argmax, None).unwrap(), None);
     }
 
     /// A map of slopes and ties, and a place that the others expect: wherever the search starts, it ends where it does without
@@ -320,7 +312,7 @@ mod tests {
         let at = |found| {
             let question = Question { expected, found };
             (
-                peak(&mut map.clone(), Decoding::ShapePrior, Some(&question)).unwrap().unwrap(),
+                peak(&mut whole(&map), Decoding::ShapePrior, Some(&question)).unwrap().unwrap(),
                 question.value(found, map[found.index()]),
             )
         };
@@ -349,18 +341,18 @@ mod tests {
         };
         let maps = [map(&[(14, 13, 0.9)]), map(&[(14, 33, 0.9)]), map(&[(34, 23, 0.6), (60, 60, 0.7)])];
         let cells = |decoding| -> Vec<Cell> {
-            peaks(&mut maps.clone(), decoding, Some(&prior), 2).unwrap().iter().map(|peak| peak.cell).collect()
+            peaks(maps.to_vec(), decoding, Some(&prior), 2).unwrap().iter().map(|peak| peak.cell).collect()
         };
         assert_eq!(
             cells(Decoding::ShapePrior),
             [(14, 13), (14, 33), (34, 23)].map(|(row, column)| Cell { row, column })
         );
         assert_eq!(cells(Decoding::Subpixel), [(14, 13), (14, 33), (60, 60)].map(|(row, column)| Cell { row, column }));
-        let surprise = |decoding| peaks(&mut maps.clone(), decoding, Some(&prior), 2).unwrap()[2].surprise.unwrap();
-        assert!(surprise(Decoding::ShapePrior) < 1.0 && surprise(Decoding::Subpixel) > TRUST);
-        let without = |decoding| peaks(&mut maps.clone(), decoding, None, 2).unwrap();
+        let mahalanobis = |decoding| peaks(maps.to_vec(), decoding, Some(&prior), 2).unwrap()[2].mahalanobis.unwrap();
+        assert!(mahalanobis(Decoding::ShapePrior) < 1.0 && mahalanobis(Decoding::Subpixel) > TRUST);
+        let without = |decoding| peaks(maps.to_vec(), decoding, None, 2).unwrap();
         assert_eq!(without(Decoding::ShapePrior), without(Decoding::Subpixel));
-        let bad = &mut [map(&[]), array![[f32::NAN]]];
-        assert!(matches!(peaks(bad, Decoding::ShapePrior, Some(&prior), 2), Err(DecodeError::NoNumbers(1))));
+        let bad = vec![map(&[]), array![[f32::NAN]]];
+        assert!(matches!(peaks(bad, Decoding::ShapePrior, Some(&prior), 2), Err(DecodeError::NotNumbers(1))));
     }
 }

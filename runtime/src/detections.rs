@@ -1,4 +1,4 @@
-//! What a detector says about a film. How that is written for others is in `onemark-results`.
+//! The result of a detection. `onemark-results` writes it in other formats.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::decode::Peak;
 /// directions: the root of 2 ln 10.
 const RADIUS_90: f64 = 2.145_966_026_289_347;
 
-/// The landmarks found on one film, and by what.
+/// The landmarks found on one film, with the bundle and the backend that found them.
 ///
 /// A detector makes it, or it is read back from its own JSON, which [`Serialize`] writes. Positions change by
 /// [`correct`](Detections::correct) and [`restore`](Detections::restore) only, which keep mm and measurements true to them.
@@ -31,7 +31,7 @@ const RADIUS_90: f64 = 2.145_966_026_289_347;
 ///     "measurements": [], "a field of a later version": true
 /// }"#;
 /// let found: Detections = serde_json::from_str(stored)?;
-/// let sella = found.landmark(1).ok_or("sella was not looked for")?;
+/// let sella = found.landmark(1).ok_or("sella was not searched for")?;
 /// assert_eq!((sella.status(), sella.position().x), (Status::Found, 833.5));
 /// assert_eq!(sella.confidence(), None); // the bundle is not calibrated
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -51,7 +51,7 @@ pub struct Detections {
     spacing: Option<Spacing>,
     /// On what confidences and radii rest, in words; without it the bundle is not calibrated and there are none.
     calibration: Option<String>,
-    /// Whether the film looks unlike those that the bundle was calibrated on: then believe none of its points unseen.
+    /// Whether the film is out of distribution for the calibration films; then a person must review every point.
     #[serde(rename = "unusual")]
     out_of_distribution: Option<bool>,
     /// The landmarks, in the order of their numbers.
@@ -94,14 +94,14 @@ pub struct Detection {
     position: Point,
     /// The same in mm, where the spacing is known.
     mm: Option<Millimetres>,
-    /// The score there, in [0, 1]: the product of the levels' cosines. It ranks films; it is no probability.
+    /// The score there, in [0, 1]: the product of the levels' cosines. It ranks films; it is not a probability.
     score: f32,
     /// How probable it is that the landmark is less than 4 mm away, in [0, 1], where the bundle is calibrated.
     confidence: Option<f64>,
     /// On 90 % of films the landmark is at most so far away, in mm, where the bundle is calibrated and the spacing known.
     radius_mm: Option<f64>,
     /// How many standard deviations the cell lies from where the other landmarks expect it, where the bundle carries a prior
-    /// over shapes. Beyond 3 or so, somebody should look.
+    /// over shapes. Beyond 3 or so, a person should look.
     #[serde(rename = "surprise")]
     mahalanobis: Option<f64>,
     /// How many windows of the film its fine part was run on, where it was not run on the whole of it.
@@ -118,11 +118,11 @@ pub struct Millimetres {
     pub y: f64,
 }
 
-/// Which bundle it was.
+/// Identifies a bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BundleId {
-    /// What the bundle calls itself.
+    /// Its name.
     pub name: String,
     /// SHA-256 of its manifest, which holds those of all its files.
     pub sha256: String,
@@ -138,7 +138,7 @@ pub struct FilmSize {
     pub height: u32,
 }
 
-/// What looked for the landmarks: all that does not change from film to film.
+/// What found the landmarks: all that does not change from film to film.
 #[derive(Clone, Copy)]
 pub(crate) struct Finder<'a> {
     pub bundle: &'a BundleId,
@@ -148,7 +148,7 @@ pub(crate) struct Finder<'a> {
     pub map: GridMap,
 }
 
-/// A landmark's peak on the network's grid, and in how many windows it was looked for.
+/// A landmark's peak on the network's grid, and in how many windows its head was run.
 pub(crate) struct Found<'a> {
     pub landmark: &'a Landmark,
     pub peak: Peak,
@@ -156,8 +156,8 @@ pub(crate) struct Found<'a> {
 }
 
 impl Detections {
-    /// What was found on a film: positions in px, in mm where the film states its spacing, confidence where the bundle is
-    /// calibrated, and the measurements between them.
+    /// The result for a film: positions in px, in mm if the film's spacing is known, confidences if the bundle is calibrated, and
+    /// the measurements between the landmarks.
     pub(crate) fn new(finder: &Finder<'_>, film: &Film, found: &[Found<'_>]) -> Self {
         let calibration = finder.calibration;
         let landmarks: Vec<_> = found.iter().map(|found| Detection::new(finder, film.spacing(), found)).collect();
@@ -191,12 +191,12 @@ impl Detections {
         self.film
     }
 
-    /// The film's spacing, where somebody stated it. Without it there are no mm.
+    /// The film's spacing, if it is known. Without it there are no mm.
     pub fn spacing(&self) -> Option<&Spacing> {
         self.spacing.as_ref()
     }
 
-    /// The films that confidences and radii rest on, in words. None where the bundle is not calibrated.
+    /// The films that the bundle is calibrated on, in words. None if it is not calibrated.
     pub fn calibration(&self) -> Option<&str> {
         self.calibration.as_deref()
     }
@@ -207,17 +207,17 @@ impl Detections {
         self.out_of_distribution
     }
 
-    /// The landmarks that were looked for, in the order of their numbers.
+    /// The landmarks that were searched for, in the order of their numbers.
     pub fn landmarks(&self) -> &[Detection] {
         &self.landmarks
     }
 
-    /// The landmark with this number, from 1. None where it was not looked for.
+    /// The landmark with this number, from 1. None if it was not searched for.
     pub fn landmark(&self, number: usize) -> Option<&Detection> {
         self.landmarks.iter().find(|landmark| landmark.number == number)
     }
 
-    /// What the landmarks' set measures between them.
+    /// The measurements between the landmarks that their set defines.
     pub fn measurements(&self) -> &[Measurement] {
         &self.measurements
     }
@@ -240,7 +240,7 @@ impl Detections {
     /// let set = LandmarkSet::named("isbi19")?; // a detector's is `detector.landmark_set()`
     /// let found = corrected.clone();
     /// corrected.correct(1, Point::new(840.0, 1000.0), &set)?;
-    /// let sella = corrected.landmark(1).ok_or("sella was not looked for")?;
+    /// let sella = corrected.landmark(1).ok_or("sella was not searched for")?;
     /// assert_eq!((sella.status(), sella.mm().map(|mm| mm.x)), (Status::EditedByHand, Some(84.0)));
     ///
     /// corrected.restore(1, &found, &set)?;
@@ -249,7 +249,7 @@ impl Detections {
     /// ```
     ///
     /// # Errors
-    /// [`RuntimeError::NoLandmark`] where it was not looked for.
+    /// [`RuntimeError::NoLandmark`] if it was not searched for.
     pub fn correct(&mut self, number: usize, position: Point, set: &LandmarkSet) -> Result<(), RuntimeError> {
         let mm = self.spacing.as_ref().map(|spacing| millimetres(position, spacing));
         let landmark = self.landmark_mut(number, set)?;
@@ -263,7 +263,7 @@ impl Detections {
     /// Puts a landmark back to what the network `found` on the same film, and measures again.
     ///
     /// # Errors
-    /// [`RuntimeError::NoLandmark`] where it was not looked for.
+    /// [`RuntimeError::NoLandmark`] if it was not searched for.
     pub fn restore(&mut self, number: usize, found: &Self, set: &LandmarkSet) -> Result<(), RuntimeError> {
         let before = found.landmark(number).ok_or(RuntimeError::NoLandmark { landmark: number, last: set.len() })?;
         self.landmark_mut(number, set)?.clone_from(before);
@@ -276,8 +276,8 @@ impl Detections {
         landmark.ok_or(RuntimeError::NoLandmark { landmark: number, last: set.len() })
     }
 
-    /// Measures again what `set` measures between the landmarks. A landmark's radius becomes the errors of the measurements
-    /// made of it; a landmark that was not found refuses them.
+    /// Takes the measurements of `set` again. A landmark's radius gives the errors of its measurements; measurements of a
+    /// landmark that was not found are refused.
     pub fn measure(&mut self, set: &LandmarkSet) {
         let found = |number: usize| self.landmark(number).filter(|one| one.status != Status::NotFound);
         let found: Vec<Option<&Detection>> =
@@ -306,7 +306,7 @@ impl Detection {
             score,
             confidence: calibration.map(|calibration| calibration.confidence(index, score)),
             radius_mm: radius_mm.filter(|_| spacing.is_some()),
-            mahalanobis: peak.surprise,
+            mahalanobis: peak.mahalanobis,
             windows: *windows,
         }
     }
@@ -326,7 +326,7 @@ impl Detection {
         &self.title
     }
 
-    /// How much the position is worth.
+    /// How far the position can be trusted.
     pub fn status(&self) -> Status {
         self.status
     }
@@ -336,7 +336,7 @@ impl Detection {
         self.cell
     }
 
-    /// Where it is, in film px from the film's top-left corner. A guess where it was not found.
+    /// The position in film px from the film's top-left corner. A guess if the landmark was not found.
     pub fn position(&self) -> Point {
         self.position
     }

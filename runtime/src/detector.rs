@@ -1,60 +1,50 @@
 //! The detector: a bundle's graphs, opened once, run on film after film.
 //!
-//! The trunk runs once per film with all threads, then the heads side by side on one thread each: landmarks are
-//! independent. How a graph is run is the [`backend`](crate::backend)'s, how a map becomes a point is `decode.rs`'s, and how
-//! little of a head need be run is `windows.rs`'s.
+//! The trunk runs once per film with all threads, then the heads in parallel on one thread each: landmarks are independent. The
+//! [`backend`](crate::backend) runs graphs, `decode.rs` turns score maps into points, and `pruned.rs` runs only the part of a head
+//! that is needed.
 
-use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
-use std::thread;
+use std::sync::Arc;
 
-use ndarray::{Array2, Axis, s};
+use ndarray::{Array2, Axis};
 use onemark_film::Film;
 use onemark_film::geometry::{GridMap, GridSize};
-use onemark_models::bundle::{Bundle, GraphEntry, WEIGHTS};
+use onemark_models::bundle::Bundle;
 use onemark_models::confidence::Calibration;
 use onemark_models::graph::{Level, Port};
-use onemark_models::landmarks::{Landmark, LandmarkSet};
-use onemark_models::network::SCORE;
+use onemark_models::landmarks::LandmarkSet;
 use onemark_models::parallel::in_parallel;
 use onemark_models::shape_prior::ShapePrior;
 
-use crate::backend::{self, Backend, BackendKind, Outputs, Session, Tensor};
-use crate::decode::{self, DecodeError, Decoding, Peak, Scores};
+use crate::backend::Backend;
+use crate::decode::{self, DecodeError, Decoding, Peak};
 use crate::detections::{Finder, Found};
 use crate::embeddings::Embeddings;
-use crate::windows::Windows;
-use crate::{BundleId, Detections, RuntimeError};
+use crate::head::Head;
+use crate::job::{Cancel, Progress};
+use crate::pruned::PrunedHeads;
+use crate::scores::Scores;
+use crate::session::{LazySession, Tensors, wrong_score};
+use crate::{BundleId, Detections, Job, Options, RuntimeError};
 
-/// How a bundle is to be run.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// What runs the graphs.
-    pub backend: BackendKind,
-    /// How many threads to use; `None` means as many as there are cores.
-    pub threads: Option<NonZeroUsize>,
-    /// How score maps become points.
-    pub decoding: Decoding,
-    /// The numbers of the landmarks to find; `None` means all that the bundle has.
-    pub landmarks: Option<Vec<usize>>,
-    /// Whether to run of each head only what can hold its best score, where the bundle says how. What is found is the same.
-    pub pruning: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            backend: BackendKind::default(),
-            threads: None,
-            decoding: Decoding::default(),
-            landmarks: None,
-            pruning: true,
-        }
-    }
-}
-
-/// An opened bundle. Its answers do not depend on the number of threads, nor on who else is asking.
+/// An opened bundle. It is `Send + Sync`: threads may share it, and its results depend neither on their number nor on other
+/// detections at the same time.
+///
+/// ```
+/// # mod spot { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/spot/mod.rs")); }
+/// use onemark_runtime::{Detector, Options};
+///
+/// # let options = Options::default().with_backend(onemark_runtime::BackendKind::Tract);
+/// # let (bundle, film) = (spot::bundle(1.0), spot::film());
+/// let detector = Detector::new(&bundle, options)?;
+/// std::thread::scope(|scope| {
+///     let both = [scope.spawn(|| detector.detect(&film)), scope.spawn(|| detector.detect(&film))];
+///     let [one, other] = both.map(|thread| thread.join().unwrap().unwrap());
+///     assert_eq!(one, other);
+/// });
+/// # Ok::<(), onemark_runtime::RuntimeError>(())
+/// ```
 pub struct Detector {
     bundle: BundleId,
     landmark_set: LandmarkSet,
@@ -64,32 +54,10 @@ pub struct Detector {
     prior: Option<ShapePrior>,
     calibration: Option<Calibration>,
     grid: GridSize,
-    trunk: Graph,
-    heads: Vec<(Landmark, Graph)>,
-    /// Where heads can be run in part.
-    windows: Option<Windows>,
-}
-
-/// A graph and the names that the manifest gives its tensors.
-struct Graph {
-    entry: GraphEntry,
-    onnx: Arc<[u8]>,
-    weights: Arc<[u8]>,
-    threads: usize,
-    session: OnceLock<Box<dyn Session>>,
-}
-
-impl Graph {
-    /// Opens the graph if that was not done yet.
-    fn session(&self, backend: &dyn Backend) -> Result<&dyn Session, RuntimeError> {
-        if let Some(session) = self.session.get() {
-            return Ok(session.as_ref());
-        }
-        let graph = backend::check(&self.entry.file, &self.onnx, &self.weights)?;
-        let session = backend.open(&graph, self.threads)?;
-        // Another thread may have been faster.
-        Ok(self.session.get_or_init(|| session).as_ref())
-    }
+    trunk: LazySession,
+    heads: Vec<Head>,
+    /// If the bundle has a plan for it and the options allow it.
+    pruned: Option<PrunedHeads>,
 }
 
 /// The indices of the landmarks to find, in the bundle's order.
@@ -107,7 +75,7 @@ impl Detector {
     /// Opens a bundle: all its files are verified before a graph is parsed.
     ///
     /// # Errors
-    /// The bundle is refused, or the backend can't run here or not run these graphs.
+    /// The bundle is refused, the backend does not work on this machine, or it can't run these graphs.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, RuntimeError> {
         Self::new(&Bundle::open(path)?, options)
     }
@@ -120,40 +88,36 @@ impl Detector {
         Self::with_backend(bundle, options.backend.open()?, options)
     }
 
-    /// The same with a backend that the host has made, instead of the one that the options name.
+    /// The same with this backend, instead of the one that the options name: one that the host implements, or one that several
+    /// detectors share.
     ///
-    /// ```no_run
-    /// // `no_run`, because the file is an example.
-    /// use std::sync::Arc;
-    /// use onemark_models::bundle::Bundle;
-    /// use onemark_runtime::backend::OnnxRuntime;
-    /// use onemark_runtime::{Detector, Options};
+    /// ```
+    /// # mod spot { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/spot/mod.rs")); }
+    /// use onemark_runtime::{BackendKind, Detector, Options};
     ///
-    /// let backend = OnnxRuntime::from_library("/opt/scanner/libonnxruntime.so")?;
-    /// let bundle = Bundle::open("head19.onemark")?;
-    /// let detector = Detector::with_backend(&bundle, Arc::new(backend), Options::default())?;
+    /// # let bundle = spot::bundle(1.0);
+    /// let backend = BackendKind::Tract.open()?;
+    /// let one = Detector::with_backend(&bundle, backend.clone(), Options::default())?;
+    /// let other = Detector::with_backend(&bundle, backend, Options::default().with_landmarks([1]))?;
+    /// assert_eq!(one.backend().about(), other.backend().about());
     /// # Ok::<(), onemark_runtime::RuntimeError>(())
     /// ```
     ///
     /// # Errors
     /// As [`Detector::open`].
     pub fn with_backend(bundle: &Bundle, backend: Arc<dyn Backend>, options: Options) -> Result<Self, RuntimeError> {
-        let threads = options.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let threads = options.thread_count();
         let manifest = bundle.manifest();
-        let graph = |entry: &GraphEntry, threads| {
-            let (onnx, weights) = (bundle.bytes(&entry.file)?.clone(), bundle.bytes(WEIGHTS)?.clone());
-            Ok::<Graph, RuntimeError>(Graph { entry: entry.clone(), onnx, weights, threads, session: OnceLock::new() })
-        };
-        let trunk = graph(&manifest.trunk, threads)?;
-        trunk.session(backend.as_ref())?;
+        let trunk = LazySession::new(bundle, &manifest.trunk, threads)?;
+        trunk.open(backend.as_ref())?;
         let all = &manifest.landmark_set.landmarks;
         let wanted = wanted(options.landmarks, all.len())?;
-        let heads = wanted.iter().map(|index| Ok((all[*index].clone(), graph(&manifest.heads[*index].graph, 1)?)));
-        let heads = heads.collect::<Result<Vec<(Landmark, Graph)>, RuntimeError>>()?;
+        let head = |index: &usize| Head::new(bundle, &manifest.trunk, &all[*index], &manifest.heads[*index].graph);
+        let heads = wanted.iter().map(head).collect::<Result<Vec<Head>, RuntimeError>>()?;
         let plan = manifest.plan.as_ref().filter(|_| options.pruning);
-        let windows = plan.map(|plan| Windows::open(bundle, plan, &wanted, backend.clone(), threads)).transpose()?;
-        if windows.is_none() {
-            let opened = in_parallel(threads, &heads, |(_, head)| head.session(backend.as_ref()).map(|_| ()));
+        let pruned = plan.map(|plan| PrunedHeads::open(bundle, plan, &wanted, backend.clone(), threads)).transpose()?;
+        if pruned.is_none() {
+            let opened = in_parallel(threads, &heads, |head| head.open(backend.as_ref()));
             opened.into_iter().collect::<Result<(), RuntimeError>>()?;
         }
         let prior = manifest.shape_prior.as_ref().map(|prior| prior.marginal(&wanted));
@@ -170,27 +134,28 @@ impl Detector {
             grid: GridSize::new(manifest.input.size, manifest.input.size),
             trunk,
             heads,
-            windows,
+            pruned,
             backend,
         })
     }
 
-    /// The bundle that was opened.
+    /// The name and digest of the bundle.
     pub fn bundle(&self) -> &BundleId {
         &self.bundle
     }
 
-    /// The landmarks that the bundle knows, and what is measured between them; for [`Detections::measure`].
+    /// The bundle's landmarks and the measurements between them; for [`Detections::correct`] and [`Detections::measure`].
     pub fn landmark_set(&self) -> &LandmarkSet {
         &self.landmark_set
     }
 
-    /// The backend that runs it.
+    /// The backend that runs the graphs.
     pub fn backend(&self) -> &dyn Backend {
         self.backend.as_ref()
     }
 
-    /// How score maps become points: as asked for, as far as the bundle can.
+    /// How score maps become points: as the options say, but [`Decoding::Subpixel`] instead of [`Decoding::ShapePrior`] if the
+    /// bundle has no shape prior.
     pub fn decoding(&self) -> Decoding {
         self.decoding
     }
@@ -200,27 +165,77 @@ impl Detector {
         self.grid
     }
 
-    /// Finds all landmarks of the bundle on a film, in mm too where the film's spacing is known, and measures between them.
+    /// Finds the landmarks on a film: in px; in mm too, if the film's spacing is known. Takes the measurements between them.
+    ///
+    /// [`job`](Self::job) does the same with progress and cancellation.
+    ///
+    /// ```
+    /// # mod spot { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/spot/mod.rs")); }
+    /// use onemark_runtime::film::Spacing;
+    /// use onemark_runtime::{Detector, Options};
+    ///
+    /// # let options = Options::default().with_backend(onemark_runtime::BackendKind::Tract);
+    /// # let (bundle, film) = (spot::bundle(1.0), spot::film());
+    /// let detector = Detector::new(&bundle, options)?;
+    /// let found = detector.detect(&film.with_spacing(Spacing::new(0.1, 0.1, "scanner manual")?))?;
+    /// for measurement in found.measurements() {
+    ///     println!("{}: {:?}", measurement.title, measurement.value);
+    /// }
+    /// # assert!(found.measurements()[0].value.is_some());
+    /// # Ok::<(), onemark_runtime::RuntimeError>(())
+    /// ```
     ///
     /// # Errors
-    /// The backend fails, or gives scores that are no numbers: then there is no position, and none is made up.
+    /// The backend fails, or computes scores that are not numbers.
     pub fn detect(&self, film: &Film) -> Result<Detections, RuntimeError> {
-        let shared = &self.shared(film.to_grid(self.grid)?)?;
-        let whole = |index: usize| self.score(&self.heads[index].1, self.head(index, shared)?);
-        let peaks: Vec<(Peak, Option<usize>)> = match &self.windows {
-            None => {
-                let mut scores = self.each(whole)?;
-                self.peaks(&mut scores)?.into_iter().map(|peak| (peak, None)).collect()
-            }
-            Some(windows) => {
-                let mut fields = self.each(|index| windows.field(index, shared, Box::new(move || whole(index))))?;
-                let peaks = self.peaks(&mut fields)?;
-                peaks.into_iter().zip(&fields).map(|(peak, field)| (peak, Some(field.opened))).collect()
-            }
-        };
-        let found = self.heads.iter().zip(peaks);
-        let found: Vec<Found<'_>> =
-            found.map(|((landmark, _), (peak, windows))| Found { landmark, peak, windows }).collect();
+        self.job(film).run()
+    }
+
+    /// The detection on a film, not yet started: progress and cancellation can be added before [`Job::run`].
+    ///
+    /// ```
+    /// # mod spot { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/spot/mod.rs")); }
+    /// use onemark_runtime::{Cancel, Detector, Options};
+    ///
+    /// # let options = Options::default().with_backend(onemark_runtime::BackendKind::Tract);
+    /// # let (bundle, film) = (spot::bundle(1.0), spot::film());
+    /// let detector = Detector::new(&bundle, options)?;
+    /// let cancel = Cancel::new(); // a clone goes to the button
+    /// let job = detector.job(&film).with_cancel(&cancel).on_progress(|done, total| println!("{done} of {total}"));
+    /// assert_eq!(job.run()?, detector.detect(&film)?);
+    /// # Ok::<(), onemark_runtime::RuntimeError>(())
+    /// ```
+    pub fn job<'a>(&'a self, film: &'a Film) -> Job<'a> {
+        Job::new(self, film)
+    }
+
+    /// How many steps a job reports: the trunk and the landmarks.
+    pub(crate) fn steps(&self) -> usize {
+        1 + self.heads.len()
+    }
+
+    /// Runs a job.
+    pub(crate) fn run(
+        &self,
+        film: &Film,
+        cancel: &Cancel,
+        progress: &Progress<'_>,
+    ) -> Result<Detections, RuntimeError> {
+        let shared = &self.shared(film.to_grid(self.grid)?, cancel)?;
+        progress.step();
+        let scored = self.each(|index| {
+            let mut scores = self.scores(index, shared, cancel)?;
+            let peak = decode::first_peak(index, &mut scores, self.decoding);
+            let peak = peak.map_err(|error| self.decode_error(error))?;
+            progress.step();
+            Ok((scores, peak))
+        });
+        let (mut scores, peaks): (Vec<Scores<'_>>, Vec<Peak>) = scored?.into_iter().unzip();
+        let peaks = decode::settle(&mut scores, peaks, self.decoding, self.prior.as_ref(), self.threads);
+        let peaks = peaks.map_err(|error| self.decode_error(error))?;
+        let found = self.heads.iter().zip(peaks).zip(&scores);
+        let found =
+            found.map(|((head, peak), scores)| Found { landmark: &head.landmark, peak, windows: scores.windows() });
         let finder = Finder {
             bundle: &self.bundle,
             backend: self.backend.name(),
@@ -228,42 +243,46 @@ impl Detector {
             calibration: self.calibration.as_ref(),
             map: GridMap::new(film.size(), self.grid),
         };
-        Ok(Detections::new(&finder, film, &found))
+        Ok(Detections::new(&finder, film, &found.collect::<Vec<_>>()))
     }
 
-    /// The score map of a landmark (1-based) on a film that is on the grid already, axes [row, column]: all of it, by the same
-    /// graphs as [`Detector::detect`]. Slow; for those who check bundles.
+    /// The whole score map of a landmark, by its number, axes [row, column], on a film that is on the grid already. The graphs
+    /// are those of [`Detector::detect`], which runs fewer windows. For the comparison of bundles with the reference.
     ///
     /// # Errors
-    /// The backend fails, or the bundle has no such landmark.
+    /// The backend fails, or the landmark is not among those to find.
+    #[doc(hidden)]
     pub fn score_map(&self, film: &Array2<f32>, landmark: usize) -> Result<Array2<f32>, RuntimeError> {
-        let shared = &self.shared(film.clone())?;
-        let index = self.heads.iter().position(|(head, _)| head.number.number() == landmark);
-        let index = index.ok_or(RuntimeError::NoLandmark { landmark, last: self.heads.len() })?;
-        let head = &self.heads[index].1;
-        match &self.windows {
-            None => self.score(head, self.head(index, shared)?),
-            Some(windows) => windows.field(index, shared, Box::new(|| Ok(Array2::default((0, 0)))))?.everywhere(),
+        let cancel = &Cancel::new();
+        let index = self.heads.iter().position(|head| head.landmark.number.number() == landmark);
+        let index = index.ok_or(RuntimeError::NoLandmark { landmark, last: self.landmark_set.len() })?;
+        let shared = &self.shared(film.clone(), cancel)?;
+        match self.scores(index, shared, cancel)? {
+            Scores::Whole(scores) => Ok(scores),
+            Scores::Windowed(field) => field.everywhere(),
         }
     }
 
     /// The score map and the embeddings of each landmark, by the whole heads.
     pub(crate) fn embeddings(&self, film: &Film) -> Result<Vec<(Array2<f32>, Embeddings)>, RuntimeError> {
-        let shared = self.shared(film.to_grid(self.grid)?)?;
+        let shared = self.shared(film.to_grid(self.grid)?, &Cancel::new())?;
         self.each(|index| {
-            let outputs = self.head(index, &shared)?;
-            // Those that depend on no landmark are the trunk's.
+            let head = &self.heads[index];
+            let outputs = head.run(self.backend.as_ref(), &shared)?;
+            // The trunk makes the embeddings that do not depend on the landmark.
+            let (trunk, specific) = (self.trunk.entry().outputs.iter(), head.entry().outputs.iter());
+            let all = trunk.zip(&shared).chain(specific.zip(&outputs));
             let wanted = Level::COARSE_TO_FINE.map(|level| Port::Embedding(level).to_string());
-            let all = shared.iter().chain(&outputs).filter(|(name, _)| wanted.contains(name));
-            let all = all.map(|(name, tensor)| Ok((name.clone(), tensor.array()?.to_owned())));
+            let all = all.filter(|(entry, _)| wanted.contains(&entry.name));
+            let all = all.map(|(entry, tensor)| Ok((entry.name.clone(), tensor.array()?.to_owned())));
             let all = all.collect::<Result<_, RuntimeError>>()?;
-            Ok((self.score(&self.heads[index].1, outputs)?, Embeddings::new(all)))
+            Ok((head.score(&outputs, self.grid.height)?, Embeddings::new(all)))
         })
     }
 
-    /// The points of all landmarks' scores.
-    pub(crate) fn peaks<S: Scores + Send>(&self, scores: &mut [S]) -> Result<Vec<Peak>, RuntimeError> {
-        let peaks = decode::peaks(scores, self.decoding, self.prior.as_ref(), self.threads);
+    /// The peaks of score maps, one for each landmark.
+    pub(crate) fn peaks(&self, maps: Vec<Array2<f32>>) -> Result<Vec<Peak>, RuntimeError> {
+        let peaks = decode::peaks(maps, self.decoding, self.prior.as_ref(), self.threads);
         peaks.map_err(|error| self.decode_error(error))
     }
 
@@ -271,50 +290,35 @@ impl Detector {
         self.threads
     }
 
-    /// What the trunk makes of a film on the grid.
-    fn shared(&self, film: Array2<f32>) -> Result<Outputs, RuntimeError> {
+    /// The trunk's outputs for a film on the grid.
+    fn shared(&self, film: Array2<f32>, cancel: &Cancel) -> Result<Tensors, RuntimeError> {
         let cells = self.backend.keep(film.insert_axis(Axis(0)).insert_axis(Axis(0)))?;
-        let name = self.trunk.entry.inputs.first().map_or("", |input| &input.name);
-        self.trunk.session(self.backend.as_ref())?.run(&[(name, cells.as_ref())])
+        cancel.check()?;
+        self.trunk.run(self.backend.as_ref(), &[cells.as_ref()])
     }
 
-    /// Does `work` for the index of every landmark, side by side.
+    /// Does `work` for the index of each landmark, in parallel.
     fn each<T: Send>(&self, work: impl Fn(usize) -> Result<T, RuntimeError> + Sync) -> Result<Vec<T>, RuntimeError> {
         in_parallel(self.threads, 0..self.heads.len(), work).into_iter().collect()
     }
 
-    /// What a whole head makes of what the trunk made.
-    fn head(&self, index: usize, shared: &Outputs) -> Result<Outputs, RuntimeError> {
-        let head = &self.heads[index].1;
-        let wanted = |name: &str| head.entry.inputs.iter().any(|input| input.name == name);
-        let inputs = shared.iter().filter(|(name, _)| wanted(name));
-        let inputs: Vec<(&str, &dyn Tensor)> = inputs.map(|(name, tensor)| (name.as_str(), tensor.as_ref())).collect();
-        head.session(self.backend.as_ref())?.run(&inputs)
-    }
-
-    /// A landmark's score map, axes [row, column].
-    fn score(&self, head: &Graph, outputs: Outputs) -> Result<Array2<f32>, RuntimeError> {
-        let score = outputs.iter().find(|(name, _)| name == SCORE).map(|(_, score)| score.array()).transpose()?;
-        let score = score.ok_or_else(|| self.unexpected(head, "nothing".into()))?;
-        if score.shape() != [1, 1, self.grid.height, self.grid.width] {
-            return Err(self.unexpected(head, format!("{:?}", score.shape())));
+    /// The scores of the landmark at `index`, from the trunk's outputs.
+    fn scores<'a>(&'a self, index: usize, shared: &'a Tensors, cancel: &'a Cancel) -> Result<Scores<'a>, RuntimeError> {
+        let head = &self.heads[index];
+        if let Some(pruned) = &self.pruned {
+            return Ok(Scores::Windowed(Box::new(pruned.field(index, head, shared, cancel)?)));
         }
-        Ok(score.slice(s![0, 0, .., ..]).to_owned())
+        cancel.check()?;
+        let outputs = head.run(self.backend.as_ref(), shared)?;
+        Ok(Scores::Whole(head.score(&outputs, self.grid.height)?))
     }
 
     pub(crate) fn decode_error(&self, error: DecodeError) -> RuntimeError {
         match error {
-            DecodeError::NoNumbers(index) => self.unexpected(&self.heads[index].1, "scores that are no numbers".into()),
+            DecodeError::NotNumbers(index) => {
+                wrong_score(self.heads[index].entry(), self.grid.height, "scores that are not numbers")
+            }
             DecodeError::Scores(error) => error,
-        }
-    }
-
-    fn unexpected(&self, head: &Graph, found: String) -> RuntimeError {
-        RuntimeError::Output {
-            graph: head.entry.file.clone(),
-            tensor: SCORE.into(),
-            expected: format!("[1, 1, {}, {}] of numbers", self.grid.height, self.grid.width),
-            found,
         }
     }
 }

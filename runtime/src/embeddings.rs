@@ -1,5 +1,5 @@
-//! What heads compare: the vectors of a film's cells, and the score of a film's cells for any vectors, by the reference
-//! interpreter. Slower than a head, which has its own vectors built in.
+//! Embeddings: the vectors of a film's cells, and the scores of the cells for any template vectors, by the reference interpreter.
+//! Slower than a head, whose template vectors are built in.
 
 use std::collections::BTreeMap;
 
@@ -14,20 +14,20 @@ use crate::RuntimeError;
 /// The embeddings that one landmark's head makes of a film: `[1, channels, rows, columns]`.
 pub(crate) struct Embeddings(Maps);
 
-/// The vectors that a landmark is looked for with, level 5 first.
+/// A landmark's template vectors, level 5 first.
 pub(crate) type Vectors = [Vec<f32>; Level::COARSE_TO_FINE.len()];
 
 /// From embeddings and vectors to scores.
 pub(crate) struct Scorer(Graph);
 
 impl Embeddings {
-    /// Of maps by name, those that are embeddings.
+    /// Takes the embeddings from maps by name.
     pub(crate) fn new(mut maps: BTreeMap<String, Array4<f32>>) -> Self {
         let ports = Level::COARSE_TO_FINE.map(Port::Embedding);
         Self(ports.into_iter().filter_map(|port| Some((port.clone(), maps.remove(&port.to_string())?))).collect())
     }
 
-    /// The vectors of the cells that hold this cell of the grid; empty where the bundle's graphs make none.
+    /// The vectors of the cells that contain this cell of the grid; empty on levels for which the bundle has no embeddings.
     pub(crate) fn at(&self, Cell { row, column }: Cell) -> Vectors {
         Level::COARSE_TO_FINE.map(|level| match self.0.get(&Port::Embedding(level)) {
             Some(map) => map.slice(s![0, .., row / level.stride(), column / level.stride()]).to_vec(),
@@ -41,7 +41,7 @@ impl Scorer {
     pub(crate) fn new(side: usize, like: &Embeddings) -> Result<Self, RuntimeError> {
         let channels = like.0.values().next().map_or(0, |map| map.shape()[1]);
         let graph = score_graph(side, channels, Of::Any);
-        graph.map(Self).map_err(|why| RuntimeError::Graph { graph: "score".into(), why: why.to_string() })
+        graph.map(Self).map_err(|error| RuntimeError::graph("score", error))
     }
 
     /// The score of every cell, axes [row, column].
@@ -50,11 +50,8 @@ impl Scorer {
         let vectors: Parameters = vectors
             .map(|(level, vector)| (ParamId::vector(Of::Any, level), Array1::from(vector.clone()).into_dyn()))
             .collect();
-        let mut outputs = reference::run(&self.0, &vectors, &embeddings.0).map_err(|why| RuntimeError::Run {
-            graph: "score".into(),
-            backend: "reference",
-            why: why.to_string(),
-        })?;
+        let outputs = reference::run(&self.0, &vectors, &embeddings.0);
+        let mut outputs = outputs.map_err(|error| RuntimeError::run("score", "reference", error))?;
         let map = outputs.remove(&Port::Score).unwrap_or_default();
         Ok(map.slice_move(s![0, 0, .., ..]))
     }

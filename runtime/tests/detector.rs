@@ -2,35 +2,23 @@
 //! landmark 2 is one cell to the left of it.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use ndarray::Array4;
+use onemark_film::Spacing;
 use onemark_film::geometry::{Cell, Point};
-use onemark_film::{Film, Size, Spacing};
-use onemark_models::bundle::names;
-use onemark_models::bundle::{
-    Bundle, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Precision, Span, TensorEntry, WEIGHTS,
-};
-use onemark_models::graph::Level;
-use onemark_models::landmarks::{Analysis, Landmark, LandmarkId, LandmarkSet};
-use onemark_models::network::SCORE;
-use onemark_models::yaml;
-use onemark_onnx::builder;
-use onemark_onnx::proto::{AttributeProto, DataType};
-use onemark_runtime::backend::{Backend, CheckedGraph, Session, Tensor};
-use onemark_runtime::{BackendKind, Decoding, Detections, Detector, Options, RuntimeError, Status};
+use onemark_models::bundle::Bundle;
+use onemark_runtime::backend::{Backend, CheckedGraph, Outputs, Session, Tensor};
+use onemark_runtime::{BackendKind, Cancel, Decoding, Detections, Detector, Options, RuntimeError, Status};
 
-const SIZE: usize = 24;
-const FILM: Size = Size { width: 96, height: 60 };
+#[allow(dead_code, reason = "the examples in the documentation use the rest")]
+mod spot;
+use spot::{SPOT, bundle, film};
+
 /// Film px per cell of the grid.
 const SCALE: (f64, f64) = (4.0, 2.5);
-const SPOT: Point = Point::new(33.0, 41.5);
-
-/// The measurements between the spot and its neighbour.
-const ANALYSIS: &str = "{sources: {us: ourselves}, measurements: [{name: gap, title: Gap, source: us, formula: {distance: [spot, left]}}]}";
 
 /// 8-bit grey and the resize move a wide spot's peak by less than this.
 const REFINED_PX: f64 = 0.25;
@@ -42,17 +30,8 @@ fn backends() -> impl Iterator<Item = BackendKind> {
     BackendKind::compiled().iter().copied().filter(|kind| kind.probe().is_ok())
 }
 
-fn film() -> Film {
-    let bright = |x: u32, y: u32| {
-        let (dx, dy) = (f64::from(x) + 0.5 - SPOT.x, f64::from(y) + 0.5 - SPOT.y);
-        (250.0 * (-(dx * dx + dy * dy) / 200.0).exp()).round() as u8
-    };
-    let rows = (0..FILM.height).flat_map(|y| (0..FILM.width).map(move |x| bright(x, y)));
-    Film::from_grey(FILM, rows.collect()).unwrap()
-}
-
 fn detector(bundle: &Bundle, backend: BackendKind, threads: usize, decoding: Decoding) -> Detector {
-    let options = Options { backend, threads: NonZeroUsize::new(threads), decoding, ..Options::default() };
+    let options = Options::default().with_backend(backend).with_threads(threads).with_decoding(decoding);
     Detector::new(bundle, options).unwrap()
 }
 
@@ -125,12 +104,12 @@ fn a_landmark_is_corrected_and_restored() {
     corrected.restore(2, &found, set).unwrap();
     assert_eq!(corrected, found);
     let error = corrected.correct(3, position, set).unwrap_err();
-    assert!(matches!(error, RuntimeError::NoLandmark { landmark: 3, last: 2 }), "{error}");
+    assert!(matches!(error, RuntimeError::NoLandmark { landmark: 3, last: 2, .. }), "{error}");
     assert!(corrected.restore(3, &found, set).is_err());
 }
 
 #[test]
-fn the_answer_depends_neither_on_threads_nor_on_company() {
+fn the_result_depends_neither_on_threads_nor_on_other_detections() {
     let (bundle, film) = (bundle(1.0), film());
     for backend in backends() {
         let alone = detector(&bundle, backend, 1, Decoding::Subpixel).detect(&film).unwrap();
@@ -162,13 +141,103 @@ fn a_host_brings_its_own_backend() {
         }
     }
     let own = Arc::new(Own(BackendKind::Tract.open().unwrap()));
-    let options = Options { backend: BackendKind::OnnxRuntimeCuda, ..Options::default() };
+    let options = Options::default().with_backend(BackendKind::OnnxRuntimeCuda);
     let found = Detector::with_backend(&bundle(1.0), own, options).unwrap().detect(&film()).unwrap();
     assert_eq!((found.backend(), found.landmarks()[0].cell()), ("own", Cell::new(16, 8)));
 }
 
 #[test]
-fn scores_that_are_no_numbers_give_no_landmark() {
+fn progress_counts_the_trunk_and_the_landmarks() {
+    for backend in backends() {
+        for threads in [1, 4] {
+            let detector = detector(&bundle(1.0), backend, threads, Decoding::Subpixel);
+            let mut steps = Vec::new();
+            let film = film();
+            let found = detector.job(&film).on_progress(|done, total| steps.push((done, total))).run().unwrap();
+            assert_eq!(steps, [(1, 3), (2, 3), (3, 3)], "{backend}");
+            assert_eq!(found, detector.detect(&film).unwrap(), "{backend}");
+        }
+    }
+}
+
+#[test]
+fn a_cancelled_job_leaves_the_detector_usable() {
+    for backend in backends() {
+        let (detector, film) = (detector(&bundle(1.0), backend, 2, Decoding::Subpixel), film());
+        let before = Cancel::new();
+        before.clone().cancel();
+        let mut steps = 0;
+        let result = detector.job(&film).with_cancel(&before).on_progress(|_, _| steps += 1).run();
+        assert!(matches!(result, Err(RuntimeError::Cancelled)), "{backend}");
+        assert_eq!(steps, 0, "{backend}");
+
+        let during = Cancel::new();
+        let result = detector.job(&film).with_cancel(&during).on_progress(|_, _| during.cancel()).run();
+        assert!(matches!(result, Err(RuntimeError::Cancelled)), "{backend}");
+
+        let found = detector.job(&film).with_cancel(&Cancel::new()).run().unwrap();
+        assert_eq!(found, detector.detect(&film).unwrap(), "{backend}");
+    }
+}
+
+/// tract, which cancels a job in one of its runs.
+struct Cancelling {
+    backend: Arc<dyn Backend>,
+    counter: Arc<Counter>,
+}
+
+struct Counter {
+    cancel: Cancel,
+    runs: AtomicUsize,
+    last: usize,
+}
+
+struct CancellingSession(Box<dyn Session>, Arc<Counter>);
+
+impl Backend for Cancelling {
+    fn name(&self) -> &'static str {
+        "cancelling"
+    }
+    fn about(&self) -> String {
+        "a test's own".into()
+    }
+    fn open(&self, graph: &CheckedGraph, threads: usize) -> Result<Box<dyn Session>, RuntimeError> {
+        Ok(Box::new(CancellingSession(self.backend.open(graph, threads)?, self.counter.clone())))
+    }
+    fn keep(&self, numbers: Array4<f32>) -> Result<Box<dyn Tensor>, RuntimeError> {
+        self.backend.keep(numbers)
+    }
+}
+
+impl Session for CancellingSession {
+    fn run(&self, inputs: &[(&str, &dyn Tensor)]) -> Result<Outputs, RuntimeError> {
+        if self.1.runs.fetch_add(1, Ordering::SeqCst) + 1 == self.1.last {
+            self.1.cancel.cancel();
+        }
+        self.0.run(inputs)
+    }
+}
+
+/// On one thread: the run in which a job is cancelled is its last one.
+#[test]
+fn no_graph_runs_after_the_one_in_which_a_job_is_cancelled() {
+    for last in 1..=3 {
+        let cancel = Cancel::new();
+        let counter = Arc::new(Counter { cancel: cancel.clone(), runs: AtomicUsize::new(0), last });
+        let backend = Cancelling { backend: BackendKind::Tract.open().unwrap(), counter: counter.clone() };
+        let options = Options::default().with_threads(1);
+        let detector = Detector::with_backend(&bundle(1.0), Arc::new(backend), options).unwrap();
+        let result = detector.job(&film()).with_cancel(&cancel).run();
+        assert_eq!(counter.runs.load(Ordering::SeqCst), last);
+        match last {
+            3 => assert_eq!(result.unwrap().landmarks().len(), 2),
+            _ => assert!(matches!(result, Err(RuntimeError::Cancelled)), "{last}"),
+        }
+    }
+}
+
+#[test]
+fn scores_that_are_not_numbers_give_no_landmark() {
     for backend in backends() {
         let error = detector(&bundle(f32::NAN), backend, 1, Decoding::Subpixel).detect(&film()).unwrap_err();
         assert!(matches!(&error, RuntimeError::Output { graph, .. } if graph == "landmark-01-spot.onnx"), "{error}");
@@ -180,14 +249,17 @@ fn some_landmarks_are_found_as_all_are() {
     for backend in backends() {
         let all = detector(&bundle(1.0), backend, 2, Decoding::Subpixel).detect(&film()).unwrap();
         let only = |landmarks: &[usize]| {
-            let options = Options { backend, landmarks: Some(landmarks.into()), ..Options::default() };
+            let options = Options::default().with_backend(backend).with_landmarks(landmarks.iter().copied());
             Detector::new(&bundle(1.0), options)
         };
         assert_eq!(only(&[2, 2]).unwrap().detect(&film()).unwrap().landmarks(), &all.landmarks()[1..], "{backend}");
         assert_eq!(only(&[2, 1]).unwrap().detect(&film()).unwrap(), all, "{backend}");
         for unknown in [0, 3] {
             let error = only(&[1, unknown]).err().unwrap();
-            assert!(matches!(error, RuntimeError::NoLandmark { landmark, last: 2 } if landmark == unknown), "{error}");
+            assert!(
+                matches!(error, RuntimeError::NoLandmark { landmark, last: 2, .. } if landmark == unknown),
+                "{error}"
+            );
         }
     }
 }
@@ -200,77 +272,6 @@ fn the_digest_is_that_of_the_manifest_on_disk() {
     bundle(1.0).write(&path, false).unwrap();
     let manifest = std::fs::read(path.join("manifest.yaml")).unwrap();
     let digest: String = Sha256::digest(manifest).iter().map(|byte| format!("{byte:02x}")).collect();
-    let detector = Detector::open(&path, Options { backend: BackendKind::Tract, ..Options::default() }).unwrap();
+    let detector = Detector::open(&path, Options::default().with_backend(BackendKind::Tract)).unwrap();
     assert_eq!(detector.bundle().sha256, digest);
-}
-
-/// A bundle whose landmark 1 has this weight at its kernel's centre.
-fn bundle(weight: f32) -> Bundle {
-    // Two 3x3 kernels: the cell itself, and its neighbour to the right.
-    let mut weights = [0.0_f32; 18];
-    (weights[4], weights[9 + 5]) = (weight, 1.0);
-    let weights: Vec<u8> = weights.iter().flat_map(|weight| weight.to_le_bytes()).collect();
-
-    let tensor = |name: &str| TensorEntry { name: name.into(), shape: [1, 1, SIZE, SIZE] };
-    let graph = |file: &str, input: &str, output: &str| GraphEntry {
-        file: file.into(),
-        inputs: vec![tensor(input)],
-        outputs: vec![tensor(output)],
-    };
-    let names = ["spot", "left"];
-    let landmarks = LandmarkId::up_to(2).zip(names).map(|(number, name)| Landmark {
-        number,
-        name: name.into(),
-        title: name.into(),
-        definition: "Where it is.".into(),
-    });
-    let head = |number: usize| format!("landmark-{number:02}-{}.onnx", names[number - 1]);
-    let vectors = LandmarkId::up_to(2);
-    let vectors = vectors.flat_map(|landmark| Level::COARSE_TO_FINE.map(|level| names::vector(landmark, level)));
-    let mut files =
-        BTreeMap::from([(WEIGHTS.to_owned(), weights), ("trunk.onnx".to_owned(), onnx("Relu", None, "film", "copy"))]);
-    for number in 1..=2 {
-        files.insert(head(number), onnx("Conv", Some((number - 1) * 36), "copy", SCORE));
-    }
-    let manifest = Manifest {
-        format: FORMAT,
-        name: "spot".into(),
-        made_by: "a test".into(),
-        landmark_set: LandmarkSet {
-            id: "spot2".into(),
-            name: "A spot and its neighbour".into(),
-            source: "a test".into(),
-            landmarks: landmarks.collect(),
-            analysis: yaml::read::<Analysis>("a test", ANALYSIS).unwrap(),
-        },
-        input: Input { size: SIZE, preprocessing: "resized".into() },
-        trunk: graph("trunk.onnx", "film", "copy"),
-        heads: (1..=2).map(|landmark| HeadEntry { landmark, graph: graph(&head(landmark), "copy", SCORE) }).collect(),
-        plan: None,
-        weights: Precision::F32,
-        template_vectors: vectors.map(|name| (name, Span { offset: 0, length: 4 })).collect(),
-        shape_prior: None,
-        calibration: None,
-        adapted: None,
-        recipe: String::new(),
-        history: Vec::new(),
-        intended_use: "tests".into(),
-        weights_licence: "none".into(),
-        files: BTreeMap::new(),
-    };
-    Bundle::new(manifest, files).unwrap()
-}
-
-/// A graph of one node, with a 3x3 kernel at an offset of the weights if it takes one.
-fn onnx(op: &str, kernel: Option<usize>, input: &str, output: &str) -> Vec<u8> {
-    let kernel =
-        kernel.map(|offset| builder::external("kernel", &[1, 1, 3, 3], DataType::Float, WEIGHTS, offset..offset + 36));
-    let (inputs, attributes): (&[&str], Vec<AttributeProto>) = match kernel {
-        Some(_) => (&[input, "kernel"], vec![builder::integers("pads", [1; 4])]),
-        None => (&[input], vec![]),
-    };
-    let node = builder::node(op, output, inputs, attributes);
-    let value = |name| vec![builder::value(name, &[1, 1, SIZE, SIZE])];
-    let graph = builder::graph("test", vec![node], kernel.into_iter().collect(), value(input), value(output));
-    builder::file(graph, "a test", "1")
 }

@@ -76,8 +76,7 @@ fn assert_finds_cells(bundle: &Bundle) {
     let film = Film::open(&path).unwrap();
     let grid = film.to_grid(GridSize { height: SIDE, width: SIDE }).unwrap();
     for backend in backends() {
-        let detector =
-            Detector::new(bundle, Options { backend: backend.parse().unwrap(), ..Options::default() }).unwrap();
+        let detector = Detector::new(bundle, Options::default().with_backend(backend.parse().unwrap())).unwrap();
         let found = detector.detect(&film).unwrap();
         let found: Vec<_> =
             found.landmarks().iter().map(|landmark| <(usize, usize)>::from(landmark.cell().index())).collect();

@@ -5,7 +5,6 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 
 use image::{GrayImage, Luma};
 use ndarray::{Array1, Array4, Axis, s};
@@ -68,11 +67,7 @@ fn neither_threads_nor_repeats_change_a_bit() {
     let film = film_of(grey(200));
     for backend in backends() {
         let detector = |threads: usize| {
-            let options = Options {
-                backend: backend.parse().unwrap(),
-                threads: NonZeroUsize::new(threads),
-                ..Options::default()
-            };
+            let options = Options::default().with_backend(backend.parse().unwrap()).with_threads(threads);
             Detector::new(&bundle, options).unwrap()
         };
         let expected = detector(1).detect(&film).unwrap();
@@ -142,12 +137,10 @@ fn all_ways_agree(case: &str, recipe: Recipe, landmarks: &[usize]) {
         let case = format!("{case}, {name}");
         let bundle = ways(&case, &checkpoint, &expected, &film_maps);
         for (backend, pruning) in backends().into_iter().flat_map(|backend| [(backend, true), (backend, false)]) {
-            let options = Options {
-                backend: backend.parse().unwrap(),
-                decoding: Decoding::Argmax,
-                pruning,
-                ..Options::default()
-            };
+            let options = Options::default()
+                .with_backend(backend.parse().unwrap())
+                .with_decoding(Decoding::Argmax)
+                .with_pruning(pruning);
             let found = Detector::new(&bundle, options).unwrap().detect(&film).unwrap();
             for (landmark, expected) in &expected {
                 let (cell, score) = peak(&expected[SCORE]);

@@ -48,7 +48,7 @@ fn open(bundle: &Bundle) -> Detector {
 }
 
 fn options() -> Options {
-    Options { backend: BackendKind::Tract, ..Options::default() }
+    Options::default().with_backend(BackendKind::Tract)
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_bundle_adapts_to_landmarks_on_other_films() {
     // The vectors of every graph were replaced: whole heads and windows agree.
     for backend in backends() {
         let cells = |pruning: bool| -> Vec<_> {
-            let options = Options { backend: backend.parse().unwrap(), pruning, ..Options::default() };
+            let options = Options::default().with_backend(backend.parse().unwrap()).with_pruning(pruning);
             let found = Detector::new(&after, options).unwrap().detect(&film).unwrap();
             found.landmarks().iter().map(Detection::cell).collect()
         };
@@ -123,10 +123,10 @@ fn unusable_examples_are_refused() {
     let (film, points) = film(&detector, (5, 9), 1.6);
     let refused = |films: &[Example<'_>]| adapt(&start, films, None, options()).unwrap_err();
     let example = |points| Example { film: &film, points };
-    assert!(matches!(refused(&[]), AdaptError::Nothing { film: 1 }));
-    assert!(matches!(refused(&[example(&points), example(&[None; 19])]), AdaptError::Nothing { film: 2 }));
+    assert!(matches!(refused(&[]), AdaptError::Nothing { film: 1, .. }));
+    assert!(matches!(refused(&[example(&points), example(&[None; 19])]), AdaptError::Nothing { film: 2, .. }));
     assert!(matches!(refused(&[example(&points[1..])]), AdaptError::Count { found: 18, expected: 19, .. }));
-    assert!(matches!(refused(&[example(&points), example(&points)]), AdaptError::Again { film: 2 }));
+    assert!(matches!(refused(&[example(&points), example(&points)]), AdaptError::Again { film: 2, .. }));
     let mut outside = points.clone();
     outside[3] = Some(Point::new(-1.0, 4.0));
     assert!(matches!(refused(&[example(&outside)]), AdaptError::Outside { landmark: 4, .. }));

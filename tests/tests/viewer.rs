@@ -170,8 +170,7 @@ fn what_can_not_be_shown_is_said_at_once() {
 /// As in a browser, without files and without a server.
 #[test]
 fn films_in_memory_are_answered_for_too() {
-    let mut desk =
-        Desk::new(tiny_bundle(), Options { backend: BackendKind::Tract, ..Options::default() }, None).unwrap();
+    let mut desk = Desk::new(tiny_bundle(), Options::default().with_backend(BackendKind::Tract), None).unwrap();
     let here = desk_folder();
     for name in ["a.png", "b.png"] {
         let bytes = std::fs::read(here.path().join(name)).unwrap();

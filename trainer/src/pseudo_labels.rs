@@ -7,9 +7,7 @@ use onemark_models::graph::COSINE_EPSILON;
 use onemark_models::graph::Level;
 use onemark_models::network::{LABEL_WEIGHTS, PSEUDO_LABELS};
 use onemark_models::recipe::{Recipe, TemplateSource};
-use onemark_models::shape_prior::{
-    Expected, PointSets, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST, TRUST_ROUNDS,
-};
+use onemark_models::shape_prior::{Expected, PointSets, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST, TRUST_ROUNDS};
 use onemark_models::statistics::upper_median;
 use tch::{Device, Kind, Tensor};
 

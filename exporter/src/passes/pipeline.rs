@@ -128,6 +128,9 @@ mod tests {
         let module = random_module(vec![graph_with_batch_norm()]);
         let error = run(&[PASSES[0], breaks], module, &Context::default(), |_, _| {}).unwrap_err();
         let error = onemark_runtime::Chain(&error).to_string();
-        assert!(error.starts_with("pass breaks failed (after fold-batch-norm): \"no graph has a batch normalisation\""), "{error}");
+        assert!(
+            error.starts_with("pass breaks failed (after fold-batch-norm): \"no graph has a batch normalisation\""),
+            "{error}"
+        );
     }
 }

@@ -14,7 +14,8 @@ use onemark_film::{FilmError, Spacing};
 use onemark_models::bundle::{Bundle, BundleError};
 use onemark_models::files::write_whole;
 use onemark_results::{ResultsError, overlay};
-use onemark_runtime::{BackendKind, Decoding, Detector, Options};
+use onemark_runtime::adapt::AdaptError;
+use onemark_runtime::{BackendKind, Decoding, Detector, Options, RuntimeError};
 use onemark_viewer::ViewerError;
 
 /// Options of all commands that run a bundle.
@@ -40,15 +41,23 @@ pub struct RunOptions {
 impl RunOptions {
     /// Opens the bundle's graphs, for some landmarks or all, and prints which backend runs them.
     pub fn open(&self, bundle: &Bundle, landmarks: Option<Vec<usize>>) -> anyhow::Result<Detector> {
-        let detector = Detector::new(bundle, Options { landmarks, ..self.for_library() })?;
+        let options = self.for_library();
+        let options = match landmarks {
+            Some(numbers) => options.with_landmarks(numbers),
+            None => options,
+        };
+        let detector = Detector::new(bundle, options)?;
         note(format_args!("{}: {}", detector.bundle().name, detector.backend().about()));
         Ok(detector)
     }
 
     /// The library's options, for all landmarks.
     pub fn for_library(&self) -> Options {
-        let (backend, threads, decoding) = (self.backend, self.threads, self.decoding());
-        Options { backend, threads, decoding, landmarks: None, pruning: !self.no_pruning }
+        Options::default()
+            .with_backend(self.backend)
+            .with_threads(self.threads.map_or(0, NonZeroUsize::get))
+            .with_decoding(self.decoding())
+            .with_pruning(!self.no_pruning)
     }
 
     /// How score maps become points.
@@ -123,9 +132,20 @@ pub fn explain(error: &anyhow::Error) -> String {
 
 /// The option that helps against a library's error. Libraries do not know the options.
 fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    match (error.downcast_ref(), error.downcast_ref()) {
-        (Some(ResultsError::NoSpacing { .. }), _) => Some("; give --spacing"),
-        (_, Some(ViewerError::Listen { .. })) => Some("; choose another by --port"),
+    if let Some(ResultsError::NoSpacing { .. }) = error.downcast_ref() {
+        return Some("; give --spacing");
+    }
+    let wrapped = match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(ViewerError::Listen { .. }), _) => return Some("; choose another by --port"),
+        (Some(ViewerError::Runtime(error)), _) | (_, Some(AdaptError::Runtime(error))) => Some(error),
+        _ => None,
+    };
+    match error.downcast_ref().or(wrapped)? {
+        RuntimeError::Library { .. } => Some("; `cargo xtask setup` fetches it"),
+        // If the first small run fails, it lacks a driver, for example.
+        RuntimeError::Cuda { source, .. } if !source.is::<RuntimeError>() => {
+            Some("; `cargo xtask setup --cuda` fetches an ONNX Runtime that has it")
+        }
         _ => None,
     }
 }

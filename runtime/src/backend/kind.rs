@@ -5,6 +5,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::{Backend, probe};
+#[cfg(all(feature = "onnxruntime", feature = "tract", not(target_family = "wasm")))]
+use crate::Chain;
 use crate::RuntimeError;
 
 /// A backend that can be asked for by name.
@@ -100,7 +102,7 @@ impl BackendKind {
     /// Opens the backend and has it run a small graph; gives its name, version and place.
     ///
     /// # Errors
-    /// As [`BackendKind::open`], and whatever goes wrong in the run.
+    /// As [`BackendKind::open`], or the run fails.
     pub fn probe(self) -> Result<String, RuntimeError> {
         let backend = self.open()?;
         probe::run(backend.as_ref())?;
@@ -142,7 +144,7 @@ fn auto() -> Result<Arc<dyn Backend>, RuntimeError> {
     match super::OnnxRuntime::new() {
         Ok(backend) => Ok(Arc::new(backend)),
         #[cfg(feature = "tract")]
-        Err(why) => Ok(Arc::new(super::tract::Tract { instead_of: Some(why.to_string()) })),
+        Err(why) => Ok(Arc::new(super::tract::Tract { instead_of: Some(Chain(&why).to_string()) })),
         #[cfg(not(feature = "tract"))]
         Err(why) => Err(why),
     }

@@ -1,9 +1,10 @@
 //! ONNX Runtime, on the CPU or on CUDA: the library is found and loaded when first needed, never linked.
 //!
-//! ONNX Runtime allows one environment per process, for good; it is the one global that Onemark has.
+//! ONNX Runtime allows one environment per process, which can't be replaced. It is Onemark's only global state.
 
 use std::any::Any;
 use std::env;
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -14,7 +15,7 @@ use ort::ep;
 #[cfg(feature = "cuda")]
 use ort::ep::ExecutionProvider as _;
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
-use ort::session::Session as OrtSession;
+use ort::session::Session as RawSession;
 use ort::session::builder::SessionBuilder;
 use ort::value::{DynValue, Tensor as OrtTensor};
 
@@ -22,6 +23,9 @@ use ort::value::{DynValue, Tensor as OrtTensor};
 use super::probe;
 use super::{Backend, BackendKind, CheckedGraph, Outputs, Session, Tensor};
 use crate::RuntimeError;
+
+/// Why something failed: an error, or a text.
+type Cause = Box<dyn Error + Send + Sync>;
 
 /// The GPU in use, with CUDA: the first.
 const DEVICE: i32 = 0;
@@ -33,37 +37,36 @@ pub struct Library {
     pub path: PathBuf,
     /// Its version, as far as `ort` tells it: "1.31".
     pub version: String,
-    /// Whether it was built with CUDA; a driver and a device may still be missing. Not asked, and false, without the feature
-    /// `cuda`.
+    /// Whether it was built with CUDA; a driver and a device may still be missing. Always false without the feature `cuda`.
     pub cuda: bool,
 }
 
 /// Finds and loads ONNX Runtime, unless that was done before: `ORT_DYLIB_PATH`, then beside the executable, then
-/// `${XDG_CACHE_HOME:-~/.cache}/onemark/onnxruntime`, where `cargo xtask setup` puts it.
+/// `${XDG_CACHE_HOME:-~/.cache}/onemark/onnxruntime`.
 ///
 /// # Errors
-/// [`RuntimeError::Library`] with the places that were looked at, or what the loader said.
+/// [`RuntimeError::Library`] with the places where it was searched for, or what the loader said.
 pub fn library() -> Result<&'static Library, RuntimeError> {
     runtime(find).map(|(_, library)| library)
 }
 
 /// The process's one ONNX Runtime; if none is loaded yet, the one that `find` finds.
-fn runtime(find: impl FnOnce() -> Result<PathBuf, String>) -> Result<&'static (Environment, Library), RuntimeError> {
+fn runtime(find: impl FnOnce() -> Result<PathBuf, Cause>) -> Result<&'static (Environment, Library), RuntimeError> {
     static RUNTIME: OnceLock<(Environment, Library)> = OnceLock::new();
     static LOADING: Mutex<()> = Mutex::new(());
     let _loading = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(loaded) = RUNTIME.get() {
         return Ok(loaded);
     }
-    let loaded = find().and_then(load).map_err(|why| RuntimeError::Library { why })?;
+    let loaded = find().and_then(load).map_err(|source| RuntimeError::Library { source })?;
     Ok(RUNTIME.get_or_init(|| loaded))
 }
 
-fn load(path: PathBuf) -> Result<(Environment, Library), String> {
-    // Nothing else of `ort` may be called before this succeeds: it would panic for want of the library.
-    let builder = ort::init_from(&path).map_err(|error| error.to_string())?;
-    let environment = builder.with_name("onemark").with_telemetry(false).build().map_err(text)?;
-    // What goes wrong comes back as an error; nothing is to be written past it.
+fn load(path: PathBuf) -> Result<(Environment, Library), Cause> {
+    // Nothing else of `ort` may be called before this succeeds: it would panic without the library.
+    let builder = ort::init_from(&path)?;
+    let environment = builder.with_name("onemark").with_telemetry(false).build()?;
+    // Failures come back as errors; nothing is printed.
     environment.set_log_level(ort::logging::LogLevel::Fatal);
     let version = ort::util::probe(&path).map_or("of unknown version".into(), |minor| format!("1.{minor}"));
     Ok((environment, Library { path, version, cuda: has_cuda() }))
@@ -77,10 +80,10 @@ fn has_cuda() -> bool {
     return false;
 }
 
-fn find() -> Result<PathBuf, String> {
+fn find() -> Result<PathBuf, Cause> {
     if let Some(path) = env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()) {
         let path = PathBuf::from(path);
-        return path.canonicalize().map_err(|error| format!("ORT_DYLIB_PATH is {}: {error}", path.display()));
+        return path.canonicalize().map_err(|error| format!("ORT_DYLIB_PATH is {}: {error}", path.display()).into());
     }
     let beside = env::current_exe().ok().and_then(|executable| Some(executable.parent()?.to_owned()));
     let cache = etcetera::choose_base_strategy().ok().map(|folders| folders.cache_dir());
@@ -89,17 +92,14 @@ fn find() -> Result<PathBuf, String> {
     let places: Vec<PathBuf> = folders.into_iter().flatten().map(|folder| folder.join(&file)).collect();
     places.iter().find(|place| place.is_file()).cloned().ok_or_else(|| {
         let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
-        format!(
-            "ORT_DYLIB_PATH is not set and there is no {} (`cargo xtask setup` puts it there)",
-            places.join(" nor ")
-        )
+        format!("ORT_DYLIB_PATH is not set and there is no {}", places.join(" nor ")).into()
     })
 }
 
 /// ONNX Runtime with one execution provider.
 ///
-/// [`BackendKind`] opens it with the library that [`library`] finds. A host that has its own ONNX Runtime makes it from that,
-/// and passes it to [`crate::Detector::with_backend`].
+/// [`BackendKind`] opens it with the library that [`library`] finds. A host with an ONNX Runtime of its own makes it from that and
+/// passes it to [`crate::Detector::with_backend`].
 pub struct OnnxRuntime {
     environment: Environment,
     /// For people, as `place` is.
@@ -126,9 +126,9 @@ impl OnnxRuntime {
     /// ```
     ///
     /// # Errors
-    /// [`RuntimeError::Library`]: it can't be loaded, or the process has loaded another one, which is for good.
+    /// [`RuntimeError::Library`]: it can't be loaded, or the process has loaded another one, which can't be replaced.
     pub fn from_library(path: impl AsRef<Path>) -> Result<Self, RuntimeError> {
-        let refuse = |why: String| RuntimeError::Library { why };
+        let refuse = |why: String| RuntimeError::Library { source: why.into() };
         let path = path.as_ref();
         let path = path.canonicalize().map_err(|error| refuse(format!("{}: {error}", path.display())))?;
         let loaded = runtime(|| Ok(path.clone()))?;
@@ -158,35 +158,35 @@ impl OnnxRuntime {
         let backend = Self { cuda: true, ..self };
         if !has_cuda() {
             let library = library().map_or("ONNX Runtime".into(), |library| library.path.display().to_string());
-            let why = format!("{library} was built without it; `cargo xtask setup --cuda` fetches one that has it");
-            return Err(RuntimeError::Cuda { why });
+            let why = format!("{library} was built without it");
+            return Err(RuntimeError::Cuda { source: why.into() });
         }
-        probe::run(&backend).map_err(|error| RuntimeError::Cuda { why: error.to_string() })?;
+        probe::run(&backend).map_err(|error| RuntimeError::Cuda { source: error.into() })?;
         Ok(backend)
     }
 
-    /// Everything that changes numbers or speed is said here, none of it left to ONNX Runtime's defaults.
-    fn builder(&self, threads: usize) -> Result<SessionBuilder, String> {
-        let builder = SessionBuilder::new(&self.environment).map_err(text)?;
-        let builder = builder.with_no_environment_execution_providers().map_err(text)?;
-        let builder = builder.with_intra_threads(threads).map_err(text)?.with_inter_threads(1).map_err(text)?;
-        // A waiting pool that spins takes its cores from the heads, which run on threads of their own.
-        let builder = builder.with_intra_op_spinning(false).map_err(text)?;
-        let builder = builder.with_deterministic_compute(true).map_err(text)?;
-        // Each session would keep its largest working memory for good, twenty times what one of them needs at a time.
+    /// Sets all that changes numbers or speed; nothing of it is left to ONNX Runtime's defaults.
+    fn builder(&self, threads: usize) -> ort::Result<SessionBuilder> {
+        let builder = SessionBuilder::new(&self.environment)?;
+        let builder = builder.with_no_environment_execution_providers()?;
+        let builder = builder.with_intra_threads(threads)?.with_inter_threads(1)?;
+        // A pool that spins while it waits takes cores from the heads, which run on threads of their own.
+        let builder = builder.with_intra_op_spinning(false)?;
+        let builder = builder.with_deterministic_compute(true)?;
+        // With an arena, each session keeps its largest working memory: twenty times what one of them needs at a time.
         let cpu = ep::CPU::default().with_arena_allocator(false).build().error_on_failure();
         #[cfg(feature = "cuda")]
         if self.cuda {
             let cuda = ep::CUDA::default()
                 .with_device_id(DEVICE)
                 .with_tf32(false)
-                // The exhaustive search takes whatever is fastest that day, and so gives other last digits another day.
+                // The exhaustive search takes what is fastest at that moment, so the last digits may change from run to run.
                 .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic)
                 .build()
                 .error_on_failure();
-            return builder.with_execution_providers([cuda]).map_err(text);
+            return Ok(builder.with_execution_providers([cuda])?);
         }
-        builder.with_execution_providers([cpu]).map_err(text)
+        Ok(builder.with_execution_providers([cpu])?)
     }
 
     /// Where tensors stay between graphs.
@@ -208,79 +208,72 @@ impl Backend for OnnxRuntime {
     fn open(&self, graph: &CheckedGraph, threads: usize) -> Result<Box<dyn Session>, RuntimeError> {
         let open = || {
             let (builder, weights) = (self.builder(threads)?, graph.weights());
-            let mut builder = builder
-                .with_external_initializer_file_in_memory(weights.name(), weights.bytes().clone())
-                .map_err(text)?;
-            let memory = MemoryInfo::new(self.device(), DEVICE, AllocatorType::Device, MemoryType::Default);
-            Ok((builder.commit_from_memory(graph.bytes()).map_err(text)?, memory.map_err(text)?))
+            let mut builder =
+                builder.with_external_initializer_file_in_memory(weights.name(), weights.bytes().clone())?;
+            let memory = MemoryInfo::new(self.device(), DEVICE, AllocatorType::Device, MemoryType::Default)?;
+            Ok((builder.commit_from_memory(graph.bytes())?, memory))
         };
-        let file = || graph.file().to_owned();
-        let (session, memory) = open().map_err(|why| RuntimeError::Graph { graph: file(), why })?;
-        Ok(Box::new(LoadedGraph { graph: file(), backend: self.name(), memory, session: Mutex::new(session) }))
+        let (session, memory) = open().map_err(|error: ort::Error| RuntimeError::graph(graph.file(), error))?;
+        let (graph, session) = (graph.file().to_owned(), Mutex::new(session));
+        Ok(Box::new(OrtSession { graph, backend: self.name(), memory, session }))
     }
 
     fn keep(&self, numbers: Array4<f32>) -> Result<Box<dyn Tensor>, RuntimeError> {
         let keep = || {
-            let value = OrtTensor::from_array(numbers).map_err(text)?;
-            if self.cuda { value.to(self.device(), DEVICE).map_err(text) } else { Ok(value) }
+            let value = OrtTensor::from_array(numbers)?;
+            if self.cuda { value.to(self.device(), DEVICE) } else { Ok(value) }
         };
-        let value = keep().map_err(|why| RuntimeError::Tensor { backend: self.name(), why })?;
-        Ok(Box::new(Kept { value, backend: self.name(), host: OnceLock::new() }))
+        let value = keep().map_err(|error| RuntimeError::tensor(self.name(), error))?;
+        Ok(Box::new(BackendTensor { value, backend: self.name(), host: OnceLock::new() }))
     }
 }
 
 /// A tensor of ONNX Runtime's, on the CPU or on the GPU.
-struct Kept {
+struct BackendTensor {
     value: OrtTensor<f32>,
     backend: &'static str,
-    /// Its copy, where it is on the GPU and was looked at.
+    /// Its copy in the host's memory, if it is on the GPU and was read.
     host: OnceLock<OrtTensor<f32>>,
 }
 
-impl Kept {
-    fn host(&self) -> Result<&OrtTensor<f32>, String> {
+impl BackendTensor {
+    fn host(&self) -> ort::Result<&OrtTensor<f32>> {
         if self.value.memory_info().is_cpu_accessible() {
             return Ok(&self.value);
         }
         if let Some(host) = self.host.get() {
             return Ok(host);
         }
-        let host = self.value.to(AllocationDevice::CPU, 0).map_err(text)?;
+        let host = self.value.to(AllocationDevice::CPU, 0)?;
         Ok(self.host.get_or_init(|| host))
     }
 }
 
-impl Tensor for Kept {
+impl Tensor for BackendTensor {
     fn array(&self) -> Result<ArrayView4<'_, f32>, RuntimeError> {
-        let array = || {
-            let array = self.host()?.extract_array();
-            array.into_dimensionality().map_err(|error| error.to_string())
-        };
-        array().map_err(|why| RuntimeError::Tensor { backend: self.backend, why })
+        let array = || Ok(self.host()?.extract_array().into_dimensionality()?);
+        array().map_err(|cause: Cause| RuntimeError::tensor(self.backend, cause))
     }
 }
 
-struct LoadedGraph {
+/// A graph that ONNX Runtime has prepared.
+struct OrtSession {
     graph: String,
     backend: &'static str,
-    /// Where its outputs go.
+    /// Where outputs are put.
     memory: MemoryInfo<'static>,
-    // Its `run` is not safe to enter twice, whatever ONNX Runtime's manual says; see `ort`'s own remark there.
-    session: Mutex<OrtSession>,
+    // `run` must not be entered twice, despite ONNX Runtime's manual; `ort` explains it there.
+    session: Mutex<RawSession>,
 }
 
-impl Session for LoadedGraph {
+impl Session for OrtSession {
     fn run(&self, inputs: &[(&str, &dyn Tensor)]) -> Result<Outputs, RuntimeError> {
-        let failed = |error: ort::Error| RuntimeError::Run {
-            graph: self.graph.clone(),
-            backend: self.backend,
-            why: error.to_string(),
-        };
+        let failed = |error: ort::Error| RuntimeError::run(&self.graph, self.backend, error);
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         let mut binding = session.create_binding().map_err(failed)?;
         for (name, tensor) in inputs {
-            match (*tensor as &dyn Any).downcast_ref::<Kept>() {
-                Some(kept) => binding.bind_input(*name, &kept.value),
+            match (*tensor as &dyn Any).downcast_ref::<BackendTensor>() {
+                Some(tensor) => binding.bind_input(*name, &tensor.value),
                 None => OrtTensor::from_array(tensor.array()?.to_owned())
                     .and_then(|value| binding.bind_input(*name, &value)),
             }
@@ -289,15 +282,11 @@ impl Session for LoadedGraph {
         for output in session.outputs() {
             binding.bind_output_to_device(output.name(), &self.memory).map_err(failed)?;
         }
-        let kept = |(name, value): (&str, DynValue)| {
+        let named = |(name, value): (&str, DynValue)| {
             let value = value.downcast().map_err(failed)?;
-            let kept = Kept { value, backend: self.backend, host: OnceLock::new() };
-            Ok((name.to_owned(), Box::new(kept) as Box<dyn Tensor>))
+            let tensor = BackendTensor { value, backend: self.backend, host: OnceLock::new() };
+            Ok((name.to_owned(), Box::new(tensor) as Box<dyn Tensor>))
         };
-        session.run_binding(&binding).map_err(failed)?.into_iter().map(kept).collect()
+        session.run_binding(&binding).map_err(failed)?.into_iter().map(named).collect()
     }
-}
-
-fn text<R>(error: ort::Error<R>) -> String {
-    error.to_string()
 }

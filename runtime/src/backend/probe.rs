@@ -1,4 +1,4 @@
-//! The smallest graph worth running: one convolution, to learn whether a backend really works on this machine.
+//! A run of one small convolution, to find out whether a backend works on this machine.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::RuntimeError;
 /// Opens and runs a convolution that doubles its input.
 ///
 /// # Errors
-/// Whatever the backend says; [`RuntimeError::Output`] where its answer is wrong.
+/// The backend fails; [`RuntimeError::Output`] if its result is wrong.
 pub(super) fn run(backend: &dyn Backend) -> Result<(), RuntimeError> {
     let graph = super::check("probe", &convolution(two()), &Arc::default())?;
     let session = backend.open(&graph, 1)?;

@@ -9,6 +9,7 @@ use onemark_onnx::proto::{DataType, TensorProto};
 
 use super::probe::{KERNEL, KERNEL_DIMS, convolution, two};
 use super::*;
+use crate::Chain;
 
 fn backends() -> Vec<Arc<dyn Backend>> {
     let kinds =
@@ -58,7 +59,8 @@ fn a_refused_graph_is_named() {
     for (onnx, why) in [(convolution(outside), "only weights.bin"), (b"not a graph".into(), "not an ONNX file")] {
         let error = check("test.onnx", &onnx, &Arc::default()).err().unwrap();
         assert!(matches!(&error, RuntimeError::Graph { graph, .. } if graph == "test.onnx"), "{error}");
-        assert!(error.to_string().contains(why), "{error}");
+        let message = Chain(&error).to_string();
+        assert!(message.contains(why), "{message}");
     }
 }
 
@@ -111,6 +113,7 @@ fn cuda_is_never_replaced_by_something_else() {
 fn a_host_names_its_library() {
     let Ok(library) = library() else { return };
     assert!(OnnxRuntime::from_library(&library.path).is_ok());
-    let message = OnnxRuntime::from_library(std::env::current_exe().unwrap()).err().unwrap().to_string();
+    let message = OnnxRuntime::from_library(std::env::current_exe().unwrap()).err().unwrap();
+    let message = Chain(&message).to_string();
     assert!(message.contains("loaded already"), "{message}");
 }

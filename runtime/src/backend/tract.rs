@@ -1,7 +1,8 @@
-//! tract: pure Rust, part of this program, needs no library.
+//! tract: pure Rust, compiled in, so it needs no library.
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ mod winograd;
 /// tract on the CPU.
 #[derive(Default)]
 pub(super) struct Tract {
-    /// Why `auto` came here.
+    /// Why `auto` could not take ONNX Runtime.
     pub(super) instead_of: Option<String>,
 }
 
@@ -43,17 +44,16 @@ impl Backend for Tract {
             let outputs = main().flat_map(|main| &main.output).map(|output| output.name.clone()).collect();
             Ok((inputs, outputs, plan(&model, threads)?))
         });
-        let (inputs, outputs, plan) =
-            opened.map_err(|why| RuntimeError::Graph { graph: graph.file().to_owned(), why })?;
+        let (inputs, outputs, plan) = opened.map_err(|cause| RuntimeError::graph(graph.file(), cause))?;
         Ok(Box::new(TractSession { graph: graph.file().to_owned(), inputs, outputs, plan }))
     }
 
     fn keep(&self, numbers: Array4<f32>) -> Result<Box<dyn Tensor>, RuntimeError> {
-        Ok(Box::new(Kept(numbers.into_tvalue())))
+        Ok(Box::new(BackendTensor(numbers.into_tvalue())))
     }
 }
 
-/// The graph in tract's messages, all numbers inside: tract would look for other files on disk.
+/// The graph in tract's messages, with all numbers inside, since tract would look for other files on disk.
 fn decode(graph: &CheckedGraph) -> TractResult<ModelProto> {
     let mut model = tract_onnx::onnx().proto_model_for_read(&mut graph.bytes())?;
     let external: HashMap<&str, &[u8]> = graph.external().collect();
@@ -79,19 +79,16 @@ fn plan(model: &ModelProto, threads: usize) -> TractResult<Arc<TypedSimplePlan>>
 }
 
 /// A tensor in tract's own layout; copies of it share its memory.
-struct Kept(TValue);
+struct BackendTensor(TValue);
 
-impl Tensor for Kept {
+impl Tensor for BackendTensor {
     fn array(&self) -> Result<ArrayView4<'_, f32>, RuntimeError> {
         let array = || self.0.to_plain_array_view::<f32>()?.into_dimensionality::<Ix4>().map_err(TractError::from);
-        array().map_err(|why: TractError| RuntimeError::Tensor {
-            backend: BackendKind::Tract.name(),
-            why: why.to_string(),
-        })
+        array().map_err(|error: TractError| RuntimeError::tensor(BackendKind::Tract.name(), error))
     }
 }
 
-/// How tract is to compute. Its direct convolution stays with AVX2 where its matrix product goes on to AVX-512, which is faster then.
+/// How tract computes. Its direct convolution uses AVX2 at most; with AVX-512 its matrix product is faster.
 fn knobs() -> TractResult<KnobScope> {
     #[cfg(target_arch = "x86_64")]
     let product_is_faster = is_x86_feature_detected!("avx512f");
@@ -111,29 +108,30 @@ impl Session for TractSession {
     fn run(&self, inputs: &[(&str, &dyn Tensor)]) -> Result<Outputs, RuntimeError> {
         let tensor = |wanted: &String| {
             let given = inputs.iter().find(|(name, _)| name == wanted);
-            let given = given.ok_or_else(|| self.failed(format!("input {wanted} is missing")))?.1;
-            Ok(match (given as &dyn Any).downcast_ref::<Kept>() {
-                Some(Kept(tensor)) => tensor.clone(),
+            let given = given.ok_or_else(|| self.failed(format!("input {wanted} is missing").into()))?.1;
+            Ok(match (given as &dyn Any).downcast_ref::<BackendTensor>() {
+                Some(BackendTensor(tensor)) => tensor.clone(),
                 None => given.array()?.to_owned().into_tvalue(),
             })
         };
         let inputs = self.inputs.iter().map(tensor).collect::<Result<TVec<TValue>, RuntimeError>>()?;
-        let outputs = caught(|| self.plan.run(inputs)).map_err(|why| self.failed(why))?;
-        let kept = |(name, tensor): (&String, TValue)| (name.clone(), Box::new(Kept(tensor)) as Box<dyn Tensor>);
-        Ok(self.outputs.iter().zip(outputs).map(kept).collect())
+        let outputs = caught(|| self.plan.run(inputs)).map_err(|cause| self.failed(cause))?;
+        let named =
+            |(name, tensor): (&String, TValue)| (name.clone(), Box::new(BackendTensor(tensor)) as Box<dyn Tensor>);
+        Ok(self.outputs.iter().zip(outputs).map(named).collect())
     }
 }
 
 impl TractSession {
-    fn failed(&self, why: String) -> RuntimeError {
-        RuntimeError::Run { graph: self.graph.clone(), backend: BackendKind::Tract.name(), why }
+    fn failed(&self, cause: Box<dyn Error + Send + Sync>) -> RuntimeError {
+        RuntimeError::run(&self.graph, BackendKind::Tract.name(), cause)
     }
 }
 
-/// Runs tract, whose rare panics must not reach a host: some malformed graphs and a refused thread pool make it panic.
-fn caught<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
+/// Runs tract, whose rare panics must not reach a host: it panics on some malformed graphs and if threads are refused.
+fn caught<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, Box<dyn Error + Send + Sync>> {
     match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result.map_err(|error| format!("{error:#}")),
-        Err(_) => Err("tract gave up on it".into()),
+        Ok(result) => result.map_err(Into::into),
+        Err(_) => Err("tract panicked".into()),
     }
 }

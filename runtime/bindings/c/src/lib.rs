@@ -10,7 +10,6 @@ mod call;
 mod types;
 
 use std::ffi::c_char;
-use std::num::NonZeroUsize;
 use std::ptr;
 
 use onemark_film::Film;
@@ -193,14 +192,14 @@ unsafe fn read_options(options: *const OnemarkOptions) -> Result<Options, CallEr
     // SAFETY: promised by the caller.
     let Some(options) = (unsafe { options.as_ref() }) else { return Ok(Options::default()) };
     validate_size::<OnemarkOptions>(options.size, "OnemarkOptions")?;
-    let mut read = Options { threads: NonZeroUsize::new(options.threads as usize), ..Options::default() };
+    let mut read = Options::default().with_threads(options.threads as usize);
     if !options.backend.is_null() {
         // SAFETY: promised by the caller.
-        read.backend = unsafe { text(options.backend, "OnemarkOptions.backend") }?.parse()?;
+        read = read.with_backend(unsafe { text(options.backend, "OnemarkOptions.backend") }?.parse()?);
     }
     if !options.decoding.is_null() {
         // SAFETY: promised by the caller.
-        read.decoding = unsafe { text(options.decoding, "OnemarkOptions.decoding") }?.parse()?;
+        read = read.with_decoding(unsafe { text(options.decoding, "OnemarkOptions.decoding") }?.parse()?);
     }
     Ok(read)
 }

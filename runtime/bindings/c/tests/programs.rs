@@ -75,7 +75,7 @@ fn found_by_rust(bundle: &Path, backend: &str, bytes: &[u8], bits: u32) -> Found
     let pixels = if bits == 8 { Pixels::grey8(bytes, size) } else { Pixels::grey16(bytes, size) };
     let film = Film::from_pixels(pixels.unwrap().with_bits(bits)).unwrap();
     let film = film.with_spacing(Spacing::new(0.1, 0.1, "a test").unwrap());
-    let detector = Detector::open(bundle, Options { backend: backend.parse().unwrap(), ..Options::default() }).unwrap();
+    let detector = Detector::open(bundle, Options::default().with_backend(backend.parse().unwrap())).unwrap();
     let found = detector.detect(&film).unwrap();
     let numbers = found.landmarks().iter().map(|landmark| {
         let (px, mm) = (landmark.position(), landmark.mm().unwrap());

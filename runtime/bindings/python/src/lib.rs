@@ -35,7 +35,8 @@ impl Detector {
     ) -> PyResult<Self> {
         let backend = backend.parse().map_err(runtime_error)?;
         let decoding = decoding.parse().map_err(runtime_error)?;
-        let options = Options { backend, threads, decoding, ..Options::default() };
+        let threads = threads.map_or(0, NonZeroUsize::get);
+        let options = Options::default().with_backend(backend).with_threads(threads).with_decoding(decoding);
         py.detach(|| onemark_runtime::Detector::open(path, options)).map(Self).map_err(runtime_error)
     }
 

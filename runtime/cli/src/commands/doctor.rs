@@ -27,19 +27,19 @@ impl Doctor {
                 let cuda = if *cuda { "with CUDA" } else { "without CUDA" };
                 console::print(format_args!("ONNX Runtime {version}, built {cuda}: {}\n", path.display()))?;
             }
-            Err(why) => console::print(format_args!("{}\n", Chain(&why)))?,
+            Err(why) => console::print(format_args!("{}\n", console::explain(&why.into())))?,
         }
         let bundle = self.bundle.as_ref().map(Bundle::open).transpose()?;
         let (mut working, mut failed) = (0, 0);
         console::print("\n")?;
         for &kind in BackendKind::compiled() {
             match kind.probe() {
-                Err(why) => console::print(format_args!("{kind:<17} no: {}\n", Chain(&why)))?,
+                Err(why) => console::print(format_args!("{kind:<17} no: {}\n", console::explain(&why.into())))?,
                 Ok(about) => {
                     working += 1;
                     console::print(format_args!("{kind:<17} works: {about}\n"))?;
                     let start = Instant::now();
-                    let options = Options { backend: kind, ..Options::default() };
+                    let options = Options::default().with_backend(kind);
                     let opened = bundle.as_ref().map(|bundle| Detector::new(bundle, options));
                     let seconds = start.elapsed().as_secs_f64();
                     match opened {
