@@ -43,7 +43,10 @@ pub fn read(path: &Path, set: &LandmarkSet) -> anyhow::Result<Vec<Option<Point>>
     if let Some(name) = named.keys().next() {
         let nearest = spelling::nearest(name, set.landmarks.iter().map(|landmark| landmark.name.as_str()));
         let nearest = nearest.map_or(String::new(), |name| format!(" (did you mean {name}?)"));
-        bail!("{}: the bundle has no landmark `{name}`{nearest}: `onemark inspect` lists its landmarks", path.display());
+        bail!(
+            "{}: the bundle has no landmark `{name}`{nearest}: `onemark inspect` lists its landmarks",
+            path.display()
+        );
     }
     Ok(points)
 }
