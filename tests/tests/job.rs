@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use image::{GrayImage, Luma};
 use ndarray::Array4;
-use onemark_exporter::check::synthetic_film;
+use onemark_exporter::synthetic::synthetic_film;
 use onemark_film::Film;
 use onemark_models::bundle::Bundle;
 use onemark_runtime::backend::{Backend, CheckedGraph, Outputs, Session, Tensor};

@@ -139,7 +139,7 @@ fn node(op: &str, name: &str, inputs: &[&str]) -> NodeProto {
 
 /// A bundle of two heads. `vector` says where the vectors are, by landmark and level, both from 0.
 fn of_graphs(trunk: &Graph, heads: &[Graph; 2], weights: &[f32], vector: impl Fn(usize, usize) -> Span) -> Bundle {
-    let landmarks = (1..).zip(NAMES).map(|(number, name)| Landmark {
+    let landmarks = LandmarkId::up_to(NAMES.len()).zip(NAMES).map(|(number, name)| Landmark {
         number,
         name: name.into(),
         title: name.into(),
