@@ -93,11 +93,11 @@ pub(crate) fn peaks(
     let first =
         in_parallel(threads, scores.iter_mut().enumerate(), |(index, scores)| first_peak(index, scores, decoding));
     let first = first.into_iter().collect::<Result<Vec<Peak>, DecodeError>>()?;
-    settle(&mut scores, first, decoding, prior, threads)
+    apply_prior(&mut scores, first, decoding, prior, threads)
 }
 
 /// From each landmark's first peak to its peak in the company of the others, if there is a prior over shapes.
-pub(crate) fn settle(
+pub(crate) fn apply_prior(
     scores: &mut [Scores<'_>],
     mut peaks: Vec<Peak>,
     decoding: Decoding,
@@ -112,8 +112,8 @@ pub(crate) fn settle(
             let seen = points(&peaks);
             trusted = prior.plausible(&seen, &trusted, TRUST);
             let next = in_parallel(threads, scores.iter_mut().enumerate(), |(index, scores)| {
-                let question = Question { expected: prior.expected(index, &seen, &trusted), found: peaks[index].cell };
-                let peak = peak(scores, decoding, Some(&question)).map_err(DecodeError::Scores)?;
+                let search = PriorSearch { expected: prior.expected(index, &seen, &trusted), found: peaks[index].cell };
+                let peak = peak(scores, decoding, Some(&search)).map_err(DecodeError::Scores)?;
                 peak.ok_or(DecodeError::NotNumbers(index))
             });
             peaks = next.into_iter().collect::<Result<Vec<Peak>, DecodeError>>()?;
@@ -128,12 +128,12 @@ pub(crate) fn settle(
 }
 
 /// A search for a landmark that takes the other landmarks into account.
-struct Question {
+struct PriorSearch {
     expected: Expected,
     found: Cell,
 }
 
-impl Question {
+impl PriorSearch {
     /// How good a cell is, by its score and its position.
     fn value(&self, cell: Cell, score: f32) -> f64 {
         SCORE_WEIGHT * (f64::from(score) + SCORE_FLOOR).ln() + self.expected.log_density(cell.centre())
@@ -148,15 +148,14 @@ impl Question {
 
 /// The peak of a landmark's scores; `None` if a score is not a number, or there is none. It is the same as if all scores were known:
 /// a cell whose bound is above the best known score is computed first.
-fn peak(map: &mut Scores<'_>, decoding: Decoding, question: Option<&Question>) -> Result<Option<Peak>, RuntimeError> {
-    let value = |cell, score| question.map_or(f64::from(score), |question| question.value(cell, score));
-    let least = |value| if question.is_some() { Question::least(value) } else { value };
+fn peak(map: &mut Scores<'_>, decoding: Decoding, search: Option<&PriorSearch>) -> Result<Option<Peak>, RuntimeError> {
+    let value = |cell, score| search.map_or(f64::from(score), |search| search.value(cell, score));
+    let least = |value| if search.is_some() { PriorSearch::least(value) } else { value };
     let best = loop {
         let upper = map.upper();
         let (mut best, mut highest) = (None, f64::NEG_INFINITY);
         // Most cells are ruled out by their scores.
-        let mut enough =
-            question.map_or(highest, |question| least(value(question.found, upper[question.found.index()])));
+        let mut enough = search.map_or(highest, |search| least(value(search.found, upper[search.found.index()])));
         for (row, scores) in upper.rows().into_iter().enumerate() {
             for (column, &score) in scores.iter().enumerate() {
                 if f64::from(score) < enough {
@@ -310,10 +309,10 @@ mod tests {
         let prior = ShapePrior::fit(&shapes, 24).unwrap();
         let expected = prior.expected(0, &[(20.0, 20.0), (12.0, 5.0)].map(on_grid), &[true; 2]);
         let at = |found| {
-            let question = Question { expected, found };
+            let search = PriorSearch { expected, found };
             (
-                peak(&mut whole(&map), Decoding::ShapePrior, Some(&question)).unwrap().unwrap(),
-                question.value(found, map[found.index()]),
+                peak(&mut whole(&map), Decoding::ShapePrior, Some(&search)).unwrap().unwrap(),
+                search.value(found, map[found.index()]),
             )
         };
         let cells = (0..24 * 24).map(|cell| Cell::new(cell / 24, cell % 24));

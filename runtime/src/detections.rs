@@ -36,6 +36,7 @@ const RADIUS_90: f64 = 2.145_966_026_289_347;
 /// assert_eq!(sella.confidence(), None); // the bundle is not calibrated
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+// Two fields have other names in JSON, which are published: `surprise` and `unusual`.
 // A field that a later version adds gets `#[serde(default)]`: documents without it stay readable.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -60,7 +61,7 @@ pub struct Detections {
     measurements: Vec<Measurement>,
 }
 
-/// How much a landmark's position is worth.
+/// Whether a landmark was found, and by whom.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -140,7 +141,7 @@ pub struct FilmSize {
 
 /// What found the landmarks: all that does not change from film to film.
 #[derive(Clone, Copy)]
-pub(crate) struct Finder<'a> {
+pub(crate) struct DetectionContext<'a> {
     pub bundle: &'a BundleId,
     pub backend: &'static str,
     pub set: &'a LandmarkSet,
@@ -158,13 +159,13 @@ pub(crate) struct Found<'a> {
 impl Detections {
     /// The result for a film: positions in px, in mm if the film's spacing is known, confidences if the bundle is calibrated, and
     /// the measurements between the landmarks.
-    pub(crate) fn new(finder: &Finder<'_>, film: &Film, found: &[Found<'_>]) -> Self {
-        let calibration = finder.calibration;
-        let landmarks: Vec<_> = found.iter().map(|found| Detection::new(finder, film.spacing(), found)).collect();
+    pub(crate) fn new(context: &DetectionContext<'_>, film: &Film, found: &[Found<'_>]) -> Self {
+        let calibration = context.calibration;
+        let landmarks: Vec<_> = found.iter().map(|found| Detection::new(context, film.spacing(), found)).collect();
         let scores = || landmarks.iter().map(|landmark| (landmark.number - 1, landmark.score));
         let mut detections = Self {
-            bundle: finder.bundle.clone(),
-            backend: finder.backend.into(),
+            bundle: context.bundle.clone(),
+            backend: context.backend.into(),
             film: FilmSize { width: film.width(), height: film.height() },
             spacing: film.spacing().cloned(),
             calibration: calibration.map(|calibration| calibration.films.clone()),
@@ -172,7 +173,7 @@ impl Detections {
             landmarks,
             measurements: Vec::new(),
         };
-        detections.measure(finder.set);
+        detections.measure(context.set);
         detections
     }
 
@@ -289,10 +290,14 @@ impl Detections {
 }
 
 impl Detection {
-    fn new(finder: &Finder<'_>, spacing: Option<&Spacing>, Found { landmark, peak, windows }: &Found<'_>) -> Self {
+    fn new(
+        context: &DetectionContext<'_>,
+        spacing: Option<&Spacing>,
+        Found { landmark, peak, windows }: &Found<'_>,
+    ) -> Self {
         let (index, score) = (landmark.number.index(), peak.score.clamp(0.0, 1.0));
-        let position = finder.map.to_film_at(peak.at);
-        let calibration = finder.calibration;
+        let position = context.map.to_film_at(peak.at);
+        let calibration = context.calibration;
         let is_found = calibration.is_none_or(|calibration| calibration.is_found(index, score));
         let radius_mm = calibration.map(|calibration| calibration.landmarks[index].radius_mm);
         Self {

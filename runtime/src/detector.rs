@@ -19,7 +19,7 @@ use onemark_models::shape_prior::ShapePrior;
 
 use crate::backend::Backend;
 use crate::decode::{self, DecodeError, Decoding, Peak};
-use crate::detections::{Finder, Found};
+use crate::detections::{DetectionContext, Found};
 use crate::embeddings::Embeddings;
 use crate::head::Head;
 use crate::job::{Cancel, Progress};
@@ -231,19 +231,19 @@ impl Detector {
             Ok((scores, peak))
         });
         let (mut scores, peaks): (Vec<Scores<'_>>, Vec<Peak>) = scored?.into_iter().unzip();
-        let peaks = decode::settle(&mut scores, peaks, self.decoding, self.prior.as_ref(), self.threads);
+        let peaks = decode::apply_prior(&mut scores, peaks, self.decoding, self.prior.as_ref(), self.threads);
         let peaks = peaks.map_err(|error| self.decode_error(error))?;
         let found = self.heads.iter().zip(peaks).zip(&scores);
         let found =
             found.map(|((head, peak), scores)| Found { landmark: &head.landmark, peak, windows: scores.windows() });
-        let finder = Finder {
+        let context = DetectionContext {
             bundle: &self.bundle,
             backend: self.backend.name(),
             set: &self.landmark_set,
             calibration: self.calibration.as_ref(),
             map: GridMap::new(film.size(), self.grid),
         };
-        Ok(Detections::new(&finder, film, &found.collect::<Vec<_>>()))
+        Ok(Detections::new(&context, film, &found.collect::<Vec<_>>()))
     }
 
     /// The whole score map of a landmark, by its number, axes [row, column], on a film that is on the grid already. The graphs
@@ -259,7 +259,7 @@ impl Detector {
         let shared = &self.shared(film.clone(), cancel)?;
         match self.scores(index, shared, cancel)? {
             Scores::Whole(scores) => Ok(scores),
-            Scores::Windowed(field) => field.everywhere(),
+            Scores::Windowed(partial) => partial.everywhere(),
         }
     }
 
@@ -306,7 +306,7 @@ impl Detector {
     fn scores<'a>(&'a self, index: usize, shared: &'a Tensors, cancel: &'a Cancel) -> Result<Scores<'a>, RuntimeError> {
         let head = &self.heads[index];
         if let Some(pruned) = &self.pruned {
-            return Ok(Scores::Windowed(Box::new(pruned.field(index, head, shared, cancel)?)));
+            return Ok(Scores::Windowed(Box::new(pruned.partial_scores(index, head, shared, cancel)?)));
         }
         cancel.check()?;
         let outputs = head.run(self.backend.as_ref(), shared)?;

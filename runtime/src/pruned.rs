@@ -16,9 +16,9 @@ use onemark_models::network::SCORE;
 
 use crate::RuntimeError;
 use crate::backend::{Backend, Tensor};
-use crate::field::Field;
 use crate::head::Head;
 use crate::job::Cancel;
+use crate::partial_scores::PartialScores;
 use crate::pool::Pool;
 use crate::session::{Tensors, wrong_score};
 
@@ -106,13 +106,13 @@ impl PrunedHeads {
     }
 
     /// Runs the coarse graph for the landmark at `index`, whose whole head is `head`, on the trunk's outputs.
-    pub(crate) fn field<'a>(
+    pub(crate) fn partial_scores<'a>(
         &'a self,
         index: usize,
         head: &'a Head,
         shared: &'a Tensors,
         cancel: &'a Cancel,
-    ) -> Result<Field<'a>, RuntimeError> {
+    ) -> Result<PartialScores<'a>, RuntimeError> {
         let inputs = &self.landmarks[index];
         let tensors = inputs.coarse.iter().filter_map(|source| match *source {
             Source::Specific(index) => Some(inputs.specific[index].as_ref()),
@@ -127,7 +127,7 @@ impl PrunedHeads {
             return Err(wrong_score(&self.plan.coarse, size, format!("{:?}", bound.shape())));
         }
         let upper: Array2<f32> = bound.slice(s![0, 0, .., ..]).mapv(|bound| bound * (1.0 + SLACK));
-        Ok(Field::new(self, head, inputs, shared, cancel, made, upper))
+        Ok(PartialScores::new(self, head, inputs, shared, cancel, made, upper))
     }
 }
 

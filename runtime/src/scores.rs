@@ -4,14 +4,14 @@ use ndarray::Array2;
 use onemark_film::geometry::Cell;
 
 use crate::RuntimeError;
-use crate::field::Field;
+use crate::partial_scores::PartialScores;
 
 /// A landmark's scores on one film, axes [row, column].
 pub(crate) enum Scores<'a> {
     /// All of them, by the whole head.
     Whole(Array2<f32>),
     /// Those of the windows that were run, and bounds elsewhere.
-    Windowed(Box<Field<'a>>),
+    Windowed(Box<PartialScores<'a>>),
 }
 
 impl Scores<'_> {

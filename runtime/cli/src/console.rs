@@ -87,7 +87,7 @@ impl Target {
         Bundle::validate_target(&self.out, self.force).map_err(or_force)
     }
 
-    /// Writes the bundle and prints its place.
+    /// Writes the bundle and prints its path.
     pub fn write(&self, bundle: &Bundle) -> anyhow::Result<()> {
         bundle.write(&self.out, self.force).map_err(or_force)?;
         note(format_args!("wrote {}", self.out.display()));

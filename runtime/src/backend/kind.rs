@@ -75,7 +75,7 @@ impl BackendKind {
             Self::Auto if !Self::compiled().contains(&Self::OnnxRuntime) => "tract",
             Self::Auto if !Self::compiled().contains(&Self::Tract) => "onnxruntime",
             Self::Auto => "onnxruntime where its library is found, tract otherwise",
-            Self::OnnxRuntime => "ONNX Runtime on the CPU: the faster of the two there",
+            Self::OnnxRuntime => "ONNX Runtime on the CPU: faster than tract",
             Self::OnnxRuntimeCuda => "ONNX Runtime on an NVIDIA GPU; an error where that is not possible",
             Self::Tract => "built in: needs no library",
         }

@@ -38,7 +38,7 @@ pub struct SharedValues(BTreeMap<(NodeId, i64), Tensor>);
 struct Part {
     tensor: Tensor,
     /// Whether it depends on a landmark's parameters.
-    own: bool,
+    specific: bool,
 }
 
 /// The outputs of `graph`, in its order, for inputs `[batch, channels, rows, columns]` by port.
@@ -114,7 +114,7 @@ fn compute(
             Op::Slice { first, count } => x(0)?.f_narrow(1, first as i64, count as i64)?,
             Op::Interpolate => x(1)?.f_matmul(&x(0)?)?.f_matmul(&x(2)?)?,
             Op::Concat => {
-                let copy = |part: &Part| Part { tensor: part.tensor.shallow_clone(), own: part.own };
+                let copy = |part: &Part| Part { tensor: part.tensor.shallow_clone(), specific: part.specific };
                 let all = (0..node.inputs.len()).flat_map(parts).map(copy).collect();
                 values.insert(value, all);
                 continue;
@@ -130,8 +130,8 @@ fn compute(
                 product.f_div(&norm(&x)?.f_mul(&norm(&vector)?)?.f_add_scalar(f64::from(COSINE_EPSILON))?)?
             }
         };
-        let own = owns || (0..node.inputs.len()).flat_map(parts).any(|part| part.own);
-        values.insert(value, vec![Part { tensor: result, own }]);
+        let specific = owns || (0..node.inputs.len()).flat_map(parts).any(|part| part.specific);
+        values.insert(value, vec![Part { tensor: result, specific }]);
     }
     graph.outputs().iter().map(|(_, value)| join(&values[value])).collect()
 }
@@ -158,7 +158,8 @@ fn conv(
     let padding = [kernel[2], kernel[3]].map(|side| if padded { side / 2 * dilation } else { 0 });
     let mut first = 0;
     let mut sum: Option<Tensor> = None;
-    for parts in parts.chunk_by(|a, b| a.own == b.own && a.tensor.requires_grad() == b.tensor.requires_grad()) {
+    for parts in parts.chunk_by(|a, b| a.specific == b.specific && a.tensor.requires_grad() == b.tensor.requires_grad())
+    {
         let group = join(parts)?;
         let channels = group.size()[1];
         let bias = bias.filter(|_| sum.is_none());
@@ -173,7 +174,7 @@ fn conv(
             let bias = bias.map(|bias| bias.f_to_kind(kind)).transpose()?;
             Ok(group.f_conv2d(&columns, bias, [1, 1], padding, [dilation, dilation], 1)?)
         };
-        let part = match common.as_mut().filter(|_| !parts[0].own) {
+        let part = match common.as_mut().filter(|_| !parts[0].specific) {
             None => compute()?,
             Some((common, node)) => match common.0.entry(((*node).clone(), first)) {
                 Entry::Occupied(known) => known.get().shallow_clone(),

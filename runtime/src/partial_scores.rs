@@ -11,7 +11,7 @@ use crate::pruned::{Computed, Inputs, PrunedHeads, Source};
 use crate::session::{Tensors, wrong_score};
 
 /// A landmark's scores on one film, as far as they were computed.
-pub(crate) struct Field<'a> {
+pub(crate) struct PartialScores<'a> {
     heads: &'a PrunedHeads,
     head: &'a Head,
     inputs: &'a Inputs,
@@ -19,13 +19,13 @@ pub(crate) struct Field<'a> {
     shared: &'a Tensors,
     cancel: &'a Cancel,
     /// The coarse graph's outputs.
-    made: Tensors,
+    coarse_outputs: Tensors,
     upper: Array2<f32>,
     known: Array2<bool>,
     opened: usize,
 }
 
-impl<'a> Field<'a> {
+impl<'a> PartialScores<'a> {
     /// Scores of which nothing is known but an upper bound.
     pub(crate) fn new(
         heads: &'a PrunedHeads,
@@ -33,11 +33,11 @@ impl<'a> Field<'a> {
         inputs: &'a Inputs,
         shared: &'a Tensors,
         cancel: &'a Cancel,
-        made: Tensors,
+        coarse_outputs: Tensors,
         upper: Array2<f32>,
     ) -> Self {
         let known = Array2::from_elem(upper.dim(), false);
-        Self { heads, head, inputs, shared, cancel, made, upper, known, opened: 0 }
+        Self { heads, head, inputs, shared, cancel, coarse_outputs, upper, known, opened: 0 }
     }
 
     /// The scores where they are known, elsewhere upper bounds.
@@ -101,14 +101,15 @@ impl<'a> Field<'a> {
     fn window(&self, tile: (usize, usize)) -> Result<Array2<f32>, RuntimeError> {
         let plan = &self.heads.plan;
         let slots = || self.inputs.window.iter().zip(&self.heads.computed);
-        let made = slots().map(|(source, computed)| self.made_for(tile, *source, computed.as_ref()));
-        let made = made.collect::<Result<Vec<_>, _>>()?;
-        let inputs = slots().zip(&made).filter_map(|((source, computed), made)| match (source, computed) {
-            (Source::Specific(index), _) => Some(self.inputs.specific[*index].as_ref()),
-            (Source::Computed, Some(Computed::Rows(per_tile))) => Some(per_tile[tile.0].as_ref()),
-            (Source::Computed, Some(Computed::Columns(per_tile))) => Some(per_tile[tile.1].as_ref()),
-            _ => made.as_deref(),
-        });
+        let coarse_outputs = slots().map(|(source, computed)| self.made_for(tile, *source, computed.as_ref()));
+        let coarse_outputs = coarse_outputs.collect::<Result<Vec<_>, _>>()?;
+        let inputs =
+            slots().zip(&coarse_outputs).filter_map(|((source, computed), coarse_outputs)| match (source, computed) {
+                (Source::Specific(index), _) => Some(self.inputs.specific[*index].as_ref()),
+                (Source::Computed, Some(Computed::Rows(per_tile))) => Some(per_tile[tile.0].as_ref()),
+                (Source::Computed, Some(Computed::Columns(per_tile))) => Some(per_tile[tile.1].as_ref()),
+                _ => coarse_outputs.as_deref(),
+            });
         let outputs = self.heads.window.run(&inputs.collect::<Vec<&dyn Tensor>>())?;
         let (score, side) = (outputs[self.heads.score].array()?, plan.tiling.levels[0].cells);
         if score.shape() != [1, 1, side, side] {
@@ -117,7 +118,7 @@ impl<'a> Field<'a> {
         Ok(score.slice(s![0, 0, .., ..]).to_owned())
     }
 
-    /// An input of the window graph that is made for this tile.
+    /// An input of the window graph that is coarse_outputs for this tile.
     fn made_for(
         &self,
         tile: (usize, usize),
@@ -129,7 +130,7 @@ impl<'a> Field<'a> {
         };
         let numbers = match (source, computed) {
             (Source::Trunk { output, level }, _) => cut(self.shared[output].as_ref(), level)?,
-            (Source::Coarse { output, level }, _) => cut(self.made[output].as_ref(), level)?,
+            (Source::Coarse { output, level }, _) => cut(self.coarse_outputs[output].as_ref(), level)?,
             (Source::Computed, Some(Computed::Inside(sides))) => {
                 let (down, across) = (&sides[tile.0], &sides[tile.1]);
                 Array4::from_shape_fn((1, 1, down.len(), across.len()), |(_, _, i, j)| down[i] * across[j])
