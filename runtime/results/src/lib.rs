@@ -21,6 +21,7 @@
 //!     match report {
 //!         FilmReport::Done { file, detections, .. } => println!("{file}: {} landmarks", detections.landmarks().len()),
 //!         FilmReport::Failed { file, error, .. } => println!("{file}: {error}"),
+//!         _ => println!("something that a later version reports"),
 //!     }
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
