@@ -1,13 +1,15 @@
-"""Draws docs/phantom.png: the annotated film, and an unseen film with what a bundle found on it.
+"""Draws docs/phantom.jpg: the annotated film, and an unseen film with what a bundle found on it.
 
     onemark-train phantom --out films --count 75 --seed 11
-    onemark-train run --recipe phantom --data films --out run            # any recipe
+    onemark-train phantom --out others --count 90 --seed 12
+    onemark-train run --recipe RECIPE --data films --out run
     onemark-export run/checkpoint.safetensors --out plain.onemark
-    onemark calibrate plain.onemark --data films --split test1 --out sure.onemark
+    onemark calibrate plain.onemark --data others --split test1 --out sure.onemark
     onemark detect UNSEEN.png --bundle sure.onemark --spacing 0.1 --json found.json
     python docs/phantom.py films/RawImage/TrainingData/001.png films/AnnotationsByMD/400_senior/001.txt UNSEEN.png found.json
 
-Made with Pillow 13.0.
+UNSEEN.png is films/RawImage/Test1Data/158.png. RECIPE is based on `phantom`, with VGG19's weights at full width and 8 epochs of 80
+steps; its bundle has a mean radial error of 1.24 mm on the 25 test films. Made with Pillow 13.0.
 """
 
 import json
@@ -31,12 +33,12 @@ def picture(film, points, radii):
     at = {number: (2 * scale * x, 2 * scale * y) for number, (x, y) in points.items()}
     for one, other in PLANES if radii else []:
         if one in at and other in at:
-            draw.line([at[one], at[other]], fill=LINE, width=2)
+            draw.line([at[one], at[other]], fill=LINE, width=3)
     for number, (x, y) in at.items():
         if number in radii:
             r = 2 * scale * radii[number]
-            draw.ellipse([x - r, y - r, x + r, y + r], outline=RING, width=2)
-        draw.ellipse([x - 5, y - 5, x + 5, y + 5], fill=POINT)
+            draw.ellipse([x - r, y - r, x + r, y + r], outline=RING, width=3)
+        draw.ellipse([x - 6, y - 6, x + 6, y + 6], fill=POINT)
     return image.resize((WIDTH, image.height // 2), Image.LANCZOS)
 
 
@@ -52,7 +54,7 @@ def main(template, annotation, unseen, found):
     both = Image.new("RGB", (left.width + right.width + 6, left.height), (255, 255, 255))
     both.paste(left, (0, 0))
     both.paste(right, (left.width + 6, 0))
-    both.convert("L" if not radii else "RGB").quantize(160).save(Path(__file__).with_suffix(".png"), optimize=True)
+    both.save(Path(__file__).with_suffix(".jpg"), quality=88, subsampling=0)
 
 
 main(*sys.argv[1:])
