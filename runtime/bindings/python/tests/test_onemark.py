@@ -95,7 +95,7 @@ def test_what_is_wrong_is_said(bundle, detector, tmp_path):
         (lambda: onemark.Detector(bundle, backend="tracd"), "did you mean `tract`"),
         (lambda: onemark.Detector(bundle, decoding="argmin"), "did you mean `argmax`"),
         (lambda: detector.detect(image, bits=12), "12 bits in uint8"),
-        (lambda: detector.detect(film(np.uint16, 16), bits=12), "where pixels have 12 bits"),
+        (lambda: detector.detect(film(np.uint16, 16), bits=12), "too large for pixels of 12 bits"),
         (lambda: detector.detect(film(np.uint16, 16), bits=8), "8 bits in uint16"),
         (lambda: detector.detect(image, spacing=(0.1, -0.1)), "a spacing of 0.1 x -0.1 mm"),
         (lambda: detector.detect(image, window=(100, 0)), "a window of 0 values"),
