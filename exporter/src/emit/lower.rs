@@ -3,7 +3,7 @@
 //!
 //! In graphs that serve any landmark, the landmark's parameters are inputs.
 //!
-//! Each op has an arm in [`Lowering::node`]. Every ONNX value has the name of its node or its port.
+//! Each op has an arm in `Lowering::node`. Every ONNX value has the name of its node or its port.
 
 use std::collections::{BTreeMap, BTreeSet};
 

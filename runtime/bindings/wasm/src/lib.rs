@@ -1,5 +1,5 @@
-//! Onemark in a browser, by WebAssembly: tract on one thread; no data are sent anywhere. [`Detector`] is for your own pages,
-//! [`Viewer`] replaces the server of `onemark view`'s page. `cargo xtask wasm` builds both, with the page.
+//! Onemark in a browser, by WebAssembly: tract on one thread; no data are sent anywhere. `Detector` is for your own pages,
+//! `Viewer` replaces the server of `onemark view`'s page. `cargo xtask wasm` builds both, with the page.
 #![cfg(target_family = "wasm")]
 
 use std::path::Path;
