@@ -38,14 +38,17 @@ fn hint(suggestion: &Option<String>) -> String {
 /// # Errors
 /// The text is not YAML, or does not describe a `T`.
 pub fn read<T: DeserializeOwned>(origin: &str, text: &str) -> Result<T, YamlError> {
-    serde_yaml::from_str(text).map_err(|error| {
-        let message = error.to_string();
-        YamlError {
-            origin: origin.to_owned(),
-            line: error.location().map(|place| place.line()),
-            suggestion: unknown_word(&message),
-            message,
+    serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| {
+        let path = error.path().to_string();
+        let error = error.into_inner();
+        let (mut line, mut message) = (None, error.to_string());
+        if let Some(place) = error.location() {
+            // A value that its type refuses after reading it has the line of the mapping around it. Its path leads to its own.
+            line = Some(place.line()).max(line_of(text, &path));
+            let said = format!(" at line {} column {}", place.line(), place.column());
+            message.truncate(message.trim_end_matches(&said).len());
         }
+        YamlError { origin: origin.to_owned(), line, suggestion: unknown_word(&message), message }
     })
 }
 
@@ -196,5 +199,25 @@ mod tests {
         assert_eq!(value("a: { width: many }").key, "a.width");
         let unknown = value("a: { widht: 1 }");
         assert!(unknown.key == "a.widht" && unknown.why.ends_with("did you mean `width`?"), "{unknown}");
+    }
+
+    /// A value that is refused as a whole, after it was read.
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(try_from = "BTreeMap<String, u8>")]
+    struct Refused;
+
+    impl TryFrom<BTreeMap<String, u8>> for Refused {
+        type Error = &'static str;
+
+        fn try_from(_: BTreeMap<String, u8>) -> Result<Self, &'static str> {
+            Err("is refused")
+        }
+    }
+
+    #[test]
+    fn a_line_is_that_of_the_value_and_said_once() {
+        let text = "first: 1\nsecond:\n  third:\n    a: 1\n";
+        let error = read::<BTreeMap<String, BTreeMap<String, Refused>>>("here", &text[9..]).unwrap_err();
+        assert_eq!(error.to_string(), "here:3: second: is refused");
     }
 }

@@ -23,6 +23,7 @@ use crate::detections::{DetectionContext, Found};
 use crate::embeddings::Embeddings;
 use crate::head::Head;
 use crate::job::{Cancel, Progress};
+use crate::partial_scores::PartialScores;
 use crate::pruned::PrunedHeads;
 use crate::scores::Scores;
 use crate::session::{LazySession, Tensors, wrong_score};
@@ -306,7 +307,7 @@ impl Detector {
     fn scores<'a>(&'a self, index: usize, shared: &'a Tensors, cancel: &'a Cancel) -> Result<Scores<'a>, RuntimeError> {
         let head = &self.heads[index];
         if let Some(pruned) = &self.pruned {
-            return Ok(Scores::Windowed(Box::new(pruned.partial_scores(index, head, shared, cancel)?)));
+            return Ok(Scores::Windowed(Box::new(PartialScores::new(pruned, index, head, shared, cancel)?)));
         }
         cancel.check()?;
         let outputs = head.run(self.backend.as_ref(), shared)?;

@@ -10,6 +10,10 @@ use crate::job::Cancel;
 use crate::pruned::{Computed, Inputs, PrunedHeads, Source};
 use crate::session::{Tensors, wrong_score};
 
+/// The largest relative error that rounding makes in the bound and in the score that it bounds: each is a product of a few
+/// numbers in [0, 1].
+const SLACK: f32 = 1e-5;
+
 /// A landmark's scores on one film, as far as they were computed.
 pub(crate) struct PartialScores<'a> {
     heads: &'a PrunedHeads,
@@ -26,18 +30,31 @@ pub(crate) struct PartialScores<'a> {
 }
 
 impl<'a> PartialScores<'a> {
-    /// Scores of which nothing is known but an upper bound.
+    /// Runs the coarse graph for the landmark at `index`, whose whole head is `head`, on the trunk's outputs. No score is known
+    /// then, only an upper bound of each.
     pub(crate) fn new(
         heads: &'a PrunedHeads,
+        index: usize,
         head: &'a Head,
-        inputs: &'a Inputs,
         shared: &'a Tensors,
         cancel: &'a Cancel,
-        coarse_outputs: Tensors,
-        upper: Array2<f32>,
-    ) -> Self {
+    ) -> Result<Self, RuntimeError> {
+        let inputs = &heads.landmarks[index];
+        let tensors = inputs.coarse.iter().filter_map(|source| match *source {
+            Source::Specific(index) => Some(inputs.specific[index].as_ref()),
+            Source::Trunk { output, .. } => Some(shared[output].as_ref()),
+            Source::Coarse { .. } | Source::Computed => None,
+        });
+        let tensors: Vec<&dyn Tensor> = tensors.collect();
+        cancel.check()?;
+        let coarse_outputs = heads.coarse.run(&tensors)?;
+        let (bound, size) = (coarse_outputs[heads.bound].array()?, heads.plan.tiling.size);
+        if bound.shape() != [1, 1, size, size] {
+            return Err(wrong_score(&heads.plan.coarse, size, format!("{:?}", bound.shape())));
+        }
+        let upper: Array2<f32> = bound.slice(s![0, 0, .., ..]).mapv(|bound| bound * (1.0 + SLACK));
         let known = Array2::from_elem(upper.dim(), false);
-        Self { heads, head, inputs, shared, cancel, coarse_outputs, upper, known, opened: 0 }
+        Ok(Self { heads, head, inputs, shared, cancel, coarse_outputs, upper, known, opened: 0 })
     }
 
     /// The scores where they are known, elsewhere upper bounds.

@@ -8,38 +8,31 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ndarray::{Array2, Array4, Axis, s};
+use ndarray::{Array2, Array4, Axis};
 use onemark_models::bundle::{Bundle, GraphEntry, Plan, Span, TensorEntry, Tiling, WEIGHTS, names};
 use onemark_models::graph::Port;
 use onemark_models::landmarks::LandmarkId;
 use onemark_models::network::SCORE;
 
 use crate::RuntimeError;
-use crate::backend::{Backend, Tensor};
-use crate::head::Head;
-use crate::job::Cancel;
-use crate::partial_scores::PartialScores;
+use crate::backend::Backend;
 use crate::pool::Pool;
-use crate::session::{Tensors, wrong_score};
-
-/// The largest relative error that rounding makes in the bound and in the score that it bounds: each is a product of a few
-/// numbers in [0, 1].
-const SLACK: f32 = 1e-5;
+use crate::session::Tensors;
 
 /// A bundle's plan, opened for some landmarks.
 pub(crate) struct PrunedHeads {
     pub(crate) plan: Plan,
     pub(crate) backend: Arc<dyn Backend>,
-    coarse: Pool,
+    pub(crate) coarse: Pool,
     pub(crate) window: Pool,
     /// Which output of the coarse graph the bound is.
-    bound: usize,
+    pub(crate) bound: usize,
     /// Which output of the window graph the score is.
     pub(crate) score: usize,
     /// Per input of the window graph.
     pub(crate) computed: Vec<Option<Computed>>,
     /// In the order of the landmarks to find.
-    landmarks: Vec<Inputs>,
+    pub(crate) landmarks: Vec<Inputs>,
 }
 
 /// An input of the window graph that is made from the tiling.
@@ -57,7 +50,7 @@ pub(crate) struct Inputs {
     /// The numbers that are specific to the landmark.
     pub(crate) specific: Tensors,
     /// Per input of the coarse graph.
-    coarse: Vec<Source>,
+    pub(crate) coarse: Vec<Source>,
     /// Per input of the window graph.
     pub(crate) window: Vec<Source>,
 }
@@ -103,31 +96,6 @@ impl PrunedHeads {
             plan: plan.clone(),
             backend,
         })
-    }
-
-    /// Runs the coarse graph for the landmark at `index`, whose whole head is `head`, on the trunk's outputs.
-    pub(crate) fn partial_scores<'a>(
-        &'a self,
-        index: usize,
-        head: &'a Head,
-        shared: &'a Tensors,
-        cancel: &'a Cancel,
-    ) -> Result<PartialScores<'a>, RuntimeError> {
-        let inputs = &self.landmarks[index];
-        let tensors = inputs.coarse.iter().filter_map(|source| match *source {
-            Source::Specific(index) => Some(inputs.specific[index].as_ref()),
-            Source::Trunk { output, .. } => Some(shared[output].as_ref()),
-            Source::Coarse { .. } | Source::Computed => None,
-        });
-        let tensors: Vec<&dyn Tensor> = tensors.collect();
-        cancel.check()?;
-        let made = self.coarse.run(&tensors)?;
-        let (bound, size) = (made[self.bound].array()?, self.plan.tiling.size);
-        if bound.shape() != [1, 1, size, size] {
-            return Err(wrong_score(&self.plan.coarse, size, format!("{:?}", bound.shape())));
-        }
-        let upper: Array2<f32> = bound.slice(s![0, 0, .., ..]).mapv(|bound| bound * (1.0 + SLACK));
-        Ok(PartialScores::new(self, head, inputs, shared, cancel, made, upper))
     }
 }
 
