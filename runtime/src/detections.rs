@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use onemark_film::geometry::{Cell, GridMap, Point};
 use onemark_film::{Film, Spacing};
 use onemark_models::confidence::Calibration;
+use onemark_models::familiarity::Familiarity;
 use onemark_models::landmarks::{Landmark, LandmarkSet, Measurement};
 use serde::{Deserialize, Serialize};
 
@@ -52,9 +53,12 @@ pub struct Detections {
     spacing: Option<Spacing>,
     /// On what confidences and radii rest, in words; without it the bundle is not calibrated and there are none.
     calibration: Option<String>,
-    /// Whether the film is out of distribution for the calibration films; then a person must review every point.
+    /// Whether the film is out of distribution for the calibration or the training films; then a person must review every point.
     #[serde(rename = "unusual")]
     out_of_distribution: Option<bool>,
+    /// Why no landmark counts as found, where the film as a whole is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refusal: Option<String>,
     /// The landmarks, in the order of their numbers.
     landmarks: Vec<Detection>,
     /// What the landmarks' set measures between them.
@@ -146,6 +150,7 @@ pub(crate) struct DetectionContext<'a> {
     pub backend: &'static str,
     pub set: &'a LandmarkSet,
     pub calibration: Option<&'a Calibration>,
+    pub familiarity: Option<&'a Familiarity>,
     pub map: GridMap,
 }
 
@@ -161,15 +166,26 @@ impl Detections {
     /// the measurements between the landmarks.
     pub(crate) fn new(context: &DetectionContext<'_>, film: &Film, found: &[Found<'_>]) -> Self {
         let calibration = context.calibration;
-        let landmarks: Vec<_> = found.iter().map(|found| Detection::new(context, film.spacing(), found)).collect();
+        let mut landmarks: Vec<_> = found.iter().map(|found| Detection::new(context, film.spacing(), found)).collect();
         let scores = || landmarks.iter().map(|landmark| (landmark.number - 1, landmark.score));
+        let unusual = calibration.map(|calibration| calibration.is_out_of_distribution(scores()));
+        let unfamiliar = context.familiarity.filter(|familiarity| !familiarity.knows(scores()));
+        let out_of_distribution = unusual.map(|unusual| unusual || unfamiliar.is_some());
+        let refusal = unfamiliar.map(|familiarity| {
+            let films = familiarity.films;
+            format!("the film is unlike the {films} films that the network was trained on; check what it shows and which side is up")
+        });
+        if refusal.is_some() {
+            landmarks.iter_mut().for_each(|landmark| landmark.status = Status::NotFound);
+        }
         let mut detections = Self {
             bundle: context.bundle.clone(),
             backend: context.backend.into(),
             film: FilmSize { width: film.width(), height: film.height() },
             spacing: film.spacing().cloned(),
             calibration: calibration.map(|calibration| calibration.films.clone()),
-            out_of_distribution: calibration.map(|calibration| calibration.is_out_of_distribution(scores())),
+            out_of_distribution: out_of_distribution.or(context.familiarity.map(|_| unfamiliar.is_some())),
+            refusal,
             landmarks,
             measurements: Vec::new(),
         };
@@ -202,10 +218,16 @@ impl Detections {
         self.calibration.as_deref()
     }
 
-    /// Whether the film is out of distribution for the calibration films; then a person must review every point. None where
-    /// the bundle is not calibrated.
+    /// Whether the film is out of distribution for the calibration or the training films; then a person must review every
+    /// point. None where the bundle knows neither.
     pub fn out_of_distribution(&self) -> Option<bool> {
         self.out_of_distribution
+    }
+
+    /// Why no landmark counts as found: the film as a whole is refused, because it shows nothing or is of another kind than the
+    /// films of the training. None for other films.
+    pub fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
     }
 
     /// The landmarks that were searched for, in the order of their numbers.

@@ -12,6 +12,7 @@ use onemark_film::Film;
 use onemark_film::geometry::{GridMap, GridSize};
 use onemark_models::bundle::Bundle;
 use onemark_models::confidence::Calibration;
+use onemark_models::familiarity::Familiarity;
 use onemark_models::graph::{Level, Port};
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::parallel::in_parallel;
@@ -54,6 +55,7 @@ pub struct Detector {
     decoding: Decoding,
     prior: Option<ShapePrior>,
     calibration: Option<Calibration>,
+    familiarity: Option<Familiarity>,
     grid: GridSize,
     trunk: LazySession,
     heads: Vec<Head>,
@@ -132,6 +134,7 @@ impl Detector {
             },
             prior,
             calibration: manifest.calibration.clone(),
+            familiarity: manifest.familiarity.clone(),
             grid: GridSize::new(manifest.input.size, manifest.input.size),
             trunk,
             heads,
@@ -242,6 +245,7 @@ impl Detector {
             backend: self.backend.name(),
             set: &self.landmark_set,
             calibration: self.calibration.as_ref(),
+            familiarity: self.familiarity.as_ref(),
             map: GridMap::new(film.size(), self.grid),
         };
         Ok(Detections::new(&context, film, &found.collect::<Vec<_>>()))

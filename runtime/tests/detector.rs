@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use ndarray::Array4;
-use onemark_film::Spacing;
+use ndarray::{Array2, Array4};
 use onemark_film::geometry::{Cell, Point};
+use onemark_film::{Film, Spacing};
 use onemark_models::bundle::Bundle;
+use onemark_models::familiarity::Familiarity;
 use onemark_runtime::backend::{Backend, CheckedGraph, Outputs, Session, Tensor};
 use onemark_runtime::{BackendKind, Cancel, Decoding, Detections, Detector, Options, RuntimeError, Status};
 
 #[allow(dead_code, reason = "the examples in the documentation use the rest")]
 mod spot;
-use spot::{SPOT, bundle, film};
+use spot::{FILM, SPOT, bundle, film};
 
 /// Film px per cell of the grid.
 const SCALE: (f64, f64) = (4.0, 2.5);
@@ -55,6 +56,25 @@ fn landmarks_are_found_where_they_are() {
         let argmax = detector(&bundle(1.0), backend, 2, Decoding::Argmax).detect(&film()).unwrap();
         assert_eq!(argmax.landmarks()[0].position(), Point::new(8.5 * SCALE.0, 16.5 * SCALE.1), "{backend}");
     }
+}
+
+#[test]
+fn a_film_of_another_kind_has_no_points() {
+    let plain = bundle(1.0);
+    let mut manifest = plain.manifest().clone();
+    manifest.familiarity = Familiarity::fit(Array2::from_elem((8, 2), 0.95).view());
+    let detector = detector(&plain.with_manifest(manifest).unwrap(), BackendKind::Tract, 1, Decoding::Subpixel);
+    let judged = |factor: f32| {
+        let grey = film().grey().iter().map(|grey| (f32::from(*grey) * factor) as u8).collect();
+        detector.detect(&Film::from_grey(FILM, grey).unwrap()).unwrap()
+    };
+    let (known, refused) = (judged(0.4), judged(0.15));
+    assert_eq!((known.refusal(), known.out_of_distribution()), (None, Some(false)));
+    assert!(known.landmarks().iter().all(|landmark| landmark.status() == Status::Found));
+    assert!(refused.refusal().unwrap().contains("unlike the 8 films"), "{refused:?}");
+    assert_eq!(refused.out_of_distribution(), Some(true));
+    assert!(refused.landmarks().iter().all(|landmark| landmark.status() == Status::NotFound));
+    assert_eq!(serde_json::from_value::<Detections>(serde_json::to_value(&refused).unwrap()).unwrap(), refused);
 }
 
 #[test]

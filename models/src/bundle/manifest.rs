@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Adaptation, Plan};
 use crate::confidence::Calibration;
+use crate::familiarity::Familiarity;
 use crate::graph::Shape;
 use crate::landmarks::LandmarkSet;
 use crate::shape_prior::ShapePrior;
@@ -55,6 +56,9 @@ pub struct Manifest {
     /// How scores become confidence, if the bundle was calibrated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+    /// The scores of the training films, if the checkpoint had them and no vector was replaced since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub familiarity: Option<Familiarity>,
     /// How the template vectors were replaced since the export, if they were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapted: Option<Adaptation>,

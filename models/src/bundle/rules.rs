@@ -42,6 +42,10 @@ impl Manifest {
         for calibration in self.calibration.iter().chain(of_before) {
             calibration.validate(count).map_err(|invalid| invalid.within("calibration"))?;
         }
+        let of_before = self.adapted.as_ref().and_then(|adapted| adapted.familiarity.as_ref());
+        for familiarity in self.familiarity.iter().chain(of_before) {
+            familiarity.validate(count).map_err(|invalid| invalid.within("familiarity"))?;
+        }
         self.adapted.as_ref().map_or(Ok(()), |adapted| self.validate_adaptation(adapted))
     }
 

@@ -44,6 +44,7 @@ fn toy() -> Bundle {
         template_vectors: Level::COARSE_TO_FINE.map(|level| (vector(1, level), Span { offset: 0, length: 8 })).into(),
         shape_prior: None,
         calibration: None,
+        familiarity: None,
         adapted: None,
         recipe: "name: toy\n".into(),
         history: vec![],

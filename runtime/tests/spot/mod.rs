@@ -175,6 +175,7 @@ fn of_graphs(trunk: &Graph, heads: &[Graph; 2], weights: &[f32], vector: impl Fn
         template_vectors: vectors.collect(),
         shape_prior: None,
         calibration: None,
+        familiarity: None,
         adapted: None,
         recipe: String::new(),
         history: Vec::new(),
