@@ -59,6 +59,13 @@ pub enum FilmWarning {
     },
     /// The VOI lookup table shows almost nothing of the pixels, so all values are shown, from the darkest to the brightest.
     TableBesideData,
+    /// One value is far from all others, and nothing says what becomes black and white. It counts for neither.
+    FarValue {
+        /// The value.
+        value: f64,
+        /// The smallest and the largest of the others.
+        others: [f64; 2],
+    },
     /// RescaleSlope and RescaleIntercept can't be used, so the stored values are shown.
     UnusableRescale,
     /// Some pixels have bits above those that BitsStored states. They were ignored.
@@ -145,6 +152,11 @@ impl fmt::Display for FilmWarning {
             ),
             Self::TableBesideData => f.write_str(
                 "its VOI lookup table shows almost nothing of its pixels, so its darkest pixel is black and its brightest white",
+            ),
+            Self::FarValue { value, others: [least, most] } => write!(
+                f,
+                "one of its values, {value}, is far from all others, of which {least} is shown black and {most} white; it may be \
+                 padding that the file does not state"
             ),
             Self::UnusableRescale => f.write_str(
                 "its RescaleSlope and RescaleIntercept can't be used, so its stored values are shown; compare it with what a viewer \

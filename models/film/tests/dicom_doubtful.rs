@@ -62,6 +62,27 @@ fn padding_is_black_and_counts_for_nothing() {
     assert_eq!(shown(&high.window("LINEAR_EXACT", "1980", "3960")), plain.grey());
 }
 
+/// Padding that is not stated, and dead pixels: one value far above or below all others.
+#[test]
+fn a_value_far_from_all_others_counts_for_nothing() {
+    let plain = Dicom::new(10, 12, &ramp()).film();
+    for (far, shown, signed) in [(65535, 255, false), (0x8000, 0, true)] {
+        let film = Dicom::new(10, 16, &padded(far, &ramp()));
+        let film = if signed { film.signed() } else { film };
+        let value = if signed { "-32768" } else { "65535" };
+        let words =
+            format!("one of its values, {value}, is far from all others, of which 0 is shown black and 3960 white");
+        assert_says(&film.film(), &words);
+        assert_eq!(film.film().grey()[30..], *plain.grey());
+        assert!(film.film().grey()[..30].iter().all(|grey| *grey == shown));
+        // A window says what is black and white.
+        assert_eq!(said(&film.window("LINEAR", "2048", "4096").film()), [""; 0]);
+    }
+    // A drawing has few values, and a film with a white mark has none between that are missing.
+    assert_eq!(said(&Dicom::new(10, 16, &padded(65535, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10])).film()), [""; 0]);
+    assert_eq!(said(&Dicom::new(10, 16, &padded(16_000, &ramp())).film()), [""; 0]);
+}
+
 /// A film that is all padding is none.
 #[test]
 fn padding_is_not_the_whole_film() {

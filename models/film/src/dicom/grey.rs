@@ -1,7 +1,7 @@
 //! Converts stored DICOM pixels to the grey that a viewer would show: padding, modality transform, window or lookup table, polarity
 //! (PS3.3, C.7.5.1.1.2, C.11.1 and C.11.2).
 //!
-//! Pixels have at most 16 bits, so one table holds the grey of every possible word.
+//! Pixels have at most 16 bits, so one table holds the grey of every word.
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
@@ -14,9 +14,15 @@ use super::text::{code, text};
 use crate::{FilmWarning, GreyWindow};
 
 /// The fewest grey levels over which a film's pixels spread under a window that was made for it. A person sees almost one grey in fewer.
-const FEWEST_LEVELS: u8 = 16;
+const FEWEST_LEVELS: u8 = 24;
 
-/// The grey level of every possible word.
+/// A value is far from all others if the range of all is so many times that of the others.
+const FAR: f64 = 8.0;
+
+/// The fewest other values of a picture. Drawings have fewer.
+const FEWEST_OTHERS: usize = 16;
+
+/// The grey level of every word up to the greatest that the film's pixels have.
 pub(super) fn shades(
     film: &InMemDicomObject,
     header: &Header,
@@ -29,23 +35,20 @@ pub(super) fn shades(
     }
     compare_polarity(film, header, warnings);
     let values = values(film, header, warnings);
+    let seen_values = &values[..=usize::from(seen.greatest)];
     let levels = |share: &dyn Fn(f64) -> f64| -> Vec<u8> {
-        values.iter().map(|value| (share(*value).clamp(0.0, 1.0) * 255.0).round() as u8).collect()
+        seen_values.iter().map(|value| (share(*value).clamp(0.0, 1.0) * 255.0).round() as u8).collect()
     };
-    let (least, most) = range(seen.words().map(|word| values[usize::from(word)]));
-    let all = levels(&|value| (value - least) / (most - least));
-    let levels = match stated(film, &values, warnings) {
-        None => all,
-        Some((share, warning)) => {
-            let stated = levels(&*share);
-            let spread = seen.spread(&stated);
-            // A person would see nothing either, and would change the window.
-            if spread < FEWEST_LEVELS && spread < seen.spread(&all) {
-                warnings.push(warning);
-                all
-            } else {
-                stated
-            }
+    let (range, far) = range(seen.words().map(|word| values[usize::from(word)]).collect());
+    let all = levels(&|value| (value - range[0]) / (range[1] - range[0]));
+    let stated = stated(film, &values, warnings).map(|(share, warning)| (levels(&*share), warning));
+    let levels = match stated {
+        Some((stated, _)) if seen.spread(&stated) >= FEWEST_LEVELS.min(seen.spread(&all)) => stated,
+        // A person would see nothing either, and would change the window.
+        stated => {
+            warnings.extend(stated.map(|(_, warning)| warning));
+            warnings.extend(far.map(|value| FilmWarning::FarValue { value, others: range }));
+            all
         }
     };
     let shade = |(level, word): (u8, u16)| match level {
@@ -75,11 +78,24 @@ fn values(film: &InMemDicomObject, header: &Header, warnings: &mut Vec<FilmWarni
     })
 }
 
-/// The smallest and the largest of some numbers. They are never equal, so it is safe to divide by their difference.
-fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let (least, most) =
-        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), value| (least.min(value), most.max(value)));
-    if least < most { (least, most) } else { (least, least + 1.0) }
+/// The values that become black and white where nothing is stated: the smallest and the largest of the film's values. If one of them
+/// is far from all others, as padding that is not stated and dead pixels are, it is returned too and does not count. The two are never
+/// equal, so it is safe to divide by their difference.
+fn range(mut values: Vec<f64>) -> ([f64; 2], Option<f64>) {
+    values.sort_by(f64::total_cmp);
+    let span = |values: &[f64]| values.last().zip(values.first()).map_or(0.0, |(most, least)| most - least);
+    let far = match &values[..] {
+        [least, others @ .., most] if others.len() >= FEWEST_OTHERS => {
+            let [without_most, without_least] = [&values[..=others.len()], &values[1..]].map(span);
+            let is_far = |without: f64| without * FAR < span(&values);
+            is_far(without_most).then_some(*most).or_else(|| is_far(without_least).then_some(*least))
+        }
+        _ => None,
+    };
+    values.retain(|value| Some(*value) != far);
+    let least = values.first().copied().unwrap_or_default();
+    let most = values.last().copied().filter(|most| *most > least).unwrap_or(least + 1.0);
+    ([least, most], far)
 }
 
 /// PresentationLUTShape repeats PhotometricInterpretation. If they disagree, PhotometricInterpretation is used.

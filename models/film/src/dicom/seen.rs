@@ -15,9 +15,11 @@ const SPREAD_TAIL: f64 = 0.005;
 
 /// The words that a film's pixels have.
 pub(super) struct Seen {
+    /// The greatest of them.
+    pub(super) greatest: u16,
     /// How many pixels have each word.
     counts: Vec<u32>,
-    /// Whether each word is padding: what lies outside of the picture. It is shown black and counts for nothing.
+    /// Whether each word up to the greatest is padding: what lies outside of the picture. It is shown black and counts for nothing.
     padding: Vec<bool>,
 }
 
@@ -27,12 +29,13 @@ impl Seen {
         for word in stored {
             counts[usize::from(*word)] += 1;
         }
+        let greatest = (0..=u16::MAX).rev().find(|word| counts[usize::from(*word)] > 0).unwrap_or_default();
         let stated = padding(film, header);
         let is_padding = |word| {
             let numbers = [header.number(word, header.bits_allocated), header.value(word)];
             stated.as_ref().is_some_and(|padding| numbers.iter().any(|number| padding.contains(number)))
         };
-        let mut seen = Self { counts, padding: (0..=u16::MAX).map(is_padding).collect() };
+        let mut seen = Self { greatest, counts, padding: (0..=greatest).map(is_padding).collect() };
         // A film of nothing but padding would be black: then it can't be padding.
         if seen.words().next().is_none() {
             seen.padding.fill(false);
@@ -46,7 +49,7 @@ impl Seen {
 
     /// The words of the picture, without padding.
     pub(super) fn words(&self) -> impl Iterator<Item = u16> {
-        (0..=u16::MAX).filter(|word| self.counts[usize::from(*word)] > 0 && !self.is_padding(*word))
+        (0..=self.greatest).filter(|word| self.counts[usize::from(*word)] > 0 && !self.is_padding(*word))
     }
 
     /// Over how many grey levels the pixels of the picture spread, if each word has the level of `levels`.
