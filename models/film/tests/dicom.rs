@@ -122,7 +122,7 @@ fn numbers_beyond_all_bounds_do_no_harm() {
     // Neither the rescaling nor the table can be used: the pixels are 0 and -1, and the table makes both the same.
     let film = film.lut(tags::VOILUT_SEQUENCE, 0x8000, 8, words(&[255, 51]), 2).film();
     assert_eq!(film.grey(), [255, 0]);
-    let warned = |expected| film.warnings().iter().any(|warning| *warning == expected);
+    let warned = |warning| film.warnings().contains(&warning);
     assert!(warned(FilmWarning::UnusableRescale) && warned(FilmWarning::TableBesideData), "{:?}", film.warnings());
 }
 
