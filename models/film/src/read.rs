@@ -2,6 +2,8 @@
 
 use std::ffi::OsStr;
 use std::fs;
+#[cfg(any(feature = "dicom", feature = "raster"))]
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
 use crate::film::MAX_FILM_PIXELS;
@@ -78,13 +80,24 @@ impl Film {
         match Format::of(bytes) {
             None => Err(wrong_type(bytes, name)),
             #[cfg(feature = "dicom")]
-            Some(Format::Dicom) => crate::dicom::read(bytes, name),
+            Some(Format::Dicom) => contained(|| crate::dicom::read(bytes, name), name),
             #[cfg(feature = "raster")]
-            Some(Format::Raster(format)) => crate::raster::read(bytes, format, name),
+            Some(Format::Raster(format)) => contained(|| crate::raster::read(bytes, format, name), name),
             #[allow(unreachable_patterns, reason = "each reader is a feature")]
             Some(format) => Err(FilmError::NotCompiled { path: name.to_owned(), format: format.name() }),
         }
     }
+}
+
+/// Runs a reader. Decoders come from many libraries; should one of them panic on a file, hosts and batches go on without this film.
+#[cfg(any(feature = "dicom", feature = "raster"))]
+fn contained(read: impl FnOnce() -> Result<Film, FilmError>, name: &Path) -> Result<Film, FilmError> {
+    // Unwind safety: a reader changes nothing but its own values, which a panic drops.
+    panic::catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        let what = "its decoder failed, which is a defect of this program".to_owned();
+        let advice = "save it as PNG or TIFF, and report the defect";
+        Err(FilmError::Unsupported { path: name.to_owned(), what, advice })
+    })
 }
 
 /// A file's bytes; an error if the file is too large for a film.
@@ -119,6 +132,13 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[cfg(any(feature = "dicom", feature = "raster"))]
+    #[test]
+    fn a_panic_of_a_decoder_is_an_error() {
+        let error = contained(|| unreachable!("as some decoders say"), Path::new("film.dcm")).unwrap_err().to_string();
+        assert!(error.contains("film.dcm is not read as a film: its decoder failed"), "{error}");
+    }
 
     #[test]
     fn a_format_without_its_reader_is_refused_by_name() {

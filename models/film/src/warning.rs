@@ -48,6 +48,57 @@ pub enum FilmWarning {
         /// The width in the file.
         width: f64,
     },
+    /// WindowCenter and WindowWidth are not two numbers, so all values are shown, from the darkest to the brightest.
+    UnreadableWindow,
+    /// The window shows almost nothing of the pixels, so all values are shown, from the darkest to the brightest.
+    WindowBesideData {
+        /// The centre in the file.
+        centre: f64,
+        /// The width in the file.
+        width: f64,
+    },
+    /// The VOI lookup table shows almost nothing of the pixels, so all values are shown, from the darkest to the brightest.
+    TableBesideData,
+    /// One value is far from all others, and nothing says what becomes black and white. It counts for neither.
+    FarValue {
+        /// The value.
+        value: f64,
+        /// The smallest and the largest of the others.
+        others: [f64; 2],
+    },
+    /// RescaleSlope and RescaleIntercept can't be used, so the stored values are shown.
+    UnusableRescale,
+    /// Some pixels have bits above those that BitsStored states. They were ignored.
+    UnusedBits {
+        /// BitsStored in the file.
+        stored: u32,
+    },
+    /// PixelData is longer than Rows and Columns explain, by one row or more. The rest was ignored.
+    MorePixelData {
+        /// Its length in bytes.
+        found: usize,
+        /// The length that is explained, in bytes.
+        expected: usize,
+    },
+    /// The file meta information names another encoding of the attributes than the first attribute shows.
+    ContradictedEncoding {
+        /// The encoding that is named.
+        stated: &'static str,
+        /// The encoding that was found and used.
+        used: &'static str,
+    },
+    /// The modality is not one of radiographs.
+    OtherModality {
+        /// The code of the modality, such as CT.
+        modality: String,
+    },
+    /// The film holds the numbers of the detector, not the grey that people read.
+    ForProcessing,
+    /// PatientOrientation says that the film is turned. It was left as it is.
+    NotUpright {
+        /// The side of the patient towards which the film's columns run, from top to bottom: not the feet.
+        towards: &'static str,
+    },
 }
 
 impl FilmWarning {
@@ -90,6 +141,49 @@ impl fmt::Display for FilmWarning {
             Self::UnusableWindow { function, centre, width } => write!(
                 f,
                 "its window ({function} {centre} {width}) can't be used, so its darkest pixel is black and its brightest white"
+            ),
+            Self::UnreadableWindow => f.write_str(
+                "its WindowCenter and WindowWidth are not two numbers, so its darkest pixel is black and its brightest white",
+            ),
+            Self::WindowBesideData { centre, width } => write!(
+                f,
+                "its window ({centre} {width}) shows almost nothing of its pixels, so its darkest pixel is black and its brightest \
+                 white"
+            ),
+            Self::TableBesideData => f.write_str(
+                "its VOI lookup table shows almost nothing of its pixels, so its darkest pixel is black and its brightest white",
+            ),
+            Self::FarValue { value, others: [least, most] } => write!(
+                f,
+                "one of its values, {value}, is far from all others, of which {least} is shown black and {most} white; it may be \
+                 padding that the file does not state"
+            ),
+            Self::UnusableRescale => f.write_str(
+                "its RescaleSlope and RescaleIntercept can't be used, so its stored values are shown; compare it with what a viewer \
+                 shows",
+            ),
+            Self::UnusedBits { stored } => write!(
+                f,
+                "BitsStored is {stored}, but pixels use higher bits, which were ignored; compare it with what a viewer shows"
+            ),
+            Self::MorePixelData { found, expected } => write!(
+                f,
+                "PixelData has {found} bytes where Rows and Columns explain {expected}, so the rest was ignored; compare it with what \
+                 a viewer shows"
+            ),
+            Self::ContradictedEncoding { stated, used } => {
+                write!(f, "its header says {stated}, but its attributes are written in {used}, which was followed")
+            }
+            Self::OtherModality { modality } => {
+                write!(f, "its modality is {modality}, so it may be no radiograph; use films of the kind that the bundle is made for")
+            }
+            Self::ForProcessing => f.write_str(
+                "it holds the numbers of the detector (FOR PROCESSING), not the grey that people read; use the film FOR PRESENTATION",
+            ),
+            Self::NotUpright { towards } => write!(
+                f,
+                "PatientOrientation says that its columns run towards the patient's {towards}, not towards the feet: the film is not \
+                 upright; turn it, or check the points"
             ),
         }
     }

@@ -119,7 +119,11 @@ fn a_lookup_table_goes_before_the_window() {
 fn numbers_beyond_all_bounds_do_no_harm() {
     let film = Dicom::new(2, 12, &[0, 0xFFF]).text(tags::RESCALE_SLOPE, VR::DS, "1e308").signed();
     let film = film.text(tags::RESCALE_INTERCEPT, VR::DS, "1e308");
-    assert_eq!(grey(&film.lut(tags::VOILUT_SEQUENCE, 0x8000, 8, words(&[255, 51]), 2)), [51, 51]);
+    // Neither the rescaling nor the table can be used: the pixels are 0 and -1, and the table makes both the same.
+    let film = film.lut(tags::VOILUT_SEQUENCE, 0x8000, 8, words(&[255, 51]), 2).film();
+    assert_eq!(film.grey(), [255, 0]);
+    let warned = |warning| film.warnings().contains(&warning);
+    assert!(warned(FilmWarning::UnusableRescale) && warned(FilmWarning::TableBesideData), "{:?}", film.warnings());
 }
 
 #[test]

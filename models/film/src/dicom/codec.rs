@@ -3,14 +3,13 @@
 //! Each decoder first compares the size that its stream claims with the file's header, and refuses a stream that differs. `grey`
 //! converts the numbers to grey.
 
-use dicom_core::{DicomValue, PrimitiveValue};
-use dicom_dictionary_std::{tags, uids};
-use dicom_object::InMemDicomObject;
+use dicom_dictionary_std::uids;
 use dicom_transfer_syntax_registry::TransferSyntax;
 use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
 use jpeg_decoder::PixelFormat;
 
 use super::header::Header;
+use super::pixel_data::PixelData;
 use super::reader::Fault;
 use crate::Size;
 use crate::signature::jpeg_is_complete;
@@ -39,21 +38,33 @@ pub(super) fn decoder(syntax: &TransferSyntax) -> Result<Option<Decoder>, Fault>
 }
 
 /// The pixels: as many as `header` states.
-pub(super) fn decode(film: &InMemDicomObject, header: &Header, decoder: Option<Decoder>) -> Result<Vec<u16>, Fault> {
-    let mut stored = match (decoder, film.get(tags::PIXEL_DATA).map(|element| element.value())) {
-        (None, Some(DicomValue::Primitive(value))) => native(value, header),
-        // All fragments together are the only frame, however it was divided.
-        (Some(decode), Some(DicomValue::PixelSequence(pixels))) => decode(&pixels.fragments().concat(), header)?,
+pub(super) fn decode(pixel_data: &PixelData<'_>, header: &Header, decoder: Option<Decoder>) -> Result<Vec<u16>, Fault> {
+    let expected = pixels(header);
+    let mut stored = match (decoder, pixel_data) {
+        (None, PixelData::Native(native)) => native.samples(expected, header.bits_allocated),
+        (Some(decode), PixelData::Compressed(fragments)) => decode(&stream(fragments, expected)?, header)?,
         (None, _) => return Err(Fault::Damaged("its pixels are compressed, but its transfer syntax is not".into())),
         (Some(_), _) => return Err(Fault::Damaged("its pixels are not compressed, but its transfer syntax is".into())),
     };
-    let (found, expected) = (stored.len(), pixels(header));
     // Missing rows at the end are an error. A few additional bytes are padding.
+    let found = stored.len();
     if found < expected {
         return Err(Fault::Damaged(format!("it has {found} pixels where {expected} are expected")));
     }
     stored.truncate(expected);
     Ok(stored)
+}
+
+/// The compressed stream: all fragments together are the only frame, however it was divided. A stream that is far longer than its pixels is
+/// refused before it is copied.
+fn stream(fragments: &[&[u8]], pixels: usize) -> Result<Vec<u8>, Fault> {
+    /// The largest length of a stream: so many times that of its pixels, and so many bytes more.
+    const MOST: (usize, usize) = (2, 1 << 20);
+    let length: usize = fragments.iter().map(|fragment| fragment.len()).sum();
+    if length > MOST.0 * 2 * pixels + MOST.1 {
+        return Err(Fault::Damaged(format!("its compressed stream has {length} bytes for {pixels} pixels")));
+    }
+    Ok(fragments.concat())
 }
 
 /// The number of pixels: at most [`MAX_FILM_PIXELS`](crate::MAX_FILM_PIXELS), because the size was checked.
@@ -72,19 +83,6 @@ fn validate_claim(width: u32, height: u32, header: &Header) -> Result<(), Fault>
 
 fn broken(coding: &str, why: impl std::fmt::Display) -> Fault {
     Fault::Damaged(format!("its {coding} stream can't be decoded: {why}"))
-}
-
-/// Pixels that are not compressed: bytes, or words with the first of two 8-bit pixels in their lower half (PS3.5, 8.1.1).
-fn native(value: &PrimitiveValue, header: &Header) -> Vec<u16> {
-    match (value, header.bits_allocated) {
-        (PrimitiveValue::U16(words), 16) => words.to_vec(),
-        (PrimitiveValue::U16(words), _) => words.iter().flat_map(|word| word.to_le_bytes()).map(u16::from).collect(),
-        (PrimitiveValue::U8(bytes), 16) => {
-            bytes.chunks_exact(2).map(|two| u16::from_le_bytes([two[0], two[1]])).collect()
-        }
-        (PrimitiveValue::U8(bytes), _) => bytes.iter().copied().map(u16::from).collect(),
-        _ => Vec::new(),
-    }
 }
 
 /// RLE: a segment of packed bytes for the upper halves of all pixels, then one for the lower (PS3.5, annex G).

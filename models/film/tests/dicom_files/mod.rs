@@ -1,6 +1,8 @@
 //! Synthetic DICOM films for tests, written by dicom-rs.
 #![allow(dead_code, reason = "every test file uses its part of it")]
 
+pub mod raw;
+
 use std::path::Path;
 
 use dicom_core::value::{DataSetSequence, PixelFragmentSequence, PrimitiveValue};
