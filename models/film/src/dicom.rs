@@ -1,5 +1,5 @@
 //! Films in DICOM. `reader` contains the steps from a file's bytes to a film: `data_set` parses attributes, `header` checks the
-//! description of the pixels, `codec` decompresses them, `grey` converts them to grey; `spacing` and `identity` read attributes.
+//! description of the pixels, `codec` and `jpeg2000` decompress them, `grey` converts them to grey; `spacing` and `identity` read attributes.
 //! `text` decodes character sets. `directory` reads DICOMDIR.
 //!
 //! Messages never contain patient data: no message repeats the parser's text about a value.
@@ -15,6 +15,8 @@ mod grey;
 #[cfg(feature = "dicom")]
 mod header;
 mod identity;
+#[cfg(feature = "dicom")]
+mod jpeg2000;
 #[cfg(feature = "dicom")]
 mod reader;
 #[cfg(feature = "dicom")]

@@ -32,6 +32,11 @@ pub struct Pixels<'a> {
     window: Option<GreyWindow>,
 }
 
+/// The grey of a value from 0 to `last`, at most 65535.
+pub(crate) const fn grey_of(value: u32, last: u32) -> u8 {
+    ((255 * value + last / 2) / last) as u8
+}
+
 /// The number of bytes of a pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Depth {
@@ -138,7 +143,7 @@ impl<'a> Pixels<'a> {
     fn greys(&self) -> Vec<u8> {
         let last = (1_u32 << self.bits) - 1;
         let grey = |value: u32| match self.window {
-            None => ((255 * value + last / 2) / last) as u8,
+            None => grey_of(value, last),
             Some(window) => (window.linear(f64::from(value)).clamp(0.0, 1.0) * 255.0).round() as u8,
         };
         (0..=last).map(|value| if self.inverted { 255 - grey(value) } else { grey(value) }).collect()

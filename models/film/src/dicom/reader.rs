@@ -6,7 +6,7 @@ use super::data_set::DataSet;
 use super::header::Header;
 use super::{DicomIdentity, codec, grey, spacing};
 use crate::film::validate_size;
-use crate::{Film, FilmError};
+use crate::{Film, FilmError, content};
 
 /// Why a DICOM file is refused, without the file's name.
 #[derive(Debug)]
@@ -36,7 +36,8 @@ pub(crate) fn read(bytes: &[u8], name: &Path) -> Result<Film, FilmError> {
     let (spacing, mut warnings) = spacing::read(&attributes);
     let stored = codec::decode(&attributes, &header, decoder).map_err(at)?;
     let shades = grey::shades(&attributes, &header, &stored, &mut warnings);
-    let grey = stored.iter().map(|raw| shades[usize::from(header.pattern(*raw))]).collect();
+    let grey: Vec<u8> = stored.iter().map(|raw| shades[usize::from(header.pattern(*raw))]).collect();
+    warnings.extend(content::cautions(header.size, &grey, decoder.is_none()));
     let film = Film::from_grey(header.size, grey)?;
     Ok(film.with_statements(spacing, warnings, DicomIdentity::of(&attributes)))
 }
