@@ -62,7 +62,6 @@ impl Film {
     }
 
     /// The same film with these warnings behind its own.
-    #[cfg(feature = "raster")]
     pub(crate) fn with_warnings(mut self, warnings: Vec<FilmWarning>) -> Self {
         self.warnings.extend(warnings);
         self

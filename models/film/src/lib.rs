@@ -26,7 +26,6 @@
 //! | `schema` | `schemars::JsonSchema` for the types in published JSON |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(any(feature = "dicom", feature = "raster"))]
 mod content;
 mod dicom;
 mod error;

@@ -4,7 +4,7 @@
 
 use crate::film::validate_size;
 use crate::geometry::Size;
-use crate::{Film, FilmError, PixelFault};
+use crate::{Film, FilmError, PixelFault, content};
 
 /// Grey pixels in memory, row after row from the top, each from left to right.
 ///
@@ -220,10 +220,14 @@ impl Film {
     /// # Ok::<(), FilmError>(())
     /// ```
     ///
+    /// Like a file, a film that is all one grey has a warning that says so.
+    ///
     /// # Errors
     /// [`FilmError::Pixels`] where the description contradicts itself or the buffer, or a value needs more bits than stated.
     pub fn from_pixels(pixels: Pixels<'_>) -> Result<Self, FilmError> {
-        Self::from_grey(pixels.size, pixels.to_grey().map_err(|reason| FilmError::Pixels { reason })?)
+        let grey = pixels.to_grey().map_err(|reason| FilmError::Pixels { reason })?;
+        let warnings = content::cautions(pixels.size, &grey, false);
+        Ok(Self::from_grey(pixels.size, grey)?.with_warnings(warnings))
     }
 }
 
