@@ -1,6 +1,6 @@
 //! Films in DICOM. `reader` contains the steps from a file's bytes to a film: `data_set` reads the file meta information and lets `walk`
-//! find the attributes and `attributes` parse their values; `header` checks the description of the pixels, `codec` decompresses them
-//! (`pixel_data`, if they are not compressed), `grey` converts them to grey, with the tables of `lut` and without the padding that `seen`
+//! find the attributes and `attributes` parse their values; `header` checks the description of the pixels, `codec` and `jpeg2000` decompress
+//! them (`pixel_data`, if they are not compressed), `grey` converts them to grey, with the tables of `lut` and without the padding that `seen`
 //! finds; `colour` does so for grey films that are stored in colours. `spacing`, `kind` and `identity` read other attributes. `text`
 //! decodes character sets. `directory` reads DICOMDIR.
 //!
@@ -21,6 +21,8 @@ mod grey;
 #[cfg(feature = "dicom")]
 mod header;
 mod identity;
+#[cfg(feature = "dicom")]
+mod jpeg2000;
 #[cfg(feature = "dicom")]
 mod kind;
 #[cfg(feature = "dicom")]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::film::MAX_FILM_PIXELS;
+use crate::film::{MAX_FILM_PIXELS, MAX_FILM_SIDE};
 use crate::geometry::{GridSize, Size};
 use crate::read::MAX_FILM_BYTES;
 
@@ -58,9 +58,10 @@ pub enum FilmError {
         what: String,
         advice: &'static str,
     },
-    /// The film has more than [`MAX_FILM_PIXELS`].
+    /// The film has more than [`MAX_FILM_PIXELS`], or a side longer than [`MAX_FILM_SIDE`].
     #[error(
-        "{} is too large: {size} px, and at most {MAX_FILM_PIXELS} px in all are read; export it at a lower resolution",
+        "{} is too large: {size} px, and at most {MAX_FILM_PIXELS} px in all and {MAX_FILM_SIDE} px a side are read; export it at a \
+         lower resolution",
         film(path.as_deref())
     )]
     #[non_exhaustive]

@@ -9,6 +9,9 @@ use crate::{DicomIdentity, FilmError, FilmWarning, PixelFault, Spacing};
 /// The largest number of pixels of a film. The largest detectors in use have about a quarter of this.
 pub const MAX_FILM_PIXELS: u64 = 100_000_000;
 
+/// The longest side of a film in px, as far as JPEG, DICOM and most programs go.
+pub const MAX_FILM_SIDE: u32 = 65_535;
+
 /// One radiograph: 8-bit grey pixels, at least one of them, and what is known about them.
 ///
 /// `Debug` shows neither pixels nor patient data.
@@ -56,6 +59,12 @@ impl Film {
         dicom: DicomIdentity,
     ) -> Self {
         Self { spacing, warnings, dicom: Some(dicom), ..self }
+    }
+
+    /// The same film with these warnings behind its own.
+    pub(crate) fn with_warnings(mut self, warnings: Vec<FilmWarning>) -> Self {
+        self.warnings.extend(warnings);
+        self
     }
 
     /// The same film with this spacing instead of the one that its file states. Warnings about the spacing are removed.
@@ -128,7 +137,9 @@ pub(crate) fn validate_size(size: Size, path: Option<&Path>) -> Result<(), FilmE
     let path = path.map(Path::to_owned);
     match size.pixels() {
         0 => Err(FilmError::ZeroSize { path, size }),
-        pixels if pixels > MAX_FILM_PIXELS => Err(FilmError::TooLarge { path, size }),
+        pixels if pixels > MAX_FILM_PIXELS || size.width.max(size.height) > MAX_FILM_SIDE => {
+            Err(FilmError::TooLarge { path, size })
+        }
         _ => Ok(()),
     }
 }

@@ -1,7 +1,8 @@
 //! Reads films from files: chooses the reader by content, not by name, and limits sizes.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File, FileType};
+use std::io::{self, Read as _};
 #[cfg(any(feature = "dicom", feature = "raster"))]
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
@@ -100,14 +101,47 @@ fn contained(read: impl FnOnce() -> Result<Film, FilmError>, name: &Path) -> Res
     })
 }
 
-/// A file's bytes; an error if the file is too large for a film.
+/// A file's bytes; an error if the file is too large for a film. Only files are read: a device or a pipe may never end.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FilmError> {
     let read_error = |source| FilmError::Read { path: path.to_owned(), source };
-    let bytes = fs::metadata(path).map_err(read_error)?.len();
-    if bytes > MAX_FILM_BYTES {
-        return Err(FilmError::FileTooLarge { path: path.to_owned(), bytes });
+    let too_large = |bytes| FilmError::FileTooLarge { path: path.to_owned(), bytes };
+    let metadata = fs::metadata(path).map_err(read_error)?;
+    if let Some(kind) = no_file(metadata.file_type()) {
+        return Err(read_error(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {kind}; give a file"))));
     }
-    fs::read(path).map_err(read_error)
+    if metadata.len() > MAX_FILM_BYTES {
+        return Err(too_large(metadata.len()));
+    }
+    let mut bytes = Vec::with_capacity(metadata.len() as usize);
+    let file = File::open(path).map_err(read_error)?;
+    // Files of some file systems are longer than they say.
+    file.take(MAX_FILM_BYTES + 1).read_to_end(&mut bytes).map_err(read_error)?;
+    if bytes.len() as u64 > MAX_FILM_BYTES {
+        return Err(too_large(bytes.len() as u64));
+    }
+    Ok(bytes)
+}
+
+/// What is at a path if it is no file, in words.
+fn no_file(kind: FileType) -> Option<&'static str> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt as _;
+        if kind.is_fifo() {
+            return Some("a pipe");
+        }
+        if kind.is_socket() {
+            return Some("a socket");
+        }
+        if kind.is_char_device() || kind.is_block_device() {
+            return Some("a device");
+        }
+    }
+    match kind {
+        kind if kind.is_dir() => Some("a folder"),
+        kind if kind.is_file() => None,
+        _ => Some("not a file"),
+    }
 }
 
 /// The error for a file that is not a film. It tells what the file looks like.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::geometry::Size;
+
 /// The name of DICOM's attribute for distances in the patient.
 pub(crate) const PIXEL_SPACING: &str = "PixelSpacing";
 /// The name of DICOM's attribute for distances at the detector.
@@ -99,6 +101,54 @@ pub enum FilmWarning {
         /// The side of the patient towards which the film's columns run, from top to bottom: not the feet.
         towards: &'static str,
     },
+    /// A film of 16 bits uses fewer of them, so it is read with that many.
+    FewerBits {
+        /// Its brightest value, but for those that are `brighter`.
+        brightest: u16,
+        /// The number of bits that it is read with.
+        bits: u32,
+        /// How many values are 65535, far above all others. They are white.
+        brighter: u64,
+    },
+    /// An orientation tag turns or mirrors the film, as viewers do.
+    Turned {
+        /// The tag in the file, from 2 to 8.
+        tag: u8,
+        /// The size of the upright film.
+        size: Size,
+    },
+    /// All pixels are one grey, or nearly all.
+    OneGrey {
+        /// The grey, from 0 to 255.
+        grey: u8,
+        /// How many pixels have another one.
+        others: u64,
+    },
+    /// Nearly all pixels have nearly the same grey.
+    LittleContrast {
+        /// The darkest grey but for a few pixels, from 0 to 255.
+        darkest: u8,
+        /// The brightest grey but for a few pixels.
+        brightest: u8,
+    },
+    /// The last rows are all one grey, as if the end of the file were lost.
+    LowestRows {
+        /// How many of them.
+        rows: u32,
+        /// The film's height in px.
+        of: u32,
+        /// The grey, from 0 to 255.
+        grey: u8,
+    },
+    /// The film is too small to show anything.
+    Small {
+        /// Its size.
+        size: Size,
+    },
+    /// The film has colours, which became grey.
+    Colours,
+    /// The film has pixels that are not opaque. Its alpha channel is left out.
+    Transparent,
 }
 
 impl FilmWarning {
@@ -185,6 +235,30 @@ impl fmt::Display for FilmWarning {
                 "PatientOrientation says that its columns run towards the patient's {towards}, not towards the feet: the film is not \
                  upright; turn it, or check the points"
             ),
+            Self::FewerBits { brightest, bits, brighter: 0 } => {
+                write!(f, "its brightest pixel is {brightest} of 65535: it is read as {bits} bits")
+            }
+            Self::FewerBits { brightest, bits, brighter } => write!(
+                f,
+                "but for {brighter} pixels of 65535, its brightest pixel is {brightest}: it is read as {bits} bits"
+            ),
+            Self::Turned { tag, size } => {
+                write!(f, "its orientation tag ({tag}) turns it: positions are on the upright film of {size} px")
+            }
+            Self::OneGrey { grey, others: 0 } => write!(f, "all of it is one grey ({grey}): it shows nothing"),
+            Self::OneGrey { grey, others } => {
+                write!(f, "all but {others} of its pixels are one grey ({grey}): it shows nothing")
+            }
+            Self::LittleContrast { darkest, brightest } => {
+                write!(f, "its greys reach from {darkest} to {brightest} only, of 0 to 255: it shows nearly nothing")
+            }
+            Self::LowestRows { rows, of, grey } => write!(
+                f,
+                "the last {rows} of its {of} rows are all one grey ({grey}): check that no part of it is missing"
+            ),
+            Self::Small { size } => write!(f, "it has {size} px: too few to show anything"),
+            Self::Colours => f.write_str("it has colours, which became grey: check that it is a radiograph"),
+            Self::Transparent => f.write_str("it has transparent pixels, which are read as if they were not"),
         }
     }
 }

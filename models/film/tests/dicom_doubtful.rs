@@ -155,7 +155,7 @@ fn pixels_with_more_bits_than_stated_are_pointed_out() {
     assert_says(&film, "BitsStored is 12, but pixels use higher bits");
     // Copies of the sign are not more bits.
     assert_eq!(said(&Dicom::new(3, 12, &[0xF800, 0x0800, 0x07FF]).signed().film()), [""; 0]);
-    assert_says(&Dicom::new(2, 12, &[0xF7FF, 0x07FF]).signed().film(), "BitsStored is 12");
+    assert_says(&Dicom::new(3, 12, &[0xF7FF, 0x07FF, 0]).signed().film(), "BitsStored is 12");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::header::{Colours, Header};
 use super::pixel_data::PixelData;
 use super::{DicomIdentity, codec, colour, grey, kind, spacing};
 use crate::film::validate_size;
-use crate::{Film, FilmError, FilmWarning};
+use crate::{Film, FilmError, FilmWarning, content};
 
 /// Why a DICOM file is refused, without the file's name.
 #[derive(Debug)]
@@ -54,6 +54,7 @@ pub(crate) fn read(bytes: &[u8], name: &Path) -> Result<Film, FilmError> {
             warnings.push(FilmWarning::MorePixelData { found, expected });
         }
     }
+    warnings.extend(content::cautions(header.size, &grey, data_set.decoder.is_none()));
     let film = Film::from_grey(header.size, grey)?;
     Ok(film.with_statements(spacing, warnings, DicomIdentity::of(attributes)))
 }
