@@ -37,6 +37,7 @@ mod read;
 mod resize;
 mod signature;
 mod spacing;
+mod visible;
 mod warning;
 
 pub use dicom::DicomIdentity;
@@ -48,5 +49,5 @@ pub use geometry::Size;
 pub use pixels::{GreyWindow, Pixels};
 pub use read::FILM_EXTENSIONS;
 pub use signature::holds_dicom;
-pub use spacing::Spacing;
+pub use spacing::{Spacing, SpacingWarning};
 pub use warning::FilmWarning;

@@ -6,6 +6,7 @@ use super::data_set::DataSet;
 use super::header::Header;
 use super::{DicomIdentity, codec, grey, spacing};
 use crate::film::validate_size;
+use crate::visible::visible;
 use crate::{Film, FilmError};
 
 /// Why a DICOM file is refused, without the file's name.
@@ -21,8 +22,8 @@ impl Fault {
     pub(super) fn at(self, name: &Path) -> FilmError {
         let path = name.to_owned();
         match self {
-            Self::Damaged(reason) => FilmError::Damaged { path, reason },
-            Self::Unsupported(what, advice) => FilmError::Unsupported { path, what, advice },
+            Self::Damaged(reason) => FilmError::Damaged { path, reason: visible(&reason) },
+            Self::Unsupported(what, advice) => FilmError::Unsupported { path, what: visible(&what), advice },
         }
     }
 }
