@@ -83,7 +83,10 @@ impl Spacing {
         let (x, y) = text.split_once(',').unwrap_or((text, text));
         let is_whole = |text: &str| !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
         if text.contains(',') && is_whole(x.trim_start()) && is_whole(y.trim_end()) {
-            return Err(FilmError::DecimalComma { whole: x.trim_start().to_owned(), decimals: y.trim_end().to_owned() });
+            return Err(FilmError::DecimalComma {
+                whole: x.trim_start().to_owned(),
+                decimals: y.trim_end().to_owned(),
+            });
         }
         let spacing = number(x).zip(number(y)).and_then(|(x, y)| Self::new(x, y, source).ok());
         spacing.ok_or_else(|| FilmError::SpacingText { text: text.to_owned() })

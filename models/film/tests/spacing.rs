@@ -61,12 +61,22 @@ fn spacing_and_what_is_said_of_it() {
         ("0,6\\0,6", "", None, &["PixelSpacing is text", "in pixels only"]),
         ("1e-300\\1e300", "", None, &["PixelSpacing is 1e-300\\1e300", "in pixels only"]),
         ("", "", None, &["in pixels only"]),
-        ("1\\1", "", Some(([1.0, 1.0], "PixelSpacing")), &["1 x 1 mm per px by PixelSpacing is what many programs write"]),
+        (
+            "1\\1",
+            "",
+            Some(([1.0, 1.0], "PixelSpacing")),
+            &["1 x 1 mm per px by PixelSpacing is what many programs write"],
+        ),
         ("1.0\\1.000001", "", Some(([1.000_001, 1.0], "PixelSpacing")), &["what many programs write"]),
         ("", "1\\1", Some(([1.0, 1.0], "ImagerPixelSpacing")), &["at the detector", "what many programs write"]),
         ("600\\600", "", Some(([600.0, 600.0], "PixelSpacing")), &["radiographs have sides of 20 to 2000 mm"]),
         ("0.0006\\0.0006", "", Some(([0.0006, 0.0006], "PixelSpacing")), &["make the film 0.2 x 0.2 mm"]),
-        ("0.5\\0.1", "", Some(([0.1, 0.5], "PixelSpacing")), &["0.1 x 0.5 mm per px by PixelSpacing are far from square"]),
+        (
+            "0.5\\0.1",
+            "",
+            Some(([0.1, 0.5], "PixelSpacing")),
+            &["0.1 x 0.5 mm per px by PixelSpacing are far from square"],
+        ),
     ];
     for (patient, detector, spacing, warnings) in cases {
         let stated = [(tags::PIXEL_SPACING, *patient), (tags::IMAGER_PIXEL_SPACING, *detector)];
@@ -110,7 +120,10 @@ fn a_magnification_is_named_and_not_used() {
     let detector = (tags::IMAGER_PIXEL_SPACING, "0.6\\0.6");
     let cases: &[(&[(Tag, &str)], &[&str])] = &[
         (&[(FACTOR, "1.15")], &["MagnificationFactor is 1.15: by this estimate", "0.5217 x 0.5217 mm in the patient"]),
-        (&[(to_detector, "1650"), (to_patient, "1500")], &["Detector is 1650 and", "Patient 1500: ", "0.5455 x 0.5455"]),
+        (
+            &[(to_detector, "1650"), (to_patient, "1500")],
+            &["Detector is 1650 and", "Patient 1500: ", "0.5455 x 0.5455"],
+        ),
         // Both say the same.
         (&[(FACTOR, "1.1"), (to_detector, "1650"), (to_patient, "1500")], &["MagnificationFactor is 1.1", "0.5455"]),
         (&[(FACTOR, "0.87")], &["MagnificationFactor is 0.87, which is not a magnification"]),
@@ -124,7 +137,8 @@ fn a_magnification_is_named_and_not_used() {
         let warning = film.warnings()[1].to_string();
         assert!(says.iter().all(|says| warning.contains(says)), "{warning}");
     }
-    for none in [&[(FACTOR, "1.0")][..], &[(FACTOR, "")], &[(to_detector, "1650")], &[(to_detector, "0"), (to_patient, "0")]]
+    for none in
+        [&[(FACTOR, "1.0")][..], &[(FACTOR, "")], &[(to_detector, "1650")], &[(to_detector, "0"), (to_patient, "0")]]
     {
         let stated = [&[detector][..], none].concat();
         assert_said(&stated, Some(([0.6, 0.6], "ImagerPixelSpacing")), &["at the detector"]);
@@ -137,12 +151,16 @@ fn a_magnification_is_named_and_not_used() {
     let corrected = [detector, (tags::PIXEL_SPACING, "0.5217\\0.5217"), (FACTOR, "1.15")];
     assert_said(&corrected, Some(([0.5217, 0.5217], "PixelSpacing")), &[]);
     let alone = [(tags::PIXEL_SPACING, "0.6\\0.6"), (FACTOR, "1.15")];
-    assert_said(&alone, Some(([0.6, 0.6], "PixelSpacing")), &["is 1.15; whether PixelSpacing allows for it is not stated"]);
+    assert_said(
+        &alone,
+        Some(([0.6, 0.6], "PixelSpacing")),
+        &["is 1.15; whether PixelSpacing allows for it is not stated"],
+    );
 }
 
 #[test]
 fn text_where_numbers_are_due_is_not_repeated() {
-    for text in ["NOBODY^DRAWN \x1b]0;title\x07\u{9b}31m", "0.1\x1b[2J\\0.1", "\u{202e}0.1\\0.1"] {
+    for text in ["NOBODY^DRAWN \x1b]0;title\x07\u{9b}31m", "0.1\x1b[2J\\0.1", "\u{ad}0.1\\0.1"] {
         for (tag, name) in [
             (tags::PIXEL_SPACING, "PixelSpacing"),
             (tags::IMAGER_PIXEL_SPACING, "ImagerPixelSpacing"),
@@ -236,7 +254,11 @@ fn the_document_says_what_attributes_become() {
         &[(size, "0.14\\0.14"), (detector, "0.12\\0.12")],
         &[(detector, "0.12\\0.12")],
         &[(detector, "0.12\\0.12"), (FACTOR, "1.15")],
-        &[(detector, "0.12\\0.12"), (tags::DISTANCE_SOURCE_TO_DETECTOR, "1650"), (tags::DISTANCE_SOURCE_TO_PATIENT, "1500")],
+        &[
+            (detector, "0.12\\0.12"),
+            (tags::DISTANCE_SOURCE_TO_DETECTOR, "1650"),
+            (tags::DISTANCE_SOURCE_TO_PATIENT, "1500"),
+        ],
         &[(size, "0.12\\0.12"), (FACTOR, "1.15")],
         &[(detector, "0.12\\0.12"), (FACTOR, "0.87")],
         &[(scanned, "0.12\\0.12")],
@@ -255,9 +277,9 @@ fn the_document_says_what_attributes_become() {
         let film = film(stated);
         let name = |tag: &Tag| StandardDataDictionary.by_tag(*tag).unwrap().alias();
         let stated: Vec<String> = stated.iter().map(|(tag, text)| format!("{} {text}", name(tag))).collect();
-        let spacing = film.spacing().map_or("none".into(), |spacing| {
-            format!("{} x {} by {}", spacing.x(), spacing.y(), spacing.source())
-        });
+        let spacing = film
+            .spacing()
+            .map_or("none".into(), |spacing| format!("{} x {} by {}", spacing.x(), spacing.y(), spacing.source()));
         let warnings: Vec<String> = film.warnings().iter().map(ToString::to_string).collect();
         table += &format!("| {} | {spacing} | {} |\n", stated.join(", "), warnings.join("; "));
     }

@@ -12,7 +12,8 @@ use super::header::number;
 use super::text::text;
 use crate::error::short;
 use crate::spacing::{
-    FileStatement, IMAGER_PIXEL_SPACING, MAGNIFICATION, NOMINAL_SCANNED_PIXEL_SPACING, PIXEL_ASPECT_RATIO, PIXEL_SPACING, is_same,
+    FileStatement, IMAGER_PIXEL_SPACING, MAGNIFICATION, NOMINAL_SCANNED_PIXEL_SPACING, PIXEL_ASPECT_RATIO,
+    PIXEL_SPACING, is_same,
 };
 use crate::{FilmWarning, Spacing, SpacingWarning};
 

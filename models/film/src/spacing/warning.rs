@@ -132,7 +132,9 @@ impl fmt::Display for SpacingWarning {
                 write!(f, "{stated}; whether {PIXEL_SPACING} allows for it is not stated")
             }
             Self::NoSpacing => f.write_str("no usable spacing is stated, so positions are in pixels only"),
-            Self::Differ { used, other } => write!(f, "{used} was used, but {other} is stated too; check which is right"),
+            Self::Differ { used, other } => {
+                write!(f, "{used} was used, but {other} is stated too; check which is right")
+            }
             Self::ImpossibleFilm { spacing, sides_mm: [wide, high], possible_mm: [least, most] } => write!(
                 f,
                 "{spacing} would make the film {wide:.1} x {high:.1} mm; radiographs have sides of {least} to {most} mm"

@@ -32,7 +32,7 @@ impl Dicom {
             .text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2")
             .text(tags::PIXEL_SPACING, VR::DS, "20\\20")
             .number(tags::SAMPLES_PER_PIXEL, 1)
-            .number(tags::ROWS, pixels.len() as u16 / columns)
+            .number(tags::ROWS, (pixels.len() / usize::from(columns)) as u16)
             .number(tags::COLUMNS, columns)
             .number(tags::BITS_ALLOCATED, 16)
             .number(tags::BITS_STORED, bits)

@@ -77,7 +77,10 @@ fn c_has_the_same_rule_for_spacing() {
         assert_eq!(json["spacing"], serde_json::to_value(film.spacing()).unwrap(), "{file} {x}");
         let expected: Vec<String> = film.warnings().iter().map(ToString::to_string).collect();
         assert_eq!(expected.len(), warnings, "{expected:?}");
-        assert_eq!((lines.collect::<Vec<_>>(), &json["warnings"]), (expected.iter().map(String::as_str).collect(), &expected.clone().into()));
+        assert_eq!(
+            (lines.collect::<Vec<_>>(), &json["warnings"]),
+            (expected.iter().map(String::as_str).collect(), &expected.clone().into())
+        );
     }
 }
 

@@ -73,14 +73,15 @@ impl Evaluate {
         let detector = self.options.open(&bundle, None)?;
 
         let start = Instant::now();
-        let (films, said) = errors::of_films(&detector, &data, self.spacing.as_ref(), |film, errors| match &self.overlays {
-            None => Ok(()),
-            Some(folder) => {
-                let found: Vec<Point> = errors.detections.landmarks().iter().map(Detection::position).collect();
-                let picture = overlay::compare(film, &found, &errors.truth);
-                console::write_png(&folder.join(format!("{}.png", errors.id)), &picture)
-            }
-        })?;
+        let (films, said) =
+            errors::of_films(&detector, &data, self.spacing.as_ref(), |film, errors| match &self.overlays {
+                None => Ok(()),
+                Some(folder) => {
+                    let found: Vec<Point> = errors.detections.landmarks().iter().map(Detection::position).collect();
+                    let picture = overlay::compare(film, &found, &errors.truth);
+                    console::write_png(&folder.join(format!("{}.png", errors.id)), &picture)
+                }
+            })?;
         let seconds = start.elapsed().as_secs_f64();
 
         let names = bundle.manifest().landmark_set.landmarks.iter().map(|landmark| landmark.name.clone());
