@@ -10,5 +10,5 @@ mod set;
 
 pub use analysis::{Analysis, Class, Definition, Formula, Norm, Unit};
 pub use id::LandmarkId;
-pub use measure::Measurement;
+pub use measure::{Measurement, PixelScale};
 pub use set::{Landmark, LandmarkError, LandmarkSet};

@@ -6,7 +6,7 @@ use onemark_film::geometry::{Cell, GridMap, Point};
 use onemark_film::{Film, Spacing};
 use onemark_models::confidence::Calibration;
 use onemark_models::familiarity::Familiarity;
-use onemark_models::landmarks::{Landmark, LandmarkSet, Measurement};
+use onemark_models::landmarks::{Landmark, LandmarkSet, Measurement, PixelScale};
 use serde::{Deserialize, Serialize};
 
 use crate::RuntimeError;
@@ -51,6 +51,10 @@ pub struct Detections {
     film: FilmSize,
     /// How large a pixel is, where somebody stated it.
     spacing: Option<Spacing>,
+    /// How many times as high as wide a pixel is, where the film states only that. Otherwise it follows from the spacing; without
+    /// one, pixels are assumed to be square.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pixel_aspect: Option<f64>,
     /// On what confidences and radii rest, in words; without it the bundle is not calibrated and there are none.
     calibration: Option<String>,
     /// Whether the film is out of distribution for the calibration or the training films; then a person must review every point.
@@ -183,6 +187,7 @@ impl Detections {
             backend: context.backend.into(),
             film: FilmSize { width: film.width(), height: film.height() },
             spacing: film.spacing().cloned(),
+            pixel_aspect: film.pixel_aspect(),
             calibration: calibration.map(|calibration| calibration.films.clone()),
             out_of_distribution: out_of_distribution.or(context.familiarity.map(|_| unfamiliar.is_some())),
             refusal,
@@ -211,6 +216,11 @@ impl Detections {
     /// The film's spacing, if it is known. Without it there are no mm.
     pub fn spacing(&self) -> Option<&Spacing> {
         self.spacing.as_ref()
+    }
+
+    /// How many times as high as wide a pixel is, if the film states only that and no spacing.
+    pub fn pixel_aspect(&self) -> Option<f64> {
+        self.pixel_aspect
     }
 
     /// The films that the bundle is calibrated on, in words. None if it is not calibrated.
@@ -307,7 +317,12 @@ impl Detections {
             set.landmarks.iter().map(|landmark| found(landmark.number.number())).collect();
         let points: Vec<Option<Point>> = found.iter().map(|one| one.map(|one| one.position)).collect();
         let errors: Vec<Option<f64>> = found.iter().map(|one| Some(one.as_ref()?.radius_mm? / RADIUS_90)).collect();
-        self.measurements = set.measure(&points, self.spacing.as_ref(), &errors);
+        let scale = match (&self.spacing, self.pixel_aspect) {
+            (Some(spacing), _) => PixelScale::Spacing(spacing),
+            (None, Some(aspect)) => PixelScale::Aspect(aspect),
+            (None, None) => PixelScale::Unknown,
+        };
+        self.measurements = set.measure_at(&points, scale, &errors);
     }
 }
 

@@ -14,10 +14,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use onemark_film::geometry::Point;
-use onemark_film::{FILM_EXTENSIONS, Size, Spacing};
+use onemark_film::{FILM_EXTENSIONS, Film, Size, Spacing};
 use onemark_models::landmarks::LandmarkSet;
 
 pub use error::DatasetError;
+pub(crate) use error::other_size;
 pub use isbi2015::REPEATED_TEST1_FILMS;
 
 /// The file with the spacings of a dataset's films.
@@ -61,6 +62,16 @@ impl FromStr for Split {
     }
 }
 
+/// What a dataset states about the spacing of a film.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StatedSpacing {
+    /// The spacing.
+    pub spacing: Spacing,
+    /// The only size of films to which it applies, if a layout states it: films of another size were made smaller or larger, and
+    /// then their pixels have another size too.
+    pub only_for: Option<Size>,
+}
+
 /// One film of a dataset and what is known about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {
@@ -70,8 +81,8 @@ pub struct Case {
     pub film: PathBuf,
     /// The landmarks' true positions in film px, in the set's order, if the film is annotated.
     pub points: Option<Vec<Point>>,
-    /// The size of a pixel, if it is known.
-    pub spacing: Option<Spacing>,
+    /// The size of a pixel, if the dataset states it.
+    pub spacing: Option<StatedSpacing>,
     /// The annotations of the senior and the junior reader, if `points` are their mean (ISBI 2015).
     pub readers: Option<[Vec<Point>; 2]>,
 }
@@ -85,6 +96,32 @@ impl Case {
             (None, Some(points)) => vec![("", points)],
             (None, None) => Vec::new(),
         }
+    }
+
+    /// The spacing that the dataset states for the film, which has this size.
+    pub fn spacing_for(&self, size: Size) -> Option<&Spacing> {
+        let stated = self.spacing.as_ref().filter(|stated| stated.only_for.is_none_or(|only| only == size));
+        stated.map(|stated| &stated.spacing)
+    }
+
+    /// The film with its spacing: the one that a person states, else the dataset's, else the file's
+    /// (see [`Film::with_stated`]).
+    #[must_use]
+    pub fn with_spacing(&self, film: Film, person: Option<&Spacing>) -> Film {
+        let dataset = self.spacing_for(film.size()).cloned();
+        film.with_stated(dataset.as_ref(), person)
+    }
+
+    /// The spacing of this film, which [`Case::with_spacing`] has returned.
+    ///
+    /// # Errors
+    /// [`DatasetError::NoSpacing`] if nobody states it.
+    pub fn required_spacing<'a>(&self, film: &'a Film) -> Result<&'a Spacing, DatasetError> {
+        film.spacing().ok_or_else(|| DatasetError::NoSpacing {
+            film: self.film.clone(),
+            size: film.size(),
+            only_for: self.spacing.as_ref().and_then(|stated| stated.only_for),
+        })
     }
 
     /// Checks that every landmark lies on the film, which has this size.

@@ -40,6 +40,7 @@ mod read;
 mod resize;
 mod signature;
 mod spacing;
+mod visible;
 mod warning;
 
 pub use dicom::DicomIdentity;
@@ -51,5 +52,5 @@ pub use geometry::Size;
 pub use pixels::{GreyWindow, Pixels};
 pub use read::{FILM_EXTENSIONS, without_extension};
 pub use signature::holds_dicom;
-pub use spacing::Spacing;
+pub use spacing::{Spacing, SpacingWarning};
 pub use warning::FilmWarning;

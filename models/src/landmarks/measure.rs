@@ -69,6 +69,45 @@ impl Measurement {
     }
 }
 
+/// What is known of the size of a film's pixels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PixelScale<'a> {
+    /// The size of a pixel in mm.
+    Spacing(&'a Spacing),
+    /// How many times as high as wide a pixel is. Its size is unknown.
+    Aspect(f64),
+    /// Nothing: pixels are assumed to be square.
+    Unknown,
+}
+
+impl<'a> From<Option<&'a Spacing>> for PixelScale<'a> {
+    fn from(spacing: Option<&'a Spacing>) -> Self {
+        spacing.map_or(Self::Unknown, Self::Spacing)
+    }
+}
+
+impl PixelScale<'_> {
+    /// The sides of a pixel, x and y: in mm, or in the unknown width of a pixel.
+    fn sides(&self) -> [f64; 2] {
+        match self {
+            Self::Spacing(spacing) => [spacing.x(), spacing.y()],
+            Self::Aspect(aspect) => [1.0, *aspect],
+            Self::Unknown => [1.0, 1.0],
+        }
+    }
+
+    /// What values assume.
+    fn note(&self) -> Option<String> {
+        match self {
+            Self::Spacing(_) => None,
+            Self::Aspect(aspect) => {
+                Some(format!("pixels are {aspect} times as high as wide, as the film states; no spacing is stated"))
+            }
+            Self::Unknown => Some("square pixels are assumed, because no spacing is stated".into()),
+        }
+    }
+}
+
 /// Positions of landmarks in mm, or in px that are assumed to be square; x to the right, y down.
 type Places<'a> = BTreeMap<&'a str, [f64; 2]>;
 
@@ -109,15 +148,39 @@ impl LandmarkSet {
         spacing: Option<&Spacing>,
         sd_mm: &[Option<f64>],
     ) -> Vec<Measurement> {
+        self.measure_at(points, spacing.into(), sd_mm)
+    }
+
+    /// As [`measure`](Self::measure), also for a film of which only the shape of its pixels is known: then angles and ratios have
+    /// values by this shape, and distances have none.
+    ///
+    /// ```
+    /// use onemark_film::geometry::Point;
+    /// use onemark_models::landmarks::{LandmarkSet, PixelScale};
+    ///
+    /// let set = LandmarkSet::named("isbi19")?;
+    /// let points: Vec<_> = (0..19).map(|n| Some(Point::new(f64::from(7 * n % 19), f64::from(n)))).collect();
+    /// let [square, high] = [1.0, 2.0].map(|aspect| set.measure_at(&points, PixelScale::Aspect(aspect), &[]));
+    /// assert_ne!(square[0].value, high[0].value);
+    /// assert!(high[0].note.as_ref().is_some_and(|note| note.contains("2 times as high as wide")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn measure_at(
+        &self,
+        points: &[Option<Point>],
+        scale: PixelScale<'_>,
+        sd_mm: &[Option<f64>],
+    ) -> Vec<Measurement> {
         let analysis = &self.analysis;
-        let [x, y] = spacing.map_or([1.0, 1.0], |spacing| [spacing.x(), spacing.y()]);
+        let [x, y] = scale.sides();
+        let is_in_mm = matches!(scale, PixelScale::Spacing(_));
         let found = self.landmarks.iter().zip(points);
         let found = found.filter_map(|(landmark, point)| Some((landmark.name.as_str(), (*point)?)));
         let places: Places<'_> = found.map(|(name, point)| (name, [point.x * x, point.y * y])).collect();
         let names = self.landmarks.iter().map(|landmark| landmark.name.as_str());
         let errors = names.zip(sd_mm).filter_map(|(name, sd)| Some((name, (*sd)?)));
         // Errors in mm can't be used with positions in px.
-        let errors: BTreeMap<&str, f64> = if spacing.is_some() { errors.collect() } else { BTreeMap::new() };
+        let errors: BTreeMap<&str, f64> = if is_in_mm { errors.collect() } else { BTreeMap::new() };
 
         let refusal = |needs: &BTreeSet<&str>, kind: Unit, value: f64| {
             let missing = self.landmarks.iter().filter(|one| needs.contains(one.name.as_str()));
@@ -125,7 +188,7 @@ impl LandmarkSet {
             let missing: Vec<&str> = missing.map(|landmark| landmark.title.as_str()).collect();
             if !missing.is_empty() {
                 Some(format!("no position for {}", missing.join(", ")))
-            } else if kind == Unit::Millimetres && spacing.is_none() {
+            } else if kind == Unit::Millimetres && !is_in_mm {
                 Some("no spacing is stated".to_owned())
             } else if !value.is_finite() {
                 Some("its landmarks lie on one another".to_owned())
@@ -149,9 +212,7 @@ impl LandmarkSet {
                 class: value.and_then(|value| definition.classes.iter().find(|class| class.contains(value)).cloned()),
                 norm: definition.norm.clone(),
                 refused,
-                note: value
-                    .filter(|_| spacing.is_none())
-                    .map(|_| "square pixels are assumed, because no spacing is stated".into()),
+                note: value.and_then(|_| scale.note()),
             }
         });
         all.collect()

@@ -96,6 +96,11 @@ impl OutputFiles<'_> {
         made.into_iter().try_for_each(|(file, bytes)| console::write_file(file, &bytes))
     }
 
+    /// What a person should know before opening a film's files in other programs.
+    pub fn notes<'a>(&'a self, results: &'a FilmResults<'_>) -> impl Iterator<Item = String> + 'a {
+        self.per_film.iter().filter_map(|(format, _)| (format.note)(results))
+    }
+
     /// Writes the files that hold all films.
     pub fn finish(&self, reports: Vec<FilmReport>) -> anyhow::Result<()> {
         if let Some(path) = self.csv {

@@ -27,6 +27,8 @@ struct Row<'a> {
     radius_mm: Option<String>,
     surprise: Option<String>,
     error: &'a str,
+    /// Where mm come from. Later columns are added at the end.
+    spacing: Option<String>,
 }
 
 /// Writes the table of these films as UTF-8.
@@ -51,8 +53,10 @@ pub fn write(films: &[FilmReport]) -> Result<Vec<u8>, ResultsError> {
                 table.serialize(Row { file, error: why, ..Row::default() }).map_err(|cause| error(cause.into()))?;
             }
             FilmReport::Done { file, detections, .. } => {
+                let spacing = detections.spacing().map(ToString::to_string);
                 for landmark in detections.landmarks() {
-                    table.serialize(row(file, landmark)).map_err(|cause| error(cause.into()))?;
+                    let row = Row { spacing: spacing.clone(), ..row(file, landmark) };
+                    table.serialize(row).map_err(|cause| error(cause.into()))?;
                 }
             }
         }
@@ -77,6 +81,6 @@ fn row<'a>(file: &'a str, landmark: &'a Detection) -> Row<'a> {
         confidence: landmark.confidence().map(|confidence| format!("{confidence:.4}")),
         radius_mm: landmark.radius_mm().map(|radius| format!("{radius:.2}")),
         surprise: landmark.mahalanobis().map(|deviations| format!("{deviations:.2}")),
-        error: "",
+        ..Row::default()
     }
 }

@@ -247,7 +247,7 @@ fn origin(results: &FilmResults<'_>) -> Markup {
                 dt { "Pixel spacing" }
                 dd {
                     @match found.spacing() {
-                        Some(spacing) => { (spacing.x()) " × " (spacing.y()) " mm, by " (spacing.source()) }
+                        Some(spacing) => (spacing),
                         None => "not stated",
                     }
                 }

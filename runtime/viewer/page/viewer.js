@@ -158,8 +158,16 @@ function drawTables() {
   const [x, y] = element("landmarks").tHead.querySelectorAll(".number");
   x.textContent = `x ${unit}`;
   y.textContent = `y ${unit}`;
+  element("spacing").textContent = spacing(report);
   element("measurements").tBodies[0].replaceChildren(...report.measured.map(line =>
     row(line.value ? "" : "refused", [line.title], [line.value ?? "", "number"], [line.judgement])));
+}
+
+// Where millimetres come from.
+function spacing({ spacing }) {
+  if (!spacing) return "No pixel spacing is stated, so there are no mm.";
+  const [x, y] = spacing.mm_per_px;
+  return `${x} x ${y} mm per px by ${spacing.source}`;
 }
 
 // Confidence and radius, short enough for a column; else `remark`.

@@ -140,10 +140,7 @@ impl Desk {
     pub(super) fn film(&self, index: usize) -> Result<Film, ViewerError> {
         let (film, spacing) = self.place(index)?;
         let film = film.read()?;
-        Ok(match spacing {
-            None => film,
-            Some(spacing) => film.with_spacing(spacing.clone()),
-        })
+        Ok(film.with_stated(None, spacing.as_ref()))
     }
 
     /// A film's results with its corrections. Detects the landmarks if that has not been done yet.

@@ -4,9 +4,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Case, Complain, DatasetError, SPACING_SOURCE, Split, films_in};
-use onemark_film::Spacing;
+use super::{Case, Complain, DatasetError, SPACING_SOURCE, Split, StatedSpacing, films_in};
 use onemark_film::geometry::Point;
+use onemark_film::{Size, Spacing};
 
 /// Films of Test1 whose patient appears on an earlier film: in TrainingData (20), or in Test1 itself (278, 294, 277);
 /// results are reported with and without them (METHOD.md sec. 7, and 280, 288, 201 and 299, which `onemark data check` found).
@@ -21,12 +21,16 @@ const CLASS_LINES: usize = 8;
 
 /// mm per px of every published film, along both axes.
 const MM_PER_PX: f64 = 0.1;
+/// The size of every published film. Films of another size are copies with other pixels.
+const PUBLISHED: Size = Size { width: 1935, height: 2400 };
 
 /// Some distributions have all test films in Test1Data. Films after this number belong to Test2.
 const LAST_OF_TEST1: u64 = 300;
 
 pub(super) fn open(root: &Path, split: Split, complain: &mut Complain<'_>) -> Result<Vec<Case>, DatasetError> {
     let annotations = Annotations::find(root);
+    let spacing = Spacing::new(MM_PER_PX, MM_PER_PX, SPACING_SOURCE).ok();
+    let spacing = spacing.map(|spacing| StatedSpacing { spacing, only_for: Some(PUBLISHED) });
     let mut cases = Vec::new();
     for (folder, folder_split) in
         [("TrainingData", Split::Train), ("Test1Data", Split::Test1), ("Test2Data", Split::Test2)]
@@ -56,7 +60,7 @@ pub(super) fn open(root: &Path, split: Split, complain: &mut Complain<'_>) -> Re
                 id,
                 film,
                 points: readers.as_ref().map(mean_of_readers),
-                spacing: Spacing::new(MM_PER_PX, MM_PER_PX, SPACING_SOURCE).ok(),
+                spacing: spacing.clone(),
                 readers,
             });
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Case, Complain, DatasetError, SPACING_SOURCE, Split, films_in};
+use super::{Case, Complain, DatasetError, SPACING_SOURCE, Split, StatedSpacing, films_in};
 use onemark_film::Spacing;
 use onemark_film::geometry::Point;
 
@@ -111,7 +111,8 @@ pub(super) fn read_spacing(path: &Path, cases: &mut [Case], complain: &mut Compl
             complain(id.as_deref(), line_error(path, line, problem))?;
             continue;
         };
-        if case.is_some_and(|case| case.spacing.replace(spacing).is_some()) {
+        let stated = StatedSpacing { spacing, only_for: None };
+        if case.is_some_and(|case| case.spacing.replace(stated).is_some()) {
             complain(id.as_deref(), line_error(path, line, format!("the spacing of {image} is given twice")))?;
         }
     }

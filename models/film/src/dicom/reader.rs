@@ -7,6 +7,7 @@ use super::header::{Colours, Header};
 use super::pixel_data::PixelData;
 use super::{DicomIdentity, codec, colour, grey, kind, spacing};
 use crate::film::validate_size;
+use crate::visible::visible;
 use crate::{Film, FilmError, FilmWarning, content};
 
 /// Why a DICOM file is refused, without the file's name.
@@ -22,8 +23,8 @@ impl Fault {
     pub(super) fn at(self, name: &Path) -> FilmError {
         let path = name.to_owned();
         match self {
-            Self::Damaged(reason) => FilmError::Damaged { path, reason },
-            Self::Unsupported(what, advice) => FilmError::Unsupported { path, what, advice },
+            Self::Damaged(reason) => FilmError::Damaged { path, reason: visible(&reason) },
+            Self::Unsupported(what, advice) => FilmError::Unsupported { path, what: visible(&what), advice },
         }
     }
 }

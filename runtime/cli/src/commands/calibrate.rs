@@ -36,7 +36,7 @@ pub struct Calibrate {
     /// Only these films of the split: ids and ranges of ids
     #[arg(long, value_name = "151-190,200")]
     films: Option<String>,
-    /// mm per pixel, or x,y, of films whose spacing neither the dataset nor the file states
+    /// Pixel spacing of all films: mm per pixel, or x,y; replaces what the dataset and the films state
     #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
     #[command(flatten)]
@@ -55,7 +55,7 @@ impl Calibrate {
         films::keep_annotated(&mut data, self.films.as_deref(), None)?;
         let detector = self.options.open(&bundle, None)?;
         let mut fingerprints = Vec::with_capacity(data.cases.len());
-        let films = errors::of_films(&detector, &data, self.spacing.as_ref(), |film, _| {
+        let (films, said) = errors::of_films(&detector, &data, self.spacing.as_ref(), |film, _| {
             fingerprints.push(Fingerprint::of(film)?);
             Ok(())
         })?;
@@ -81,6 +81,7 @@ impl Calibrate {
                 ];
                 [landmark.number.to_string(), landmark.title.clone()].into_iter().chain(numbers).collect()
             });
+        console::print(format_args!("{}\n", said.spacings()))?;
         console::print(console::table(&[header].into_iter().chain(rows).collect::<Vec<_>>(), &[1]))?;
         console::print(format_args!("\n{}", reliability(&calibration.reliability)))?;
         let mut manifest = bundle.manifest().clone();

@@ -16,6 +16,7 @@ use onemark_film::Film;
 use onemark_models::parallel::in_parallel;
 use onemark_results::overlay;
 
+use super::said;
 use crate::console;
 use crate::sheet::{self, Tile};
 
@@ -102,6 +103,7 @@ fn text(data: &Dataset, audit: &Audit) -> String {
     let folders: Vec<String> = folders.iter().map(|(name, count)| format!("{count} in {name}")).collect();
     let Audit { films, annotated, .. } = audit;
     let mut text = format!("{films} films, {annotated} annotated: {}\n", folders.join(", "));
+    text += &said::spacings(&audit.spacings);
     if !audit.findings.is_empty() {
         text += &format!("\n{}", findings(audit));
     }

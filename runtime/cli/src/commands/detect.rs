@@ -38,7 +38,8 @@ pub struct Detect {
     /// Find only these landmarks, by number or name [default: all]
     #[arg(long, value_name = "1,sella,…", value_delimiter = ',')]
     landmarks: Option<Vec<String>>,
-    /// Pixel spacing of all films: mm per pixel, or x,y [default: what each DICOM film states; others get no mm]
+    /// Pixel spacing of all films: mm per pixel, or x,y; replaces what films state [default: what each DICOM film states;
+    /// others get no mm]
     #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
     #[command(flatten)]
@@ -76,16 +77,17 @@ impl Detect {
             for (index, (path, film)) in films.enumerate() {
                 let file = path.display().to_string();
                 let result = film.map_err(anyhow::Error::from).and_then(|film| {
-                    let film = match &self.spacing {
-                        None => film,
-                        Some(spacing) => film.with_spacing(spacing.clone()),
-                    };
+                    let film = film.with_stated(None, self.spacing.as_ref());
                     for warning in film.warnings() {
                         bar.suspend(|| console::note(format_args!("warning: {file}: {warning}")));
                     }
                     let detections = detector.detect(&film).with_context(|| file.clone())?;
                     let time = Local::now();
-                    plan.write(index, &FilmResults { detections: &detections, film: &film, name: &file, time })?;
+                    let results = FilmResults { detections: &detections, film: &film, name: &file, time };
+                    plan.write(index, &results)?;
+                    for note in plan.notes(&results) {
+                        bar.suspend(|| console::note(format_args!("note: {file}: {note}")));
+                    }
                     Ok((detections, film.warnings().iter().map(ToString::to_string).collect::<Vec<_>>()))
                 });
                 let seconds = start.elapsed().as_secs_f64();
@@ -137,7 +139,7 @@ impl std::fmt::Display for Heading<'_> {
         let FilmSize { width, height } = detections.film();
         write!(f, "{file}: {width}x{height} px, ")?;
         match detections.spacing() {
-            Some(spacing) => writeln!(f, "{} x {} mm per px by {}", spacing.x(), spacing.y(), spacing.source()),
+            Some(spacing) => writeln!(f, "{spacing}"),
             None => writeln!(f, "in pixels only: no spacing is stated (--spacing)"),
         }
     }

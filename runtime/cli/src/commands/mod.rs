@@ -10,6 +10,7 @@ pub mod evaluate;
 pub mod external;
 mod films;
 pub mod inspect;
+mod said;
 pub mod shell;
 mod tables;
 pub mod verify;

@@ -24,7 +24,7 @@ pub struct View {
     bundle: PathBuf,
     #[command(flatten)]
     options: RunOptions,
-    /// Pixel spacing of all films: mm per pixel, or x,y
+    /// Pixel spacing of all films: mm per pixel, or x,y; replaces what films state
     #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
     /// The port to listen on [default: a free one]
