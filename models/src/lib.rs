@@ -28,6 +28,7 @@ pub mod files;
 pub mod graph;
 pub mod invalid;
 pub mod landmarks;
+pub mod lock;
 pub mod network;
 pub mod parallel;
 pub mod program;
@@ -36,6 +37,7 @@ pub mod reference;
 pub mod shape_prior;
 pub mod spelling;
 pub mod statistics;
+pub mod visible;
 pub mod yaml;
 
 /// A shape as people write it: `[1,64,96,96]`.

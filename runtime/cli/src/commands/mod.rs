@@ -11,6 +11,6 @@ pub mod external;
 mod films;
 pub mod inspect;
 pub mod shell;
-mod tables;
+pub mod tables;
 pub mod verify;
 pub mod view;
