@@ -35,7 +35,7 @@ const COLUMNS: &[Column] = &[
     ("y px", |landmark| Some(format!("{:.1}", found(landmark)?.position().y))),
     ("x mm", |landmark| Some(format!("{:.2}", found(landmark)?.mm()?.x))),
     ("y mm", |landmark| Some(format!("{:.2}", found(landmark)?.mm()?.y))),
-    ("confidence", |landmark| Some(format!("{:.0} %", 100.0 * landmark.confidence()?))),
+    ("confidence", |landmark| Some(format!("{:.0} %", 100.0 * found(landmark)?.confidence()?))),
     ("90 % within mm", |landmark| Some(format!("{:.1}", found(landmark)?.radius_mm()?))),
     ("score", |landmark| Some(format!("{:.3}", landmark.score()))),
     ("surprise", |landmark| Some(format!("{:.1}", found(landmark)?.mahalanobis()?))),

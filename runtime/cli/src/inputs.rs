@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
-use glob::MatchOptions;
+use glob::{MatchOptions, Pattern};
 use onemark_film::{FILM_EXTENSIONS, directory_films, holds_dicom};
 use walkdir::{DirEntry, WalkDir};
 
@@ -15,6 +15,9 @@ use walkdir::{DirEntry, WalkDir};
 const DICOMDIR: &str = "DICOMDIR";
 /// What makes a path a pattern.
 const WILDCARDS: [char; 3] = ['*', '?', '['];
+/// Wildcards match neither folders' separators nor hidden names.
+const HOW_TO_MATCH: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
 /// One of several equal parts of a list of films, to share the work between machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,20 +103,37 @@ fn found_in(folder: &Path, films: Vec<PathBuf>) -> Vec<FoundFilm> {
 
 /// The files that match a pattern, and the films in the folders that match it.
 fn matching(pattern: &str) -> anyhow::Result<Vec<FoundFilm>> {
-    let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
-    let found = glob::glob_with(pattern, options).with_context(|| format!("the pattern {pattern}"))?;
+    let has_wildcard = |part: &Component<'_>| part.as_os_str().to_string_lossy().contains(WILDCARDS);
+    let fixed: PathBuf = Path::new(pattern).components().take_while(|part| !has_wildcard(part)).collect();
+    let found = if pattern.contains("**") { matching_at_any_depth(pattern, &fixed) } else { matching_here(pattern) };
     let mut films = Vec::new();
-    for found in found {
-        // A folder that can't be read is listed like a film, and reported when it is read.
-        let found = found.unwrap_or_else(|error| error.path().to_owned());
+    for found in found.with_context(|| format!("the pattern {pattern}"))? {
         if found.is_dir() { films.extend(in_folder(&found)?) } else { films.push(found) }
     }
     if films.is_empty() {
         bail!("no film matches {pattern}: * stands for any part of a name, ** for folders in folders");
     }
-    let has_wildcard = |part: &std::path::Component<'_>| part.as_os_str().to_string_lossy().contains(WILDCARDS);
-    let fixed: PathBuf = Path::new(pattern).components().take_while(|part| !has_wildcard(part)).collect();
     Ok(found_in(&fixed, each_once(films)))
+}
+
+fn matching_here(pattern: &str) -> anyhow::Result<Vec<PathBuf>> {
+    // A folder that can't be read is listed like a film, and reported when it is read.
+    let found = glob::glob_with(pattern, HOW_TO_MATCH)?;
+    Ok(found.map(|found| found.unwrap_or_else(|error| error.path().to_owned())).collect())
+}
+
+/// As [`matching_here`] for patterns with `**`, for which `glob` would follow links in circles.
+fn matching_at_any_depth(pattern: &str, fixed: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let plain: PathBuf = Path::new(pattern).components().collect();
+    let is_of_folders = plain.ends_with("**");
+    let pattern = Pattern::new(&plain.to_string_lossy())?;
+    let root = if fixed.as_os_str().is_empty() { Path::new(".") } else { fixed };
+    let found = walk(root, |_| true).filter_map(|entry| match entry {
+        Ok(entry) => (entry.file_type().is_dir() || !is_of_folders).then(|| entry.into_path()),
+        Err(path) => Some(path),
+    });
+    let found = found.map(|path| if fixed == root { path } else { path.components().skip(1).collect() });
+    Ok(found.filter(|path| pattern.matches_path_with(path, HOW_TO_MATCH)).collect())
 }
 
 /// The films that a folder's DICOMDIR lists; without one, all films in the folder and its subfolders. Links are followed, but a
@@ -123,19 +143,31 @@ fn in_folder(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if list.is_file() {
         return Ok(directory_films(&list)?);
     }
+    let films = walk(folder, |entry| !is_hidden(entry)).filter_map(|entry| match entry {
+        Ok(entry) => (entry.file_type().is_file() && is_film(entry.path())).then(|| entry.into_path()),
+        Err(path) => Some(path),
+    });
+    Ok(each_once(films.collect()))
+}
+
+/// What is in a folder and in those of its subfolders that are `wanted`, by name; an error is the path of something that can't be
+/// read. Links are followed, but not back up; one that leads to nothing is left out, unless it is called like a film.
+fn walk(folder: &Path, wanted: impl Fn(&DirEntry) -> bool) -> impl Iterator<Item = Result<DirEntry, PathBuf>> {
     let here = folder.canonicalize().ok();
-    let leads_up = |entry: &DirEntry| {
+    let leads_up = move |entry: &DirEntry| {
         let target = || Some(here.as_ref()?.starts_with(entry.path().canonicalize().ok()?));
         entry.path_is_symlink() && entry.file_type().is_dir() && target() == Some(true)
     };
     let entries = WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
-    let entries = entries.filter_entry(|entry| entry.depth() == 0 || !(is_hidden(entry) || leads_up(entry)));
-    let films = entries.filter_map(|entry| match entry {
-        Ok(entry) => (entry.file_type().is_file() && is_film(entry.path())).then(|| entry.into_path()),
+    let entries = entries.filter_entry(move |entry| entry.depth() == 0 || (wanted(entry) && !leads_up(entry)));
+    entries.filter_map(|entry| match entry {
+        Ok(entry) => Some(Ok(entry)),
         Err(error) if error.loop_ancestor().is_some() => None,
-        Err(error) => error.path().filter(|path| !is_dead_link(path) || has_film_extension(path)).map(Path::to_owned),
-    });
-    Ok(each_once(films.collect()))
+        Err(error) => {
+            let path = error.path().filter(|path| !is_dead_link(path) || has_film_extension(path));
+            path.map(|path| Err(path.to_owned()))
+        }
+    })
 }
 
 /// The same films without those that a link to a folder shows a second time: each is kept where its path is shortest.

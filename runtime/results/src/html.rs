@@ -211,7 +211,7 @@ fn table(results: &FilmResults<'_>) -> Markup {
                                 td { (cell(millimetres.map(|place| format!("{:.2}", place.x)))) }
                                 td { (cell(millimetres.map(|place| format!("{:.2}", place.y)))) }
                             }
-                            @if confidence { td { (cell(landmark.confidence().map(percent))) } }
+                            @if confidence { td { (cell(here.and_then(Detection::confidence).map(percent))) } }
                             @if radius { td { (cell(here.and_then(Detection::radius_mm).map(|mm| format!("{mm:.1}")))) } }
                             td { (format!("{:.3}", landmark.score())) }
                             td { (status(landmark)) }
