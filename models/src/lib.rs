@@ -29,6 +29,7 @@ pub mod files;
 pub mod graph;
 pub mod invalid;
 pub mod landmarks;
+pub mod lock;
 pub mod network;
 pub mod parallel;
 pub mod program;

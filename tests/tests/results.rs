@@ -167,8 +167,11 @@ fn the_picture_shows_each_kind_of_landmark() {
     };
     let [found, not_found, by_hand] = [at(0), at(1), at(2)];
     assert!(found[0] > 200 && found[2] < 100 && by_hand[2] > 200 && by_hand[0] < 100);
-    // A ring does not cover the film inside it.
+    // What was not found is nowhere on the film, neither as a ring around the guess: it is listed at the top.
+    let yellow = |x, y| picture.get_pixel(x, y).0 == [255, 200, 0];
+    let near = |x: u32, y: u32| (x - 20..x + 20).any(|x| (y - 20..y + 20).any(|y| yellow(x, y)));
     assert_eq!(not_found, [27; 3]);
+    assert!(!near(400, 300) && near(30, 20));
 }
 
 #[test]

@@ -40,7 +40,7 @@ mod read;
 mod resize;
 mod signature;
 mod spacing;
-mod visible;
+pub mod visible;
 mod warning;
 
 pub use dicom::DicomIdentity;

@@ -12,6 +12,9 @@ use onemark_film::geometry::Point;
 /// anatomical distances.
 const STEP_MM: f64 = 1e-3;
 
+/// The half width of the interval that holds 90 % of a normal error, in standard deviations.
+const WITHIN_90: f64 = 1.645;
+
 /// One measurement on one film.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -31,6 +34,10 @@ pub struct Measurement {
     pub sd: Option<f64>,
     /// The class that the value belongs to.
     pub class: Option<Class>,
+    /// Whether the value may belong to another class: the interval that holds 90 % of its error reaches beyond its class. False
+    /// also where the error is unknown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub class_is_uncertain: bool,
     /// The usual values, if a source gives them.
     pub norm: Option<Norm>,
     /// Why there is no value. A value is never computed from guessed positions.
@@ -42,11 +49,18 @@ pub struct Measurement {
 impl Measurement {
     /// Explains the value in words: its class with the source, the usual values and the assumptions; or why there is no value.
     pub fn judgement(&self) -> String {
-        // The source is named because other sources define other limits.
-        let class = self.class.as_ref().map(|class| format!("{class}, {}", self.source));
+        let class = self.class_text();
         let norm = self.norm.as_ref().map(|norm| format!("norm {norm}"));
         let all = [self.refused.clone(), class, norm, self.note.clone()];
         all.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+
+    /// The class with its limits and their source, and whether it is uncertain: "class I (0 to 4), Steiner 1953, uncertain: a
+    /// limit is within the error".
+    pub fn class_text(&self) -> Option<String> {
+        let uncertain = if self.class_is_uncertain { ", uncertain: a limit is within the error" } else { "" };
+        // The source is named because other sources define other limits.
+        self.class.as_ref().map(|class| format!("{class}, {}{uncertain}", self.source))
     }
 
     /// The value with its error: "3.4° ± 0.9", "71.2 ± 1.1 mm"; or why there is no value.
@@ -202,14 +216,22 @@ impl LandmarkSet {
             let refused = refusal(&needs, kind, value);
             let value = Some(value).filter(|_| refused.is_none());
             let sd = value.filter(|_| needs.iter().all(|name| errors.contains_key(name))).map(|_| variance.sqrt());
+            let sd = sd.filter(|sd| sd.is_finite());
+            let class = value.and_then(|value| definition.classes.iter().find(|class| class.contains(value)));
+            let is_uncertain = |class: &Class, value: f64, sd: f64| {
+                [value - WITHIN_90 * sd, value + WITHIN_90 * sd].iter().any(|end| !class.contains(*end))
+            };
             Measurement {
                 name: definition.name.clone(),
                 title: definition.title.clone(),
                 source: definition.source.clone(),
                 unit: kind,
                 value,
-                sd: sd.filter(|sd| sd.is_finite()),
-                class: value.and_then(|value| definition.classes.iter().find(|class| class.contains(value)).cloned()),
+                sd,
+                class: class.cloned(),
+                class_is_uncertain: class
+                    .zip(value.zip(sd))
+                    .is_some_and(|(class, (value, sd))| is_uncertain(class, value, sd)),
                 norm: definition.norm.clone(),
                 refused,
                 note: value.and_then(|_| scale.note()),

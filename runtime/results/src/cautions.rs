@@ -31,7 +31,8 @@ impl FilmResults<'_> {
             }
         }
         if found.calibration().is_none() {
-            cautions.push("The bundle is not calibrated: its points have no confidence.".into());
+            cautions
+                .push("The bundle is not calibrated: its points have no confidence, its measurements no error.".into());
         }
         if found.spacing().is_none() {
             cautions.push("No pixel spacing is stated, so there are no millimetres.".into());

@@ -10,6 +10,7 @@
 use onemark_film::geometry::Point;
 use serde::Serialize;
 
+use crate::json::to_text;
 use crate::{FilmResults, ResultsError, remark};
 use onemark_runtime::{Detection, Status};
 
@@ -88,10 +89,9 @@ pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
         label_format: "%N-%d",
         control_points: results.detections.landmarks().iter().map(point).collect(),
     };
-    let mut text = serde_json::to_vec_pretty(&Document { schema: SCHEMA, markups: [points] })
-        .map_err(|error| results.error("mrk-json", error))?;
-    text.push(b'\n');
-    Ok(text)
+    let document = Document { schema: SCHEMA, markups: [points] };
+    let text = to_text(&document, true).map_err(|error| results.error("mrk-json", error))?;
+    Ok(text.into_bytes())
 }
 
 /// What a person must do before the points lie on the film in Slicer, if the film's file states no spacing there or another one than

@@ -118,7 +118,7 @@ function drawMarks() {
       class: `mark ${landmark.status}`, tabindex: 0, role: "button", "data-number": landmark.number,
       "aria-label": `${landmark.title}, ${landmark.remark || "found"}`,
     });
-    if (landmark.radius_mm && report.spacing) {
+    if (landmark.radius_mm && report.spacing && landmark.status !== "not-found") {
       const [x, y] = report.spacing.mm_per_px;
       mark.append(make("ellipse", { class: "reach", rx: landmark.radius_mm / x, ry: landmark.radius_mm / y, stroke: "currentColor" }));
     }
@@ -149,8 +149,10 @@ function drawTables() {
     box.onchange = () => { box.checked ? hidden.delete(landmark.number) : hidden.add(landmark.number); drawMarks(); };
     const { x, y } = landmark.mm ?? landmark.position;
     const digits = landmark.mm ? 2 : 1;
+    // A guess is no position. Its mark is shown, so that a person can put it where the landmark is.
+    const written = number => landmark.status === "not-found" ? "–" : number.toFixed(digits);
     const line = row(landmark.status, [box], [landmark.number], [landmark.title],
-      [x.toFixed(digits), "number"], [y.toFixed(digits), "number"], [reliability(landmark)]);
+      [written(x), "number"], [written(y), "number"], [reliability(landmark)]);
     line.title = `${desk.landmarks[landmark.number - 1].definition} ${landmark.remark}`;
     return line;
   }));

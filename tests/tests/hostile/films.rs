@@ -65,12 +65,6 @@ pub const CASES: &[Case] = &[
         line: "detect films --bundle head.onemark --spacing 0",
         says: &["--spacing", "one positive number or two (x,y)"],
     },
-    Case {
-        name: "two films with one overlay",
-        harm: |here| fs::copy(here.join(FILM), here.join("films/RawImage/TrainingData/151.png")).map(drop).unwrap(),
-        line: "detect films --bundle head.onemark --overlay overlays",
-        says: &["would both be overlays/151.png"],
-    },
 ];
 
 /// The patient of the DICOM films below; no output may contain the name.

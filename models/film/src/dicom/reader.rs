@@ -23,8 +23,8 @@ impl Fault {
     pub(super) fn at(self, name: &Path) -> FilmError {
         let path = name.to_owned();
         match self {
-            Self::Damaged(reason) => FilmError::Damaged { path, reason: visible(&reason) },
-            Self::Unsupported(what, advice) => FilmError::Unsupported { path, what: visible(&what), advice },
+            Self::Damaged(reason) => FilmError::Damaged { path, reason: visible(&reason).into_owned() },
+            Self::Unsupported(what, advice) => FilmError::Unsupported { path, what: visible(&what).into_owned(), advice },
         }
     }
 }

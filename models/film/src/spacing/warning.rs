@@ -102,7 +102,7 @@ impl fmt::Display for SpacingWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unusable { attribute, stated } => {
-                let stated = if stated.is_empty() { "text instead of numbers".to_owned() } else { excerpt(stated) };
+                let stated = if stated.is_empty() { "text instead of numbers".into() } else { excerpt(stated) };
                 let what = match *attribute {
                     PIXEL_ASPECT_RATIO => "the shape of a pixel",
                     MAGNIFICATION => "a magnification",

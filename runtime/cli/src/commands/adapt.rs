@@ -44,7 +44,7 @@ pub struct Adapt {
 
 impl Adapt {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        self.target.validate()?;
+        let _lock = self.target.validate()?;
         let bundle = Bundle::open(&self.bundle)?;
         let new = if self.undo { bundle.without_adaptation()? } else { self.adapt(&bundle)? };
         self.target.write(&new)?;

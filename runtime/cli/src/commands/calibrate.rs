@@ -47,7 +47,7 @@ pub struct Calibrate {
 
 impl Calibrate {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        self.target.validate()?;
+        let _lock = self.target.validate()?;
         let bundle = Bundle::open(&self.bundle)?;
         let set = &bundle.manifest().landmark_set;
         let mut data = Dataset::open(&self.data, self.split.parse()?)?;

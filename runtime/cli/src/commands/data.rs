@@ -66,9 +66,7 @@ pub struct Check {
 
 impl Check {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        for output in self.json.iter().chain(&self.sheet) {
-            console::validate_folder(output)?;
-        }
+        console::validate_outputs(&[("--json", self.json.as_ref()), ("--sheet", self.sheet.as_ref())])?;
         let start = Instant::now();
         let threads = self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         let (data, complaints) = Dataset::survey(&self.data)?;

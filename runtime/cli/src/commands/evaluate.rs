@@ -68,7 +68,7 @@ impl Evaluate {
             fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
         }
         if let Some(report) = &self.report {
-            console::validate_folder(report)?;
+            console::validate_output(report)?;
         }
         let detector = self.options.open(&bundle, None)?;
 

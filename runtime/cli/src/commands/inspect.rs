@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use onemark_film::visible::visible;
 use onemark_models::bundle::{Adaptation, Bundle};
 use onemark_models::confidence::Calibration;
 
@@ -51,7 +52,8 @@ impl Inspect {
         console::print(format_args!("\n{}", console::table(&rows, &[1, 2])))?;
         console::print(tables::defined(&set.clone().or_built_in_analysis().analysis))?;
         if !manifest.history.is_empty() {
-            console::print(format_args!("\nhistory:\n  {}\n", manifest.history.join("\n  ")))?;
+            let lines: String = manifest.history.iter().map(|line| format!("  {}\n", visible(line))).collect();
+            console::print(format_args!("\nhistory:\n{lines}"))?;
         }
         if self.recipe {
             console::print(format_args!("\n{}", manifest.recipe))?;

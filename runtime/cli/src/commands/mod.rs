@@ -12,6 +12,6 @@ mod films;
 pub mod inspect;
 mod said;
 pub mod shell;
-mod tables;
+pub mod tables;
 pub mod verify;
 pub mod view;

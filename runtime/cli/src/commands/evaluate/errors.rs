@@ -9,6 +9,7 @@ use onemark_evaluation::dataset::{Case, Dataset};
 use onemark_evaluation::metrics::{self, Protocol};
 use onemark_evaluation::report::FilmErrors;
 use onemark_film::geometry::GridMap;
+use onemark_film::visible::visible;
 use onemark_film::{Film, Spacing};
 use onemark_runtime::{Detections, Detector};
 
@@ -29,8 +30,8 @@ pub fn of_films(
     let files: Vec<PathBuf> = data.cases.iter().map(|case| case.film.clone()).collect();
     let films = films::read_ahead(&files, |films| {
         let errors = data.cases.iter().zip(films).map(|(case, (_, film))| {
-            bar.set_message(case.id.clone());
-            let errors = film.map_err(anyhow::Error::from).and_then(|film| {
+            bar.set_message(visible(&case.id).into_owned());
+            let errors = film.and_then(|film| {
                 let (film, errors) = one(detector, case, film, spacing, &mut said)?;
                 seen(&film, &errors)?;
                 Ok(errors)
