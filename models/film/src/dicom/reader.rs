@@ -24,7 +24,9 @@ impl Fault {
         let path = name.to_owned();
         match self {
             Self::Damaged(reason) => FilmError::Damaged { path, reason: visible(&reason).into_owned() },
-            Self::Unsupported(what, advice) => FilmError::Unsupported { path, what: visible(&what).into_owned(), advice },
+            Self::Unsupported(what, advice) => {
+                FilmError::Unsupported { path, what: visible(&what).into_owned(), advice }
+            }
         }
     }
 }
