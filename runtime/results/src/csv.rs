@@ -14,7 +14,7 @@ use crate::json::FilmReport;
 use onemark_runtime::{Detection, Status};
 
 /// The columns: the names of the fields of [`Row`].
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 15] = [
     "file",
     "number",
     "name",

@@ -23,7 +23,7 @@ pub(crate) const MAGNIFICATION: &str = "EstimatedRadiographicMagnificationFactor
 /// use onemark_film::{Film, FilmWarning, Size, Spacing, SpacingWarning};
 ///
 /// // The size of a pixel in micrometres, where millimetres are due.
-/// let film = Film::from_grey(Size { width: 3, height: 2 }, vec![0; 6])?.with_spacing(Spacing::new(600.0, 600.0, "a form")?);
+/// let film = Film::from_grey(Size { width: 9, height: 9 }, vec![0; 81])?.with_spacing(Spacing::new(600.0, 600.0, "a form")?);
 /// let [FilmWarning::Spacing(warning)] = film.warnings() else { return Err("no warning".into()) };
 /// assert!(matches!(warning, SpacingWarning::ImpossibleFilm { .. }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
