@@ -46,7 +46,7 @@ pub use error::{FilmError, PixelFault};
 pub use film::{Film, MAX_FILM_PIXELS};
 pub use geometry::Size;
 pub use pixels::{GreyWindow, Pixels};
-pub use read::FILM_EXTENSIONS;
+pub use read::{FILM_EXTENSIONS, without_extension};
 pub use signature::holds_dicom;
 pub use spacing::Spacing;
 pub use warning::FilmWarning;

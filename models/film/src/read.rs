@@ -1,7 +1,8 @@
 //! Reads films from files: chooses the reader by content, not by name, and limits sizes.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::film::MAX_FILM_PIXELS;
 use crate::signature::{Format, is_other_image};
@@ -12,6 +13,21 @@ pub(crate) const MAX_FILM_BYTES: u64 = 8 * MAX_FILM_PIXELS;
 
 /// File name extensions (lower case) of the files that count as films when a folder is searched. [`Film::open`] does not use them.
 pub const FILM_EXTENSIONS: [&str; 8] = ["bmp", "dcm", "dicom", "jpeg", "jpg", "png", "tif", "tiff"];
+
+/// A film's path without its extension, if that is one of the [`FILM_EXTENSIONS`] in either case. The last number of a name such
+/// as `1.2.840.10` is no extension.
+///
+/// ```
+/// use onemark_film::without_extension;
+///
+/// assert_eq!(without_extension("a/film.PNG".as_ref()), "a/film".as_ref() as &std::path::Path);
+/// assert_eq!(without_extension("1.2.840.10".as_ref()), "1.2.840.10".as_ref() as &std::path::Path);
+/// ```
+pub fn without_extension(path: &Path) -> PathBuf {
+    let extension = path.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase);
+    let known = extension.is_some_and(|extension| FILM_EXTENSIONS.contains(&extension.as_str()));
+    if known { path.with_extension("") } else { path.to_owned() }
+}
 
 impl Film {
     /// Reads a DICOM, PNG, JPEG, BMP or TIFF file. The content decides on the format, not the name.

@@ -49,7 +49,7 @@ impl View {
         let server = Server::open(desk, self.port)?;
         console::print(format_args!("{}\n", server.link()))?;
         console::note(format_args!("open this link in a browser; end with Ctrl-C"));
-        server.run();
+        server.run()?;
         Ok(ExitCode::SUCCESS)
     }
 }
