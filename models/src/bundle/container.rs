@@ -144,8 +144,8 @@ fn read_whole(from: &mut impl Read, length: u64) -> io::Result<Arc<[u8]>> {
             Err(error) => return Err(error),
         }
     }
-    // At its end, an archive compares the checksum of the entry.
-    from.read(&mut [0])?;
+    // At its end, an archive compares the checksum of the entry. A file that has grown is found by its digest.
+    let _more = from.read(&mut [0])?;
     Ok(bytes)
 }
 

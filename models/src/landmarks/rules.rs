@@ -72,7 +72,7 @@ impl Analysis {
         for name in &parts.lines {
             known("line", name, self.lines.keys().map(String::as_str))?;
         }
-        for name in parts.measurements.iter().filter(|name| !above.contains_key(**name)) {
+        if let Some(name) = parts.measurements.iter().find(|name| !above.contains_key(**name)) {
             known("measurement", name, self.measurements.iter().map(|other| other.name.as_str()))?;
             return Err(format!("it uses `{name}`, which must be defined above it"));
         }
