@@ -191,12 +191,14 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     write_whole(path, bytes).with_context(|| format!("writing {}", path.display()))
 }
 
-/// Formats rows of cells as a table: columns in `left` are aligned left, the others right.
+/// Formats rows of cells as a table: columns in `left` are aligned left, the others right. No column is wider than 1000 characters;
+/// a longer cell moves the cells behind it.
 pub fn table(rows: &[Vec<String>], left: &[usize]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let cells = |column: usize| rows.iter().filter_map(move |row| row.get(column));
-    let widths: Vec<usize> =
-        (0..columns).map(|column| cells(column).map(|cell| cell.chars().count()).max().unwrap_or_default()).collect();
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| cells(column).map(|cell| cell.chars().count()).max().unwrap_or_default().min(1000))
+        .collect();
     let line = |row: &Vec<String>| {
         let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
             if left.contains(&column) { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
