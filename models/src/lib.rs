@@ -38,6 +38,7 @@ pub mod reference;
 pub mod shape_prior;
 pub mod spelling;
 pub mod statistics;
+pub mod text;
 pub mod yaml;
 
 /// A shape as people write it: `[1,64,96,96]`.

@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::FilmError;
 
-pub(crate) use rule::{FileStatement, Statements, is_same};
+#[cfg(feature = "dicom")]
+pub(crate) use rule::FileStatement;
+pub(crate) use rule::{Statements, is_same};
 pub use warning::SpacingWarning;
 #[cfg(feature = "dicom")]
 pub(crate) use warning::{

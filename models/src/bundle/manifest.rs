@@ -117,7 +117,7 @@ pub struct TensorEntry {
 }
 
 /// How numbers are stored, little-endian. Graphs compute in f32 in either case.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
     /// IEEE single precision, as trained.
@@ -222,6 +222,9 @@ struct Version {
 
 impl Manifest {
     /// The version that a manifest's text states. It is read first, because other keys may differ in other versions.
+    ///
+    /// # Errors
+    /// The text breaks the bounds of [`yaml::read`], or states no version.
     pub(super) fn version(origin: &str, text: &str) -> Result<u32, YamlError> {
         Ok(yaml::read::<Version>(origin, text)?.format)
     }

@@ -113,16 +113,14 @@ impl Bundle {
     /// # Errors
     /// The manifest contradicts itself or the files.
     pub fn with_manifest(&self, manifest: super::Manifest) -> Result<Self, BundleError> {
-        super::validate(&self.origin, &manifest)?;
-        Ok(Self { manifest, ..self.clone() })
+        Self::of(self.origin.clone(), manifest, self.files.clone())
     }
 
     fn with_weights(&self, mut manifest: super::Manifest, weights: Vec<u8>) -> Result<Self, BundleError> {
         let mut files = self.files.clone();
         manifest.files.insert(WEIGHTS.to_owned(), super::describe(&weights));
         files.insert(WEIGHTS.to_owned(), weights.into());
-        super::validate(&self.origin, &manifest)?;
-        Ok(Self { origin: self.origin.clone(), manifest, files })
+        Self::of(self.origin.clone(), manifest, files)
     }
 }
 

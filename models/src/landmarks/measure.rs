@@ -210,7 +210,8 @@ impl LandmarkSet {
                 None
             }
         };
-        let results = analysis.values(&places).into_iter().zip(analysis.variances(&places, &errors));
+        let results =
+            analysis.values(&places, &analysis.operands()).into_iter().zip(analysis.variances(&places, &errors));
         let definitions = analysis.measurements.iter().zip(analysis.units()).zip(analysis.needs());
         let all = definitions.zip(results).map(|(((definition, kind), needs), (value, variance))| {
             let refused = refusal(&needs, kind, value);
@@ -245,21 +246,22 @@ impl Analysis {
     /// The landmarks that each measurement depends on.
     fn needs(&self) -> Vec<BTreeSet<&str>> {
         let mut all: Vec<BTreeSet<&str>> = Vec::with_capacity(self.measurements.len());
-        for definition in &self.measurements {
+        for (definition, operands) in self.measurements.iter().zip(self.operands()) {
             let parts = definition.formula.parts();
             let lines = parts.lines.iter().filter_map(|line| self.lines.get(*line)).flatten().map(String::as_str);
-            let operands = parts.measurements.iter().filter_map(|name| self.above(all.len(), name));
-            let operands = operands.flat_map(|index| all[index].iter().copied());
+            let operands = operands.into_iter().flatten().flat_map(|index| all[index].iter().copied());
             all.push(parts.landmarks.iter().copied().chain(lines).chain(operands).collect());
         }
         all
     }
 
     /// The values of all measurements; NaN for one without a value.
-    fn values(&self, places: &Places<'_>) -> Vec<f64> {
-        let mut values = Vec::with_capacity(self.measurements.len());
-        for definition in &self.measurements {
-            values.push(self.value(definition, places, &values));
+    fn values(&self, places: &Places<'_>, operands: &[Vec<Option<usize>>]) -> Vec<f64> {
+        let mut values: Vec<f64> = Vec::with_capacity(self.measurements.len());
+        for (definition, operands) in self.measurements.iter().zip(operands) {
+            let operands: Vec<f64> =
+                operands.iter().map(|index| index.map_or(f64::NAN, |index| values[index])).collect();
+            values.push(self.value(definition, places, &operands));
         }
         values
     }
@@ -267,6 +269,7 @@ impl Analysis {
     /// The variances of all measurements that follow from errors of landmarks, by central differences.
     fn variances(&self, places: &Places<'_>, errors: &BTreeMap<&str, f64>) -> Vec<f64> {
         let mut variances = vec![0.0; self.measurements.len()];
+        let operands = self.operands();
         let mut moved = places.clone();
         for (name, place) in places {
             let Some(sd) = errors.get(name) else { continue };
@@ -275,7 +278,7 @@ impl Analysis {
                     let mut place = *place;
                     place[axis] += step;
                     moved.insert(name, place);
-                    self.values(&moved)
+                    self.values(&moved, &operands)
                 };
                 let (ahead, behind) = (at(STEP_MM), at(-STEP_MM));
                 for (variance, (ahead, behind)) in variances.iter_mut().zip(ahead.iter().zip(behind)) {
@@ -287,14 +290,14 @@ impl Analysis {
         variances
     }
 
-    /// The value of a measurement, from landmarks and from the values of the measurements above it.
-    fn value(&self, definition: &Definition, places: &Places<'_>, above: &[f64]) -> f64 {
+    /// The value of a measurement, from landmarks and from the values of the measurements that it combines.
+    fn value(&self, definition: &Definition, places: &Places<'_>, operands: &[f64]) -> f64 {
         let point = |name: &String| places.get(name.as_str()).map_or(Vector::NONE, |[x, y]| Vector(*x, *y));
         let way = |from: &String, to: &String| point(to).minus(point(from));
         // A line through two equal points has no direction.
         let line = |name: &String| self.lines.get(name).map_or(Vector::NONE, |[from, to]| way(from, to).or_none());
         let start = |name: &String| self.lines.get(name).map_or(Vector::NONE, |[from, _]| point(from));
-        let operand = |name: &String| self.above(above.len(), name).map_or(f64::NAN, |index| above[index]);
+        let operand = |index: usize| operands.get(index).copied().unwrap_or(f64::NAN);
         match &definition.formula {
             Formula::Angle([one, at, other]) => way(at, one).or_none().angle(way(at, other).or_none()),
             Formula::Between([one, other]) => line(one).angle(line(other)),
@@ -309,10 +312,10 @@ impl Analysis {
             }
             Formula::Offset { of, from, towards } => line(from).normal(line(towards)).dot(point(of).minus(start(from))),
             Formula::Along { from, to, line: name } => line(name).unit().dot(way(from, to)),
-            Formula::Ratio([one, other]) => operand(one) / operand(other),
-            Formula::Percent([one, other]) => 100.0 * operand(one) / operand(other),
-            Formula::Sum(all) => all.iter().map(operand).sum(),
-            Formula::Difference([one, other]) => operand(one) - operand(other),
+            Formula::Ratio(_) => operand(0) / operand(1),
+            Formula::Percent(_) => 100.0 * operand(0) / operand(1),
+            Formula::Sum(_) => operands.iter().sum(),
+            Formula::Difference(_) => operand(0) - operand(1),
         }
     }
 }

@@ -68,7 +68,7 @@ pub fn adaptable() -> Bundle {
         let (stride, name) = (level.stride(), Port::Embedding(level).to_string());
         let pooled = format!("pooled{}", level.number());
         let sides = ["kernel_shape", "strides"].map(|name| builder::integers(name, [stride; 2]));
-        nodes.push(builder::node("AveragePool", &pooled, &["film"], sides.into()));
+        nodes.push(builder::node("MaxPool", &pooled, &["film"], sides.into()));
         nodes.push(node("Conv", &name, &[&pooled, "kernel", "bias"]));
         made.push(Tensor { name, channels: 2, side: SIZE / stride });
     }

@@ -7,6 +7,7 @@ use clap::Args;
 use onemark_film::visible::visible;
 use onemark_models::bundle::{Adaptation, Bundle};
 use onemark_models::confidence::Calibration;
+use onemark_runtime::backend::check_graphs;
 
 use super::tables;
 use crate::console;
@@ -24,6 +25,7 @@ pub struct Inspect {
 impl Inspect {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let bundle = Bundle::open(&self.bundle)?;
+        check_graphs(&bundle)?;
         let manifest = bundle.manifest();
         let set = &manifest.landmark_set;
         let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
@@ -40,7 +42,8 @@ impl Inspect {
             ("intended use", manifest.intended_use.clone()),
             ("weights licence", manifest.weights_licence.clone()),
         ];
-        let facts: Vec<Vec<String>> = facts.into_iter().map(|(key, value)| vec![key.to_owned(), value]).collect();
+        let facts: Vec<Vec<String>> =
+            facts.into_iter().map(|(key, value)| vec![key.to_owned(), line(&value)]).collect();
         console::print(console::table(&facts, &[0, 1]))?;
 
         let mut rows = vec![["#", "landmark", "graph", "size"].map(str::to_owned).to_vec()];
@@ -60,6 +63,11 @@ impl Inspect {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// A text as one line, so that no line of it can look like another fact.
+fn line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Its errors on the calibration films.
