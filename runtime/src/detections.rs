@@ -174,11 +174,9 @@ impl Detections {
         let scores = || landmarks.iter().map(|landmark| (landmark.number - 1, landmark.score));
         let unusual = calibration.map(|calibration| calibration.is_out_of_distribution(scores()));
         let unfamiliar = context.familiarity.filter(|familiarity| !familiarity.knows(scores()));
-        let out_of_distribution = unusual.map(|unusual| unusual || unfamiliar.is_some());
-        let refusal = unfamiliar.map(|familiarity| {
-            let films = familiarity.films;
-            format!("the film is unlike the {films} films that the network was trained on; check what it shows and which side is up")
-        });
+        let refusal = refusal(film, unfamiliar);
+        let out_of_distribution = unusual.or(context.familiarity.map(|_| false));
+        let out_of_distribution = if refusal.is_some() { Some(true) } else { out_of_distribution };
         if refusal.is_some() {
             landmarks.iter_mut().for_each(|landmark| landmark.status = Status::NotFound);
         }
@@ -189,7 +187,7 @@ impl Detections {
             spacing: film.spacing().cloned(),
             pixel_aspect: film.pixel_aspect(),
             calibration: calibration.map(|calibration| calibration.films.clone()),
-            out_of_distribution: out_of_distribution.or(context.familiarity.map(|_| unfamiliar.is_some())),
+            out_of_distribution,
             refusal,
             landmarks,
             measurements: Vec::new(),
@@ -414,6 +412,18 @@ impl Detection {
     pub fn windows(&self) -> Option<usize> {
         self.windows
     }
+}
+
+/// Why no landmark of a film counts as found: it shows nothing, or it is not of the kind of the training films, given as
+/// `unfamiliar` then.
+fn refusal(film: &Film, unfamiliar: Option<&Familiarity>) -> Option<String> {
+    let nothing = film.warnings().iter().find(|warning| warning.shows_nothing());
+    nothing.map(ToString::to_string).or_else(|| {
+        let films = unfamiliar?.films;
+        Some(format!(
+            "it is unlike the {films} films that the network was trained on; check what it shows and which side is up"
+        ))
+    })
 }
 
 fn millimetres(position: Point, spacing: &Spacing) -> Millimetres {

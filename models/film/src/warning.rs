@@ -138,6 +138,18 @@ pub enum FilmWarning {
 }
 
 impl FilmWarning {
+    /// Whether the film shows nothing at all, so that no landmark can be found on it.
+    ///
+    /// ```
+    /// use onemark_film::FilmWarning;
+    ///
+    /// assert!(FilmWarning::OneGrey { grey: 0, others: 0 }.shows_nothing());
+    /// assert!(!FilmWarning::Colours.shows_nothing());
+    /// ```
+    pub fn shows_nothing(&self) -> bool {
+        matches!(self, Self::OneGrey { .. } | Self::Small { .. })
+    }
+
     /// Whether the warning is about the film's spacing. What is said about the file's spacing no longer applies when a person states
     /// another one.
     ///

@@ -13,7 +13,7 @@ impl FilmResults<'_> {
         let found = self.detections;
         let mut cautions = Vec::new();
         if let Some(why) = found.refusal() {
-            cautions.push(format!("No landmark counts as found: {why}."));
+            cautions.push(format!("No landmark of this film counts as found: {why}."));
         } else if found.out_of_distribution() == Some(true) {
             cautions.push("The film is out of distribution (unlike the calibration films): check every point.".into());
         }

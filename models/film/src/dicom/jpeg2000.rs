@@ -57,7 +57,7 @@ fn samples(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
     let signed = stream.get(PRECISION_BYTE).is_some_and(|byte| byte & 0x80 != 0);
     let moved = if signed { 1 << (bits - 1) } else { 0 };
     // Numbers of a lossy stream may lie outside their range.
-    let most = if signed { moved - 1 } else { u16::MAX.into() };
+    let most = (1 << bits) - 1 - moved;
     Ok(grey
         .samples()
         .iter()

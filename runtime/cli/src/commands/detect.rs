@@ -184,6 +184,9 @@ impl Run<'_> {
         let job = || self.detector.job(&film).with_cancel(&self.cancel).run();
         let detections = contained(job).map_err(anyhow::Error::from).and_then(|found| Ok(found?));
         let detections = detections.with_context(|| file.to_owned())?;
+        if let Some(why) = detections.refusal() {
+            self.bar.suspend(|| console::note(format_args!("warning: {file}: no landmark counts as found: {why}")));
+        }
         let results = FilmResults { detections: &detections, film: &film, name: file, time: Local::now() };
         let not_written: Vec<String> = self.plan.write(index, &results).iter().map(console::explain).collect();
         for note in self.plan.notes(&results) {
