@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use onemark_film::geometry::{Cell, GridMap, Point};
 use onemark_film::{Film, Spacing};
 use onemark_models::confidence::Calibration;
+use onemark_models::files::sha256;
 use onemark_models::landmarks::{Landmark, LandmarkSet, Measurement};
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,9 @@ pub struct Detections {
     backend: Cow<'static, str>,
     /// The film's size.
     film: FilmSize,
+    /// SHA-256 of its grey values, row by row: identifies the film to those who have it.
+    #[serde(default)]
+    film_sha256: Option<String>,
     /// How large a pixel is, where somebody stated it.
     spacing: Option<Spacing>,
     /// On what confidences and radii rest, in words; without it the bundle is not calibrated and there are none.
@@ -167,6 +171,7 @@ impl Detections {
             bundle: context.bundle.clone(),
             backend: context.backend.into(),
             film: FilmSize { width: film.width(), height: film.height() },
+            film_sha256: Some(sha256(film.grey())),
             spacing: film.spacing().cloned(),
             calibration: calibration.map(|calibration| calibration.films.clone()),
             out_of_distribution: calibration.map(|calibration| calibration.is_out_of_distribution(scores())),
@@ -190,6 +195,12 @@ impl Detections {
     /// The film's size in px.
     pub fn film(&self) -> FilmSize {
         self.film
+    }
+
+    /// SHA-256 of the film's grey values, row by row, as 64 lower-case hexadecimal digits: it identifies the film to those who have it.
+    /// None in documents of versions that did not write it.
+    pub fn film_sha256(&self) -> Option<&str> {
+        self.film_sha256.as_deref()
     }
 
     /// The film's spacing, if it is known. Without it there are no mm.

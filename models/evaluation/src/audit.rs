@@ -44,6 +44,8 @@ pub enum Kind {
     UnreadableFilm,
     /// A landmark that does not lie on its film.
     OutsideFilm,
+    /// A film of another size than that on which its points were placed.
+    OtherSize,
     /// Two landmarks with exchanged numbers.
     SwappedLandmarks,
     /// Landmarks whose x and y are exchanged.
@@ -57,6 +59,8 @@ pub enum Kind {
     ReadersDisagree,
     /// Films without annotation in a dataset with annotated films.
     NotAnnotated,
+    /// A landmark that is not annotated on films that are annotated.
+    MissingLandmark,
     /// Films without a stated spacing.
     NoSpacing,
     /// An implausible spacing.
@@ -70,12 +74,14 @@ impl Kind {
             Self::Refused => "refused",
             Self::UnreadableFilm => "unreadable film",
             Self::OutsideFilm => "outside film",
+            Self::OtherSize => "other size",
             Self::SwappedLandmarks => "swapped landmarks",
             Self::SwappedAxes => "swapped axes",
             Self::RepeatedFilm => "repeated film",
             Self::FarLandmark => "far landmark",
             Self::ReadersDisagree => "readers disagree",
             Self::NotAnnotated => "not annotated",
+            Self::MissingLandmark => "missing landmark",
             Self::NoSpacing => "no spacing",
             Self::OddSpacing => "odd spacing",
         }
@@ -83,9 +89,9 @@ impl Kind {
 
     /// How bad it is.
     pub fn severity(self) -> Severity {
-        use Kind::{OutsideFilm, Refused, SwappedAxes, SwappedLandmarks, UnreadableFilm};
+        use Kind::{OtherSize, OutsideFilm, Refused, SwappedAxes, SwappedLandmarks, UnreadableFilm};
         match self {
-            Refused | UnreadableFilm | OutsideFilm | SwappedLandmarks | SwappedAxes => Severity::Error,
+            Refused | UnreadableFilm | OutsideFilm | OtherSize | SwappedLandmarks | SwappedAxes => Severity::Error,
             _ => Severity::Warning,
         }
     }
@@ -173,12 +179,16 @@ impl Audit {
         }
         for (case, FilmFacts { size, .. }) in &films {
             findings.extend(outside(case, *size));
+            findings.extend(other_size(case, *size));
             findings.extend(odd_spacing(case, *size));
         }
         findings.extend(repeats::findings(&films));
         let mut left_out = Vec::new();
         match label_errors::findings(&films) {
-            Ok(found) => findings.extend(found),
+            Ok((found, incomplete)) => {
+                findings.extend(found);
+                left_out.extend(incomplete);
+            }
             Err(why) => left_out.push(why),
         }
         let readers = readers::disagreements(&data.cases);
@@ -195,7 +205,7 @@ impl Audit {
     }
 }
 
-/// Findings about films without annotation or spacing, except films that already have a finding from the survey.
+/// Findings about films without annotation, landmarks or spacing, except films that already have a finding from the survey.
 fn missing(data: &Dataset, complaints: &[Complaint]) -> Vec<Finding> {
     let refused = |case: &&Case| complaints.iter().any(|complaint| complaint.film.as_ref() == Some(&case.id));
     let without = |lacks: fn(&Case) -> bool| -> Vec<&str> {
@@ -209,6 +219,16 @@ fn missing(data: &Dataset, complaints: &[Complaint]) -> Vec<Finding> {
         let message =
             format!("no annotation, while {annotated} others have one; this is correct if only templates need one");
         findings.push(Finding::new(Kind::NotAnnotated, &bare, &[], message));
+    }
+    let landmarks = data.cases.iter().filter_map(|case| case.points.as_ref()).map(Vec::len).max();
+    for index in 0..landmarks.unwrap_or_default() {
+        let lacks =
+            |case: &&Case| case.points.as_ref().is_some_and(|points| points.get(index).is_none_or(Option::is_none));
+        let films: Vec<&str> = data.cases.iter().filter(lacks).map(|case| case.id.as_str()).collect();
+        if !films.is_empty() {
+            let message = format!("not annotated on {} of {annotated} annotated films", films.len());
+            findings.push(Finding::new(Kind::MissingLandmark, &films, &[index + 1], message));
+        }
     }
     let unknown = without(|case| case.spacing.is_none());
     if !unknown.is_empty() {
@@ -226,12 +246,20 @@ fn refused(complaint: &Complaint) -> Finding {
 /// A finding per reading with landmarks outside a film of this size.
 fn outside(case: &Case, size: Size) -> impl Iterator<Item = Finding> {
     case.readings().into_iter().filter_map(move |(reader, points)| {
-        let out = (1..).zip(points).filter(|(_, point)| !point.is_inside(size));
+        let annotated = (1..).zip(points).filter_map(|(number, point)| Some((number, (*point)?)));
+        let out = annotated.filter(|(_, point)| !point.is_inside(size));
         let (landmarks, places): (Vec<usize>, Vec<String>) =
             out.map(|(number, point)| (number, format!("{number} at x {}, y {}", point.x, point.y))).unzip();
         let message = format!("{} of {size} px: {}", by(reader), places.join("; "));
         (!landmarks.is_empty()).then(|| Finding::new(Kind::OutsideFilm, &[&case.id], &landmarks, message))
     })
+}
+
+/// A finding if the points were placed on a film of another size than this.
+fn other_size(case: &Case, size: Size) -> Option<Finding> {
+    let stated = case.points_size.filter(|stated| *stated != size)?;
+    let message = format!("the film has {size} px, its points were placed on a film of {stated} px");
+    Some(Finding::new(Kind::OtherSize, &[&case.id], &[], message))
 }
 
 /// A finding if the spacing leads to a side outside [`FILM_MM`], for a film of this size.

@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use image::RgbImage;
+use onemark_evaluation::points::PointsError;
 use onemark_film::{FilmError, Spacing};
 use onemark_models::bundle::{Bundle, BundleError};
 use onemark_models::files::write_whole;
@@ -134,6 +135,14 @@ pub fn explain(error: &anyhow::Error) -> String {
 fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(ResultsError::NoSpacing { .. }) = error.downcast_ref() {
         return Some("; give --spacing");
+    }
+    match error.downcast_ref() {
+        Some(PointsError::NoSpacing { .. }) => return Some("; give --spacing"),
+        Some(PointsError::OtherFilm { .. } | PointsError::OtherPixels { .. }) => {
+            return Some("; --any-film takes them in any case");
+        }
+        Some(PointsError::NoName { .. } | PointsError::NoSize { .. }) => return Some(" by --film"),
+        _ => {}
     }
     let wrapped = match (error.downcast_ref(), error.downcast_ref()) {
         (Some(ViewerError::Listen { .. }), _) => return Some("; choose another by --port"),

@@ -10,6 +10,7 @@ pub mod evaluate;
 pub mod external;
 mod films;
 pub mod inspect;
+pub mod points;
 pub mod shell;
 mod tables;
 pub mod verify;
