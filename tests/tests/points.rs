@@ -125,10 +125,11 @@ fn points_on_another_film_are_refused() {
     fs::write(here.join("renamed.json"), json.replace("film.png", "152.png")).unwrap();
     Program::Runtime.succeed(here, &format!("{} --force", adapt("renamed.json")));
     fs::write(here.join("other.json"), json.replace("film_sha256\": \"", "film_sha256\": \"0")).unwrap();
-    assert!(fail(here, &adapt("other.json")).contains("with other pixels than film.png has"));
+    let said = fail(here, &format!("{} --force", adapt("other.json")));
+    assert!(said.contains("with other pixels than film.png has"), "{said}");
     fs::write(here.join("size.json"), json.replace("\"height\": 70", "\"height\": 140")).unwrap();
-    for line in [adapt("size.json"), format!("{} --any-film", adapt("size.json"))] {
-        let said = fail(here, &line);
+    for any_film in ["", " --any-film"] {
+        let said = fail(here, &format!("{} --force{any_film}", adapt("size.json")));
         assert!(said.contains("for a film of 64x140 px (film.png), but film.png has 64x70 px"), "{said}");
     }
     // What `detect` writes says itself which film it is about.
@@ -137,7 +138,8 @@ fn points_on_another_film_are_refused() {
     let found: Value = serde_json::from_str(&detected).unwrap();
     assert!(found["films"][0]["film_sha256"].as_str().is_some_and(|digest| json.contains(digest)), "{detected}");
     fs::write(here.join("twice.csv"), "landmark,x,y\n1,132,181\nsella,132,181\n").unwrap();
-    assert!(fail(here, &adapt("twice.csv")).contains("twice.csv, line 3: landmark 1 (sella) is there twice"));
+    let said = fail(here, &format!("{} --force", adapt("twice.csv")));
+    assert!(said.contains("twice.csv, line 3: landmark 1 (sella) is there twice"), "{said}");
     let slicer = fail(here, "points convert p.csv --to slicer --out a.mrk.json --film film.png");
     assert!(slicer.contains("in mm, and no pixel spacing is stated; state it; give --spacing"), "{slicer}");
 }

@@ -236,7 +236,8 @@ fn slicer() {
     assert_eq!(sella(table.to_owned()), expected);
     let ras = table.replace("LPS", "0").replace("79,100", "-79,-100");
     assert_eq!(sella(ras), expected);
-    assert!(refused(table.replace("100.125", "down")).contains("line 4: x, y and z are not three numbers"));
+    let down = refused(table.replace("100.125", "down"));
+    assert!(down.contains("line 4: x, y and z are not three numbers"), "{down}");
 }
 
 #[test]

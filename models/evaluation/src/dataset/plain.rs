@@ -90,10 +90,16 @@ fn read_points<'a>(
     found: &mut Vec<Found<'a>>,
     complain: &mut Complain<'_>,
 ) -> Result<(), DatasetError> {
-    let bytes = fs::read(path).map_err(|source| DatasetError::Read { path: path.to_owned(), source });
-    let file = match bytes.and_then(|bytes| Ok(points::survey(path, &bytes)?)) {
+    let bytes = match fs::read(path) {
+        Ok(bytes) if bytes.trim_ascii().is_empty() => {
+            return complain(None, DatasetError::EmptyAnnotation { path: path.to_owned() });
+        }
+        Ok(bytes) => bytes,
+        Err(source) => return complain(None, DatasetError::Read { path: path.to_owned(), source }),
+    };
+    let file = match points::survey(path, &bytes) {
         Ok(file) => file.into_marks(),
-        Err(error) => return complain(None, error),
+        Err(error) => return complain(None, error.into()),
     };
     if file.form.is_in_mm() {
         return complain(None, DatasetError::InMm { path: path.to_owned() });

@@ -133,10 +133,10 @@ pub(super) fn read_table(text: &str) -> Result<Marks, Problem> {
     };
     let at = [column("x")?, column("y")?, column("z")?];
     let label = column("label")?;
-    let rows =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).comment(Some(b'#')).from_reader(text.as_bytes());
-    for row in rows.into_records().filter_map(Result::ok) {
-        let line = row.position().map_or(1, csv::Position::line);
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.starts_with('#') && !line.trim().is_empty());
+    for (line, text) in lines {
+        let reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+        let Some(row) = reader.into_records().find_map(Result::ok) else { continue };
         let cell = |column: usize| row.get(column).unwrap_or_default().trim();
         let numbers = at.map(|column| cell(column).parse::<f64>().ok());
         let [Some(x), Some(y), Some(z)] = numbers else {
