@@ -151,11 +151,23 @@ fn separator(text: &str) -> (Option<u8>, &str, u64) {
 fn records(text: &str, delimiter: u8) -> impl Iterator<Item = Row> {
     let mut reader = csv::ReaderBuilder::new();
     let reader = reader.has_headers(false).flexible(true).delimiter(delimiter).from_reader(text.as_bytes());
+    let (mut line, mut counted) = (1, 0);
     // In memory and of any length, UTF-8 text is always a table.
-    reader.into_records().filter_map(Result::ok).map(|record| Row {
-        line: record.position().map_or(1, csv::Position::line),
-        cells: record.iter().map(|cell| cell.trim().to_owned()).collect(),
+    reader.into_records().filter_map(Result::ok).map(move |record| {
+        // The reader's own line is that of empty lines before the record.
+        let start = record.position().map_or(0, |position| position.byte() as usize);
+        let rest = text.get(start..).unwrap_or_default();
+        let start = start + (rest.len() - rest.trim_start_matches(['\r', '\n']).len());
+        line += ends_of_lines(text.get(counted..start).unwrap_or_default());
+        counted = start;
+        Row { line, cells: record.iter().map(|cell| cell.trim().to_owned()).collect() }
     })
+}
+
+/// The number of ends of lines: `\n`, `\r\n` or `\r`.
+fn ends_of_lines(text: &str) -> u64 {
+    let (both, returns) = (text.matches("\r\n").count(), text.matches('\r').count());
+    (text.matches('\n').count() + returns - both) as u64
 }
 
 impl Default for Row {
@@ -261,7 +273,10 @@ mod tests {
             assert_eq!((table.rows[0].cells.join(" "), table.problems.len()), ("1 2".to_owned(), 0), "{text:?}");
         }
         // The line is that of the file.
-        assert_eq!(read("sep=;\na;b\n\n1;2\n").unwrap().rows[0].line, 4);
+        for text in ["sep=;\na;b\n\n1;2\n", "a;b\r\n\r\n\r\n1;2\r\n", "a;\"b\"\r\r\r1;2\r", "a;b;\"c\nd\ne\"\n1;2;3\n"]
+        {
+            assert_eq!(read(text).unwrap().rows[0].line, 4, "{text:?}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use onemark_evaluation::points::{self, FilmIdentity};
+use onemark_evaluation::points::{self, FilmIdentity, PointsError};
 use onemark_film::Film;
 use onemark_film::geometry::Point;
 use onemark_models::bundle::Bundle;
@@ -46,9 +46,17 @@ pub fn of_film(
     (film, file): (&Film, &Path),
     any_film: bool,
 ) -> anyhow::Result<Vec<Option<Point>>> {
-    let all = points::read(points)?.films(set, film.spacing()).with_context(|| points.display().to_string())?;
-    let found = points::for_film(all, &FilmIdentity::of(film, file), any_film);
-    Ok(found.with_context(|| points.display().to_string())?.points)
+    let all = points::read(points)?.films(set, film.spacing());
+    let found = all.and_then(|all| points::for_film(all, &FilmIdentity::of(film, file), any_film));
+    Ok(found.map_err(|error| about(points, error))?.points)
+}
+
+/// An error about the points of a file, with the file's name.
+pub fn about(points: &Path, error: PointsError) -> anyhow::Error {
+    match error {
+        error @ (PointsError::Line { .. } | PointsError::Content { .. }) => error.into(),
+        error => anyhow::Error::from(error).context(points.display().to_string()),
+    }
 }
 
 /// The landmarks that are not annotated on all films, with the number of films; `None` if none is missing.

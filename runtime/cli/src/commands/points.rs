@@ -11,7 +11,7 @@ use onemark_film::{Film, Spacing};
 use onemark_models::landmarks::LandmarkSet;
 
 use crate::console;
-use crate::points::{SetOptions, missing};
+use crate::points::{SetOptions, about, missing};
 
 /// Works with points that a person placed on films
 #[derive(Subcommand)]
@@ -69,7 +69,7 @@ impl Convert {
                 none => none.insert(file.built_in_set().context("give --landmarks or --bundle")?),
             };
             if self.films.is_empty() {
-                let found = file.films(set, self.spacing.as_ref()).with_context(|| path.display().to_string())?;
+                let found = file.films(set, self.spacing.as_ref()).map_err(|error| about(path, error))?;
                 all.extend(found.into_iter().map(|points| (points, self.spacing.clone())));
             } else {
                 all.extend(self.of_films(path, &file, set)?);
@@ -97,11 +97,12 @@ impl Convert {
             let film = Film::open(film_file)?;
             let spacing = self.spacing.as_ref().or(film.spacing()).cloned();
             let identity = FilmIdentity::of(&film, film_file);
-            let found = file.films(set, spacing.as_ref())?;
-            let points = points::for_film(found, &identity, self.any_film)?.points;
+            let found = file.films(set, spacing.as_ref());
+            let found = found.and_then(|found| points::for_film(found, &identity, self.any_film));
+            let points = found.map_err(|error| about(path, error))?.points;
             anyhow::Ok((FilmPoints { film: identity, points }, spacing))
         };
-        self.films.iter().map(|film| of(film).with_context(|| path.display().to_string())).collect()
+        self.films.iter().map(of).collect()
     }
 
     fn write(&self, all: &[(FilmPoints, Option<Spacing>)], set: &LandmarkSet) -> anyhow::Result<()> {
