@@ -50,7 +50,7 @@ pub struct Detections {
     /// The film's size.
     film: FilmSize,
     /// SHA-256 of its grey values, row by row: identifies the film to those who have it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     film_sha256: Option<String>,
     /// How large a pixel is, where somebody stated it.
     spacing: Option<Spacing>,

@@ -45,8 +45,9 @@ pub use error::PointsError;
 pub use film::{FilmIdentity, for_film};
 use marks::{Marks, Names};
 
-/// Largest size of a file of points, in bytes. labelme puts the whole film into its files.
+/// Largest size of a file of points, in bytes: of JSON, because labelme puts the whole film into it, and of other forms.
 const LARGEST: u64 = 64 << 20;
+const LARGEST_TABLE: u64 = 24 << 20;
 
 /// The form of a file of points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,12 +143,17 @@ pub struct PointsFile {
 /// # Errors
 /// The file can't be read, has no form that is known, or breaks the rules of its form: see [`PointsError`].
 pub fn read(path: &Path) -> Result<PointsFile, PointsError> {
+    parse(path, &load(path)?)
+}
+
+/// The bytes of a file of points.
+pub(crate) fn load(path: &Path) -> Result<Vec<u8>, PointsError> {
     let failed = |source| PointsError::Read { path: path.to_owned(), source };
     let bytes = fs::metadata(path).map_err(failed)?.len();
     if bytes > LARGEST {
         return Err(PointsError::TooLarge { path: path.to_owned(), bytes, most: LARGEST });
     }
-    parse(path, &fs::read(path).map_err(failed)?)
+    fs::read(path).map_err(failed)
 }
 
 /// Reads points from the bytes of a file. `path` is only for messages.
@@ -166,8 +172,12 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<PointsFile, PointsError> {
 pub(crate) fn survey(path: &Path, bytes: &[u8]) -> Result<PointsFile, PointsError> {
     let failed = |problem| error(path, problem);
     let text = decode(bytes).map_err(|what| PointsError::NotText { path: path.to_owned(), what })?;
+    let bytes = text.len() as u64;
     let marks = match text.trim_start() {
         start if start.starts_with(['{', '[']) => from_json(text),
+        _ if bytes > LARGEST_TABLE => {
+            return Err(PointsError::TooLarge { path: path.to_owned(), bytes, most: LARGEST_TABLE });
+        }
         start if start.starts_with('<') => cvat::read(text),
         start if slicer::is_table(start) => slicer::read_table(text),
         "" => Err(Problem::new("it is empty; copy it again from its source")),
@@ -253,6 +263,10 @@ impl PointsFile {
             }
             let px = |mm: Point| to_px.map_or(mm, |spacing| slicer::from_mm(mm, spacing));
             film.points[index] = mark.at.map(px);
+            if film.points[index].is_some_and(|point| !(point.x.is_finite() && point.y.is_finite())) {
+                let text = format!("landmark {} is at no position in px; place it on the film", names.describe(index));
+                return Err(failed(mark.line, text));
+            }
         }
         Ok(films)
     }

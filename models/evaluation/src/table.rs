@@ -9,6 +9,10 @@ use std::collections::HashMap;
 const DELIMITERS: [u8; 3] = [b'\t', b';', b','];
 /// What programs write where there is no value.
 const NOTHING: [&str; 7] = ["", "-", "nan", "na", "n/a", "null", "none"];
+/// The most columns of a table, two for each landmark and more; those beyond it are not read.
+const MOST_COLUMNS: usize = 4096;
+/// The most columns that a message names.
+const MOST_NAMED: usize = 12;
 /// The most lines that one message names.
 const MOST_LINES: usize = 5;
 
@@ -77,7 +81,12 @@ impl Table {
         let plain_header = |delimiter: &u8| header(delimiter).iter().map(|name| plain(name)).collect::<Vec<_>>();
         let Some(delimiter) = tried.iter().find(|delimiter| fits(&plain_header(delimiter))) else {
             let widest = tried.iter().map(header).max_by_key(Vec::len).unwrap_or_default();
-            let named = widest.iter().map(|name| format!("\"{}\"", shown(name))).collect::<Vec<_>>().join(", ");
+            let named = widest
+                .iter()
+                .take(MOST_NAMED)
+                .map(|name| format!("\"{}\"", shown(name)))
+                .collect::<Vec<_>>()
+                .join(", ");
             let what = format!("the first line must name {wanted}, with commas, semicolons or tabs between them");
             return Err(Problem::at(skipped + 1, format!("{what}; it names {named}")));
         };
@@ -160,7 +169,7 @@ fn records(text: &str, delimiter: u8) -> impl Iterator<Item = Row> {
         let start = start + (rest.len() - rest.trim_start_matches(['\r', '\n']).len());
         line += ends_of_lines(text.get(counted..start).unwrap_or_default());
         counted = start;
-        Row { line, cells: record.iter().map(|cell| cell.trim().to_owned()).collect() }
+        Row { line, cells: record.iter().take(MOST_COLUMNS).map(|cell| cell.trim().to_owned()).collect() }
     })
 }
 

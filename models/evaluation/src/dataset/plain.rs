@@ -90,12 +90,12 @@ fn read_points<'a>(
     found: &mut Vec<Found<'a>>,
     complain: &mut Complain<'_>,
 ) -> Result<(), DatasetError> {
-    let bytes = match fs::read(path) {
+    let bytes = match points::load(path) {
         Ok(bytes) if bytes.trim_ascii().is_empty() => {
             return complain(None, DatasetError::EmptyAnnotation { path: path.to_owned() });
         }
         Ok(bytes) => bytes,
-        Err(source) => return complain(None, DatasetError::Read { path: path.to_owned(), source }),
+        Err(error) => return complain(None, error.into()),
     };
     let file = match points::survey(path, &bytes) {
         Ok(file) => file.into_marks(),

@@ -12,8 +12,8 @@ use super::marks::{Label, Marks, annotated};
 use super::{FilmIdentity, FilmPoints, Form, PointsError};
 use crate::table::{Problem, shown};
 
-/// The most elements and texts of a file: those of a hundred thousand films.
-const MOST_NODES: u32 = 10_000_000;
+/// The most elements and texts of a file: those of ten thousand films.
+const MOST_NODES: u32 = 1_000_000;
 
 pub(super) fn read(text: &str) -> Result<Marks, Problem> {
     // Document types, which could name other files or grow without bound, are refused.

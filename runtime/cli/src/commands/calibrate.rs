@@ -57,7 +57,9 @@ impl Calibrate {
         let set = &bundle.manifest().landmark_set;
         let mut data = Dataset::open_for(&self.data, self.split.parse()?, set)?;
         films::keep_annotated(&mut data, self.films.as_deref(), None)?;
-        left_out::by_name(&mut data, &bundle);
+        for note in left_out::by_name(&mut data, left_out::template(&bundle).as_deref()) {
+            console::note(format_args!("{note}"));
+        }
         let detector = self.options.open(&bundle, None)?;
         let (mut fingerprints, mut adapted) = (Vec::with_capacity(data.cases.len()), Adapted::of(&bundle));
         let films = errors::of_films(&detector, &data, self.spacing.as_ref(), |film, _| {
