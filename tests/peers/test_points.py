@@ -71,7 +71,8 @@ def test_labelme(folder):
 
 
 def test_cvat(folder):
-    path = convert(folder, "table.csv", "cvat", "default.xml")
+    (folder / "cvat").mkdir()
+    path = convert(folder, "table.csv", "cvat", "cvat/default.xml")
     root = ET.parse(path).getroot()
     assert (root.tag, root.findtext("version")) == ("annotations", "1.1")
     assert len(root.findall("meta/task/labels/label/name")) == 19
@@ -79,7 +80,7 @@ def test_cvat(folder):
     assert (image.get("name"), image.get("width"), image.get("height")) == ("film.png", "193", "240")
     assert_same({shape.get("label"): [float(part) for part in shape.get("points").split(",")] for shape in image.findall("points")})
     if importlib.util.find_spec("datumaro"):
-        data = importlib.import_module("datumaro").Dataset.import_from(str(path), "cvat")
+        data = importlib.import_module("datumaro").Dataset.import_from(str(path.parent), "cvat")
         labels = data.categories()[next(iter(data.categories()))]
         [item] = data
         assert_same({labels[point.label].name: point.points for point in item.annotations})
