@@ -7,6 +7,7 @@ those of the other peers; where they are installed, they read too. What they wro
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -71,7 +72,8 @@ def test_labelme(folder):
 
 
 def test_cvat(folder):
-    (folder / "cvat").mkdir()
+    (folder / "cvat/images").mkdir(parents=True)
+    shutil.copy(folder / "film.png", folder / "cvat/images/film.png")
     path = convert(folder, "table.csv", "cvat", "cvat/default.xml")
     root = ET.parse(path).getroot()
     assert (root.tag, root.findtext("version")) == ("annotations", "1.1")
