@@ -4,6 +4,7 @@
 //! read again. The exporter makes the graphs, and the runtime runs them. docs/BUNDLE.md describes the format.
 
 mod container;
+pub mod limits;
 mod manifest;
 pub mod names;
 mod plan;
@@ -18,6 +19,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::container::Container;
+pub use self::container::MOST_FILES;
+use self::limits::LARGEST_MANIFEST;
 pub use self::manifest::{
     FORMAT, FileEntry, GraphEntry, HeadEntry, Input, Manifest, Precision, Span, TensorEntry, WEIGHTS,
 };
@@ -26,13 +29,11 @@ pub use self::template_vectors::{Adaptation, AdaptedFilm};
 pub use self::tiling::Tiling;
 use crate::files::{NewFolder, parent, sha256, write_whole};
 use crate::invalid::Invalid;
+use crate::text::for_message;
 use crate::yaml::{self, YamlError};
 
 /// The name of the manifest's file.
 pub const MANIFEST: &str = "manifest.yaml";
-
-/// The largest manifest that is read, in bytes: a hundred times the usual size.
-const LARGEST_MANIFEST: u64 = 4 << 20;
 
 /// A bundle whose files agree with its manifest, held in memory.
 ///
@@ -50,6 +51,8 @@ const LARGEST_MANIFEST: u64 = 4 << 20;
 pub struct Bundle {
     origin: PathBuf,
     manifest: Manifest,
+    /// The manifest's file: the one that was read, or the one that will be written.
+    text: Arc<[u8]>,
     files: BTreeMap<String, Arc<[u8]>>,
 }
 
@@ -62,7 +65,7 @@ pub enum BundleError {
     #[error("{path} can't be read or written")]
     Io { path: PathBuf, source: std::io::Error },
     /// The file or folder is not a bundle.
-    #[error("{path} is not a bundle: {why}")]
+    #[error("{path} is not a bundle: {}", for_message(.why))]
     NotABundle {
         path: PathBuf,
         /// How it differs from a bundle.
@@ -86,13 +89,13 @@ pub enum BundleError {
         invalid: Invalid,
     },
     /// A listed file does not exist.
-    #[error("{path}: the file {file} is missing: copy or export the bundle again")]
+    #[error("{path}: the file {} is missing: copy or export the bundle again", for_message(.file))]
     Missing { path: PathBuf, file: String },
     /// The bundle has a file that the manifest does not list.
-    #[error("{path}: {file} is not listed in the manifest; remove it (a bundle holds only listed files)")]
+    #[error("{path}: {} is not listed in the manifest; remove it (a bundle holds only listed files)", for_message(.file))]
     Extra { path: PathBuf, file: String },
     /// An entry is not a plain file.
-    #[error("{path}: {file} is not a plain file: {why}")]
+    #[error("{path}: {} is not a plain file: {why}", for_message(.file))]
     NotPlain {
         path: PathBuf,
         file: String,
@@ -135,9 +138,15 @@ impl Bundle {
     pub fn new(mut manifest: Manifest, files: BTreeMap<String, Vec<u8>>) -> Result<Self, BundleError> {
         manifest.files = files.iter().map(|(name, bytes)| (name.clone(), describe(bytes))).collect();
         let origin = PathBuf::from(&manifest.name);
+        Self::of(origin, manifest, files.into_iter().map(|(name, bytes)| (name, bytes.into())).collect())
+    }
+
+    /// A bundle with a new manifest, which states the sizes and digests of `files`.
+    fn of(origin: PathBuf, manifest: Manifest, files: BTreeMap<String, Arc<[u8]>>) -> Result<Self, BundleError> {
         validate(&origin, &manifest)?;
-        let files = files.into_iter().map(|(name, bytes)| (name, bytes.into())).collect();
-        Ok(Self { origin, manifest, files })
+        validate_numbers(&origin, &manifest, &files)?;
+        let text = yaml::write(&manifest)?.into_bytes().into();
+        Ok(Self { origin, manifest, text, files })
     }
 
     /// Opens a folder or a stored zip, and verifies all of it: names, plain files, nothing missing, nothing extra, sizes
@@ -164,7 +173,8 @@ impl Bundle {
         if !names.remove(MANIFEST) {
             return Err(BundleError::NotABundle { path: path.to_owned(), why: format!("it contains no {MANIFEST}") });
         }
-        let manifest = read_manifest(path, container.read(MANIFEST, LARGEST_MANIFEST)?)?;
+        let text = container.read(MANIFEST, LARGEST_MANIFEST)?;
+        let manifest = read_manifest(path, &text)?;
         if let Some(file) = manifest.files.keys().find(|file| !names.contains(*file)) {
             return Err(BundleError::Missing { path: path.to_owned(), file: file.clone() });
         }
@@ -175,9 +185,10 @@ impl Bundle {
         for (name, expected) in &manifest.files {
             let bytes = container.read(name, expected.bytes)?;
             verify(path, name, expected, &bytes)?;
-            files.insert(name.clone(), bytes.into());
+            files.insert(name.clone(), bytes);
         }
-        Ok(Self { origin: path.to_owned(), manifest, files })
+        validate_numbers(path, &manifest, &files)?;
+        Ok(Self { origin: path.to_owned(), manifest, text, files })
     }
 
     /// The path from which the bundle was opened, or its name if it was made in memory.
@@ -204,20 +215,23 @@ impl Bundle {
         self.manifest.files.values().map(|file| file.bytes).sum()
     }
 
-    /// SHA-256 of the manifest as 64 lower-case hexadecimal digits. It identifies the bundle, because the manifest holds the digests
-    /// of all other files.
+    /// The graphs that nothing uses: files that are listed, and that no entry of the manifest names. Others than graphs are refused.
+    pub fn unused(&self) -> impl Iterator<Item = &str> {
+        self.manifest.unused_files()
+    }
+
+    /// SHA-256 of the manifest's file as 64 lower-case hexadecimal digits. It identifies the bundle, because the manifest holds the
+    /// digests of all other files.
     ///
     /// # Errors
-    /// The manifest can't be written as text.
+    /// None. Earlier versions wrote the manifest anew, which could fail.
     pub fn digest(&self) -> Result<String, BundleError> {
-        Ok(sha256(yaml::write(&self.manifest)?.as_bytes()))
+        Ok(sha256(&self.text))
     }
 
     /// Every file of the bundle, the manifest first.
-    fn all_files(&self) -> Result<impl Iterator<Item = (&str, Arc<[u8]>)>, BundleError> {
-        let manifest = yaml::write(&self.manifest)?.into_bytes().into();
-        let files = self.files.iter().map(|(name, bytes)| (name.as_str(), bytes.clone()));
-        Ok([(MANIFEST, manifest)].into_iter().chain(files))
+    fn all_files(&self) -> impl Iterator<Item = (&str, &Arc<[u8]>)> {
+        [(MANIFEST, &self.text)].into_iter().chain(self.files.iter().map(|(name, bytes)| (name.as_str(), bytes)))
     }
 
     /// Checks that a bundle can be written to `target`. Call it before long work.
@@ -246,9 +260,9 @@ impl Bundle {
             move |source| BundleError::Io { path, source }
         };
         let folder = NewFolder::beside(target).map_err(io(parent(target)))?;
-        for (name, bytes) in self.all_files()? {
+        for (name, bytes) in self.all_files() {
             // The message names the final path, because the user knows it; the temporary path is unknown to them.
-            folder.write(name, &bytes).map_err(io(&target.join(name)))?;
+            folder.write(name, bytes).map_err(io(&target.join(name)))?;
         }
         folder.put(target).map_err(io(target))
     }
@@ -267,34 +281,41 @@ impl Bundle {
         let io = |source| BundleError::Io { path: target.to_owned(), source };
         let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
         let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
-        for (name, bytes) in self.all_files()? {
+        for (name, bytes) in self.all_files() {
             archive.start_file(name, options).map_err(|error| io(error.into()))?;
-            archive.write_all(&bytes).map_err(io)?;
+            archive.write_all(bytes).map_err(io)?;
         }
         let archive = archive.finish().map_err(|error| io(error.into()))?;
         write_whole(target, archive.get_ref()).map_err(io)
     }
 }
 
-fn read_manifest(path: &Path, bytes: Vec<u8>) -> Result<Manifest, BundleError> {
+fn read_manifest(path: &Path, bytes: &[u8]) -> Result<Manifest, BundleError> {
     let origin = format!("bundle manifest {}", path.join(MANIFEST).display());
     let not_a_bundle =
         |why: &str| BundleError::NotABundle { path: path.to_owned(), why: format!("its {MANIFEST} {why}") };
     if bytes.len() as u64 > LARGEST_MANIFEST {
         return Err(not_a_bundle("is larger than any manifest"));
     }
-    let text = String::from_utf8(bytes).map_err(|_| not_a_bundle("is not text"))?;
-    let found = Manifest::version(&origin, &text)?;
+    let text = str::from_utf8(bytes).map_err(|_| not_a_bundle("is not text"))?;
+    let found = Manifest::version(&origin, text)?;
     if found != FORMAT {
         return Err(BundleError::Version { path: path.to_owned(), found });
     }
-    let manifest = yaml::read(&origin, &text)?;
+    // The version's reader has checked the bounds of the text.
+    let manifest = yaml::read_bounded(&origin, text)?;
     validate(path, &manifest)?;
     Ok(manifest)
 }
 
 fn validate(path: &Path, manifest: &Manifest) -> Result<(), BundleError> {
     manifest.validate().map_err(|invalid| BundleError::Manifest { path: path.to_owned(), invalid })
+}
+
+/// Checks the numbers in the weights whose places the manifest states.
+fn validate_numbers(path: &Path, manifest: &Manifest, files: &BTreeMap<String, Arc<[u8]>>) -> Result<(), BundleError> {
+    let weights = files.get(WEIGHTS).map(Arc::as_ref).unwrap_or_default();
+    manifest.validate_numbers(weights).map_err(|invalid| BundleError::Manifest { path: path.to_owned(), invalid })
 }
 
 fn describe(bytes: &[u8]) -> FileEntry {

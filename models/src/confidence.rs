@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bundle::limits::LARGEST_NUMBER;
 use crate::invalid::Invalid;
 use crate::shape_prior::SCORE_FLOOR;
 use crate::statistics::{nearest_rank_quantile, sorted};
@@ -121,10 +122,16 @@ impl Calibration {
             .landmarks
             .iter()
             .flat_map(|l| [l.median, l.log_odds, l.deviation, l.mean_error_mm, l.within_2_mm, l.radius_mm]);
+        let Reliability { coverage, auroc, calibration_error, lost, out_of_distribution, .. } = self.reliability;
+        let shares = [coverage, auroc, calibration_error, lost, out_of_distribution];
+        let mut shares = shares.into_iter().chain(self.landmarks.iter().map(|landmark| landmark.within_2_mm));
+        let is_usable = |number: f64| number.abs() <= f64::from(LARGEST_NUMBER);
         let why = if self.landmarks.len() != landmarks {
             "must have an entry for each landmark"
-        } else if !numbers.chain([self.slope, self.weakest, self.out_of_distribution]).all(f64::is_finite) {
+        } else if !numbers.chain([self.slope, self.weakest, self.out_of_distribution]).all(is_usable) {
             "must hold finite numbers"
+        } else if !shares.all(|share| (0.0..=1.0).contains(&share)) {
+            "shares must lie between 0 and 1"
         } else if self.landmarks.iter().any(|landmark| landmark.deviation <= 0.0 || landmark.radius_mm < 0.0) {
             "deviations must be positive and radii not negative"
         } else {

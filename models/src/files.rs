@@ -1,6 +1,6 @@
 //! Writes files and folders completely or not at all; computes digests.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -15,25 +15,122 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 /// Writes a file under a temporary name next to `path`, then renames it: `path` contains all of `bytes`, or its old content.
-/// If `path` is a symbolic link, the file that it points to is replaced. A pipe or a device is written to directly.
+/// A file that was there before keeps its permissions, and its owner and group where the system allows it. If `path` is a
+/// symbolic link, the file that it points to is replaced. A pipe or a device is written to directly.
 ///
 /// # Errors
 /// The folder can't be written to, or the disk is full; the temporary file is removed.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+    let there = fs::metadata(path).ok();
+    if there.as_ref().is_some_and(is_special) {
         return fs::OpenOptions::new().write(true).open(path)?.write_all(bytes);
     }
-    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let path = &behind_links(path);
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY);
     // Temporary files are private. This one becomes `path`, so it gets the usual permissions of a new file.
     #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    if there.is_none() {
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    }
     let mut file = builder.tempfile_in(parent(path))?;
     file.write_all(bytes)?;
+    if let Some(there) = &there {
+        keep_access(file.as_file(), there);
+    }
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// Whether something is neither a file nor a folder: a pipe or a device.
+fn is_special(there: &Metadata) -> bool {
+    !there.is_file() && !there.is_dir()
+}
+
+/// The file that a path leads to, also if that does not exist yet.
+fn behind_links(path: &Path) -> PathBuf {
+    let leads = |_| fs::read_link(path).map_or_else(|_| path.to_owned(), |target| parent(path).join(target));
+    fs::canonicalize(path).unwrap_or_else(leads)
+}
+
+/// Gives a new file or folder the owner, group and permissions of the one that it replaces. If the system refuses, the new one
+/// stays more private than the old one.
+#[cfg(unix)]
+fn keep_access(new: &File, old: &Metadata) {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
+    // Only the superuser gives files away; the owner may give them to another of their groups.
+    let group_is_kept =
+        fchown(new, Some(old.uid()), Some(old.gid())).is_ok() || fchown(new, None, Some(old.gid())).is_ok();
+    let mode = old.mode() & 0o777;
+    // The rights of the old group are not for another.
+    let mode = if group_is_kept { mode } else { mode & !0o070 };
+    let _ = new.set_permissions(fs::Permissions::from_mode(mode));
+}
+
+#[cfg(not(unix))]
+fn keep_access(_: &File, _: &Metadata) {}
+
+/// Checks that [`write_whole`] could write to a path, without changing anything there. Call it before long work.
+///
+/// # Errors
+/// It is a folder; its folder does not exist or can't be written to.
+pub fn validate_place(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(there) if is_special(&there) => Ok(()),
+        _ => tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(parent(&behind_links(path))).map(drop),
+    }
+}
+
+/// A file to which more is added while a program works, so that a program that is killed loses only what it has not added.
+///
+/// ```
+/// use onemark_models::files::GrowingFile;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("found.csv");
+/// let mut table = GrowingFile::start(&path, b"film,landmarks\n")?;
+/// table.append(b"1.png,19\n")?;
+/// assert_eq!(std::fs::read_to_string(&path)?, "film,landmarks\n1.png,19\n");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct GrowingFile {
+    file: File,
+    /// None for a pipe or a device.
+    length: Option<u64>,
+}
+
+impl GrowingFile {
+    /// Replaces a file as [`write_whole`] does by one that starts with `bytes`.
+    ///
+    /// # Errors
+    /// As [`write_whole`].
+    pub fn start(path: &Path, bytes: &[u8]) -> io::Result<Self> {
+        if fs::metadata(path).is_ok_and(|there| is_special(&there)) {
+            let mut new = Self { file: fs::OpenOptions::new().write(true).open(path)?, length: None };
+            new.append(bytes)?;
+            return Ok(new);
+        }
+        write_whole(path, bytes)?;
+        Ok(Self { file: fs::OpenOptions::new().append(true).open(path)?, length: Some(bytes.len() as u64) })
+    }
+
+    /// Adds bytes, all or none.
+    ///
+    /// # Errors
+    /// The disk is full, for example. What was added before is kept.
+    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let added = self.file.write_all(bytes);
+        match (&mut self.length, &added) {
+            (Some(length), Ok(())) => *length += bytes.len() as u64,
+            // Half a row is worse than none.
+            (Some(length), Err(_)) => self.file.set_len(*length)?,
+            (None, _) => {}
+        }
+        added
+    }
 }
 
 /// A folder that is being written next to its final place. If it is dropped before [`NewFolder::put`], its content is removed.
@@ -61,9 +158,31 @@ impl NewFolder {
         file.sync_all()
     }
 
+    /// Gives the folder and its files the permissions of those that they replace.
+    fn keep_access_of(&self, target: &Path, there: &Metadata) -> io::Result<()> {
+        if !cfg!(unix) {
+            return Ok(());
+        }
+        for entry in fs::read_dir(self.path())? {
+            let entry = entry?;
+            if let Ok(old) = fs::symlink_metadata(target.join(entry.file_name()))
+                && old.is_file()
+            {
+                keep_access(&File::open(entry.path())?, &old);
+            }
+        }
+        keep_access(&File::open(self.path())?, there);
+        Ok(())
+    }
+
     /// Moves the folder to `target`. If something exists there, the two are exchanged in one step where the system supports it. On
     /// other systems the old folder is first moved away, so for a moment `target` does not exist.
     pub(crate) fn put(self, target: &Path) -> io::Result<()> {
+        if let Ok(there) = &fs::symlink_metadata(target)
+            && there.is_dir()
+        {
+            self.keep_access_of(target, there)?;
+        }
         sync_folder(&self.path())?;
         if fs::symlink_metadata(target).is_err() {
             fs::rename(self.path(), target)?;
@@ -122,6 +241,61 @@ mod tests {
             assert!(path.is_symlink(), "{}", path.display());
         }
         assert_eq!(fs::read(&file).unwrap(), b"after");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_written_anew_stays_as_private_as_it_was() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let [file, link, bundle] = ["file", "link", "bundle"].map(|name| folder.path().join(name));
+        write_whole(&file, b"new").unwrap();
+        assert_eq!(mode(&file) & 0o600, 0o600);
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        for private in [0o600, 0o640, 0o666, 0o604] {
+            fs::set_permissions(&file, fs::Permissions::from_mode(private)).unwrap();
+            write_whole(&link, b"again").unwrap();
+            assert_eq!(mode(&file), private);
+        }
+        fs::create_dir(&bundle).unwrap();
+        fs::write(bundle.join("weights"), "old").unwrap();
+        fs::set_permissions(bundle.join("weights"), fs::Permissions::from_mode(0o600)).unwrap();
+        fs::set_permissions(&bundle, fs::Permissions::from_mode(0o700)).unwrap();
+        let new = NewFolder::beside(&bundle).unwrap();
+        new.write("weights", b"new").unwrap();
+        new.put(&bundle).unwrap();
+        assert_eq!((mode(&bundle), mode(&bundle.join("weights"))), (0o700, 0o600));
+        assert_eq!(fs::read(bundle.join("weights")).unwrap(), b"new");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_a_file_that_does_not_exist_yet_stays_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        write_whole(&link, b"new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(folder.path().join("file")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn places_are_tried_without_a_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| validate_place(&folder.path().join(name)).map_err(|error| error.kind());
+        assert_eq!(place("new.csv"), Ok(()));
+        assert_eq!(place("nowhere/new.csv"), Err(io::ErrorKind::NotFound));
+        assert_eq!(validate_place(folder.path()).unwrap_err().kind(), io::ErrorKind::IsADirectory);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_does_not_fit_adds_nothing() {
+        assert!(GrowingFile::start(Path::new("/dev/full"), b"one").is_err());
+        let mut full = GrowingFile::start(Path::new("/dev/full"), b"").unwrap();
+        assert!(full.append(b"more").is_err());
     }
 
     #[cfg(target_os = "linux")]

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
-/// A rule that a value breaks. The caller adds the name of the file, if it knows one.
+use crate::text::for_message;
+
+/// A rule that a value breaks. The caller adds the name of the file, if it knows one. The message escapes control characters.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}{why}", prefix(.key))]
+#[error("{}{}", prefix(.key), for_message(.why))]
 pub struct Invalid {
     /// The key of the wrong value: `network.size`, `phases[0].epochs`. Empty if it is the whole value.
     pub key: String,
@@ -13,7 +15,7 @@ pub struct Invalid {
 }
 
 fn prefix(key: &str) -> String {
-    if key.is_empty() { String::new() } else { format!("{key}: ") }
+    if key.is_empty() { String::new() } else { format!("{}: ", for_message(key)) }
 }
 
 impl Invalid {

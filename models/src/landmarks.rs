@@ -10,5 +10,6 @@ mod set;
 
 pub use analysis::{Analysis, Class, Definition, Formula, Norm, Unit};
 pub use id::LandmarkId;
-pub use measure::Measurement;
-pub use set::{Landmark, LandmarkError, LandmarkSet};
+pub use measure::{Measurement, PixelScale};
+pub use rules::{MOST_MEASUREMENTS, MOST_TERMS};
+pub use set::{LONGEST_NAME, Landmark, LandmarkError, LandmarkSet, MOST_LANDMARKS};

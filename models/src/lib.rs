@@ -1,6 +1,6 @@
 //! What an Onemark network *is*: the typed [`graph`] and the [`network`] written as one; [`recipe`]s; [`landmarks`] sets and their
 //! measurements; [`checkpoint`]s and the [`bundle`] format; the prior over a film's landmarks ([`shape_prior`]); and how far
-//! points can be trusted ([`confidence`]). This crate does not train networks. It runs them only in the slow [`reference`](mod@reference)
+//! points can be trusted ([`confidence`], [`familiarity`]). This crate does not train networks. It runs them only in the slow [`reference`](mod@reference)
 //! interpreter, with which all other interpreters are compared.
 //!
 //! ```
@@ -24,10 +24,12 @@ pub mod bundle;
 #[cfg(feature = "checkpoint")]
 pub mod checkpoint;
 pub mod confidence;
+pub mod familiarity;
 pub mod files;
 pub mod graph;
 pub mod invalid;
 pub mod landmarks;
+pub mod lock;
 pub mod network;
 pub mod parallel;
 pub mod program;
@@ -36,6 +38,7 @@ pub mod reference;
 pub mod shape_prior;
 pub mod spelling;
 pub mod statistics;
+pub mod text;
 pub mod yaml;
 
 /// A shape as people write it: `[1,64,96,96]`.

@@ -7,7 +7,7 @@ pub mod names;
 
 use self::blocks::{conv_unit, rfb};
 use self::config::{AdapterVariant, Network, Trunk};
-pub use self::names::{FILM, LABEL_WEIGHTS, PSEUDO_LABELS, SCORE, torchvision};
+pub use self::names::{FILM, FILM_SCORES, LABEL_WEIGHTS, PSEUDO_LABELS, SCORE, torchvision};
 use crate::graph::{Conv, CoordinateMode, Graph, GraphError, Of, Op, Owner, ParamId, ParamShapes, Port, Shape, Value};
 pub use crate::graph::{Level, PerLevel};
 use crate::landmarks::LandmarkId;

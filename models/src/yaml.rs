@@ -1,4 +1,7 @@
 //! The only reader and writer of YAML: strict reading with errors that name the key, the line and the nearest valid spelling.
+//! `bounds.rs` refuses texts that would take too much time or memory to read.
+
+mod bounds;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,12 +11,14 @@ use serde::{Deserialize as _, Deserializer};
 pub use serde_yaml::Value;
 pub(crate) use serde_yaml::with::singleton_map;
 
+pub use self::bounds::{DEEPEST, MOST_VALUES};
 use crate::invalid::Invalid;
 use crate::spelling::nearest;
+use crate::text::for_message;
 
-/// Why a YAML text is refused.
+/// Why a YAML text is refused. Where the message repeats words of the text, it escapes control characters and shortens long words.
 #[derive(Debug, thiserror::Error)]
-#[error("{origin}{}: {message}{}", at(.line), hint(.suggestion))]
+#[error("{origin}{}: {}{}", at(.line), for_message(.message), hint(.suggestion))]
 pub struct YamlError {
     /// Where the text came from: a path or the name of a built-in file.
     pub origin: String,
@@ -36,8 +41,15 @@ fn hint(suggestion: &Option<String>) -> String {
 /// Reads a value. Unknown keys are errors if the type refuses unknown fields.
 ///
 /// # Errors
-/// The text is not YAML, or does not describe a `T`.
+/// The text is not YAML, has anchors or aliases, is nested deeper than [`DEEPEST`] levels or has more than [`MOST_VALUES`] values, or
+/// does not describe a `T`.
 pub fn read<T: DeserializeOwned>(origin: &str, text: &str) -> Result<T, YamlError> {
+    bounds::check(origin, text)?;
+    read_bounded(origin, text)
+}
+
+/// The same for a text whose bounds were checked before.
+pub(crate) fn read_bounded<T: DeserializeOwned>(origin: &str, text: &str) -> Result<T, YamlError> {
     serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| {
         let path = error.path().to_string();
         let error = error.into_inner();

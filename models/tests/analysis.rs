@@ -236,6 +236,35 @@ fn what_lacks_a_landmark_is_refused() {
 }
 
 #[test]
+fn a_class_whose_limit_is_within_the_error_is_uncertain() {
+    let set = isbi19();
+    let measured = |sd_mm: Option<f64>| set.measure(&head(Point::new), Some(&MM), &[sd_mm; 19]);
+    for one in measured(Some(1e-6)) {
+        assert!(!one.class_is_uncertain, "{}: {}", one.name, one.judgement());
+    }
+    for one in measured(Some(20.0)).iter().filter(|one| one.class.is_some()) {
+        assert!(
+            one.class_is_uncertain && one.judgement().contains("uncertain: a limit is within the error"),
+            "{}",
+            one.name
+        );
+    }
+    // Nobody knows the error, so nobody can say more; and the field is left out of JSON.
+    for one in measured(None) {
+        assert!(!one.class_is_uncertain, "{}", one.name);
+        assert!(!serde_json::to_string(&one).unwrap().contains("class_is_uncertain"));
+    }
+    // 90 % of the error on either side: at 1.6 standard deviations from a limit, it is within the error, at 1.7 it is not.
+    for one in measured(Some(0.5)) {
+        let (Some(class), Some(value), Some(sd)) = (&one.class, one.value, one.sd) else { continue };
+        let limits = [class.from, class.above, class.to, class.below];
+        let nearest = limits.iter().flatten().map(|limit| (value - limit).abs() / sd).fold(f64::INFINITY, f64::min);
+        assert!(one.class_is_uncertain || nearest > 1.6, "{}", one.name);
+        assert!(!one.class_is_uncertain || nearest < 1.7, "{}", one.name);
+    }
+}
+
+#[test]
 fn signs_are_those_of_the_literature() {
     let set = isbi19();
     let ours = set.measure(&head(Point::new), Some(&MM), &[]);

@@ -13,10 +13,11 @@ mod probe;
 mod tract;
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ndarray::{Array4, ArrayView4};
-use onemark_models::bundle::{Bundle, WEIGHTS};
+use onemark_models::bundle::{Bundle, GraphEntry, TensorEntry, WEIGHTS};
 use onemark_onnx::Weights;
 
 use crate::RuntimeError;
@@ -34,7 +35,58 @@ pub fn graph(bundle: &Bundle, file: &str) -> Result<CheckedGraph, RuntimeError> 
     check(file, bundle.bytes(file)?, bundle.bytes(WEIGHTS)?)
 }
 
-/// The same for the bytes of a graph's file and of the weights.
+/// Checks all graphs of a bundle: each can be opened, and has the inputs and outputs that the manifest states. All weights that a
+/// graph uses are finite. [`Detector::new`](crate::Detector::new) does the same for the landmarks to find.
+///
+/// ```
+/// # mod spot { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/spot/mod.rs")); }
+/// use onemark_runtime::{Chain, backend};
+///
+/// # let (bundle, harmed) = (spot::bundle(1.0), spot::bundle(f32::NAN));
+/// backend::check_graphs(&bundle)?;
+/// let error = backend::check_graphs(&harmed).unwrap_err();
+/// assert!(Chain(&error).to_string().contains("tensor kernel: it holds a number that is not finite"));
+/// # Ok::<(), onemark_runtime::RuntimeError>(())
+/// ```
+///
+/// # Errors
+/// [`RuntimeError::Graph`] for the first graph that is refused.
+pub fn check_graphs(bundle: &Bundle) -> Result<(), RuntimeError> {
+    let weights = weights(bundle)?;
+    bundle.manifest().graphs().try_for_each(|entry| stated_graph(bundle, entry, &weights).map(drop))
+}
+
+/// The weights of a bundle, for its graphs to share.
+pub(crate) fn weights(bundle: &Bundle) -> Result<Weights, RuntimeError> {
+    Ok(Weights::new(WEIGHTS, bundle.bytes(WEIGHTS)?.clone()))
+}
+
+/// Checks the graph of an entry of the manifest, and that it has the inputs and outputs of the entry.
+pub(crate) fn stated_graph(
+    bundle: &Bundle,
+    entry: &GraphEntry,
+    weights: &Weights,
+) -> Result<CheckedGraph, RuntimeError> {
+    let graph = onemark_onnx::check(&entry.file, bundle.bytes(&entry.file)?, weights);
+    let graph = graph.map_err(|error| RuntimeError::graph(&entry.file, error))?;
+    let agree = agree(&entry.inputs, graph.inputs()) && agree(&entry.outputs, graph.outputs());
+    let why = "it has other inputs or outputs than the manifest states; export the bundle again";
+    if agree { Ok(graph) } else { Err(RuntimeError::graph(&entry.file, why)) }
+}
+
+/// Whether these are the same tensors, in any order. The manifest names none of its tensors twice.
+fn agree<'a>(stated: &[TensorEntry], mut found: impl Iterator<Item = (&'a str, &'a [usize])>) -> bool {
+    let stated: BTreeMap<&str, &[usize]> =
+        stated.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())).collect();
+    let mut count = 0;
+    let all = found.all(|(name, shape)| {
+        count += 1;
+        stated.get(name) == Some(&shape)
+    });
+    all && count == stated.len()
+}
+
+/// [`graph`] for the bytes of a graph's file and of the weights.
 pub(crate) fn check(file: &str, onnx: &[u8], weights: &Arc<[u8]>) -> Result<CheckedGraph, RuntimeError> {
     onemark_onnx::check(file, onnx, &Weights::new(WEIGHTS, weights.clone()))
         .map_err(|error| RuntimeError::graph(file, error))
@@ -68,6 +120,12 @@ pub trait Tensor: Any + Send + Sync {
     /// # Errors
     /// They can't be copied, or do not have four axes.
     fn array(&self) -> Result<ArrayView4<'_, f32>, RuntimeError>;
+
+    /// Whether the numbers are in the host's memory, so that [`Tensor::array`] copies nothing. Then they are checked after every run:
+    /// one that is not finite is an error.
+    fn is_on_host(&self) -> bool {
+        true
+    }
 }
 
 impl Tensor for Array4<f32> {

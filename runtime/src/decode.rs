@@ -161,7 +161,7 @@ fn peak(map: &mut Scores<'_>, decoding: Decoding, search: Option<&PriorSearch>) 
                 if f64::from(score) < enough {
                     continue;
                 }
-                if score.is_nan() {
+                if !score.is_finite() {
                     return Ok(None);
                 }
                 let cell = Cell { row, column };
@@ -294,7 +294,9 @@ mod tests {
 
     #[test]
     fn no_number_no_peak() {
-        assert_eq!(peak(&mut whole(&array![[0.9, f32::NAN]]), Decoding::Argmax, None).unwrap(), None);
+        for no_number in [f32::NAN, f32::INFINITY] {
+            assert_eq!(peak(&mut whole(&array![[0.9, no_number]]), Decoding::Argmax, None).unwrap(), None);
+        }
         assert_eq!(peak(&mut whole(&Array2::zeros((0, 3))), Decoding::Argmax, None).unwrap(), None);
     }
 

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use onemark_film::geometry::{Cell, GridMap, Point};
 use onemark_film::{Film, Spacing};
 use onemark_models::confidence::Calibration;
+use onemark_models::familiarity::Familiarity;
 use onemark_models::files::sha256;
-use onemark_models::landmarks::{Landmark, LandmarkSet, Measurement};
+use onemark_models::landmarks::{Landmark, LandmarkSet, Measurement, PixelScale};
 use serde::{Deserialize, Serialize};
 
 use crate::RuntimeError;
@@ -54,11 +55,18 @@ pub struct Detections {
     film_sha256: Option<String>,
     /// How large a pixel is, where somebody stated it.
     spacing: Option<Spacing>,
+    /// How many times as high as wide a pixel is, where the film states only that. Otherwise it follows from the spacing; without
+    /// one, pixels are assumed to be square.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pixel_aspect: Option<f64>,
     /// On what confidences and radii rest, in words; without it the bundle is not calibrated and there are none.
     calibration: Option<String>,
-    /// Whether the film is out of distribution for the calibration films; then a person must review every point.
+    /// Whether the film is out of distribution for the calibration or the training films; then a person must review every point.
     #[serde(rename = "unusual")]
     out_of_distribution: Option<bool>,
+    /// Why no landmark counts as found, where the film as a whole is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refusal: Option<String>,
     /// The landmarks, in the order of their numbers.
     landmarks: Vec<Detection>,
     /// What the landmarks' set measures between them.
@@ -150,6 +158,7 @@ pub(crate) struct DetectionContext<'a> {
     pub backend: &'static str,
     pub set: &'a LandmarkSet,
     pub calibration: Option<&'a Calibration>,
+    pub familiarity: Option<&'a Familiarity>,
     pub map: GridMap,
 }
 
@@ -165,16 +174,28 @@ impl Detections {
     /// the measurements between the landmarks.
     pub(crate) fn new(context: &DetectionContext<'_>, film: &Film, found: &[Found<'_>]) -> Self {
         let calibration = context.calibration;
-        let landmarks: Vec<_> = found.iter().map(|found| Detection::new(context, film.spacing(), found)).collect();
+        let mut landmarks: Vec<_> = found.iter().map(|found| Detection::new(context, film.spacing(), found)).collect();
         let scores = || landmarks.iter().map(|landmark| (landmark.number - 1, landmark.score));
+        let unusual = calibration.map(|calibration| calibration.is_out_of_distribution(scores()));
+        let unfamiliar = context.familiarity.filter(|familiarity| !familiarity.knows(scores()));
+        let out_of_distribution = unusual.map(|unusual| unusual || unfamiliar.is_some());
+        let refusal = unfamiliar.map(|familiarity| {
+            let films = familiarity.films;
+            format!("the film is unlike the {films} films that the network was trained on; check what it shows and which side is up")
+        });
+        if refusal.is_some() {
+            landmarks.iter_mut().for_each(|landmark| landmark.status = Status::NotFound);
+        }
         let mut detections = Self {
             bundle: context.bundle.clone(),
             backend: context.backend.into(),
             film: FilmSize { width: film.width(), height: film.height() },
             film_sha256: Some(sha256(film.grey())),
             spacing: film.spacing().cloned(),
+            pixel_aspect: film.pixel_aspect(),
             calibration: calibration.map(|calibration| calibration.films.clone()),
-            out_of_distribution: calibration.map(|calibration| calibration.is_out_of_distribution(scores())),
+            out_of_distribution: out_of_distribution.or(context.familiarity.map(|_| unfamiliar.is_some())),
+            refusal,
             landmarks,
             measurements: Vec::new(),
         };
@@ -208,15 +229,26 @@ impl Detections {
         self.spacing.as_ref()
     }
 
+    /// How many times as high as wide a pixel is, if the film states only that and no spacing.
+    pub fn pixel_aspect(&self) -> Option<f64> {
+        self.pixel_aspect
+    }
+
     /// The films that the bundle is calibrated on, in words. None if it is not calibrated.
     pub fn calibration(&self) -> Option<&str> {
         self.calibration.as_deref()
     }
 
-    /// Whether the film is out of distribution for the calibration films; then a person must review every point. None where
-    /// the bundle is not calibrated.
+    /// Whether the film is out of distribution for the calibration or the training films; then a person must review every
+    /// point. None where the bundle knows neither.
     pub fn out_of_distribution(&self) -> Option<bool> {
         self.out_of_distribution
+    }
+
+    /// Why no landmark counts as found: the film as a whole is refused, because it shows nothing or is of another kind than the
+    /// films of the training. None for other films.
+    pub fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
     }
 
     /// The landmarks that were searched for, in the order of their numbers.
@@ -296,7 +328,12 @@ impl Detections {
             set.landmarks.iter().map(|landmark| found(landmark.number.number())).collect();
         let points: Vec<Option<Point>> = found.iter().map(|one| one.map(|one| one.position)).collect();
         let errors: Vec<Option<f64>> = found.iter().map(|one| Some(one.as_ref()?.radius_mm? / RADIUS_90)).collect();
-        self.measurements = set.measure(&points, self.spacing.as_ref(), &errors);
+        let scale = match (&self.spacing, self.pixel_aspect) {
+            (Some(spacing), _) => PixelScale::Spacing(spacing),
+            (None, Some(aspect)) => PixelScale::Aspect(aspect),
+            (None, None) => PixelScale::Unknown,
+        };
+        self.measurements = set.measure_at(&points, scale, &errors);
     }
 }
 

@@ -12,12 +12,13 @@ use onemark_film::Film;
 use onemark_film::geometry::{GridMap, GridSize};
 use onemark_models::bundle::Bundle;
 use onemark_models::confidence::Calibration;
+use onemark_models::familiarity::Familiarity;
 use onemark_models::graph::{Level, Port};
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::parallel::in_parallel;
 use onemark_models::shape_prior::ShapePrior;
 
-use crate::backend::Backend;
+use crate::backend::{self, Backend};
 use crate::decode::{self, DecodeError, Decoding, Peak};
 use crate::detections::{DetectionContext, Found};
 use crate::embeddings::Embeddings;
@@ -54,6 +55,7 @@ pub struct Detector {
     decoding: Decoding,
     prior: Option<ShapePrior>,
     calibration: Option<Calibration>,
+    familiarity: Option<Familiarity>,
     grid: GridSize,
     trunk: LazySession,
     heads: Vec<Head>,
@@ -109,14 +111,18 @@ impl Detector {
     pub fn with_backend(bundle: &Bundle, backend: Arc<dyn Backend>, options: Options) -> Result<Self, RuntimeError> {
         let threads = options.thread_count();
         let manifest = bundle.manifest();
-        let trunk = LazySession::new(bundle, &manifest.trunk, threads)?;
-        trunk.open(backend.as_ref())?;
+        // All graphs are checked before the first one is opened, because a network may not need all of them at once.
+        let weights = &backend::weights(bundle)?;
+        let trunk = LazySession::new(bundle, &manifest.trunk, weights, threads)?;
         let all = &manifest.landmark_set.landmarks;
         let wanted = wanted(options.landmarks, all.len())?;
-        let head = |index: &usize| Head::new(bundle, &manifest.trunk, &all[*index], &manifest.heads[*index].graph);
+        let head =
+            |index: &usize| Head::new(bundle, &manifest.trunk, &all[*index], &manifest.heads[*index].graph, weights);
         let heads = wanted.iter().map(head).collect::<Result<Vec<Head>, RuntimeError>>()?;
+        trunk.open(backend.as_ref())?;
         let plan = manifest.plan.as_ref().filter(|_| options.pruning);
-        let pruned = plan.map(|plan| PrunedHeads::open(bundle, plan, &wanted, backend.clone(), threads)).transpose()?;
+        let pruned = plan.map(|plan| PrunedHeads::open(bundle, plan, &wanted, weights, backend.clone(), threads));
+        let pruned = pruned.transpose()?;
         if pruned.is_none() {
             let opened = in_parallel(threads, &heads, |head| head.open(backend.as_ref()));
             opened.into_iter().collect::<Result<(), RuntimeError>>()?;
@@ -132,6 +138,7 @@ impl Detector {
             },
             prior,
             calibration: manifest.calibration.clone(),
+            familiarity: manifest.familiarity.clone(),
             grid: GridSize::new(manifest.input.size, manifest.input.size),
             trunk,
             heads,
@@ -242,6 +249,7 @@ impl Detector {
             backend: self.backend.name(),
             set: &self.landmark_set,
             calibration: self.calibration.as_ref(),
+            familiarity: self.familiarity.as_ref(),
             map: GridMap::new(film.size(), self.grid),
         };
         Ok(Detections::new(&context, film, &found.collect::<Vec<_>>()))

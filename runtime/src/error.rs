@@ -113,6 +113,17 @@ pub enum RuntimeError {
         /// What the graph made.
         found: String,
     },
+    /// A graph's output has numbers that are not finite, so nothing can be found with it.
+    #[error(
+        "the network gave no number for {tensor} of graph {graph} (NaN or infinity); export the bundle again, or choose another backend"
+    )]
+    #[non_exhaustive]
+    NotFinite {
+        /// The graph's file.
+        graph: String,
+        /// The output's name.
+        tensor: String,
+    },
     /// The job was cancelled, by [`Cancel::cancel`](crate::Cancel::cancel).
     #[error("the detection was cancelled")]
     Cancelled,

@@ -4,6 +4,7 @@ use ndarray::{Array2, s};
 use onemark_models::bundle::{Bundle, GraphEntry};
 use onemark_models::landmarks::Landmark;
 use onemark_models::network::SCORE;
+use onemark_onnx::Weights;
 
 use crate::RuntimeError;
 use crate::backend::{Backend, Tensor};
@@ -26,6 +27,7 @@ impl Head {
         trunk: &GraphEntry,
         landmark: &Landmark,
         entry: &GraphEntry,
+        weights: &Weights,
     ) -> Result<Self, RuntimeError> {
         // The manifest's rules promise both.
         let missing = |what: String| RuntimeError::graph(&entry.file, what);
@@ -36,7 +38,7 @@ impl Head {
         let score = entry.outputs.iter().position(|output| output.name == SCORE);
         Ok(Self {
             landmark: landmark.clone(),
-            graph: LazySession::new(bundle, entry, 1)?,
+            graph: LazySession::new(bundle, entry, weights, 1)?,
             inputs: inputs.collect::<Result<_, _>>()?,
             score: score.ok_or_else(|| missing(format!("it does not make `{SCORE}`")))?,
         })

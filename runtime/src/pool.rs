@@ -3,6 +3,7 @@
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use onemark_models::bundle::{Bundle, GraphEntry};
+use onemark_onnx::Weights;
 
 use crate::RuntimeError;
 use crate::backend::{self, Backend, Session, Tensor};
@@ -20,10 +21,11 @@ impl Pool {
     pub(crate) fn open(
         bundle: &Bundle,
         entry: &GraphEntry,
+        weights: &Weights,
         backend: &dyn Backend,
         count: usize,
     ) -> Result<Self, RuntimeError> {
-        let graph = backend::graph(bundle, &entry.file)?;
+        let graph = backend::stated_graph(bundle, entry, weights)?;
         let sessions = (0..count).map(|_| backend.open(&graph, 1)).collect::<Result<_, _>>()?;
         Ok(Self { entry: entry.clone(), free: Mutex::new(sessions), returned: Condvar::new() })
     }

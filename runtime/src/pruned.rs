@@ -5,7 +5,7 @@
 //! once per thread, not once per landmark. `onemark_models::bundle::Tiling` says where windows lie, `decode.rs` which cells are
 //! needed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ndarray::{Array2, Array4, Axis};
@@ -13,6 +13,7 @@ use onemark_models::bundle::{Bundle, GraphEntry, Plan, Span, TensorEntry, Tiling
 use onemark_models::graph::Port;
 use onemark_models::landmarks::LandmarkId;
 use onemark_models::network::SCORE;
+use onemark_onnx::Weights;
 
 use crate::RuntimeError;
 use crate::backend::Backend;
@@ -74,6 +75,7 @@ impl PrunedHeads {
         bundle: &Bundle,
         plan: &Plan,
         landmarks: &[usize],
+        weights: &Weights,
         backend: Arc<dyn Backend>,
         threads: usize,
     ) -> Result<Self, RuntimeError> {
@@ -87,8 +89,8 @@ impl PrunedHeads {
         let landmarks = landmarks.map(|landmark| inputs(bundle, plan, landmark, &computed, backend.as_ref()));
         Ok(Self {
             landmarks: landmarks.collect::<Result<_, _>>()?,
-            coarse: Pool::open(bundle, coarse, backend.as_ref(), threads)?,
-            window: Pool::open(bundle, window, backend.as_ref(), threads)?,
+            coarse: Pool::open(bundle, coarse, weights, backend.as_ref(), threads)?,
+            window: Pool::open(bundle, window, weights, backend.as_ref(), threads)?,
             // The manifest's rules promise both.
             bound: bound.ok_or_else(|| RuntimeError::graph(&coarse.file, "it makes no bound of the grid's size"))?,
             score: score.ok_or_else(|| RuntimeError::graph(&window.file, format!("it does not make `{SCORE}`")))?,
@@ -106,12 +108,12 @@ fn computed(tiling: &Tiling, input: &TensorEntry, backend: &dyn Backend) -> Resu
     let keep = |matrix: Array2<f32>| backend.keep(matrix.insert_axis(Axis(0)).insert_axis(Axis(0)));
     for to in 0..tiling.levels.len() {
         for from in to + 1..tiling.levels.len() {
-            let matrices = tiles.clone().map(|tile| tiling.matrix(from, to, tile));
+            let matrices = || tiling.matrices(from, to);
             if is(Port::Rows { from, to }) {
-                return Ok(Some(Computed::Rows(matrices.map(keep).collect::<Result<_, _>>()?)));
+                return Ok(Some(Computed::Rows(matrices().map(keep).collect::<Result<_, _>>()?)));
             }
             if is(Port::Columns { from, to }) {
-                let transposed = matrices.map(|matrix| keep(matrix.t().as_standard_layout().into_owned()));
+                let transposed = matrices().map(|matrix| keep(matrix.t().as_standard_layout().into_owned()));
                 return Ok(Some(Computed::Columns(transposed.collect::<Result<_, _>>()?)));
             }
         }
@@ -148,16 +150,22 @@ fn inputs(
             specific.push(backend.keep(numbers)?);
         }
     }
+    let by_name = |made: &[TensorEntry]| -> HashMap<String, usize> {
+        made.iter().enumerate().map(|(index, made)| (made.name.clone(), index)).collect()
+    };
+    let (trunk, coarse) = (by_name(&manifest.trunk.outputs), by_name(&plan.coarse.outputs));
     let level = |tensor: &TensorEntry| (plan.tiling.size / tensor.shape[2].max(1)).max(1).ilog2() as usize;
     let source = |graph: &GraphEntry, is_window: bool, index: usize, input: &TensorEntry| {
-        let output_of = |made: &[TensorEntry]| {
-            let output = made.iter().position(|made| names::feeds(&made.name, &input.name, landmark))?;
+        let output_of = |by_name: &HashMap<String, usize>, made: &[TensorEntry]| {
+            let output = names::feeding(&input.name, landmark).find_map(|name| by_name.get(&name).copied())?;
             let level = level(&made[output]);
             (!is_window || level < plan.tiling.levels.len()).then_some((output, level))
         };
         let of_specific = || places.get(input.name.as_str()).map(|place| Source::Specific(*place));
-        let of_trunk = || output_of(&manifest.trunk.outputs).map(|(output, level)| Source::Trunk { output, level });
-        let of_coarse = || output_of(&plan.coarse.outputs).map(|(output, level)| Source::Coarse { output, level });
+        let of_trunk =
+            || output_of(&trunk, &manifest.trunk.outputs).map(|(output, level)| Source::Trunk { output, level });
+        let of_coarse =
+            || output_of(&coarse, &plan.coarse.outputs).map(|(output, level)| Source::Coarse { output, level });
         let of_tiling = || computed[index].is_some().then_some(Source::Computed);
         let source = of_specific().or_else(of_trunk);
         let source = if is_window { source.or_else(of_coarse).or_else(of_tiling) } else { source };

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use ndarray::Array4;
-use onemark_film::Spacing;
+use ndarray::{Array2, Array4};
 use onemark_film::geometry::{Cell, Point};
+use onemark_film::{Film, Spacing};
 use onemark_models::bundle::Bundle;
+use onemark_models::familiarity::Familiarity;
 use onemark_runtime::backend::{Backend, CheckedGraph, Outputs, Session, Tensor};
-use onemark_runtime::{BackendKind, Cancel, Decoding, Detections, Detector, Options, RuntimeError, Status};
+use onemark_runtime::{BackendKind, Cancel, Chain, Decoding, Detections, Detector, Options, RuntimeError, Status};
 
 #[allow(dead_code, reason = "the examples in the documentation use the rest")]
 mod spot;
-use spot::{SPOT, bundle, film};
+use spot::{FILM, SPOT, bundle, film};
 
 /// Film px per cell of the grid.
 const SCALE: (f64, f64) = (4.0, 2.5);
@@ -55,6 +56,25 @@ fn landmarks_are_found_where_they_are() {
         let argmax = detector(&bundle(1.0), backend, 2, Decoding::Argmax).detect(&film()).unwrap();
         assert_eq!(argmax.landmarks()[0].position(), Point::new(8.5 * SCALE.0, 16.5 * SCALE.1), "{backend}");
     }
+}
+
+#[test]
+fn a_film_of_another_kind_has_no_points() {
+    let plain = bundle(1.0);
+    let mut manifest = plain.manifest().clone();
+    manifest.familiarity = Familiarity::fit(Array2::from_elem((8, 2), 0.95).view());
+    let detector = detector(&plain.with_manifest(manifest).unwrap(), BackendKind::Tract, 1, Decoding::Subpixel);
+    let judged = |factor: f32| {
+        let grey = film().grey().iter().map(|grey| (f32::from(*grey) * factor) as u8).collect();
+        detector.detect(&Film::from_grey(FILM, grey).unwrap()).unwrap()
+    };
+    let (known, refused) = (judged(0.4), judged(0.15));
+    assert_eq!((known.refusal(), known.out_of_distribution()), (None, Some(false)));
+    assert!(known.landmarks().iter().all(|landmark| landmark.status() == Status::Found));
+    assert!(refused.refusal().unwrap().contains("unlike the 8 films"), "{refused:?}");
+    assert_eq!(refused.out_of_distribution(), Some(true));
+    assert!(refused.landmarks().iter().all(|landmark| landmark.status() == Status::NotFound));
+    assert_eq!(serde_json::from_value::<Detections>(serde_json::to_value(&refused).unwrap()).unwrap(), refused);
 }
 
 #[test]
@@ -236,11 +256,68 @@ fn no_graph_runs_after_the_one_in_which_a_job_is_cancelled() {
     }
 }
 
+/// Backends differ in what they make of weights that are no numbers, so no backend gets them.
+#[test]
+fn weights_that_are_no_numbers_are_refused() {
+    for weight in [f32::NAN, f32::INFINITY, -1e38] {
+        for backend in backends() {
+            let options = Options::default().with_backend(backend);
+            let error = Detector::new(&bundle(weight), options).err().unwrap();
+            assert!(matches!(&error, RuntimeError::Graph { graph, .. } if graph == "landmark-01-spot.onnx"), "{error}");
+            let message = Chain(&error).to_string();
+            assert!(message.contains("tensor kernel: it holds a number that is not finite"), "{message}");
+        }
+        // Landmarks that are not asked for are not checked.
+        let options = Options::default().with_backend(BackendKind::Tract).with_landmarks([2]);
+        assert!(Detector::new(&bundle(weight), options).is_ok());
+    }
+}
+
+/// tract, whose outputs of this name get one number that is not finite.
+struct Faulty(Arc<dyn Backend>, &'static str, f32);
+
+struct FaultySession(Box<dyn Session>, &'static str, f32);
+
+impl Backend for Faulty {
+    fn name(&self) -> &'static str {
+        "faulty"
+    }
+    fn about(&self) -> String {
+        "a test's own".into()
+    }
+    fn open(&self, graph: &CheckedGraph, threads: usize) -> Result<Box<dyn Session>, RuntimeError> {
+        Ok(Box::new(FaultySession(self.0.open(graph, threads)?, self.1, self.2)))
+    }
+    fn keep(&self, numbers: Array4<f32>) -> Result<Box<dyn Tensor>, RuntimeError> {
+        self.0.keep(numbers)
+    }
+}
+
+impl Session for FaultySession {
+    fn run(&self, inputs: &[(&str, &dyn Tensor)]) -> Result<Outputs, RuntimeError> {
+        let harmed = |(name, tensor): (String, Box<dyn Tensor>)| {
+            let mut numbers = tensor.array()?.to_owned();
+            if name == self.1 {
+                numbers[[0, 0, 3, 5]] = self.2;
+            }
+            Ok((name, Box::new(numbers) as Box<dyn Tensor>))
+        };
+        self.0.run(inputs)?.into_iter().map(harmed).collect()
+    }
+}
+
 #[test]
 fn scores_that_are_not_numbers_give_no_landmark() {
-    for backend in backends() {
-        let error = detector(&bundle(f32::NAN), backend, 1, Decoding::Subpixel).detect(&film()).unwrap_err();
-        assert!(matches!(&error, RuntimeError::Output { graph, .. } if graph == "landmark-01-spot.onnx"), "{error}");
+    for (tensor, graph) in [("score", "landmark-01-spot.onnx"), ("copy", "trunk.onnx")] {
+        for number in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let backend = Faulty(BackendKind::Tract.open().unwrap(), tensor, number);
+            let options = Options::default().with_threads(1);
+            let detector = Detector::with_backend(&bundle(1.0), Arc::new(backend), options).unwrap();
+            let error = detector.detect(&film()).unwrap_err();
+            let is_named = matches!(&error, RuntimeError::NotFinite { graph: found, tensor: output, .. }
+                if found == graph && output == tensor);
+            assert!(is_named, "{error}");
+        }
     }
 }
 

@@ -10,6 +10,8 @@ use onemark_film::{Film, Size};
 const FILM: (u32, u32) = (97, 120);
 /// Landmarks of every annotation.
 const LANDMARKS: u32 = 19;
+/// 20 x 24 mm: small, but plausible. The layout states the spacing of films of the published size only.
+const SPACING: &str = "0.21,0.2";
 
 /// A folder of films and annotations.
 #[derive(Clone, Debug)]
@@ -31,13 +33,15 @@ impl Films {
     }
 }
 
-/// Writes films 001, 002 (training) and 151 (test) with annotations of both readers to `root`.
+/// Writes films 001, 002 (training) and 151 (test) with annotations of both readers and a table of spacings to `root`.
 ///
 /// # Panics
 /// They can't be written.
 pub fn small_films(root: &Path) -> Films {
     let films = Films { root: root.to_owned() };
+    let mut spacings = "image,mm_per_px_x,mm_per_px_y\n".to_owned();
     for (number, id) in (1_u32..).zip(["001", "002", "151"]) {
+        spacings += &format!("{id},{SPACING}\n");
         let film = films.film(id);
         fs::create_dir_all(film.parent().unwrap()).unwrap();
         let grey = |x, y| Luma([(x * (number + 1) + y * y * number / 16) as u8]);
@@ -50,6 +54,7 @@ pub fn small_films(root: &Path) -> Films {
             fs::write(annotation, &points).unwrap();
         }
     }
+    fs::write(root.join("spacing.csv"), spacings).unwrap();
     films
 }
 

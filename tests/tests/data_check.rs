@@ -8,9 +8,6 @@ use std::path::Path;
 use onemark_tests::{Outcome, Program, small_films};
 use serde_json::Value;
 
-/// 20 x 24 mm: small, but plausible.
-const SPACING: &str = "image,mm_per_px_x,mm_per_px_y\n001,0.21,0.2\n002,0.21,0.2\n151,0.21,0.2\n";
-
 fn run(here: &Path, line: &str) -> Outcome {
     Outcome::from(Program::Runtime.command(here, line).output().unwrap())
 }
@@ -18,9 +15,9 @@ fn run(here: &Path, line: &str) -> Outcome {
 #[test]
 fn a_clean_set_passes_and_leaves_no_sheet() {
     let here = tempfile::tempdir().unwrap();
-    let films = small_films(&here.path().join("films"));
-    fs::write(films.root.join("spacing.csv"), SPACING).unwrap();
+    small_films(&here.path().join("films"));
     let outcome = Program::Runtime.succeed(here.path(), "data check films --sheet sheet.png");
+    assert!(outcome.stdout.contains("3 films: 0.21 x 0.2 mm per px by the dataset\n"), "{}", outcome.stdout);
     assert!(outcome.stdout.contains("3 films, 3 annotated: 1 in Test1Data, 2 in TrainingData"), "{}", outcome.stdout);
     assert!(outcome.stdout.contains("not checked: swapped and far landmarks"), "{}", outcome.stdout);
     assert!(outcome.stdout.ends_with("\nerrors: 0, warnings: 0\n"), "{}", outcome.stdout);
@@ -32,7 +29,6 @@ fn a_clean_set_passes_and_leaves_no_sheet() {
 fn warnings_pass_and_errors_fail() {
     let here = tempfile::tempdir().unwrap();
     let films = small_films(&here.path().join("films"));
-    fs::write(films.root.join("spacing.csv"), SPACING).unwrap();
     fs::copy(films.film("001"), films.film("151")).unwrap();
     let outcome = Program::Runtime.succeed(here.path(), "data check films --sheet sheet.png --json found.json");
     assert!(outcome.stdout.contains("001 151"), "{}", outcome.stdout);

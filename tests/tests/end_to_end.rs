@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use onemark_evaluation::dataset::{Dataset, Split};
 use onemark_film::geometry::Point;
+use onemark_models::bundle::Bundle;
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::network::config::AdapterVariant;
 use onemark_models::recipe::{Elastic, Recipe};
@@ -36,7 +37,7 @@ fn from_one_annotated_film_to_landmarks() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     fs::write(here.join("recipe.yaml"), phantom_recipe().to_yaml().unwrap()).unwrap();
-    onemark_phantom::write_films(&here.join("films"), 9, 5, |_| ()).unwrap();
+    onemark_phantom::write_films(&here.join("films"), 12, 5, |_| ()).unwrap();
     Program::Train.succeed(here, "run --recipe recipe.yaml --data films --out run --device cpu --threads 1");
     Program::Export.succeed(here, "run/checkpoint.safetensors --out phantom.onemark");
 
@@ -58,6 +59,7 @@ fn from_one_annotated_film_to_landmarks() {
     assert!(error <= TEMPLATE_ERROR, "{error:.2} mm on the template itself");
 
     detect_says_the_same(here, &reports[0]);
+    only_heads_have_points(here, &reports[0]);
 
     // The landmarks found on films lead back to the template's landmarks.
     let line = format!("cycle phantom.onemark --data films --template 001 --films 2-3 --spacing {SPACING}");
@@ -100,6 +102,21 @@ fn detect_says_the_same(here: &Path, report: &Value) {
             assert_eq!(landmark[key], expected[key], "{}", expected["name"]);
         }
     }
+}
+
+/// The bundle knows its training films, so it finds nothing where there is no head.
+fn only_heads_have_points(here: &Path, report: &Value) {
+    let known = Bundle::open(here.join("phantom.onemark")).unwrap().manifest().familiarity.clone();
+    assert_eq!(known.map(|known| known.films), Some(8));
+    for film in report["films"].as_array().unwrap() {
+        assert_eq!((&film["detections"]["unusual"], &film["detections"]["refusal"]), (&false.into(), &Value::Null));
+    }
+    image::GrayImage::from_fn(300, 400, |x, _| image::Luma([(x / 2) as u8])).save(here.join("ramp.png")).unwrap();
+    let line = format!("detect ramp.png --bundle phantom.onemark --backend {} --json -", backends()[0]);
+    let found: Value = serde_json::from_str(&Program::Runtime.succeed(here, &line).stdout).unwrap();
+    let film = &found["films"][0];
+    assert!(film["refusal"].as_str().unwrap().contains("unlike the 8 films"), "{film}");
+    assert!(landmarks(film).all(|landmark| landmark["status"] == "not-found"), "{film}");
 }
 
 /// Ctrl-C in the middle of a phase without adapters, kill -9 in one with them, and `--resume` after each.

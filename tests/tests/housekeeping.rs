@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use onemark_models::files::sha256;
 use onemark_tests::{Outcome, Program, tiny_bundle};
 
 #[test]
@@ -12,6 +13,12 @@ fn a_bundle_is_whole_or_not() {
     tiny_bundle().write(&here.join("tiny.onemark"), false).unwrap();
     let told = Program::Runtime.succeed(here, "verify tiny.onemark").stdout;
     assert!(told.contains("whole") && told.contains(&tiny_bundle().digest().unwrap()), "{told}");
+    // The digest is the file's own, comments and all.
+    let manifest = here.join("tiny.onemark/manifest.yaml");
+    let commented = format!("# Cleared for diagnosis.\n{}", fs::read_to_string(&manifest).unwrap());
+    fs::write(&manifest, &commented).unwrap();
+    let told = Program::Runtime.succeed(here, "verify tiny.onemark").stdout;
+    assert!(told.contains(&sha256(commented.as_bytes())), "{told}");
     fs::write(here.join("tiny.onemark/trunk.onnx"), "something else").unwrap();
     let outcome = Outcome::from(Program::Runtime.command(here, "verify tiny.onemark").output().unwrap());
     assert!(!outcome.success && outcome.stderr.contains("trunk.onnx was changed or damaged"), "{}", outcome.stderr);

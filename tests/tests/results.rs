@@ -17,6 +17,9 @@ use serde_json::Value;
 const SAME_MM: f64 = 0.01;
 const SAME_PX: f64 = 0.01;
 
+/// Where the mm of the film come from, as every format says it.
+const SAID: &str = "0.1 x 0.2 mm per px by --spacing";
+
 fn results<'a>(detections: &'a Detections, film: &'a Film) -> FilmResults<'a> {
     FilmResults { detections, film, name: "films/<i>1.dcm", time: DateTime::UNIX_EPOCH.into() }
 }
@@ -119,6 +122,9 @@ fn csv_has_a_row_for_each_landmark_and_no_guesses() {
         ["Nasion & <b>", "not-found", "", ""]
     );
     assert_eq!([cell(4, "file"), cell(4, "name"), cell(4, "error")], ["2.dcm", "", "it is \"damaged\", copy it again"]);
+    // Columns are added at the end only.
+    assert_eq!(columns.iter().skip_while(|name| *name != "error").collect::<Vec<_>>(), ["error", "spacing"]);
+    assert_eq!([cell(0, "spacing"), cell(4, "spacing")], [SAID, ""]);
 }
 
 #[test]
@@ -140,6 +146,10 @@ fn slicer_gets_mm_from_the_first_pixels_centre() {
             assert!(off.abs() < SAME_MM, "{point}");
         }
     }
+    assert_eq!(json["markups"][0]["name"], format!("Landmarks of head <19> for a film of {SAID}"));
+    let note = mrk_json::note(&results(&detections, &film)).unwrap();
+    let says = "must show the film with 0.1 x 0.2 mm per px, which these points have: set it there, because the film's file states no";
+    assert!(note.contains(says), "{note}");
     let film = Film::from_grey(film.size(), film.grey().to_vec()).unwrap();
     let error = mrk_json::write(&results(&found_on(&film), &film)).unwrap_err();
     assert!(matches!(error, ResultsError::NoSpacing { .. }) && error.to_string().contains("no spacing"), "{error}");
@@ -157,8 +167,11 @@ fn the_picture_shows_each_kind_of_landmark() {
     };
     let [found, not_found, by_hand] = [at(0), at(1), at(2)];
     assert!(found[0] > 200 && found[2] < 100 && by_hand[2] > 200 && by_hand[0] < 100);
-    // A ring does not cover the film inside it.
+    // What was not found is nowhere on the film, neither as a ring around the guess: it is listed at the top.
+    let yellow = |x, y| picture.get_pixel(x, y).0 == [255, 200, 0];
+    let near = |x: u32, y: u32| (x - 20..x + 20).any(|x| (y - 20..y + 20).any(|y| yellow(x, y)));
     assert_eq!(not_found, [27; 3]);
+    assert!(!near(400, 300) && near(30, 20));
 }
 
 #[test]
@@ -169,7 +182,7 @@ fn the_page_is_whole_and_says_first_what_to_beware_of() {
     assert!(
         place("Not found: Nasion") < place("<figure>") && place("out of distribution") < place("Not found: Nasion")
     );
-    for text in ["Not a medical device", "123.5", "200.25", "93 %", &"ab".repeat(32), "data:image/png;base64,"] {
+    for text in ["Not a medical device", SAID, "123.5", "200.25", "93 %", &"ab".repeat(32), "data:image/png;base64,"] {
         place(text);
     }
     // In an SVG, browsers would treat everything after an unclosed element as its content.
@@ -188,6 +201,10 @@ fn a_structured_report_holds_each_point_once() {
     let (film, detections) = (dicom_film(), found());
     let report = from_reader(dicom_sr::write(&results(&detections, &film)).unwrap().as_slice()).unwrap();
     assert_eq!(report.element(tags::PATIENT_NAME).unwrap().to_str().unwrap(), "Müller^Jörg");
+    let parameters = collect_texts(&report);
+    let spacings = parameters.iter().filter(|text| **text == format!("spacing: {SAID}"));
+    // One for each landmark that the algorithm found.
+    assert_eq!(spacings.count(), 2, "{parameters:?}");
     let mut points = Vec::new();
     collect_points(&report, &mut points);
     let expected = detections.landmarks().iter().filter(|landmark| landmark.status() != Status::NotFound);
@@ -196,6 +213,12 @@ fn a_structured_report_holds_each_point_once() {
     for ([x, y], expected) in points.iter().zip(expected) {
         assert!((x - expected.x).abs() < SAME_PX && (y - expected.y).abs() < SAME_PX, "{x}, {y}: {expected:?}");
     }
+}
+
+fn collect_texts(object: &InMemDicomObject) -> Vec<String> {
+    let own = object.element(tags::TEXT_VALUE).ok().map(|text| text.to_str().unwrap().trim_end().to_owned());
+    let children = object.element(tags::CONTENT_SEQUENCE).ok().and_then(|children| children.items());
+    own.into_iter().chain(children.into_iter().flatten().flat_map(collect_texts)).collect()
 }
 
 fn collect_points(object: &InMemDicomObject, points: &mut Vec<[f64; 2]>) {

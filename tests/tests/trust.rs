@@ -197,6 +197,19 @@ fn a_calibrated_bundle_says_what_its_points_are_worth() {
     let black = detected(here, "detect black.png --backend tract --json - --bundle sure.onemark");
     assert_eq!((&black["unusual"], &black["landmarks"][0]["status"]), (&Value::Bool(true), &"not-found".into()));
 
+    // The terminal has no position and no mm of what was not found, and says so before the numbers.
+    let told = "detect black.png --spacing 0.5 --backend tract --bundle sure.onemark";
+    let told = Program::Runtime.succeed(here, told).stdout;
+    let place = |text: &str| told.find(text).unwrap_or_else(|| panic!("no {text:?} in {told}"));
+    assert!(place("out of distribution") < place("Not found: ") && place("Not found: ") < place("status"), "{told}");
+    let lost: Vec<&str> = told.lines().filter(|line| line.contains("  not found  ")).collect();
+    assert!(!lost.is_empty(), "{told}");
+    for line in lost {
+        let (_, behind) = line.split_once("  not found  ").unwrap();
+        let numbers = behind.split_whitespace().filter(|word| word.contains('.')).count();
+        assert_eq!(numbers, 1, "only the score: {line}");
+    }
+
     // Adapting after calibration changes the scores.
     fs::write(here.join("points.csv"), "landmark,x,y\nsella,20,21\n").unwrap();
     let adapted = "adapt sure.onemark --film black.png --points points.csv --backend tract --out adapted.onemark";

@@ -154,6 +154,60 @@ fn nothing_is_told_to_who_has_no_link() {
     }
 }
 
+/// Requests of a program on this machine that does not know the secret.
+#[test]
+fn no_stranger_stops_the_viewer() {
+    let here = desk_folder();
+    let viewer = Viewer::start(here.path(), "view a.png --bundle tiny.onemark --backend tract");
+    viewer.json("PUT", "films/0/landmarks/2", r#"{"x": 12, "y": 30}"#);
+    let send = |text: &str| {
+        let mut stream = TcpStream::connect(&viewer.host).unwrap();
+        stream.write_all(text.as_bytes()).unwrap();
+        stream
+    };
+    let mut silent = Vec::new();
+    for _ in 0..8 {
+        silent.push(send("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000000000000\r\n\r\n"));
+        silent.push(send("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-"));
+        silent.push(send("\0\x1bno HTTP at all\r\n\r\n"));
+    }
+    for (first, more) in [("GET / HTTP/1.1\r\n", "a: b\r\n".repeat(20_000)), ("GET /", "a".repeat(100_000))] {
+        let mut stream = send(first);
+        let sent = (0..400).take_while(|_| stream.write_all(more.as_bytes()).is_ok()).count();
+        assert!(sent < 200, "{sent} times {} bytes of a head were taken", more.len());
+    }
+    // A page elsewhere can have a name that leads to this machine.
+    let mut elsewhere = send(&format!("GET /{}/desk HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n", viewer.secret));
+    let mut answer = String::new();
+    elsewhere.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+
+    let (status, body) = viewer.answer("PUT", "films/0/landmarks/1", &" ".repeat(2000));
+    assert!(status == 400 && String::from_utf8_lossy(&body).contains("can't be read"), "{status}");
+    assert_eq!(viewer.json("GET", "films/0", "")["landmarks"][1]["status"], "edited-by-hand");
+}
+
+#[test]
+fn two_windows_lose_nothing() {
+    let here = desk_folder();
+    let line = "view . --bundle tiny.onemark --backend tract --spacing 0.5 --learn-to adapted.onemark";
+    let viewer = Viewer::start(here.path(), line);
+    let viewer = &viewer;
+    for x in 0..20 {
+        let correct = &|landmark: usize| {
+            viewer.json("PUT", &format!("films/0/landmarks/{landmark}"), &format!(r#"{{"x": {x}, "y": 30}}"#))
+        };
+        std::thread::scope(|scope| (1..5).for_each(|landmark| drop(scope.spawn(move || correct(landmark)))));
+        let landmarks = viewer.json("GET", "films/0", "")["landmarks"].clone();
+        (0..4).for_each(|index| assert_eq!(landmarks[index]["position"]["x"], f64::from(x), "{landmarks}"));
+    }
+    std::thread::scope(|scope| {
+        (0..2).for_each(|film| drop(scope.spawn(move || viewer.json("POST", &format!("films/{film}/learn"), ""))))
+    });
+    let adapted = Bundle::open(here.path().join("adapted.onemark")).unwrap();
+    assert_eq!(adapted.manifest().adapted.as_ref().unwrap().films.len(), 2);
+}
+
 #[test]
 fn what_can_not_be_shown_is_said_at_once() {
     let here = desk_folder();
@@ -172,8 +226,8 @@ fn what_can_not_be_shown_is_said_at_once() {
 fn films_in_memory_are_answered_for_too() {
     let mut desk = Desk::new(tiny_bundle(), Options::default().with_backend(BackendKind::Tract), None).unwrap();
     let here = desk_folder();
-    for name in ["a.png", "b.png"] {
-        let bytes = std::fs::read(here.path().join(name)).unwrap();
+    for (file, name) in [("a.png", "a.png"), ("b.png", "b.PNG"), ("b.png", "1.2.840.10")] {
+        let bytes = std::fs::read(here.path().join(file)).unwrap();
         desk.put(FilmSource::Bytes { name: name.into(), bytes }, Spacing::parse("0.5", "a test").ok());
     }
     let json = |method, path, body: &str| -> Value {
@@ -181,13 +235,15 @@ fn films_in_memory_are_answered_for_too() {
         assert_eq!(answer.status, 200, "{path}: {}", String::from_utf8_lossy(&answer.bytes));
         serde_json::from_slice(&answer.bytes).unwrap()
     };
-    assert_eq!(json("GET", "desk", "")["films"], serde_json::json!(["a.png", "b.png"]));
+    assert_eq!(json("GET", "desk", "")["films"], serde_json::json!(["a.png", "b.PNG", "1.2.840.10"]));
     let moved = json("PUT", "films/1/landmarks/2", r#"{"x": 12.25, "y": 30.5}"#);
     assert_eq!(
         (&moved["landmarks"][1]["status"], &moved["landmarks"][1]["mm"]["y"]),
         (&"edited-by-hand".into(), &15.25.into())
     );
-    let saved = desk.answer("GET", "films/1/results/report", b"");
-    assert_eq!(saved.name.as_deref(), Some("b.html"));
-    assert_eq!(desk.answer("GET", "films/2", b"").status, 400);
+    for (film, name) in [(1, "b.html"), (2, "1.2.840.10.html")] {
+        let saved = desk.answer("GET", &format!("films/{film}/results/report"), b"");
+        assert_eq!(saved.name.as_deref(), Some(name));
+    }
+    assert_eq!(desk.answer("GET", "films/3", b"").status, 400);
 }

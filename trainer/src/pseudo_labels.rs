@@ -228,6 +228,23 @@ impl<'a> Scene<'a> {
         Ok(errors.sum::<f64>() / (samples.len() * self.heads.landmarks()) as f64)
     }
 
+    /// The scores of the landmarks' best cells on the training films, `[films, landmarks]`. Calls `progress` as
+    /// [`infer`](Self::infer) does.
+    ///
+    /// # Errors
+    /// Torch fails.
+    pub fn film_scores(&self, progress: impl FnMut(usize, usize)) -> Result<Array2<f32>, TrainError> {
+        let films: Vec<usize> = (0..self.films.samples.count()).collect();
+        let mut scores = vec![Vec::with_capacity(self.heads.landmarks()); films.len()];
+        let keep = |index: usize, maps: &Tensor| {
+            let best = maps.f_amax([1, 2], false)?.f_to_device(Device::Cpu)?;
+            scores[index].extend(Vec::<f32>::try_from(best)?);
+            Ok(())
+        };
+        self.best_cells(&films, keep, progress)?;
+        Ok(Array2::from_shape_fn((films.len(), self.heads.landmarks()), |(film, landmark)| scores[film][landmark]))
+    }
+
     /// The centre of the best cell of the fused similarity, per sample and landmark. `keep` gets each sample's index and maps
     /// `[landmarks, rows, columns]`, graph by graph.
     fn best_cells(

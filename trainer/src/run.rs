@@ -180,15 +180,16 @@ impl Run<'_> {
 
     /// Writes the finished checkpoint. A run that was resumed after its last epoch has no template vectors yet.
     fn finish(&self, state: &State, films: &Films, vectors: Option<Vec<Tensor>>) -> Result<(), TrainError> {
-        let vectors = match vectors {
-            Some(vectors) => vectors,
-            None => {
-                let adapters = self.recipe.phases.last().is_some_and(|phase| phase.adapters);
-                let heads = Heads::new(self.recipe, films.samples.template_points().len(), adapters)?;
-                Scene::new(self.recipe, &heads, &state.steady(), films)?.vectors
-            }
+        let adapters = self.recipe.phases.last().is_some_and(|phase| phase.adapters);
+        let heads = &Heads::new(self.recipe, films.samples.template_points().len(), adapters)?;
+        let (recipe, params) = (self.recipe, &state.steady());
+        let scene = match vectors {
+            Some(vectors) => Scene { recipe, heads, params, films, vectors },
+            None => Scene::new(recipe, heads, params, films)?,
         };
-        self.write_finished(state, &vectors, &self.checkpoint_path())
+        let progress = Progress::new(self.observer, "scores of the training films");
+        let scores = scene.film_scores(|done, total| progress.report(done, total))?;
+        self.write_finished(state, &scene.vectors, Some(scores), &self.checkpoint_path())
     }
 
     /// Number of steps before `position` in the whole run: the number under which the step is logged.

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use ndarray::ArrayD;
 use onemark_models::bundle::{
     Bundle, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Plan, Precision, TensorEntry, WEIGHTS,
 };
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::checkpoint::pseudo_labels::from_tensor;
+use onemark_models::familiarity::Familiarity;
 use onemark_models::graph::{Graph, ParamId, Port, Value};
 use onemark_models::landmarks::{Landmark, LandmarkId, LandmarkSet};
-use onemark_models::network::PSEUDO_LABELS;
+use onemark_models::network::{FILM_SCORES, PSEUDO_LABELS};
 use onemark_models::recipe::{PriorUse, RecipeError};
 use onemark_models::shape_prior::ShapePrior;
 
@@ -67,6 +69,7 @@ pub fn pack(
         template_vectors: vectors.map(|(param, span)| (param.to_string(), *span)).collect(),
         shape_prior: shape_prior(checkpoint)?,
         calibration: None,
+        familiarity: checkpoint.tensors.get(FILM_SCORES).and_then(familiarity),
         adapted: None,
         recipe: checkpoint.recipe.to_yaml().map_err(RecipeError::from)?,
         history: history(checkpoint, &layout, films),
@@ -101,6 +104,11 @@ fn shape_prior(checkpoint: &Checkpoint) -> Result<Option<ShapePrior>, ExportErro
             prior.map(Some).ok_or(ExportError::NoShapePrior { films: labels.len() })
         }
     }
+}
+
+/// The scores of the training films, `[films, landmarks]`, as the bundle keeps them.
+fn familiarity(scores: &ArrayD<f32>) -> Option<Familiarity> {
+    Familiarity::fit(scores.view().into_dimensionality().ok()?)
 }
 
 /// The plan: the files of its graphs, and the bytes of each landmark's parameters.

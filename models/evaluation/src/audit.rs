@@ -7,22 +7,20 @@ mod label_errors;
 mod readers;
 mod repeats;
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::iter;
 
 use serde::Serialize;
 
-use crate::dataset::{Case, Complaint, Dataset};
-use onemark_film::{Film, FilmError, Size};
+use crate::dataset::{Case, Complaint, Dataset, other_size};
+use onemark_film::geometry::Point;
+use onemark_film::{Film, FilmError, FilmWarning, Size, Spacing, SpacingWarning};
 use onemark_models::parallel::in_parallel;
 
 pub use label_errors::FAR;
 pub use readers::Disagreement;
 pub use repeats::{Fingerprint, SAME_FILM, patients};
-
-/// The possible sides of films in mm, from the smallest dental film to the longest whole-body film. If a spacing leads to other sides,
-/// it is probably wrong by a factor of ten, or given in another unit.
-const FILM_MM: [f64; 2] = [20.0, 2000.0];
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -63,8 +61,10 @@ pub enum Kind {
     MissingLandmark,
     /// Films without a stated spacing.
     NoSpacing,
-    /// An implausible spacing.
+    /// A spacing that can't be right, that somebody else contradicts, or that does not apply in the patient.
     OddSpacing,
+    /// Something else that a person should know about how films were read.
+    FilmWarning,
 }
 
 impl Kind {
@@ -84,6 +84,7 @@ impl Kind {
             Self::MissingLandmark => "missing landmark",
             Self::NoSpacing => "no spacing",
             Self::OddSpacing => "odd spacing",
+            Self::FilmWarning => "film warning",
         }
     }
 
@@ -131,6 +132,8 @@ pub struct Audit {
     /// The distances between the readers' points, per landmark; empty if no film has two readers and a spacing.
     #[serde(rename = "doctors")]
     pub readers: Vec<Disagreement>,
+    /// The spacings by which films have mm, in words, and the number of films of each.
+    pub spacings: BTreeMap<String, usize>,
     /// Checks that could not be made, and why.
     pub left_out: Vec<String>,
 }
@@ -138,13 +141,20 @@ pub struct Audit {
 /// The facts about a readable film that the checks need.
 struct FilmFacts {
     size: Size,
+    spacing: Option<Spacing>,
+    warnings: Vec<FilmWarning>,
     fingerprint: Fingerprint,
 }
 
 impl FilmFacts {
     fn of(case: &Case) -> Result<Self, FilmError> {
-        let film = Film::open(&case.film)?;
-        Ok(Self { size: film.size(), fingerprint: Fingerprint::of(&film)? })
+        let film = case.with_spacing(Film::open(&case.film)?, None);
+        Ok(Self {
+            size: film.size(),
+            spacing: film.spacing().cloned(),
+            warnings: film.warnings().to_vec(),
+            fingerprint: Fingerprint::of(&film)?,
+        })
     }
 }
 
@@ -179,9 +189,9 @@ impl Audit {
         }
         for (case, FilmFacts { size, .. }) in &films {
             findings.extend(outside(case, *size));
-            findings.extend(other_size(case, *size));
-            findings.extend(odd_spacing(case, *size));
+            findings.extend(points_of_other_size(case, *size));
         }
+        findings.extend(warned(&films, complaints));
         findings.extend(repeats::findings(&films));
         let mut left_out = Vec::new();
         match label_errors::findings(&films) {
@@ -191,12 +201,17 @@ impl Audit {
             }
             Err(why) => left_out.push(why),
         }
-        let readers = readers::disagreements(&data.cases);
+        let readers = readers::disagreements(&films);
         findings.extend(readers::findings(&data.cases, &readers));
         findings.extend(missing(data, complaints));
+        findings.extend(missing_landmarks(data));
         findings.sort_by_key(|finding| (finding.severity, finding.kind));
         let annotated = data.cases.iter().filter(|case| case.points.is_some()).count();
-        Self { films: data.cases.len(), annotated, findings, readers, left_out }
+        let mut spacings = BTreeMap::new();
+        for spacing in films.iter().filter_map(|(_, facts)| facts.spacing.as_ref()) {
+            *spacings.entry(spacing.to_string()).or_default() += 1;
+        }
+        Self { films: data.cases.len(), annotated, findings, readers, spacings, left_out }
     }
 
     /// The number of findings of this severity.
@@ -205,37 +220,64 @@ impl Audit {
     }
 }
 
-/// Findings about films without annotation, landmarks or spacing, except films that already have a finding from the survey.
-fn missing(data: &Dataset, complaints: &[Complaint]) -> Vec<Finding> {
-    let refused = |case: &&Case| complaints.iter().any(|complaint| complaint.film.as_ref() == Some(&case.id));
-    let without = |lacks: fn(&Case) -> bool| -> Vec<&str> {
-        let cases = data.cases.iter().filter(|case| lacks(case) && !refused(case));
-        cases.map(|case| case.id.as_str()).collect()
-    };
+/// Whether the survey has found an error about this film already.
+fn is_refused(case: &Case, complaints: &[Complaint]) -> bool {
+    complaints.iter().any(|complaint| complaint.film.as_ref() == Some(&case.id))
+}
+
+/// A finding about films without annotation, except films that already have a finding from the survey.
+fn missing(data: &Dataset, complaints: &[Complaint]) -> Option<Finding> {
     let annotated = data.cases.iter().filter(|case| case.points.is_some()).count();
-    let mut findings = Vec::new();
-    let bare = without(|case| case.points.is_none());
-    if annotated > 0 && !bare.is_empty() {
-        let message =
-            format!("no annotation, while {annotated} others have one; this is correct if only templates need one");
-        findings.push(Finding::new(Kind::NotAnnotated, &bare, &[], message));
-    }
-    let landmarks = data.cases.iter().filter_map(|case| case.points.as_ref()).map(Vec::len).max();
-    for index in 0..landmarks.unwrap_or_default() {
-        let lacks =
-            |case: &&Case| case.points.as_ref().is_some_and(|points| points.get(index).is_none_or(Option::is_none));
-        let films: Vec<&str> = data.cases.iter().filter(lacks).map(|case| case.id.as_str()).collect();
-        if !films.is_empty() {
-            let message = format!("not annotated on {} of {annotated} annotated films", films.len());
-            findings.push(Finding::new(Kind::MissingLandmark, &films, &[index + 1], message));
+    let bare = data.cases.iter().filter(|case| case.points.is_none() && !is_refused(case, complaints));
+    let bare: Vec<&str> = bare.map(|case| case.id.as_str()).collect();
+    let message =
+        format!("no annotation, while {annotated} others have one; this is correct if only templates need one");
+    (annotated > 0 && !bare.is_empty()).then(|| Finding::new(Kind::NotAnnotated, &bare, &[], message))
+}
+
+/// A finding for each landmark that is not annotated on all annotated films.
+fn missing_landmarks(data: &Dataset) -> Vec<Finding> {
+    let annotated = || data.cases.iter().filter_map(|case| Some((case.id.as_str(), case.points.as_ref()?)));
+    let of = |index: usize| {
+        let lacks = |points: &[Option<Point>]| points.get(index).is_none_or(Option::is_none);
+        let films: Vec<&str> = annotated().filter(|(_, points)| lacks(points)).map(|(id, _)| id).collect();
+        let message = format!("not annotated on {} of {} annotated films", films.len(), annotated().count());
+        (!films.is_empty()).then(|| Finding::new(Kind::MissingLandmark, &films, &[index + 1], message))
+    };
+    let landmarks = annotated().map(|(_, points)| points.len()).max().unwrap_or_default();
+    (0..landmarks).filter_map(of).collect()
+}
+
+/// What reading the films has shown: no spacing, odd ones, and everything else. One finding for all films of which the same is said.
+fn warned(films: &[(&Case, FilmFacts)], complaints: &[Complaint]) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    let mut places: BTreeMap<(Kind, String), usize> = BTreeMap::new();
+    for (case, facts) in films {
+        let mut said: Vec<(Kind, String)> = Vec::new();
+        if facts.spacing.is_none() && !is_refused(case, complaints) {
+            said.push((Kind::NoSpacing, no_spacing(case, facts.size)));
+        }
+        said.extend(facts.warnings.iter().filter_map(|warning| match warning {
+            FilmWarning::Spacing(SpacingWarning::NoSpacing) => None,
+            FilmWarning::Spacing(warning) => Some((Kind::OddSpacing, warning.to_string())),
+            warning => Some((Kind::FilmWarning, warning.to_string())),
+        }));
+        for (kind, message) in said {
+            let place = *places.entry((kind, message.clone())).or_insert(findings.len());
+            match findings.get_mut(place) {
+                Some(finding) => finding.films.push(case.id.clone()),
+                None => findings.push(Finding::new(kind, &[&case.id], &[], message)),
+            }
         }
     }
-    let unknown = without(|case| case.spacing.is_none());
-    if !unknown.is_empty() {
-        let message = "no pixel spacing, so no millimetres; add the film to spacing.csv".to_owned();
-        findings.push(Finding::new(Kind::NoSpacing, &unknown, &[], message));
-    }
     findings
+}
+
+/// Why a film of this size has no spacing, and what to do.
+fn no_spacing(case: &Case, size: Size) -> String {
+    let only_for = case.spacing.as_ref().and_then(|stated| stated.only_for);
+    let why = other_size(size, only_for);
+    format!("no pixel spacing, so no millimetres{why}; add the film to spacing.csv")
 }
 
 fn refused(complaint: &Complaint) -> Finding {
@@ -256,24 +298,10 @@ fn outside(case: &Case, size: Size) -> impl Iterator<Item = Finding> {
 }
 
 /// A finding if the points were placed on a film of another size than this.
-fn other_size(case: &Case, size: Size) -> Option<Finding> {
+fn points_of_other_size(case: &Case, size: Size) -> Option<Finding> {
     let stated = case.points_size.filter(|stated| *stated != size)?;
     let message = format!("the film has {size} px, its points were placed on a film of {stated} px");
     Some(Finding::new(Kind::OtherSize, &[&case.id], &[], message))
-}
-
-/// A finding if the spacing leads to a side outside [`FILM_MM`], for a film of this size.
-fn odd_spacing(case: &Case, size: Size) -> Option<Finding> {
-    let spacing = case.spacing.as_ref()?;
-    let (x, y) = (spacing.x(), spacing.y());
-    let sides = [f64::from(size.width) * x, f64::from(size.height) * y];
-    let [least, most] = FILM_MM;
-    let odd = sides.iter().any(|mm| !(least..=most).contains(mm));
-    let [wide, high] = sides;
-    let message = format!(
-        "{x} x {y} mm per px would make the film {wide:.1} x {high:.1} mm; radiographs have sides of {least} to {most} mm"
-    );
-    odd.then(|| Finding::new(Kind::OddSpacing, &[&case.id], &[], message))
 }
 
 /// An error and its causes, joined by ": ".

@@ -15,12 +15,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use onemark_film::geometry::Point;
-use onemark_film::{Size, Spacing};
+use onemark_film::{Film, Size, Spacing};
 use onemark_models::landmarks::LandmarkSet;
 
 use crate::points::film::without_extension;
 
 pub use error::DatasetError;
+pub(crate) use error::other_size;
 pub use isbi2015::REPEATED_TEST1_FILMS;
 
 /// The file with the spacings of a dataset's films.
@@ -64,6 +65,16 @@ impl FromStr for Split {
     }
 }
 
+/// What a dataset states about the spacing of a film.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StatedSpacing {
+    /// The spacing.
+    pub spacing: Spacing,
+    /// The only size of films to which it applies, if a layout states it: films of another size were made smaller or larger, and
+    /// then their pixels have another size too.
+    pub only_for: Option<Size>,
+}
+
 /// One film of a dataset and what is known about it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Case {
@@ -75,8 +86,8 @@ pub struct Case {
     pub points: Option<Vec<Option<Point>>>,
     /// The size of the film on which they were placed, if their file states it.
     pub points_size: Option<Size>,
-    /// The size of a pixel, if it is known.
-    pub spacing: Option<Spacing>,
+    /// The size of a pixel, if the dataset states it.
+    pub spacing: Option<StatedSpacing>,
     /// The annotations of the senior and the junior reader, if `points` are their mean (ISBI 2015).
     pub readers: Option<[Vec<Option<Point>>; 2]>,
 }
@@ -90,6 +101,32 @@ impl Case {
             (None, Some(points)) => vec![("", points)],
             (None, None) => Vec::new(),
         }
+    }
+
+    /// The spacing that the dataset states for the film, which has this size.
+    pub fn spacing_for(&self, size: Size) -> Option<&Spacing> {
+        let stated = self.spacing.as_ref().filter(|stated| stated.only_for.is_none_or(|only| only == size));
+        stated.map(|stated| &stated.spacing)
+    }
+
+    /// The film with its spacing: the one that a person states, else the dataset's, else the file's
+    /// (see [`Film::with_stated`]).
+    #[must_use]
+    pub fn with_spacing(&self, film: Film, person: Option<&Spacing>) -> Film {
+        let dataset = self.spacing_for(film.size()).cloned();
+        film.with_stated(dataset.as_ref(), person)
+    }
+
+    /// The spacing of this film, which [`Case::with_spacing`] has returned.
+    ///
+    /// # Errors
+    /// [`DatasetError::NoSpacing`] if nobody states it.
+    pub fn required_spacing<'a>(&self, film: &'a Film) -> Result<&'a Spacing, DatasetError> {
+        film.spacing().ok_or_else(|| DatasetError::NoSpacing {
+            film: self.film.clone(),
+            size: film.size(),
+            only_for: self.spacing.as_ref().and_then(|stated| stated.only_for),
+        })
     }
 
     /// Whether the film is in the folder of training films of the layout of ISBI 2015.

@@ -263,6 +263,34 @@ fn spacings_that_are_missing_or_make_no_sense_are_named() {
     assert!(report.findings[4].message.contains("would make the film 16.0 x 20.0 mm"));
 }
 
+#[test]
+fn the_same_about_many_films_is_said_once() {
+    let mut set = Plain::clean();
+    set.spacings = vec!["1,1".to_owned(); FILMS];
+    set.spacings[3] = "0.1,0.5".to_owned();
+    let report = set.audit();
+    let [unit, oblong] = &report.findings[..] else { unreachable!("{:#?}", report.findings) };
+    assert_eq!((unit.kind, unit.films.len(), oblong.kind), (Kind::OddSpacing, FILMS - 1, Kind::OddSpacing));
+    assert!(unit.message.contains("what many programs write"), "{}", unit.message);
+    assert!(oblong.films == ["03"] && oblong.message.contains("far from square"), "{}", oblong.message);
+    let spacings: Vec<_> = report.spacings.iter().map(|(words, films)| (words.as_str(), *films)).collect();
+    let others = ("1 x 1 mm per px by the dataset", FILMS - 1);
+    assert_eq!(spacings, [("0.1 x 0.5 mm per px by the dataset", 1), others]);
+}
+
+/// ISBI's layout with films of another size, and no table of spacings: nobody knows their scale.
+#[test]
+fn a_layout_states_no_spacing_for_films_of_another_size() {
+    let root = isbi();
+    fs::remove_file(root.path().join("spacing.csv")).unwrap();
+    let report = report(root.path());
+    let finding = only(&report, Severity::Warning);
+    assert_eq!(what(finding), (Kind::NoSpacing, vec!["001", "002", "003", "151"], &[][..]));
+    let says = "films of this layout have 1935x2400 px, and this one has 320x400 px; add the film to spacing.csv";
+    assert!(finding.message.contains(says), "{}", finding.message);
+    assert_eq!((report.readers.len(), report.spacings.len()), (0, 0));
+}
+
 /// ISBI's layout with four films, 200 x 250 mm; the readers agree but for film 003.
 fn isbi() -> TempDir {
     let folder = tempfile::tempdir().unwrap();

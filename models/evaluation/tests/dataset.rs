@@ -6,9 +6,12 @@ use std::path::Path;
 
 use onemark_evaluation::dataset::{Dataset, DatasetError, Split};
 use onemark_film::geometry::Point;
-use onemark_film::{Size, Spacing};
+use onemark_film::{Film, Size, Spacing};
 use onemark_models::landmarks::LandmarkSet;
 use tempfile::TempDir;
+
+/// The size of ISBI 2015's films.
+const PUBLISHED: Size = Size { width: 1935, height: 2400 };
 
 fn spacing(x: f64, y: f64) -> Spacing {
     Spacing::new(x, y, "the dataset").unwrap()
@@ -87,7 +90,37 @@ fn isbi_truth_is_the_truncated_mean_of_two_readers() {
     // 0.5 * (100 + 103) = 101.5
     assert_eq!(case.points.as_ref().unwrap()[0], Some(Point::new(101.0, 200.0)));
     assert_eq!(case.readers.as_ref().unwrap()[1][18], Some(Point::new(121.0, 236.0)));
-    assert_eq!(case.spacing, Some(spacing(0.1, 0.1)));
+    assert_eq!(case.spacing_for(PUBLISHED), Some(&spacing(0.1, 0.1)));
+}
+
+/// A film that was made smaller is not in the published scale any more.
+#[test]
+fn isbi_states_the_spacing_of_films_of_the_published_size_only() {
+    let root = isbi();
+    let smaller = Size { width: 322, height: 400 };
+    let film = |size: Size| Film::from_grey(size, vec![0; size.pixels() as usize]).unwrap();
+    let dataset = Dataset::open(root.path(), Split::Test1).unwrap();
+    let case = dataset.case("151").unwrap();
+    assert_eq!(case.spacing_for(smaller), None);
+    for size in [smaller, Size { width: 2400, height: 1935 }, Size { width: 1935, height: 2399 }] {
+        let film = case.with_spacing(film(size), None);
+        let error = case.required_spacing(&film).unwrap_err().to_string();
+        let says = format!("films of this layout have 1935x2400 px, and this one has {size} px; add it to spacing.csv");
+        assert!(error.contains("151.BMP has no pixel spacing") && error.contains(&says), "{error}");
+    }
+    let published = case.with_spacing(film(PUBLISHED), None);
+    assert_eq!(case.required_spacing(&published).unwrap(), &spacing(0.1, 0.1));
+    let person = Spacing::new(0.6, 0.6, "a person").unwrap();
+    assert_eq!(case.with_spacing(film(smaller), Some(&person)).spacing(), Some(&person));
+
+    write(root.path(), "spacing.csv", "image,mm_per_px_x,mm_per_px_y\n151,0.6,0.6\n");
+    let dataset = Dataset::open(root.path(), Split::All).unwrap();
+    let case = dataset.case("151").unwrap();
+    assert_eq!(case.with_spacing(film(smaller), None).spacing(), Some(&spacing(0.6, 0.6)));
+    // A film without a row has none, and nothing is said of other sizes.
+    let case = dataset.case("002").unwrap();
+    let error = case.required_spacing(&film(smaller)).unwrap_err().to_string();
+    assert!(error.contains("002.jpg has no pixel spacing; add it to spacing.csv"), "{error}");
 }
 
 #[test]
@@ -164,7 +197,7 @@ fn plain_folder() {
     assert_eq!(ids(&dataset), ["9", "10", "a.b"]);
     let [nine, ten, without] = &dataset.cases[..] else { unreachable!() };
     assert_eq!(nine.complete().unwrap(), [Point::new(1.0, 2.0), Point::new(3.5, 4.0)]);
-    assert_eq!((&nine.spacing, &ten.spacing), (&Some(spacing(0.1, 0.2)), &None));
+    assert_eq!((nine.spacing_for(PUBLISHED), ten.spacing_for(PUBLISHED)), (Some(&spacing(0.1, 0.2)), None));
     assert_eq!(ten.complete().unwrap(), [Point::new(5.0, 6.0), Point::new(7.0, 8.0)]);
     assert_eq!(without.points, None);
     assert_eq!(Dataset::open(root.path(), Split::Train).unwrap().cases, dataset.cases);

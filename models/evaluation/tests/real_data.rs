@@ -30,6 +30,9 @@ const REPEATED: [&str; 19] = [
 /// Four further pairs, which it does not list: the same film in another contrast, as a visual comparison confirms.
 const REPEATED_UNLISTED: [&str; 4] = ["056-280", "062-288", "103-201", "126-299"];
 
+/// The size of ISBI 2015's films.
+const PUBLISHED: Size = Size { width: 1935, height: 2400 };
+
 fn data(folder: &str) -> Option<PathBuf> {
     let root = std::env::var_os("ONEMARK_DATA").map(|root| PathBuf::from(root).join(folder));
     if root.is_none() {
@@ -66,7 +69,7 @@ fn isbi_readers_disagree_as_measured_elsewhere() {
     for case in &cases {
         let [senior, junior] = case.readers.as_ref().unwrap();
         for (sum, (s, j)) in sums.iter_mut().zip(senior.iter().zip(junior)) {
-            *sum += s.unwrap().distance_mm(j.unwrap(), case.spacing.as_ref().unwrap());
+            *sum += s.unwrap().distance_mm(j.unwrap(), case.spacing_for(PUBLISHED).unwrap());
         }
     }
     let means = sums.map(|sum| sum / cases.len() as f64);
@@ -92,7 +95,7 @@ fn hand_films_are_complete_and_inside() {
     for case in &dataset.cases {
         let film = Film::open(&case.film).unwrap();
         case.validate_inside(film.size()).unwrap();
-        assert!(case.points.is_some() && case.spacing.is_some(), "{}", case.id);
+        assert!(case.points.is_some() && case.spacing_for(film.size()).is_some(), "{}", case.id);
     }
 }
 
@@ -125,7 +128,7 @@ fn readers_means_are_plausible() {
     let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for case in &films.cases {
         let [senior, _] = case.readers.as_ref().unwrap();
-        for one in set.measure(senior, case.spacing.as_ref(), &[]) {
+        for one in set.measure(senior, case.spacing_for(PUBLISHED), &[]) {
             values.entry(one.name).or_default().push(one.value.unwrap());
         }
     }

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::film::MAX_FILM_PIXELS;
+use crate::film::{MAX_FILM_PIXELS, MAX_FILM_SIDE};
 use crate::geometry::{GridSize, Size};
 use crate::read::MAX_FILM_BYTES;
+use crate::spacing::PIXEL_MM;
 
 /// Why a film could not be read or resized.
 ///
@@ -58,9 +59,10 @@ pub enum FilmError {
         what: String,
         advice: &'static str,
     },
-    /// The film has more than [`MAX_FILM_PIXELS`].
+    /// The film has more than [`MAX_FILM_PIXELS`], or a side longer than [`MAX_FILM_SIDE`].
     #[error(
-        "{} is too large: {size} px, and at most {MAX_FILM_PIXELS} px in all are read; export it at a lower resolution",
+        "{} is too large: {size} px, and at most {MAX_FILM_PIXELS} px in all and {MAX_FILM_SIDE} px a side are read; export it at a \
+         lower resolution",
         film(path.as_deref())
     )]
     #[non_exhaustive]
@@ -96,8 +98,11 @@ pub enum FilmError {
         /// How they contradict it.
         reason: PixelFault,
     },
-    /// A spacing is not positive and finite.
-    #[error("a spacing of {x} x {y} mm per px cannot be used; both must be positive and finite")]
+    /// No pixel has these sides.
+    #[error(
+        "a spacing of {} x {} mm per px cannot be used; both must be from {} to {} mm",
+        short(*x), short(*y), short(*PIXEL_MM.start()), short(*PIXEL_MM.end())
+    )]
     #[non_exhaustive]
     Spacing {
         /// mm per px to the right.
@@ -109,6 +114,18 @@ pub enum FilmError {
     #[error("{text:?} is not a spacing in mm per pixel; give one positive number or two (x,y)")]
     #[non_exhaustive]
     SpacingText { text: String },
+    /// Two whole numbers with a comma between them, which may be a decimal comma.
+    #[error(
+        "\"{whole},{decimals}\" has two meanings; write {whole}.{decimals} for pixels of that many mm, \
+         or {whole}.0,{decimals}.0 for pixels of {whole} x {decimals} mm"
+    )]
+    #[non_exhaustive]
+    DecimalComma {
+        /// The digits before the comma.
+        whole: String,
+        /// The digits after the comma.
+        decimals: String,
+    },
     /// The grid has no cells or too many (see [`Film::resized`](crate::Film::resized)).
     #[error("cannot resize a film to {height}x{width} cells ({reason}); check the input size of the recipe or bundle",
         height = grid.height, width = grid.width)]
@@ -148,4 +165,10 @@ pub enum PixelFault {
 /// The name of a film in a message.
 fn film(path: Option<&Path>) -> String {
     path.map_or_else(|| "the film".to_owned(), |path| format!("film {}", path.display()))
+}
+
+/// A number in a few characters, also if it has hundreds of digits.
+pub(crate) fn short(number: f64) -> String {
+    let plain = number.to_string();
+    if plain.len() <= 12 { plain } else { format!("{number:.3e}") }
 }

@@ -4,10 +4,14 @@ use std::fmt;
 use std::path::Path;
 
 use crate::geometry::Size;
+use crate::spacing::{Statements, is_same};
 use crate::{DicomIdentity, FilmError, FilmWarning, PixelFault, Spacing};
 
 /// The largest number of pixels of a film. The largest detectors in use have about a quarter of this.
 pub const MAX_FILM_PIXELS: u64 = 100_000_000;
+
+/// The longest side of a film in px, as far as JPEG, DICOM and most programs go.
+pub const MAX_FILM_SIDE: u32 = 65_535;
 
 /// One radiograph: 8-bit grey pixels, at least one of them, and what is known about them.
 ///
@@ -17,6 +21,8 @@ pub struct Film {
     size: Size,
     /// Row after row, `size.width` times `size.height`.
     grey: Vec<u8>,
+    /// What the file, a dataset and a person state about the spacing; `spacing` and some of the warnings follow from it.
+    statements: Statements,
     spacing: Option<Spacing>,
     warnings: Vec<FilmWarning>,
     dicom: Option<DicomIdentity>,
@@ -44,40 +50,89 @@ impl Film {
         if size.pixels() != grey.len() as u64 {
             return Err(FilmError::Pixels { reason: PixelFault::Length { found: grey.len(), size } });
         }
-        Ok(Self { size, grey, spacing: None, warnings: Vec::new(), dicom: None })
+        let statements = Statements::default();
+        Ok(Self { size, grey, statements, spacing: None, warnings: Vec::new(), dicom: None })
     }
 
     /// The same film with the information that a file states about it.
     #[cfg(feature = "dicom")]
     pub(crate) fn with_statements(
         self,
-        spacing: Option<Spacing>,
+        spacing: crate::spacing::FileStatement,
         warnings: Vec<FilmWarning>,
         dicom: DicomIdentity,
     ) -> Self {
-        Self { spacing, warnings, dicom: Some(dicom), ..self }
+        let statements = Statements { file: spacing, ..Statements::default() };
+        Self { statements, warnings, dicom: Some(dicom), ..self }.resolved()
     }
 
-    /// The same film with this spacing instead of the one that its file states. Warnings about the spacing are removed.
+    /// The same film with these warnings behind its own.
+    pub(crate) fn with_warnings(mut self, warnings: Vec<FilmWarning>) -> Self {
+        self.warnings.extend(warnings);
+        self
+    }
+
+    /// The same film with the spacing that a person or a program states, instead of the one that its file states. If the two differ,
+    /// or if the spacing can't be right, there is a warning; warnings about the file's spacing are removed.
     ///
     /// ```
     /// use onemark_film::{Film, Spacing, geometry::Size};
     ///
-    /// let film = Film::from_grey(Size { width: 1, height: 1 }, vec![0])?;
+    /// let film = Film::from_grey(Size { width: 400, height: 300 }, vec![0; 120_000])?;
     /// let film = film.with_spacing(Spacing::new(0.1, 0.1, "scanner manual")?);
     /// assert_eq!(film.spacing().map(|spacing| spacing.source()), Some("scanner manual"));
+    /// assert!(film.warnings().is_empty());
     /// # Ok::<(), onemark_film::FilmError>(())
     /// ```
     #[must_use]
-    pub fn with_spacing(mut self, spacing: Spacing) -> Self {
-        self.spacing = Some(spacing);
-        self.warnings.retain(|warning| !warning.is_about_spacing());
+    pub fn with_spacing(self, spacing: Spacing) -> Self {
+        self.with_stated(None, Some(&spacing))
+    }
+
+    /// The same film with the spacings that its dataset and a person (or the calling program) state; `None` where they state none.
+    /// The person's replaces the dataset's, and the dataset's the file's. Warnings name both where two of the three differ.
+    ///
+    /// ```
+    /// use onemark_film::{Film, Spacing, geometry::Size};
+    ///
+    /// let film = Film::from_grey(Size { width: 400, height: 300 }, vec![0; 120_000])?;
+    /// let (table, person) = (Spacing::new(0.1, 0.1, "spacing.csv")?, Spacing::new(0.2, 0.2, "--spacing")?);
+    /// let film = film.with_stated(Some(&table), Some(&person));
+    /// assert_eq!(film.spacing(), Some(&person));
+    /// assert!(film.warnings()[0].to_string().contains("0.1 x 0.1 mm per px by spacing.csv"));
+    /// # Ok::<(), onemark_film::FilmError>(())
+    /// ```
+    #[must_use]
+    pub fn with_stated(mut self, dataset: Option<&Spacing>, person: Option<&Spacing>) -> Self {
+        self.statements.dataset = dataset.cloned();
+        self.statements.person = person.cloned();
+        self.resolved()
+    }
+
+    /// The same film with the spacing that follows from the statements, and the warnings about it before all others.
+    fn resolved(mut self) -> Self {
+        let (spacing, warnings) = self.statements.resolve(self.size);
+        let others = self.warnings.into_iter().filter(|warning| !warning.is_about_spacing());
+        self.warnings = warnings.into_iter().map(FilmWarning::Spacing).chain(others).collect();
+        self.spacing = spacing;
         self
     }
 
-    /// The size of its pixels, if the file or a person states it.
+    /// The size of its pixels, if the file, a dataset or a person states it.
     pub fn spacing(&self) -> Option<&Spacing> {
         self.spacing.as_ref()
+    }
+
+    /// The spacing by which other programs show the film: ImagerPixelSpacing or NominalScannedPixelSpacing if the file states it, else
+    /// the file's spacing. It may differ from [`spacing`](Self::spacing).
+    pub fn file_spacing(&self) -> Option<&Spacing> {
+        self.statements.file.device.as_ref().or(self.statements.file.spacing.as_ref())
+    }
+
+    /// How many times as high as wide a pixel is, if the file states this shape and nobody states a spacing. `None` for square pixels.
+    pub fn pixel_aspect(&self) -> Option<f64> {
+        let aspect = if self.spacing.is_some() { None } else { self.statements.file.aspect };
+        aspect.filter(|aspect| !is_same(*aspect, 1.0))
     }
 
     /// Patient, study and image, if the film was read from DICOM.
@@ -128,7 +183,9 @@ pub(crate) fn validate_size(size: Size, path: Option<&Path>) -> Result<(), FilmE
     let path = path.map(Path::to_owned);
     match size.pixels() {
         0 => Err(FilmError::ZeroSize { path, size }),
-        pixels if pixels > MAX_FILM_PIXELS => Err(FilmError::TooLarge { path, size }),
+        pixels if pixels > MAX_FILM_PIXELS || size.width.max(size.height) > MAX_FILM_SIDE => {
+            Err(FilmError::TooLarge { path, size })
+        }
         _ => Ok(()),
     }
 }

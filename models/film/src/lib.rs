@@ -26,10 +26,13 @@
 //! | `schema` | `schemars::JsonSchema` for the types in published JSON |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod content;
 mod dicom;
 mod error;
 mod film;
 pub mod geometry;
+#[cfg(any(feature = "dicom", feature = "raster"))]
+mod jpeg;
 mod pixels;
 #[cfg(feature = "raster")]
 mod raster;
@@ -37,16 +40,17 @@ mod read;
 mod resize;
 mod signature;
 mod spacing;
+pub mod visible;
 mod warning;
 
 pub use dicom::DicomIdentity;
 #[cfg(feature = "dicom")]
 pub use dicom::directory_films;
 pub use error::{FilmError, PixelFault};
-pub use film::{Film, MAX_FILM_PIXELS};
+pub use film::{Film, MAX_FILM_PIXELS, MAX_FILM_SIDE};
 pub use geometry::Size;
 pub use pixels::{GreyWindow, Pixels};
-pub use read::FILM_EXTENSIONS;
+pub use read::{FILM_EXTENSIONS, without_extension};
 pub use signature::holds_dicom;
-pub use spacing::Spacing;
+pub use spacing::{Spacing, SpacingWarning};
 pub use warning::FilmWarning;

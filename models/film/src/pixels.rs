@@ -4,7 +4,7 @@
 
 use crate::film::validate_size;
 use crate::geometry::Size;
-use crate::{Film, FilmError, PixelFault};
+use crate::{Film, FilmError, PixelFault, content};
 
 /// Grey pixels in memory, row after row from the top, each from left to right.
 ///
@@ -30,6 +30,11 @@ pub struct Pixels<'a> {
     bits: u32,
     inverted: bool,
     window: Option<GreyWindow>,
+}
+
+/// The grey of a value from 0 to `last`, at most 65535.
+pub(crate) const fn grey_of(value: u32, last: u32) -> u8 {
+    ((255 * value + last / 2) / last) as u8
 }
 
 /// The number of bytes of a pixel.
@@ -138,7 +143,7 @@ impl<'a> Pixels<'a> {
     fn greys(&self) -> Vec<u8> {
         let last = (1_u32 << self.bits) - 1;
         let grey = |value: u32| match self.window {
-            None => ((255 * value + last / 2) / last) as u8,
+            None => grey_of(value, last),
             Some(window) => (window.linear(f64::from(value)).clamp(0.0, 1.0) * 255.0).round() as u8,
         };
         (0..=last).map(|value| if self.inverted { 255 - grey(value) } else { grey(value) }).collect()
@@ -215,10 +220,14 @@ impl Film {
     /// # Ok::<(), FilmError>(())
     /// ```
     ///
+    /// Like a file, a film that is all one grey has a warning that says so.
+    ///
     /// # Errors
     /// [`FilmError::Pixels`] where the description contradicts itself or the buffer, or a value needs more bits than stated.
     pub fn from_pixels(pixels: Pixels<'_>) -> Result<Self, FilmError> {
-        Self::from_grey(pixels.size, pixels.to_grey().map_err(|reason| FilmError::Pixels { reason })?)
+        let grey = pixels.to_grey().map_err(|reason| FilmError::Pixels { reason })?;
+        let warnings = content::cautions(pixels.size, &grey, false);
+        Ok(Self::from_grey(pixels.size, grey)?.with_warnings(warnings))
     }
 }
 

@@ -1,7 +1,11 @@
 //! Reads films from files: chooses the reader by content, not by name, and limits sizes.
 
-use std::fs;
-use std::path::Path;
+use std::ffi::OsStr;
+use std::fs::{self, File, FileType};
+use std::io::{self, Read as _};
+#[cfg(any(feature = "dicom", feature = "raster"))]
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
 
 use crate::film::MAX_FILM_PIXELS;
 use crate::signature::{Format, is_other_image};
@@ -12,6 +16,21 @@ pub(crate) const MAX_FILM_BYTES: u64 = 8 * MAX_FILM_PIXELS;
 
 /// File name extensions (lower case) of the files that count as films when a folder is searched. [`Film::open`] does not use them.
 pub const FILM_EXTENSIONS: [&str; 8] = ["bmp", "dcm", "dicom", "jpeg", "jpg", "png", "tif", "tiff"];
+
+/// A film's path without its extension, if that is one of the [`FILM_EXTENSIONS`] in either case. The last number of a name such
+/// as `1.2.840.10` is no extension.
+///
+/// ```
+/// use onemark_film::without_extension;
+///
+/// assert_eq!(without_extension("a/film.PNG".as_ref()), "a/film".as_ref() as &std::path::Path);
+/// assert_eq!(without_extension("1.2.840.10".as_ref()), "1.2.840.10".as_ref() as &std::path::Path);
+/// ```
+pub fn without_extension(path: &Path) -> PathBuf {
+    let extension = path.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase);
+    let known = extension.is_some_and(|extension| FILM_EXTENSIONS.contains(&extension.as_str()));
+    if known { path.with_extension("") } else { path.to_owned() }
+}
 
 impl Film {
     /// Reads a DICOM, PNG, JPEG, BMP or TIFF file. The content decides on the format, not the name.
@@ -62,23 +81,67 @@ impl Film {
         match Format::of(bytes) {
             None => Err(wrong_type(bytes, name)),
             #[cfg(feature = "dicom")]
-            Some(Format::Dicom) => crate::dicom::read(bytes, name),
+            Some(Format::Dicom) => contained(|| crate::dicom::read(bytes, name), name),
             #[cfg(feature = "raster")]
-            Some(Format::Raster(format)) => crate::raster::read(bytes, format, name),
+            Some(Format::Raster(format)) => contained(|| crate::raster::read(bytes, format, name), name),
             #[allow(unreachable_patterns, reason = "each reader is a feature")]
             Some(format) => Err(FilmError::NotCompiled { path: name.to_owned(), format: format.name() }),
         }
     }
 }
 
-/// A file's bytes; an error if the file is too large for a film.
+/// Runs a reader. Decoders come from many libraries; should one of them panic on a file, hosts and batches go on without this film.
+#[cfg(any(feature = "dicom", feature = "raster"))]
+fn contained(read: impl FnOnce() -> Result<Film, FilmError>, name: &Path) -> Result<Film, FilmError> {
+    // Unwind safety: a reader changes nothing but its own values, which a panic drops.
+    panic::catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        let what = "its decoder failed, which is a defect of this program".to_owned();
+        let advice = "save it as PNG or TIFF, and report the defect";
+        Err(FilmError::Unsupported { path: name.to_owned(), what, advice })
+    })
+}
+
+/// A file's bytes; an error if the file is too large for a film. Only files are read: a device or a pipe may never end.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FilmError> {
     let read_error = |source| FilmError::Read { path: path.to_owned(), source };
-    let bytes = fs::metadata(path).map_err(read_error)?.len();
-    if bytes > MAX_FILM_BYTES {
-        return Err(FilmError::FileTooLarge { path: path.to_owned(), bytes });
+    let too_large = |bytes| FilmError::FileTooLarge { path: path.to_owned(), bytes };
+    let metadata = fs::metadata(path).map_err(read_error)?;
+    if let Some(kind) = no_file(metadata.file_type()) {
+        return Err(read_error(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {kind}; give a file"))));
     }
-    fs::read(path).map_err(read_error)
+    if metadata.len() > MAX_FILM_BYTES {
+        return Err(too_large(metadata.len()));
+    }
+    let mut bytes = Vec::with_capacity(metadata.len() as usize);
+    let file = File::open(path).map_err(read_error)?;
+    // Files of some file systems are longer than they say.
+    file.take(MAX_FILM_BYTES + 1).read_to_end(&mut bytes).map_err(read_error)?;
+    if bytes.len() as u64 > MAX_FILM_BYTES {
+        return Err(too_large(bytes.len() as u64));
+    }
+    Ok(bytes)
+}
+
+/// What is at a path if it is no file, in words.
+fn no_file(kind: FileType) -> Option<&'static str> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt as _;
+        if kind.is_fifo() {
+            return Some("a pipe");
+        }
+        if kind.is_socket() {
+            return Some("a socket");
+        }
+        if kind.is_char_device() || kind.is_block_device() {
+            return Some("a device");
+        }
+    }
+    match kind {
+        kind if kind.is_dir() => Some("a folder"),
+        kind if kind.is_file() => None,
+        _ => Some("not a file"),
+    }
 }
 
 /// The error for a file that is not a film. It tells what the file looks like.
@@ -103,6 +166,13 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[cfg(any(feature = "dicom", feature = "raster"))]
+    #[test]
+    fn a_panic_of_a_decoder_is_an_error() {
+        let error = contained(|| unreachable!("as some decoders say"), Path::new("film.dcm")).unwrap_err().to_string();
+        assert!(error.contains("film.dcm is not read as a film: its decoder failed"), "{error}");
+    }
 
     #[test]
     fn a_format_without_its_reader_is_refused_by_name() {

@@ -1,6 +1,6 @@
-//! Recognises file formats by their first bytes, and the end of a JPEG.
+//! Recognises file formats by their first bytes.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
 
@@ -29,12 +29,15 @@ pub(crate) enum Raster {
 impl Format {
     /// The format of a file, by its content.
     pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
-        const STARTS: [(&[u8], Raster); 5] = [
+        const STARTS: [(&[u8], Raster); 7] = [
             (b"\x89PNG\r\n\x1a\n", Raster::Png),
             (b"\xFF\xD8\xFF", Raster::Jpeg),
             (b"BM", Raster::Bmp),
             (b"II*\0", Raster::Tiff),
             (b"MM\0*", Raster::Tiff),
+            // With offsets of 64 bits.
+            (b"II+\0", Raster::Tiff),
+            (b"MM\0+", Raster::Tiff),
         ];
         if is_dicom(bytes) {
             return Some(Self::Dicom);
@@ -56,7 +59,7 @@ impl Format {
 
 /// Whether a file is an image of a well-known format that Onemark does not read.
 pub(crate) fn is_other_image(bytes: &[u8]) -> bool {
-    const STARTS: [&[u8]; 15] = [
+    const STARTS: [&[u8]; 19] = [
         b"GIF87a",
         b"GIF89a",
         b"DDS ",
@@ -72,16 +75,25 @@ pub(crate) fn is_other_image(bytes: &[u8]) -> bool {
         b"P5",
         b"P6",
         b"P7",
+        // JPEG 2000, in a file of its own or bare; JPEG XL, likewise.
+        b"\0\0\0\x0CjP  ",
+        b"\xFF\x4F\xFF\x51",
+        b"\0\0\0\x0CJXL ",
+        b"\xFF\x0A",
     ];
     STARTS.iter().any(|start| bytes.starts_with(start))
         || bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP")
-        || bytes.starts_with(b"\0\0") && bytes.get(4..12) == Some(b"ftypavif")
+        || bytes.starts_with(b"\0\0") && matches!(bytes.get(4..12), Some(b"ftypavif" | b"ftypheic" | b"ftypmif1"))
 }
 
-/// Whether the file at `path` is DICOM, by its first bytes. False for a file that can't be read.
+/// Whether the file at `path` is DICOM, by its first bytes. False for a file that can't be read, and for what is no file.
 pub fn holds_dicom(path: &Path) -> bool {
     let mut head = Vec::new();
-    File::open(path).is_ok_and(|file| file.take(HEAD_BYTES).read_to_end(&mut head).is_ok()) && is_dicom(&head)
+    // A pipe would keep the program waiting.
+    let is_file = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+    is_file
+        && File::open(path).is_ok_and(|file| file.take(HEAD_BYTES).read_to_end(&mut head).is_ok())
+        && is_dicom(&head)
 }
 
 /// Whether a file is DICOM: it has the letters DICM or, in files without preamble, begins with an attribute of the first groups.
@@ -115,17 +127,6 @@ pub(crate) fn has_explicit_type(bytes: &[u8]) -> bool {
     bytes.get(4..6).is_some_and(|letters| letters.iter().all(u8::is_ascii_uppercase))
 }
 
-/// Whether a JPEG's last scan is followed by the end-of-image marker.
-///
-/// The decoder fills missing pixels with grey and reports success; a landmark found in that grey would be meaningless.
-/// Compressed data contain neither marker, because a zero byte follows each 0xFF in them.
-#[cfg(any(feature = "dicom", feature = "raster"))]
-pub(crate) fn jpeg_is_complete(bytes: &[u8]) -> bool {
-    let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xFF, marker]);
-    let (start_of_scan, end_of_image) = (last(0xDA), last(0xD9));
-    end_of_image.is_some() && end_of_image > start_of_scan
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,12 +141,13 @@ mod tests {
             (b"\xFF\xD8\xFF\xE0", Some(Format::Raster(Raster::Jpeg))),
             (b"BM", Some(Format::Raster(Raster::Bmp))),
             (b"MM\0*", Some(Format::Raster(Raster::Tiff))),
+            (b"II+\0", Some(Format::Raster(Raster::Tiff))),
             (b"GIF89a", None),
             (b"", None),
         ] {
             assert_eq!(Format::of(bytes), expected, "{bytes:?}");
         }
-        assert!(is_other_image(b"RIFF\x10\0\0\0WEBPVP8 ") && is_other_image(b"\0\0\0\x1Cftypavif"));
+        assert!(is_other_image(b"RIFF\x10\0\0\0WEBPVP8 ") && is_other_image(b"\0\0\0\x1Cftypheic"));
         assert!(!is_other_image(b"RIFF\x10\0\0\0WAVE"));
     }
 }

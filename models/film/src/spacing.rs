@@ -1,10 +1,32 @@
 //! The size of a film's pixels in mm, and the source that states it.
+//!
+//! The film's file may state it, the dataset to which the film belongs, and a person (or the program that calls this one). A person's
+//! statement replaces that of a dataset, and a dataset's that of the file. Where two of them differ by more than rounding, and where
+//! the spacing can't be right, there is a [`SpacingWarning`]. `rule` has all of this, for every command and binding;
+//! `dicom::spacing` reads what a file states.
+
+mod rule;
+mod warning;
 
 use std::borrow::Cow;
+use std::fmt;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
 use crate::FilmError;
+
+#[cfg(feature = "dicom")]
+pub(crate) use rule::FileStatement;
+pub(crate) use rule::{Statements, is_same};
+pub use warning::SpacingWarning;
+#[cfg(feature = "dicom")]
+pub(crate) use warning::{
+    IMAGER_PIXEL_SPACING, MAGNIFICATION, NOMINAL_SCANNED_PIXEL_SPACING, PIXEL_ASPECT_RATIO, PIXEL_SPACING,
+};
+
+/// The sides in mm that a pixel may have, with a wide margin: no detector and no unit leads to others.
+pub(crate) const PIXEL_MM: RangeInclusive<f64> = 1e-6..=1e6;
 
 /// The size of a film's pixels, and the source that states it.
 // Its description is part of the published schema: the example is at `new`.
@@ -31,10 +53,9 @@ impl Spacing {
     /// ```
     ///
     /// # Errors
-    /// [`FilmError::Spacing`] unless both are positive and finite.
+    /// [`FilmError::Spacing`] unless both are from 1e-6 to 1e6 mm: no pixel has other sides.
     pub fn new(x: f64, y: f64, source: impl Into<Cow<'static, str>>) -> Result<Self, FilmError> {
-        let is_length = |mm: f64| mm.is_finite() && mm > 0.0;
-        if is_length(x) && is_length(y) {
+        if PIXEL_MM.contains(&x) && PIXEL_MM.contains(&y) {
             Ok(Self { mm_per_px: [x, y], source: source.into() })
         } else {
             Err(FilmError::Spacing { x, y })
@@ -51,14 +72,24 @@ impl Spacing {
     /// let oblong = Spacing::parse("0.1, 0.2", "given by the user")?;
     /// assert_eq!((oblong.x(), oblong.y()), (0.1, 0.2));
     /// assert!(Spacing::parse("0.1 mm", "given by the user").is_err());
+    /// // 1.5 with a decimal comma, or pixels of 1 x 5 mm?
+    /// assert!(Spacing::parse("1,5", "given by the user").is_err());
     /// # Ok::<(), onemark_film::FilmError>(())
     /// ```
     ///
     /// # Errors
-    /// [`FilmError::SpacingText`] for any other text, and for numbers that [`Spacing::new`] refuses.
+    /// [`FilmError::DecimalComma`] for two whole numbers with a comma between them, [`FilmError::SpacingText`] for any other text, and
+    /// for numbers that [`Spacing::new`] refuses.
     pub fn parse(text: &str, source: impl Into<Cow<'static, str>>) -> Result<Self, FilmError> {
         let number = |text: &str| text.trim().parse::<f64>().ok();
         let (x, y) = text.split_once(',').unwrap_or((text, text));
+        let is_whole = |text: &str| !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
+        if text.contains(',') && is_whole(x.trim_start()) && is_whole(y.trim_end()) {
+            return Err(FilmError::DecimalComma {
+                whole: x.trim_start().to_owned(),
+                decimals: y.trim_end().to_owned(),
+            });
+        }
         let spacing = number(x).zip(number(y)).and_then(|(x, y)| Self::new(x, y, source).ok());
         spacing.ok_or_else(|| FilmError::SpacingText { text: text.to_owned() })
     }
@@ -76,6 +107,35 @@ impl Spacing {
     /// The source that states the spacing.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Whether two spacings are the same but for rounding: they differ by at most a thousandth, along both axes. Their sources do not
+    /// matter.
+    ///
+    /// ```
+    /// use onemark_film::Spacing;
+    ///
+    /// let ruler = Spacing::new(0.1, 0.1, "a ruler")?;
+    /// assert!(ruler.agrees_with(&Spacing::new(0.1, 0.1000003, "PixelSpacing")?));
+    /// assert!(!ruler.agrees_with(&Spacing::new(0.1, 0.11, "PixelSpacing")?));
+    /// # Ok::<(), onemark_film::FilmError>(())
+    /// ```
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        is_same(self.x(), other.x()) && is_same(self.y(), other.y())
+    }
+}
+
+/// The spacing with its source, as all results state it.
+///
+/// ```
+/// use onemark_film::Spacing;
+///
+/// assert_eq!(Spacing::new(0.1, 0.2, "a ruler")?.to_string(), "0.1 x 0.2 mm per px by a ruler");
+/// # Ok::<(), onemark_film::FilmError>(())
+/// ```
+impl fmt::Display for Spacing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} x {} mm per px by {}", self.x(), self.y(), self.source)
     }
 }
 
@@ -102,9 +162,9 @@ mod tests {
 
     #[test]
     fn only_positive_finite_numbers_are_a_spacing() {
-        for (x, y) in [(0.1, 0.0), (-0.1, 0.1), (f64::NAN, 0.1), (0.1, f64::INFINITY)] {
+        for (x, y) in [(0.1, 0.0), (-0.1, 0.1), (f64::NAN, 0.1), (0.1, f64::INFINITY), (1e-300, 1e300)] {
             let error = Spacing::new(x, y, "a test").unwrap_err().to_string();
-            assert!(error.contains("a spacing of"), "{error}");
+            assert!(error.contains("a spacing of") && error.len() < 120, "{error}");
             let json = serde_json::json!({ "mm_per_px": [x, y], "source": "a test" });
             assert!(serde_json::from_value::<Spacing>(json).is_err(), "{x} {y}");
         }
@@ -118,11 +178,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_decimal_comma_is_refused_with_both_meanings() {
+        for (text, [point, pair]) in
+            [("1,5", ["1.5", "1.0,5.0"]), ("0,15", ["0.15", "0.0,15.0"]), (" 600,600 ", ["600.600", "600.0,600.0"])]
+        {
+            let error = Spacing::parse(text, "a test").unwrap_err().to_string();
+            assert!(error.contains(&format!("write {point} ")) && error.contains(&format!("or {pair} ")), "{error}");
+        }
+        for text in ["1,5.0", "1.0,5", "1, 5", "1e0,5e0"] {
+            assert_eq!(Spacing::parse(text, "a test").map(|spacing| (spacing.x(), spacing.y())).unwrap(), (1.0, 5.0));
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read_again(x in 1e-6..1e6_f64, y in 1e-6..1e6_f64) {
             let spacing = Spacing::new(x, y, "a test").unwrap();
-            prop_assert_eq!(&Spacing::parse(&format!("{x},{y}"), "a test").unwrap(), &spacing);
+            prop_assert_eq!(&Spacing::parse(&format!("{x:?},{y:?}"), "a test").unwrap(), &spacing);
             let json = serde_json::to_value(&spacing).unwrap();
             prop_assert_eq!(&json, &serde_json::json!({ "mm_per_px": [x, y], "source": "a test" }));
             prop_assert_eq!(serde_json::from_value::<Spacing>(json).unwrap(), spacing);

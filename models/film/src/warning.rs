@@ -2,36 +2,24 @@
 
 use std::fmt;
 
-/// The name of DICOM's attribute for distances in the patient.
-pub(crate) const PIXEL_SPACING: &str = "PixelSpacing";
-/// The name of DICOM's attribute for distances at the detector.
-pub(crate) const IMAGER_PIXEL_SPACING: &str = "ImagerPixelSpacing";
+use crate::SpacingWarning;
+use crate::geometry::Size;
+use crate::visible::excerpt;
 
 /// A warning about how a film was read. `Display` gives the sentence in results.
 ///
 /// ```
-/// use onemark_film::FilmWarning;
+/// use onemark_film::{FilmWarning, SpacingWarning};
 ///
-/// let warning = FilmWarning::NoSpacing;
+/// let warning = FilmWarning::Spacing(SpacingWarning::NoSpacing);
 /// assert!(warning.is_about_spacing());
 /// assert!(warning.to_string().contains("positions are in pixels only"));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum FilmWarning {
-    /// An attribute states something other than the size of a pixel, so it was not used.
-    UnusableSpacing {
-        /// The attribute's name in DICOM.
-        attribute: &'static str,
-        /// Its text in the file.
-        stated: String,
-    },
-    /// Only ImagerPixelSpacing is stated. It applies at the detector, and the patient is nearer to the X-ray source.
-    DetectorSpacing,
-    /// PixelSpacing repeats ImagerPixelSpacing, and no calibration is stated.
-    UncalibratedSpacing,
-    /// No usable spacing is stated.
-    NoSpacing,
+    /// About the size of the film's pixels.
+    Spacing(SpacingWarning),
     /// PresentationLUTShape contradicts PhotometricInterpretation, which was used.
     ContradictedPolarity {
         /// PresentationLUTShape in the file.
@@ -48,49 +36,206 @@ pub enum FilmWarning {
         /// The width in the file.
         width: f64,
     },
+    /// WindowCenter and WindowWidth are not two numbers, so all values are shown, from the darkest to the brightest.
+    UnreadableWindow,
+    /// The window shows almost nothing of the pixels, so all values are shown, from the darkest to the brightest.
+    WindowBesideData {
+        /// The centre in the file.
+        centre: f64,
+        /// The width in the file.
+        width: f64,
+    },
+    /// The VOI lookup table shows almost nothing of the pixels, so all values are shown, from the darkest to the brightest.
+    TableBesideData,
+    /// One value is far from all others, and nothing says what becomes black and white. It counts for neither.
+    FarValue {
+        /// The value.
+        value: f64,
+        /// The smallest and the largest of the others.
+        others: [f64; 2],
+    },
+    /// RescaleSlope and RescaleIntercept can't be used, so the stored values are shown.
+    UnusableRescale,
+    /// Some pixels have bits above those that BitsStored states. They were ignored.
+    UnusedBits {
+        /// BitsStored in the file.
+        stored: u32,
+    },
+    /// PixelData is longer than Rows and Columns explain, by one row or more. The rest was ignored.
+    MorePixelData {
+        /// Its length in bytes.
+        found: usize,
+        /// The length that is explained, in bytes.
+        expected: usize,
+    },
+    /// The file meta information names another encoding of the attributes than the first attribute shows.
+    ContradictedEncoding {
+        /// The encoding that is named.
+        stated: &'static str,
+        /// The encoding that was found and used.
+        used: &'static str,
+    },
+    /// The modality is not one of radiographs.
+    OtherModality {
+        /// The code of the modality, such as CT.
+        modality: String,
+    },
+    /// The film holds the numbers of the detector, not the grey that people read.
+    ForProcessing,
+    /// PatientOrientation says that the film is turned. It was left as it is.
+    NotUpright {
+        /// The side of the patient towards which the film's columns run, from top to bottom: not the feet.
+        towards: &'static str,
+    },
+    /// A film of 16 bits uses fewer of them, so it is read with that many.
+    FewerBits {
+        /// Its brightest value, but for those that are `brighter`.
+        brightest: u16,
+        /// The number of bits that it is read with.
+        bits: u32,
+        /// How many values are 65535, far above all others. They are white.
+        brighter: u64,
+    },
+    /// An orientation tag turns or mirrors the film, as viewers do.
+    Turned {
+        /// The tag in the file, from 2 to 8.
+        tag: u8,
+        /// The size of the upright film.
+        size: Size,
+    },
+    /// All pixels are one grey, or nearly all.
+    OneGrey {
+        /// The grey, from 0 to 255.
+        grey: u8,
+        /// How many pixels have another one.
+        others: u64,
+    },
+    /// Nearly all pixels have nearly the same grey.
+    LittleContrast {
+        /// The darkest grey but for a few pixels, from 0 to 255.
+        darkest: u8,
+        /// The brightest grey but for a few pixels.
+        brightest: u8,
+    },
+    /// The last rows are all one grey, as if the end of the file were lost.
+    LowestRows {
+        /// How many of them.
+        rows: u32,
+        /// The film's height in px.
+        of: u32,
+        /// The grey, from 0 to 255.
+        grey: u8,
+    },
+    /// The film is too small to show anything.
+    Small {
+        /// Its size.
+        size: Size,
+    },
+    /// The film has colours, which became grey.
+    Colours,
+    /// The film has pixels that are not opaque. Its alpha channel is left out.
+    Transparent,
 }
 
 impl FilmWarning {
-    /// Whether the warning no longer applies when a person states the spacing.
+    /// Whether the warning is about the film's spacing. What is said about the file's spacing no longer applies when a person states
+    /// another one.
     ///
     /// ```
     /// use onemark_film::geometry::Size;
     /// use onemark_film::{Film, Spacing};
     ///
-    /// let film = Film::from_grey(Size { width: 2, height: 1 }, vec![0, 255])?.with_spacing(Spacing::new(0.1, 0.1, "a ruler")?);
-    /// assert!(!film.warnings().iter().any(|warning| warning.is_about_spacing()));
+    /// // 2 px of 30 mm are as long as a film can be; 2 px of 0.1 mm are not.
+    /// let film = Film::from_grey(Size { width: 2, height: 2 }, vec![0; 4])?;
+    /// assert!(film.clone().with_spacing(Spacing::new(30.0, 30.0, "a ruler")?).warnings().is_empty());
+    /// assert!(film.with_spacing(Spacing::new(0.1, 0.1, "a ruler")?).warnings()[0].is_about_spacing());
     /// # Ok::<(), onemark_film::FilmError>(())
     /// ```
     pub fn is_about_spacing(&self) -> bool {
-        matches!(
-            self,
-            Self::UnusableSpacing { .. } | Self::DetectorSpacing | Self::UncalibratedSpacing | Self::NoSpacing
-        )
+        matches!(self, Self::Spacing(_))
     }
 }
 
 impl fmt::Display for FilmWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnusableSpacing { attribute, stated } => {
-                write!(f, "{attribute} is {stated}, which is not the size of a pixel")
-            }
-            Self::DetectorSpacing => {
-                write!(f, "{IMAGER_PIXEL_SPACING} applies at the detector; distances in the patient are smaller")
-            }
-            Self::UncalibratedSpacing => write!(
-                f,
-                "{PIXEL_SPACING} equals {IMAGER_PIXEL_SPACING}, so it applies at the detector; distances in the patient are \
-                 smaller"
-            ),
-            Self::NoSpacing => f.write_str("no usable spacing is stated, so positions are in pixels only"),
+            Self::Spacing(warning) => warning.fmt(f),
             Self::ContradictedPolarity { stated, used } => {
+                let stated = excerpt(stated);
                 write!(f, "PresentationLUTShape {stated} contradicts {used}, which was used; check that bone is bright")
             }
             Self::UnusableWindow { function, centre, width } => write!(
                 f,
-                "its window ({function} {centre} {width}) can't be used, so its darkest pixel is black and its brightest white"
+                "its window ({} {centre} {width}) can't be used, so its darkest pixel is black and its brightest white",
+                excerpt(function)
             ),
+            Self::UnreadableWindow => f.write_str(
+                "its WindowCenter and WindowWidth are not two numbers, so its darkest pixel is black and its brightest white",
+            ),
+            Self::WindowBesideData { centre, width } => write!(
+                f,
+                "its window ({centre} {width}) shows almost nothing of its pixels, so its darkest pixel is black and its brightest \
+                 white"
+            ),
+            Self::TableBesideData => f.write_str(
+                "its VOI lookup table shows almost nothing of its pixels, so its darkest pixel is black and its brightest white",
+            ),
+            Self::FarValue { value, others: [least, most] } => write!(
+                f,
+                "one of its values, {value}, is far from all others, of which {least} is shown black and {most} white; it may be \
+                 padding that the file does not state"
+            ),
+            Self::UnusableRescale => f.write_str(
+                "its RescaleSlope and RescaleIntercept can't be used, so its stored values are shown; compare it with what a viewer \
+                 shows",
+            ),
+            Self::UnusedBits { stored } => write!(
+                f,
+                "BitsStored is {stored}, but pixels use higher bits, which were ignored; compare it with what a viewer shows"
+            ),
+            Self::MorePixelData { found, expected } => write!(
+                f,
+                "PixelData has {found} bytes where Rows and Columns explain {expected}, so the rest was ignored; compare it with what \
+                 a viewer shows"
+            ),
+            Self::ContradictedEncoding { stated, used } => {
+                write!(f, "its header says {stated}, but its attributes are written in {used}, which was followed")
+            }
+            Self::OtherModality { modality } => {
+                write!(f, "its modality is {modality}, so it may be no radiograph; use films of the kind that the bundle is made for")
+            }
+            Self::ForProcessing => f.write_str(
+                "it holds the numbers of the detector (FOR PROCESSING), not the grey that people read; use the film FOR PRESENTATION",
+            ),
+            Self::NotUpright { towards } => write!(
+                f,
+                "PatientOrientation says that its columns run towards the patient's {towards}, not towards the feet: the film is not \
+                 upright; turn it, or check the points"
+            ),
+            Self::FewerBits { brightest, bits, brighter: 0 } => {
+                write!(f, "its brightest pixel is {brightest} of 65535: it is read as {bits} bits")
+            }
+            Self::FewerBits { brightest, bits, brighter } => write!(
+                f,
+                "but for {brighter} pixels of 65535, its brightest pixel is {brightest}: it is read as {bits} bits"
+            ),
+            Self::Turned { tag, size } => {
+                write!(f, "its orientation tag ({tag}) turns it: positions are on the upright film of {size} px")
+            }
+            Self::OneGrey { grey, others: 0 } => write!(f, "all of it is one grey ({grey}): it shows nothing"),
+            Self::OneGrey { grey, others } => {
+                write!(f, "all but {others} of its pixels are one grey ({grey}): it shows nothing")
+            }
+            Self::LittleContrast { darkest, brightest } => {
+                write!(f, "its greys reach from {darkest} to {brightest} only, of 0 to 255: it shows nearly nothing")
+            }
+            Self::LowestRows { rows, of, grey } => write!(
+                f,
+                "the last {rows} of its {of} rows are all one grey ({grey}): check that no part of it is missing"
+            ),
+            Self::Small { size } => write!(f, "it has {size} px: too few to show anything"),
+            Self::Colours => f.write_str("it has colours, which became grey: check that it is a radiograph"),
+            Self::Transparent => f.write_str("it has transparent pixels, which are read as if they were not"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How a DICOM film's attributes are read: grey, spacing, identity. The films are synthetic; the expected numbers follow from the
+//! How a DICOM film's attributes are read: grey and identity; `spacing.rs` has the spacing. The films are synthetic; the expected numbers follow from the
 //! formulas of PS3.3, C.11.
 #![allow(clippy::unwrap_used)]
 
@@ -119,7 +119,11 @@ fn a_lookup_table_goes_before_the_window() {
 fn numbers_beyond_all_bounds_do_no_harm() {
     let film = Dicom::new(2, 12, &[0, 0xFFF]).text(tags::RESCALE_SLOPE, VR::DS, "1e308").signed();
     let film = film.text(tags::RESCALE_INTERCEPT, VR::DS, "1e308");
-    assert_eq!(grey(&film.lut(tags::VOILUT_SEQUENCE, 0x8000, 8, words(&[255, 51]), 2)), [51, 51]);
+    // Neither the rescaling nor the table can be used: the pixels are 0 and -1, and the table makes both the same.
+    let film = film.lut(tags::VOILUT_SEQUENCE, 0x8000, 8, words(&[255, 51]), 2).film();
+    assert_eq!(film.grey(), [255, 0]);
+    let warned = |warning| film.warnings().contains(&warning);
+    assert!(warned(FilmWarning::UnusableRescale) && warned(FilmWarning::TableBesideData), "{:?}", film.warnings());
 }
 
 #[test]
@@ -133,44 +137,6 @@ fn a_contradictory_polarity_is_pointed_out() {
     let contradictory = film("MONOCHROME2", "INVERSE");
     assert_eq!(contradictory.grey(), &[0, 255]);
     assert!(contradictory.warnings()[0].to_string().contains("PresentationLUTShape INVERSE contradicts MONOCHROME2"));
-}
-
-#[test]
-fn spacing_and_what_is_said_of_it() {
-    /// PixelSpacing, ImagerPixelSpacing, the resulting spacing, and words of the warnings.
-    type Case = (&'static str, &'static str, Option<([f64; 2], &'static str)>, &'static [&'static str]);
-    let cases: &[Case] = &[
-        // The distance between rows (y) comes first.
-        ("0.2\\0.1", "", Some(([0.1, 0.2], "PixelSpacing")), &[]),
-        ("0.1\\0.1", "0.12\\0.12", Some(([0.1, 0.1], "PixelSpacing")), &[]),
-        ("0.1\\0.1", "0.1\\0.1", Some(([0.1, 0.1], "PixelSpacing")), &["PixelSpacing equals ImagerPixelSpacing"]),
-        ("", "0.15\\0.14", Some(([0.14, 0.15], "ImagerPixelSpacing")), &["at the detector"]),
-        ("0\\0", "0.1\\0.1", Some(([0.1, 0.1], "ImagerPixelSpacing")), &["PixelSpacing is 0\\0", "at the detector"]),
-        ("0.000\\0.000", "", None, &["PixelSpacing is 0.000\\0.000", "in pixels only"]),
-        ("-0.1\\0.1", "", None, &["PixelSpacing is -0.1\\0.1", "in pixels only"]),
-        ("NaN\\0.1", "", None, &["PixelSpacing is NaN\\0.1", "in pixels only"]),
-        ("abc\\0.1", "inf\\1", None, &["PixelSpacing is abc", "ImagerPixelSpacing is inf", "in pixels only"]),
-        ("0.1", "", None, &["PixelSpacing is 0.1", "in pixels only"]),
-        ("", "", None, &["in pixels only"]),
-    ];
-    for (patient, detector, spacing, warnings) in cases {
-        let film = Dicom::new(2, 12, &[1, 2]).text(tags::PIXEL_SPACING, VR::DS, patient);
-        let film = film.text(tags::IMAGER_PIXEL_SPACING, VR::DS, detector).film();
-        let expected = spacing.map(|([x, y], source)| Spacing::new(x, y, source).unwrap());
-        assert_eq!(film.spacing(), expected.as_ref(), "{patient}, {detector}");
-        assert_eq!(film.warnings().len(), warnings.len(), "{:?}", film.warnings());
-        for (warning, says) in film.warnings().iter().zip(*warnings) {
-            assert!(warning.to_string().contains(says), "{warning}");
-            assert!(warning.is_about_spacing(), "{warning}");
-        }
-        // A spacing from a person replaces the file's, and the warnings are removed.
-        let stated = Spacing::parse("0.3", "a person").unwrap();
-        let film = film.with_spacing(stated.clone());
-        assert_eq!((film.spacing(), film.warnings()), (Some(&stated), [].as_slice()));
-    }
-    let calibrated = Dicom::new(2, 12, &[1, 2]).text(tags::IMAGER_PIXEL_SPACING, VR::DS, "0.2\\0.2");
-    let calibrated = calibrated.text(tags::PIXEL_SPACING_CALIBRATION_TYPE, VR::CS, "GEOMETRY").film();
-    assert!(calibrated.warnings().is_empty());
 }
 
 #[test]
@@ -225,6 +191,6 @@ fn a_film_says_whose_it_is_and_nothing_it_does_not_know() {
 fn a_stated_spacing_drops_the_warnings_about_spacing_only() {
     let film = Dicom::new(2, 12, &[1, 2]).text(tags::PIXEL_SPACING, VR::DS, "0\\0").window("CUBIC", "1", "2").film();
     assert_eq!(film.warnings().len(), 3);
-    let film = film.with_spacing(Spacing::new(0.1, 0.1, "a person").unwrap());
+    let film = film.with_spacing(Spacing::new(20.0, 20.0, "a person").unwrap());
     assert!(matches!(film.warnings(), [FilmWarning::UnusableWindow { .. }]), "{:?}", film.warnings());
 }

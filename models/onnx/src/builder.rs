@@ -11,9 +11,9 @@ use crate::proto::{
 };
 
 /// The version of ONNX's operators.
-const OPSET: i64 = 18;
+pub(crate) const OPSET: i64 = 18;
 /// The version of ONNX's file format that belongs to them.
-const IR_VERSION: i64 = 8;
+pub(crate) const IR_VERSION: i64 = 8;
 
 /// A node with one output, which has the same name as the node.
 ///

@@ -6,11 +6,20 @@ use std::sync::Arc;
 
 use prost::Message as _;
 
+use crate::builder::{IR_VERSION, OPSET};
 use crate::error::OnnxError;
 use crate::external::{Weights, is_external};
+use crate::numbers;
 use crate::proto::{AttributeProto, DataLocation, GraphProto, ModelProto, NodeProto, TensorProto};
+use crate::shapes::{self, Named, Value};
 
-/// A graph that [`check()`] has accepted: it uses only ONNX's own operators and no file except the weights.
+/// The largest file of a graph that is read, in bytes. Its messages take up to some hundred times as much memory.
+pub const LARGEST_GRAPH: usize = 2 << 20;
+/// The longest name in a graph, in bytes.
+const LONGEST_NAME: usize = 250;
+
+/// A graph that [`check()`] has accepted: it uses only operators of format 1, in shapes that fit together, with finite constants, and
+/// no file except the weights.
 #[derive(Clone, Debug)]
 pub struct CheckedGraph {
     file: Arc<str>,
@@ -18,6 +27,8 @@ pub struct CheckedGraph {
     /// The range of each initialiser in the weights.
     external: BTreeMap<String, Range<usize>>,
     weights: Weights,
+    inputs: Vec<Named>,
+    outputs: Vec<Named>,
 }
 
 impl CheckedGraph {
@@ -29,6 +40,16 @@ impl CheckedGraph {
     /// The ONNX file, encoded from the checked messages, so it contains nothing that was not checked.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Its inputs, by name and shape.
+    pub fn inputs(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        self.inputs.iter().map(|(name, shape)| (name.as_str(), shape.as_slice()))
+    }
+
+    /// Its outputs, by name and shape.
+    pub fn outputs(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        self.outputs.iter().map(|(name, shape)| (name.as_str(), shape.as_slice()))
     }
 
     /// The file that the initialisers refer to.
@@ -57,6 +78,9 @@ impl CheckedGraph {
 /// # Errors
 /// The bytes are not an ONNX file, or the graph uses what a bundle must not use; see [`OnnxError`].
 pub fn check(file: &str, onnx: &[u8], weights: &Weights) -> Result<CheckedGraph, OnnxError> {
+    if onnx.len() > LARGEST_GRAPH {
+        return Err(OnnxError::TooLarge { bytes: onnx.len(), most: LARGEST_GRAPH });
+    }
     let mut model = ModelProto::decode(onnx).map_err(|why| OnnxError::NotOnnx { why })?;
     if !model.functions.is_empty() {
         return Err(OnnxError::Functions);
@@ -64,11 +88,76 @@ pub fn check(file: &str, onnx: &[u8], weights: &Weights) -> Result<CheckedGraph,
     if !model.training_info.is_empty() {
         return Err(OnnxError::TrainingInfo);
     }
+    if model.graph.is_none() {
+        return Err(OnnxError::NoGraph);
+    }
+    validate_versions(&model)?;
     let graph = model.graph.as_mut().ok_or(OnnxError::NoGraph)?;
+    validate_names(graph)?;
     validate_values(graph)?;
     graph.node.iter().try_for_each(validate_node)?;
     let external = validate_initialisers(graph, weights)?;
-    Ok(CheckedGraph { file: file.into(), bytes: model.encode_to_vec(), external, weights: weights.clone() })
+    let [inputs, outputs] = shapes::follow(graph, constants(graph, &external, weights)?)?;
+    let bytes = model.encode_to_vec();
+    Ok(CheckedGraph { file: file.into(), bytes, external, weights: weights.clone(), inputs, outputs })
+}
+
+/// Format 1 has one version of the operators, and the version of the file format that belongs to it.
+fn validate_versions(model: &ModelProto) -> Result<(), OnnxError> {
+    if model.ir_version != IR_VERSION {
+        let found = model.ir_version.to_string();
+        return Err(OnnxError::Version { what: "IR version", found, expected: IR_VERSION });
+    }
+    match model.opset_import.as_slice() {
+        [only] if is_own(&only.domain) && only.version == OPSET => Ok(()),
+        others => {
+            let versions = others.iter().map(|set| set.version.to_string()).collect::<Vec<_>>().join(", ");
+            let found = if others.len() == 1 { versions } else { format!("[{versions}]") };
+            Err(OnnxError::Version { what: "operator set", found, expected: OPSET })
+        }
+    }
+}
+
+/// Whether a domain is ONNX's own.
+fn is_own(domain: &str) -> bool {
+    matches!(domain, "" | "ai.onnx")
+}
+
+/// Messages repeat names, so all must be short and printable.
+fn validate_names(graph: &GraphProto) -> Result<(), OnnxError> {
+    let nodes = graph.node.iter().flat_map(|node| {
+        let attributes = node.attribute.iter().map(|attribute| &attribute.name);
+        [&node.name, &node.op_type, &node.domain].into_iter().chain(&node.input).chain(&node.output).chain(attributes)
+    });
+    let values = graph.input.iter().chain(&graph.output).map(|value| &value.name);
+    let mut names = nodes.chain(values).chain(graph.initializer.iter().map(|tensor| &tensor.name));
+    match names.all(|name| name.len() <= LONGEST_NAME && !name.contains(char::is_control)) {
+        true => Ok(()),
+        false => Err(OnnxError::Name { longest: LONGEST_NAME }),
+    }
+}
+
+/// The initialisers as values, after a check of their numbers.
+fn constants<'a>(
+    graph: &'a GraphProto,
+    external: &BTreeMap<String, Range<usize>>,
+    weights: &'a Weights,
+) -> Result<BTreeMap<&'a str, Value<'a>>, OnnxError> {
+    let constant = |tensor: &'a TensorProto| {
+        numbers::validate_fields(tensor)?;
+        let range = external.get(&tensor.name);
+        let bytes = match range {
+            Some(range) => weights.bytes().get(range.clone()).unwrap_or_default(),
+            None => &tensor.raw_data,
+        };
+        let (kind, shape) = numbers::describe(tensor, bytes)?;
+        match range {
+            Some(range) => weights.validate(tensor, kind, range)?,
+            None => numbers::validate(tensor, kind, bytes)?,
+        }
+        Ok((tensor.name.as_str(), Value { kind, shape, bytes: Some(bytes) }))
+    };
+    graph.initializer.iter().map(constant).collect()
 }
 
 fn validate_values(graph: &GraphProto) -> Result<(), OnnxError> {
@@ -81,7 +170,7 @@ fn validate_values(graph: &GraphProto) -> Result<(), OnnxError> {
 }
 
 fn validate_node(node: &NodeProto) -> Result<(), OnnxError> {
-    if !matches!(node.domain.as_str(), "" | "ai.onnx") {
+    if !is_own(&node.domain) {
         return Err(OnnxError::Operator { node: node.name.clone(), domain: node.domain.clone() });
     }
     node.attribute.iter().try_for_each(|attribute| validate_attribute(node, attribute))

@@ -14,6 +14,24 @@ pub enum OnnxError {
         /// Where the parser stopped.
         why: prost::DecodeError,
     },
+    /// The file is too large.
+    #[error("it has {bytes} bytes; a graph of a bundle has at most {most}")]
+    #[non_exhaustive]
+    TooLarge { bytes: usize, most: usize },
+    /// The file is of another version of ONNX.
+    #[error("it has {what} {found}, but format 1 of bundles has {expected}; export the bundle again")]
+    #[non_exhaustive]
+    Version {
+        /// "operator set" or "IR version".
+        what: &'static str,
+        /// What the file states.
+        found: String,
+        expected: i64,
+    },
+    /// A name is too long, or has characters that are not printed.
+    #[error("a name in it is longer than {longest} bytes, or has characters that can't be printed")]
+    #[non_exhaustive]
+    Name { longest: usize },
     /// The file has no graph.
     #[error("the file contains no graph")]
     NoGraph,
@@ -54,8 +72,8 @@ pub enum OnnxError {
     #[error("tensor {tensor}: {why}")]
     #[non_exhaustive]
     External { tensor: String, why: ExternalError },
-    /// Two initialisers have the same name.
-    #[error("two initialisers are named {tensor}")]
+    /// Two values have the same name.
+    #[error("two values are named {tensor}")]
     #[non_exhaustive]
     Twice { tensor: String },
     /// An input or an output is not a tensor.
@@ -65,4 +83,24 @@ pub enum OnnxError {
         /// The input or output.
         value: String,
     },
+    /// A node has an operator, an attribute or inputs that format 1 does not use.
+    #[error("node {node}: {why}")]
+    #[non_exhaustive]
+    Node { node: String, why: String },
+    /// An input or an output has another shape than the nodes make, or one that is not fixed.
+    #[error("value {value}: {why}")]
+    #[non_exhaustive]
+    Value { value: String, why: String },
+    /// A constant's type, shape and bytes do not agree, or a number in it can't be computed with.
+    #[error("tensor {tensor}: {why}")]
+    #[non_exhaustive]
+    Constant { tensor: String, why: String },
+    /// The tensors share so many bytes of the weights that reading them takes too long.
+    #[error("its tensors use the same bytes of {file} several times, in different ways")]
+    #[non_exhaustive]
+    Shared { file: String },
+    /// The graph takes too long.
+    #[error("it takes {products} multiplications; a graph of a bundle takes at most {most}")]
+    #[non_exhaustive]
+    TooMuch { products: u64, most: u64 },
 }

@@ -1,16 +1,28 @@
 //! The rule on external data: an initialiser may refer to a range of one given file only. ONNX itself allows any file.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::error::OnnxError;
+use crate::numbers::Kind;
 use crate::proto::{DataLocation, TensorProto};
 
-/// The one file that a graph's initialisers may refer to, in memory. Clones share the bytes.
+/// The one file that a graph's initialisers may refer to, in memory. Clones share the bytes, and the record of those that were
+/// checked: several graphs use the same numbers.
 #[derive(Clone)]
 pub struct Weights {
     name: Arc<str>,
     bytes: Arc<[u8]>,
+    usable: Arc<Mutex<Usable>>,
+}
+
+/// Ranges that hold finite numbers of a type, and the sum of their lengths.
+#[derive(Default)]
+struct Usable {
+    ranges: BTreeSet<(usize, usize, Kind)>,
+    length: usize,
 }
 
 impl Weights {
@@ -21,7 +33,25 @@ impl Weights {
     /// assert_eq!((weights.name(), weights.bytes().len()), ("weights.bin", 8));
     /// ```
     pub fn new(name: impl Into<Arc<str>>, bytes: Arc<[u8]>) -> Self {
-        Self { name: name.into(), bytes }
+        Self { name: name.into(), bytes, usable: Arc::default() }
+    }
+
+    /// Checks the numbers of a tensor, unless that was done before.
+    pub(crate) fn validate(&self, tensor: &TensorProto, kind: Kind, range: &Range<usize>) -> Result<(), OnnxError> {
+        let mut usable = self.usable.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (range.start, range.end, kind);
+        if usable.ranges.contains(&key) {
+            return Ok(());
+        }
+        // Different tensors have different bytes, so all of them together are about as long as the file.
+        if usable.length.saturating_add(range.len()) > self.bytes.len().saturating_mul(2) {
+            return Err(OnnxError::Shared { file: self.name.to_string() });
+        }
+        let bytes = self.bytes.get(range.clone()).unwrap_or_default();
+        crate::numbers::validate(tensor, kind, bytes)?;
+        usable.length += range.len();
+        usable.ranges.insert(key);
+        Ok(())
     }
 
     /// The name by which initialisers refer to the file.
@@ -63,7 +93,7 @@ impl fmt::Debug for Weights {
 #[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum ExternalError {
     /// It names another file.
-    #[error("its data are in `{location}`; only {allowed} is read")]
+    #[error("its data are in `{}`; only {allowed} is read", location.escape_debug())]
     #[non_exhaustive]
     OtherFile {
         /// The file that the tensor names.
@@ -72,7 +102,7 @@ pub enum ExternalError {
         allowed: Arc<str>,
     },
     /// An offset or a length is not a whole number.
-    #[error("its {key} `{text}` is not a number of bytes")]
+    #[error("its {key} `{}` is not a number of bytes", text.escape_debug())]
     #[non_exhaustive]
     NotANumber {
         /// `offset` or `length`.
@@ -89,7 +119,7 @@ pub enum ExternalError {
         file: Arc<str>,
     },
     /// A key occurs twice, or is not one of `location`, `offset` and `length`. Parsers differ in how they read such data.
-    #[error("its external data have the key `{key}` twice, or it is not one of location, offset and length")]
+    #[error("its external data have the key `{}` twice, or it is not one of location, offset and length", key.escape_debug())]
     #[non_exhaustive]
     Key { key: String },
 }

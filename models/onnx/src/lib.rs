@@ -1,7 +1,8 @@
 //! The part of ONNX that a bundle uses.
 //!
 //! [`builder`] builds graphs from plain values. [`check()`] reads the bytes of an ONNX file and refuses everything that a bundle must
-//! not use. Backends open only its result, a [`CheckedGraph`].
+//! not use: other files, operators and attributes that format 1 does not have, shapes that do not fit together, constants that are not
+//! finite. Backends open only its result, a [`CheckedGraph`].
 //!
 //! ```
 //! use onemark_onnx::{Weights, builder, check};
@@ -29,8 +30,13 @@ pub mod builder;
 mod checked;
 mod error;
 mod external;
+mod numbers;
+mod operators;
 pub mod proto;
+mod shapes;
 
-pub use checked::{CheckedGraph, check};
+pub use checked::{CheckedGraph, LARGEST_GRAPH, check};
 pub use error::OnnxError;
 pub use external::{ExternalError, Weights};
+pub use numbers::{LARGEST_NUMBER, MOST_ELEMENTS};
+pub use shapes::MOST_PRODUCTS;

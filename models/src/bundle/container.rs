@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{Cursor, Read, Seek};
+use std::io::{self, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use zip::{CompressionMethod, ZipArchive};
 
 use super::BundleError;
+
+/// The largest number of files in a bundle: a graph for each landmark, and a few others.
+pub const MOST_FILES: usize = 1000;
 
 /// An opened folder or archive.
 pub(super) enum Container<'a> {
@@ -22,8 +26,14 @@ impl<T: Read + Seek> Bytes for T {}
 impl<'a> Container<'a> {
     pub(super) fn open(path: &Path) -> Result<Self, BundleError> {
         let io = |source| BundleError::Io { path: path.to_owned(), source };
-        if fs::metadata(path).map_err(io)?.is_dir() {
+        let metadata = fs::metadata(path).map_err(io)?;
+        if metadata.is_dir() {
             return Ok(Self::Folder(path.to_owned()));
+        }
+        // Opening a pipe would wait for somebody to write to it.
+        if !metadata.is_file() {
+            let why = "it is a pipe or a device, not a folder or a zip archive".to_owned();
+            return Err(BundleError::NotABundle { path: path.to_owned(), why });
         }
         Self::archive(path, Box::new(File::open(path).map_err(io)?))
     }
@@ -34,10 +44,19 @@ impl<'a> Container<'a> {
     }
 
     fn archive(path: &Path, bytes: Box<dyn Bytes + 'a>) -> Result<Self, BundleError> {
-        let archive = ZipArchive::new(bytes).map_err(|error| BundleError::NotABundle {
-            path: path.to_owned(),
-            why: format!("it is neither a folder nor a zip archive ({error})"),
-        })?;
+        let not_a_bundle = |why: String| BundleError::NotABundle { path: path.to_owned(), why };
+        let mut archive = ZipArchive::new(bytes)
+            .map_err(|error| not_a_bundle(format!("it is neither a folder nor a zip archive ({error})")))?;
+        if archive.len() > MOST_FILES {
+            return Err(not_a_bundle(format!("it has {} files; a bundle has at most {MOST_FILES}", archive.len())));
+        }
+        // Then all files together are not larger than the archive.
+        let overlaps = archive.has_overlapping_entries();
+        if overlaps.map_err(|error| not_a_bundle(format!("its zip directory can't be read ({error})")))? {
+            return Err(not_a_bundle(
+                "two files of its zip directory share bytes; make the archive again (`zip -0`)".into(),
+            ));
+        }
         Ok(Self::Archive(path.to_owned(), Box::new(archive)))
     }
 
@@ -55,6 +74,10 @@ impl<'a> Container<'a> {
                         return Err(not_plain(path, &name, "it is a folder, a symbolic link or a device"));
                     }
                     names.insert(name);
+                    if names.len() > MOST_FILES {
+                        let why = format!("it has more than {MOST_FILES} files");
+                        return Err(BundleError::NotABundle { path: path.clone(), why });
+                    }
                 }
             }
             Self::Archive(path, archive) => {
@@ -84,26 +107,46 @@ impl<'a> Container<'a> {
     }
 
     /// The bytes of an entry, at most one more than `limit`.
-    pub(super) fn read(&mut self, name: &str, limit: u64) -> Result<Vec<u8>, BundleError> {
-        let mut bytes = Vec::new();
+    pub(super) fn read(&mut self, name: &str, limit: u64) -> Result<Arc<[u8]>, BundleError> {
         match self {
             Self::Folder(path) => {
                 let path = path.join(name);
                 let io = |source| BundleError::Io { path: path.clone(), source };
-                let file = File::open(&path).map_err(io)?;
-                file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(io)?;
+                let mut file = File::open(&path).map_err(io)?;
+                let size = file.metadata().map_err(io)?.len();
+                read_whole(&mut file, size.min(limit.saturating_add(1))).map_err(io)
             }
             Self::Archive(path, archive) => {
-                let entry = archive.by_name(name).map_err(|error| BundleError::NotABundle {
+                let mut entry = archive.by_name(name).map_err(|error| BundleError::NotABundle {
                     path: path.clone(),
                     why: format!("its file {name} can't be read ({error})"),
                 })?;
                 let io = |source| BundleError::Io { path: path.join(name), source };
-                entry.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(io)?;
+                // A stored entry lies within the archive, so its size is true.
+                let size = entry.compressed_size();
+                read_whole(&mut entry, size.min(limit.saturating_add(1))).map_err(io)
             }
         }
-        Ok(bytes)
     }
+}
+
+/// Reads `length` bytes, fewer if the file ends before. The memory is that of the result: nothing grows, nothing is copied.
+fn read_whole(from: &mut impl Read, length: u64) -> io::Result<Arc<[u8]>> {
+    let length = usize::try_from(length).map_err(io::Error::other)?;
+    let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
+    let target = Arc::get_mut(&mut bytes).ok_or(io::ErrorKind::OutOfMemory)?;
+    let mut filled = 0;
+    while filled < length {
+        match from.read(&mut target[filled..]) {
+            Ok(0) => return Ok(bytes[..filled].into()),
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    // At its end, an archive compares the checksum of the entry. A file that has grown is found by its digest.
+    let _more = from.read(&mut [0])?;
+    Ok(bytes)
 }
 
 fn not_plain(path: &Path, file: &str, why: &'static str) -> BundleError {

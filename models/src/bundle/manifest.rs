@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Adaptation, Plan};
 use crate::confidence::Calibration;
+use crate::familiarity::Familiarity;
 use crate::graph::Shape;
 use crate::landmarks::LandmarkSet;
 use crate::shape_prior::ShapePrior;
@@ -55,6 +56,9 @@ pub struct Manifest {
     /// How scores become confidence, if the bundle was calibrated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+    /// The scores of the training films, if the checkpoint had them and no vector was replaced since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub familiarity: Option<Familiarity>,
     /// How the template vectors were replaced since the export, if they were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapted: Option<Adaptation>,
@@ -113,7 +117,7 @@ pub struct TensorEntry {
 }
 
 /// How numbers are stored, little-endian. Graphs compute in f32 in either case.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
     /// IEEE single precision, as trained.
@@ -218,6 +222,9 @@ struct Version {
 
 impl Manifest {
     /// The version that a manifest's text states. It is read first, because other keys may differ in other versions.
+    ///
+    /// # Errors
+    /// The text breaks the bounds of [`yaml::read`], or states no version.
     pub(super) fn version(origin: &str, text: &str) -> Result<u32, YamlError> {
         Ok(yaml::read::<Version>(origin, text)?.format)
     }

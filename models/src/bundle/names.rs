@@ -20,6 +20,12 @@ pub fn feeds(output: &str, input: &str, landmark: LandmarkId) -> bool {
     output == input || specific(input, landmark).is_some_and(|specific| specific == output)
 }
 
+/// The names of the trunk's outputs that a plan's input takes, if the trunk has them, when the plan runs for `landmark`: those for
+/// which [`feeds`] is true.
+pub fn feeding(input: &str, landmark: LandmarkId) -> impl Iterator<Item = String> {
+    std::iter::once(input.to_owned()).chain(specific(input, landmark))
+}
+
 /// The name of a plan's input with this landmark's number, if the input belongs to a landmark.
 fn specific(input: &str, landmark: LandmarkId) -> Option<String> {
     let (owner, path) = input.split_once('.')?;
@@ -52,6 +58,11 @@ mod tests {
         assert!(feeds("decoder.level4.join", "decoder.level4.join", seven));
         assert!(feeds("adapter.07.rfb4.fuse", "adapter.rfb4.fuse", seven));
         assert!(!feeds("adapter.08.rfb4.fuse", "adapter.rfb4.fuse", seven));
+        assert_eq!(
+            feeding("adapter.rfb4.fuse", seven).collect::<Vec<_>>(),
+            ["adapter.rfb4.fuse", "adapter.07.rfb4.fuse"]
+        );
+        assert_eq!(feeding("decoder.level4.join", seven).collect::<Vec<_>>(), ["decoder.level4.join"]);
         assert!(!feeds("decoder.07.rfb4.fuse", "decoder.rfb4.fuse", seven));
         assert!(is_vector("template.level3") && !is_vector("template.07.level3") && !is_vector("adapter.level3"));
         assert_eq!(vector(seven, Level::new(3).unwrap()), "template.07.level3");

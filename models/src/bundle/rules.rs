@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Adaptation, HeadEntry, MANIFEST, Manifest, Plan, Precision, Span, TensorEntry, WEIGHTS, names};
+use super::{
+    Adaptation, GraphEntry, HeadEntry, MANIFEST, Manifest, Plan, Precision, Span, TensorEntry, WEIGHTS, names,
+};
 use crate::graph::{Level, Shape};
 use crate::invalid::Invalid;
 use crate::landmarks::LandmarkId;
@@ -12,25 +14,33 @@ use crate::network::SCORE;
 const LONGEST_NAME: usize = 120;
 
 /// An error for `key` if `good` is false.
-fn rule(good: bool, key: impl Into<String>, why: impl Into<String>) -> Result<(), Invalid> {
+pub(super) fn rule(good: bool, key: impl Into<String>, why: impl Into<String>) -> Result<(), Invalid> {
     if good { Ok(()) } else { Err(Invalid::new(key, why.into())) }
 }
 
 impl Manifest {
     /// Checks all rules.
     pub(super) fn validate(&self) -> Result<(), Invalid> {
+        self.validate_limits()?;
         self.validate_files()?;
         self.landmark_set.validate().map_err(|invalid| invalid.within("landmark_set"))?;
         let count = self.landmark_set.len();
         let in_order = self.heads.iter().map(|head| head.landmark).eq(1..=count);
         rule(in_order, "heads", format!("there must be one for each landmark, 1 to {count}, in order"))?;
-        for file in self.graphs().map(|graph| graph.file.as_str()).chain([WEIGHTS]) {
+        for file in self.used_files() {
             rule(self.files.contains_key(file), "files", format!("`{file}` must be listed"))?;
+        }
+        // Graphs stay where a plan was taken out.
+        if let Some(stray) = self.unused_files().find(|file| !file.ends_with(".onnx")) {
+            let why =
+                "is no graph of the bundle and not its weights; remove it, or get the bundle from its maker again";
+            return Err(Invalid::new(format!("files: `{stray}`"), why));
         }
         let grid = [1, 1, self.input.size, self.input.size];
         let film = matches!(self.trunk.inputs.as_slice(), [only] if only.shape == grid);
         rule(film, "trunk.inputs", "must be one film, [1, 1, size, size] of `input.size`")?;
-        self.heads.iter().try_for_each(|head| self.validate_head(head, grid))?;
+        let trunk = by_name(&self.trunk.outputs);
+        self.heads.iter().try_for_each(|head| validate_head(head, &trunk, grid))?;
         self.validate_vectors()?;
         if let Some(plan) = &self.plan {
             self.validate_plan(plan)?;
@@ -42,7 +52,21 @@ impl Manifest {
         for calibration in self.calibration.iter().chain(of_before) {
             calibration.validate(count).map_err(|invalid| invalid.within("calibration"))?;
         }
+        let of_before = self.adapted.as_ref().and_then(|adapted| adapted.familiarity.as_ref());
+        for familiarity in self.familiarity.iter().chain(of_before) {
+            familiarity.validate(count).map_err(|invalid| invalid.within("familiarity"))?;
+        }
         self.adapted.as_ref().map_or(Ok(()), |adapted| self.validate_adaptation(adapted))
+    }
+
+    fn used_files(&self) -> BTreeSet<&str> {
+        self.graphs().map(|graph| graph.file.as_str()).chain([WEIGHTS]).collect()
+    }
+
+    /// The listed files that no graph of the bundle is in, and that are not its weights.
+    pub(super) fn unused_files(&self) -> impl Iterator<Item = &str> {
+        let used = self.used_files();
+        self.files.keys().map(String::as_str).filter(move |file| !used.contains(file))
     }
 
     fn validate_files(&self) -> Result<(), Invalid> {
@@ -58,24 +82,7 @@ impl Manifest {
         Ok(())
     }
 
-    fn validate_head(&self, head: &HeadEntry, grid: Shape) -> Result<(), Invalid> {
-        let key = format!("heads: `{}`", head.graph.file);
-        if !head.graph.outputs.iter().any(|output| output.name == SCORE && output.shape == grid) {
-            return Err(Invalid::new(
-                key,
-                format!("must have the output `{SCORE}`, [1, 1, size, size] of `input.size`"),
-            ));
-        }
-        match head.graph.inputs.iter().find(|input| !self.trunk.outputs.contains(input)) {
-            Some(stray) => {
-                let why = format!("its input `{}` must be an output of the trunk, of the same shape", stray.name);
-                Err(Invalid::new(key, why))
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn validate_plan(&self, plan: &Plan) -> Result<(), Invalid> {
+    fn validate_plan<'a>(&self, plan: &'a Plan) -> Result<(), Invalid> {
         plan.tiling.validate().map_err(|invalid| invalid.within("plan.tiling"))?;
         let size = plan.tiling.size;
         rule(size == self.input.size, "plan.tiling.size", "must be `input.size`")?;
@@ -90,16 +97,23 @@ impl Manifest {
             format!("must have the only output `{SCORE}`, [1, 1, {side}, {side}] as the tiling states"),
         )?;
         rule(plan.specific.len() == self.heads.len(), "plan.own", "must have an entry for each landmark")?;
+        // What the tiling computes is the same for all landmarks.
+        let given = |graph: &'a GraphEntry| graph.inputs.iter().filter(|input| !plan.is_computed(input)).collect();
+        let needs = [(&plan.coarse, false, given(&plan.coarse)), (&plan.window, true, given(&plan.window))];
+        let made = [by_name(&self.trunk.outputs), by_name(&plan.coarse.outputs)];
         let mut landmarks = LandmarkId::up_to(plan.specific.len()).zip(&plan.specific);
-        landmarks.try_for_each(|(landmark, specific)| self.validate_specific(plan, landmark, specific))
+        landmarks.try_for_each(|(landmark, specific)| self.validate_specific(plan, landmark, specific, &needs, &made))
     }
 
-    /// Checks that every input of the plan's graphs is available for a landmark.
+    /// Checks that every input that the plan's graphs need is available for a landmark, from the landmark's own numbers or from what
+    /// the trunk and the coarse graph have made.
     fn validate_specific(
         &self,
         plan: &Plan,
         landmark: LandmarkId,
         specific: &BTreeMap<String, Span>,
+        needs: &[(&GraphEntry, bool, Vec<&TensorEntry>); 2],
+        [trunk, coarse]: &[BTreeMap<&str, &TensorEntry>; 2],
     ) -> Result<(), Invalid> {
         let end = self.weights_end();
         let width = |name: &str| plan.precision(name, self.weights).bytes();
@@ -110,12 +124,13 @@ impl Manifest {
             let bytes = input.shape.iter().try_fold(width(&input.name), |bytes, side| bytes.checked_mul(*side));
             specific.get(&input.name).is_some_and(|span| Some(span.length) == bytes)
         };
-        for (graph, is_window) in [(&plan.coarse, false), (&plan.window, true)] {
-            let stray = graph.inputs.iter().find(|input| {
-                let trunk = self.trunk.outputs.iter().filter(|made| names::feeds(&made.name, &input.name, landmark));
-                let coarse = plan.coarse.outputs.iter().filter(|made| is_window && made.name == input.name);
-                let made = trunk.chain(coarse).any(|output| plan.fits(output, input, is_window));
-                !is_specific(input) && !plan.is_computed(input) && !made
+        for (graph, is_window, inputs) in needs {
+            let stray = inputs.iter().find(|input| {
+                let outputs =
+                    names::feeding(&input.name, landmark).filter_map(|name| trunk.get(name.as_str()).copied());
+                let coarse = coarse.get(input.name.as_str()).copied().filter(|_| *is_window);
+                let made = outputs.chain(coarse).any(|output| plan.fits(output, input, *is_window));
+                !is_specific(input) && !made
             });
             if let Some(stray) = stray {
                 let why = format!("no graph produces its input `{}` for landmark {landmark}", stray.name);
@@ -153,6 +168,24 @@ impl Manifest {
     /// The size of the weights in bytes.
     fn weights_end(&self) -> u64 {
         self.files.get(WEIGHTS).map_or(0, |file| file.bytes)
+    }
+}
+
+fn by_name(tensors: &[TensorEntry]) -> BTreeMap<&str, &TensorEntry> {
+    tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect()
+}
+
+fn validate_head(head: &HeadEntry, trunk: &BTreeMap<&str, &TensorEntry>, grid: Shape) -> Result<(), Invalid> {
+    let key = format!("heads: `{}`", head.graph.file);
+    if !head.graph.outputs.iter().any(|output| output.name == SCORE && output.shape == grid) {
+        return Err(Invalid::new(key, format!("must have the output `{SCORE}`, [1, 1, size, size] of `input.size`")));
+    }
+    match head.graph.inputs.iter().find(|input| trunk.get(input.name.as_str()) != Some(input)) {
+        Some(stray) => {
+            let why = format!("its input `{}` must be an output of the trunk, of the same shape", stray.name);
+            Err(Invalid::new(key, why))
+        }
+        None => Ok(()),
     }
 }
 

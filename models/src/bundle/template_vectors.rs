@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Bundle, BundleError, Precision, Span, WEIGHTS};
 use crate::confidence::Calibration;
+use crate::familiarity::Familiarity;
 use crate::invalid::Invalid;
 
 /// How the template vectors of a bundle were replaced since its export.
@@ -21,6 +22,9 @@ pub struct Adaptation {
     pub weights_bytes: usize,
     /// The original calibration, which is valid for the original vectors only.
     pub calibration: Option<Calibration>,
+    /// The original scores of the training films, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub familiarity: Option<Familiarity>,
 }
 
 /// One film that a bundle was adapted to.
@@ -46,7 +50,8 @@ impl Bundle {
         Ok(self.manifest.template_vectors.iter().map(|(name, span)| (name.clone(), read(span))).collect())
     }
 
-    /// The same bundle with other template vectors, made from `films` and all films before them. It is not calibrated.
+    /// The same bundle with other template vectors, made from `films` and all films before them. It is not calibrated, and
+    /// does not know which films are of another kind.
     ///
     /// # Errors
     /// A vector has another length than the vector that it replaces, or the bundle has no vector of this name.
@@ -57,7 +62,7 @@ impl Bundle {
     ) -> Result<Self, BundleError> {
         let mut weights = self.bytes(WEIGHTS)?.to_vec();
         let mut manifest = self.manifest.clone();
-        let calibration = manifest.calibration.take();
+        let (calibration, familiarity) = (manifest.calibration.take(), manifest.familiarity.take());
         let adapted = manifest.adapted.get_or_insert_with(|| {
             let weights_bytes = weights.len();
             let keep = |(name, span): (&String, &Span)| {
@@ -66,7 +71,7 @@ impl Bundle {
                 (name.clone(), Span { offset, ..*span })
             };
             let original = manifest.template_vectors.iter().map(keep).collect();
-            Adaptation { films: Vec::new(), original, weights_bytes, calibration }
+            Adaptation { films: Vec::new(), original, weights_bytes, calibration, familiarity }
         });
         adapted.films.extend(films);
         for (name, vector) in vectors {
@@ -99,7 +104,7 @@ impl Bundle {
             }
         }
         weights.truncate(adapted.weights_bytes);
-        manifest.calibration = adapted.calibration;
+        (manifest.calibration, manifest.familiarity) = (adapted.calibration, adapted.familiarity);
         self.with_weights(manifest, weights)
     }
 
@@ -108,16 +113,14 @@ impl Bundle {
     /// # Errors
     /// The manifest contradicts itself or the files.
     pub fn with_manifest(&self, manifest: super::Manifest) -> Result<Self, BundleError> {
-        super::validate(&self.origin, &manifest)?;
-        Ok(Self { manifest, ..self.clone() })
+        Self::of(self.origin.clone(), manifest, self.files.clone())
     }
 
     fn with_weights(&self, mut manifest: super::Manifest, weights: Vec<u8>) -> Result<Self, BundleError> {
         let mut files = self.files.clone();
         manifest.files.insert(WEIGHTS.to_owned(), super::describe(&weights));
         files.insert(WEIGHTS.to_owned(), weights.into());
-        super::validate(&self.origin, &manifest)?;
-        Ok(Self { origin: self.origin.clone(), manifest, files })
+        Self::of(self.origin.clone(), manifest, files)
     }
 }
 

@@ -10,6 +10,8 @@ use crate::landmarks::{Analysis, Landmark, LandmarkId, LandmarkSet};
 use crate::network::SCORE;
 use crate::shape_prior::ShapePrior;
 
+mod limits;
+
 fn vector(number: usize, level: Level) -> String {
     names::vector(LandmarkId::new(number).unwrap(), level)
 }
@@ -44,6 +46,7 @@ fn toy() -> Bundle {
         template_vectors: Level::COARSE_TO_FINE.map(|level| (vector(1, level), Span { offset: 0, length: 8 })).into(),
         shape_prior: None,
         calibration: None,
+        familiarity: None,
         adapted: None,
         recipe: "name: toy\n".into(),
         history: vec![],
@@ -51,8 +54,10 @@ fn toy() -> Bundle {
         weights_licence: "none".into(),
         files: BTreeMap::new(),
     };
-    let files = [("trunk.onnx", "trunk graph"), ("landmark-01-tip.onnx", "head graph"), (WEIGHTS, "eight by")];
-    Bundle::new(manifest, files.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec())).into()).unwrap()
+    let weights = [0.5_f32, -0.25].map(f32::to_le_bytes).concat();
+    let files: [(&str, &[u8]); 3] =
+        [("trunk.onnx", b"trunk graph"), ("landmark-01-tip.onnx", b"head graph"), (WEIGHTS, &weights)];
+    Bundle::new(manifest, files.map(|(name, bytes)| (name.to_owned(), bytes.to_vec())).into()).unwrap()
 }
 
 /// Writes a toy bundle to a temporary folder, changes it with `harm`, and opens it.
@@ -171,7 +176,7 @@ fn a_manifest_is_whole_current_and_without_contradiction() {
     // A truncated manifest is refused, wherever it is cut, even at the end of a line.
     let whole = yaml::write(toy().manifest()).unwrap();
     for length in 0..whole.trim_end().len() {
-        assert!(read_manifest(Path::new("toy"), whole[..length].into()).is_err(), "{length}");
+        assert!(read_manifest(Path::new("toy"), &whole.as_bytes()[..length]).is_err(), "{length}");
     }
 }
 
@@ -222,12 +227,12 @@ fn a_set_a_prior_and_a_tiling_keep_their_rules() {
         assert!(matches!(&made, BundleError::Manifest { invalid, .. } if invalid.key.contains(key)), "{made}");
         // Reading the manifest's text refuses it too.
         let text = yaml::write(&manifest).unwrap();
-        assert!(matches!(read_manifest(Path::new("toy"), text.into()), Err(BundleError::Yaml(_))), "{key}");
+        assert!(matches!(read_manifest(Path::new("toy"), text.as_bytes()), Err(BundleError::Yaml(_))), "{key}");
     }
     let mut twins = whole;
     let twin = Landmark { number: LandmarkId::from_index(1), ..twins.landmark_set.landmarks[0].clone() };
     twins.landmark_set.landmarks.push(twin);
-    let refused = read_manifest(Path::new("toy"), yaml::write(&twins).unwrap().into()).unwrap_err().to_string();
+    let refused = read_manifest(Path::new("toy"), yaml::write(&twins).unwrap().as_bytes()).unwrap_err().to_string();
     assert!(refused.contains("name \"tip\" is taken"), "{refused}");
 }
 

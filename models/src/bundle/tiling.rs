@@ -14,6 +14,11 @@ use crate::invalid::Invalid;
 /// The most levels that a tiling has: the grid and the network's five.
 pub const MAX_LEVELS: usize = 6;
 
+/// The most tiles along an axis.
+pub const MOST_TILES: usize = 128;
+/// The most elements of all matrices of a tiling together.
+pub const MOST_MATRIX_ELEMENTS: usize = 1 << 25;
+
 /// Tiles of a grid, and the window of each tile on each level. Its rules are checked when it is read.
 ///
 /// ```
@@ -99,6 +104,10 @@ impl Tiling {
         if !(1..=MAX_LEVELS).contains(&self.levels.len()) {
             return Err(Invalid::new("levels", format!("there must be 1 to {MAX_LEVELS}, not {}", self.levels.len())));
         }
+        if self.count() > MOST_TILES {
+            let why = format!("there are {} along an axis; at most {MOST_TILES} are read", self.count());
+            return Err(Invalid::new("tile", why));
+        }
         let limit = self.size.saturating_mul(2);
         let fits = |windows: &LevelWindows| {
             (1..=limit).contains(&windows.cells)
@@ -110,15 +119,39 @@ impl Tiling {
                 format!("levels[{level}]"),
                 "must have a window for each tile, on the grid or near it",
             )),
+            None if self.matrix_elements() > MOST_MATRIX_ELEMENTS => {
+                Err(Invalid::new("levels", "the windows are so large that their matrices do not fit into memory"))
+            }
             None => Ok(()),
         }
+    }
+
+    /// The number of elements of the matrices between all levels, for all tiles along an axis.
+    fn matrix_elements(&self) -> usize {
+        let cells = |level: usize| self.levels[level].cells;
+        let pairs = (0..self.levels.len()).flat_map(|to| (to + 1..self.levels.len()).map(move |from| (from, to)));
+        let pairs = pairs.map(|(from, to)| cells(from).saturating_mul(cells(to)));
+        pairs.fold(0, usize::saturating_add).saturating_mul(self.count())
     }
 
     /// The matrix that interpolates the window of level `to` from the window of level `from`, for one row (or column) of tiles:
     /// `[to's cells, from's cells]`. It is a slice of the matrix for the whole field. Rows and columns of cells outside the film are
     /// zero.
     pub fn matrix(&self, from: usize, to: usize, tile: usize) -> Array2<f32> {
-        let whole = interpolation(self.size >> from, 1 << (from - to), coordinate_mode(to));
+        self.slice(&self.whole_matrix(from, to), (from, to), tile)
+    }
+
+    /// [`Tiling::matrix`] for each row (or column) of tiles.
+    pub fn matrices(&self, from: usize, to: usize) -> impl Iterator<Item = Array2<f32>> {
+        let whole = self.whole_matrix(from, to);
+        (0..self.count()).map(move |tile| self.slice(&whole, (from, to), tile))
+    }
+
+    fn whole_matrix(&self, from: usize, to: usize) -> Array2<f32> {
+        interpolation(self.size >> from, 1 << (from - to), coordinate_mode(to))
+    }
+
+    fn slice(&self, whole: &Array2<f32>, (from, to): (usize, usize), tile: usize) -> Array2<f32> {
         let [to, from] = [to, from].map(|level| &self.levels[level]);
         Array2::from_shape_fn((to.cells, from.cells), |(row, column)| {
             let place = |windows: &LevelWindows, cell: usize| usize::try_from(windows.starts[tile] + cell as i64).ok();

@@ -288,7 +288,7 @@ impl Analysis {
     /// The units of all measurements, in their order.
     pub fn units(&self) -> Vec<Unit> {
         let mut units: Vec<Unit> = Vec::with_capacity(self.measurements.len());
-        for definition in &self.measurements {
+        for (definition, operands) in self.measurements.iter().zip(self.operands()) {
             units.push(match &definition.formula {
                 Formula::Angle(_) | Formula::Between(_) | Formula::Turn { .. } => Unit::Degrees,
                 Formula::Distance(_)
@@ -298,8 +298,7 @@ impl Analysis {
                 Formula::Ratio(_) => Unit::Ratio,
                 Formula::Percent(_) => Unit::Percent,
                 Formula::Sum(_) | Formula::Difference(_) => {
-                    let first =
-                        definition.formula.parts().measurements.first().and_then(|name| self.above(units.len(), name));
+                    let first = operands.first().copied().flatten();
                     first.map_or(Unit::Ratio, |index| units[index])
                 }
             });
@@ -307,9 +306,17 @@ impl Analysis {
         units
     }
 
-    /// The index of the measurement `name`, if it is defined above the one at `index`. Formulas may use only measurements above them,
-    /// so there are no cycles.
-    pub(super) fn above(&self, index: usize, name: &str) -> Option<usize> {
-        self.measurements.iter().take(index).position(|other| other.name == name)
+    /// Per measurement, the indices of the measurements that its formula combines, in its order; `None` for a name that is not defined
+    /// above it. Formulas may use only measurements above them, so there are no cycles.
+    pub(super) fn operands(&self) -> Vec<Vec<Option<usize>>> {
+        let mut above = BTreeMap::new();
+        let all = self.measurements.iter().enumerate();
+        all.map(|(index, definition)| {
+            let names = definition.formula.parts().measurements;
+            let operands = names.into_iter().map(|name| above.get(name).copied()).collect();
+            above.entry(definition.name.as_str()).or_insert(index);
+            operands
+        })
+        .collect()
     }
 }

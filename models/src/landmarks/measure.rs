@@ -12,6 +12,9 @@ use onemark_film::geometry::Point;
 /// anatomical distances.
 const STEP_MM: f64 = 1e-3;
 
+/// The half width of the interval that holds 90 % of a normal error, in standard deviations.
+const WITHIN_90: f64 = 1.645;
+
 /// One measurement on one film.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -31,6 +34,10 @@ pub struct Measurement {
     pub sd: Option<f64>,
     /// The class that the value belongs to.
     pub class: Option<Class>,
+    /// Whether the value may belong to another class: the interval that holds 90 % of its error reaches beyond its class. False
+    /// also where the error is unknown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub class_is_uncertain: bool,
     /// The usual values, if a source gives them.
     pub norm: Option<Norm>,
     /// Why there is no value. A value is never computed from guessed positions.
@@ -42,11 +49,18 @@ pub struct Measurement {
 impl Measurement {
     /// Explains the value in words: its class with the source, the usual values and the assumptions; or why there is no value.
     pub fn judgement(&self) -> String {
-        // The source is named because other sources define other limits.
-        let class = self.class.as_ref().map(|class| format!("{class}, {}", self.source));
+        let class = self.class_text();
         let norm = self.norm.as_ref().map(|norm| format!("norm {norm}"));
         let all = [self.refused.clone(), class, norm, self.note.clone()];
         all.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+
+    /// The class with its limits and their source, and whether it is uncertain: "class I (0 to 4), Steiner 1953, uncertain: a
+    /// limit is within the error".
+    pub fn class_text(&self) -> Option<String> {
+        let uncertain = if self.class_is_uncertain { ", uncertain: a limit is within the error" } else { "" };
+        // The source is named because other sources define other limits.
+        self.class.as_ref().map(|class| format!("{class}, {}{uncertain}", self.source))
     }
 
     /// The value with its error: "3.4° ± 0.9", "71.2 ± 1.1 mm"; or why there is no value.
@@ -65,6 +79,45 @@ impl Measurement {
             (Some(value), None) => format!("{value}{unit}"),
             (Some(value), Some(sd)) if unit == Unit::Degrees => format!("{value}{unit} ± {sd}"),
             (Some(value), Some(sd)) => format!("{value} ± {sd}{unit}"),
+        }
+    }
+}
+
+/// What is known of the size of a film's pixels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PixelScale<'a> {
+    /// The size of a pixel in mm.
+    Spacing(&'a Spacing),
+    /// How many times as high as wide a pixel is. Its size is unknown.
+    Aspect(f64),
+    /// Nothing: pixels are assumed to be square.
+    Unknown,
+}
+
+impl<'a> From<Option<&'a Spacing>> for PixelScale<'a> {
+    fn from(spacing: Option<&'a Spacing>) -> Self {
+        spacing.map_or(Self::Unknown, Self::Spacing)
+    }
+}
+
+impl PixelScale<'_> {
+    /// The sides of a pixel, x and y: in mm, or in the unknown width of a pixel.
+    fn sides(&self) -> [f64; 2] {
+        match self {
+            Self::Spacing(spacing) => [spacing.x(), spacing.y()],
+            Self::Aspect(aspect) => [1.0, *aspect],
+            Self::Unknown => [1.0, 1.0],
+        }
+    }
+
+    /// What values assume.
+    fn note(&self) -> Option<String> {
+        match self {
+            Self::Spacing(_) => None,
+            Self::Aspect(aspect) => {
+                Some(format!("pixels are {aspect} times as high as wide, as the film states; no spacing is stated"))
+            }
+            Self::Unknown => Some("square pixels are assumed, because no spacing is stated".into()),
         }
     }
 }
@@ -109,15 +162,39 @@ impl LandmarkSet {
         spacing: Option<&Spacing>,
         sd_mm: &[Option<f64>],
     ) -> Vec<Measurement> {
+        self.measure_at(points, spacing.into(), sd_mm)
+    }
+
+    /// As [`measure`](Self::measure), also for a film of which only the shape of its pixels is known: then angles and ratios have
+    /// values by this shape, and distances have none.
+    ///
+    /// ```
+    /// use onemark_film::geometry::Point;
+    /// use onemark_models::landmarks::{LandmarkSet, PixelScale};
+    ///
+    /// let set = LandmarkSet::named("isbi19")?;
+    /// let points: Vec<_> = (0..19).map(|n| Some(Point::new(f64::from(7 * n % 19), f64::from(n)))).collect();
+    /// let [square, high] = [1.0, 2.0].map(|aspect| set.measure_at(&points, PixelScale::Aspect(aspect), &[]));
+    /// assert_ne!(square[0].value, high[0].value);
+    /// assert!(high[0].note.as_ref().is_some_and(|note| note.contains("2 times as high as wide")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn measure_at(
+        &self,
+        points: &[Option<Point>],
+        scale: PixelScale<'_>,
+        sd_mm: &[Option<f64>],
+    ) -> Vec<Measurement> {
         let analysis = &self.analysis;
-        let [x, y] = spacing.map_or([1.0, 1.0], |spacing| [spacing.x(), spacing.y()]);
+        let [x, y] = scale.sides();
+        let is_in_mm = matches!(scale, PixelScale::Spacing(_));
         let found = self.landmarks.iter().zip(points);
         let found = found.filter_map(|(landmark, point)| Some((landmark.name.as_str(), (*point)?)));
         let places: Places<'_> = found.map(|(name, point)| (name, [point.x * x, point.y * y])).collect();
         let names = self.landmarks.iter().map(|landmark| landmark.name.as_str());
         let errors = names.zip(sd_mm).filter_map(|(name, sd)| Some((name, (*sd)?)));
         // Errors in mm can't be used with positions in px.
-        let errors: BTreeMap<&str, f64> = if spacing.is_some() { errors.collect() } else { BTreeMap::new() };
+        let errors: BTreeMap<&str, f64> = if is_in_mm { errors.collect() } else { BTreeMap::new() };
 
         let refusal = |needs: &BTreeSet<&str>, kind: Unit, value: f64| {
             let missing = self.landmarks.iter().filter(|one| needs.contains(one.name.as_str()));
@@ -125,7 +202,7 @@ impl LandmarkSet {
             let missing: Vec<&str> = missing.map(|landmark| landmark.title.as_str()).collect();
             if !missing.is_empty() {
                 Some(format!("no position for {}", missing.join(", ")))
-            } else if kind == Unit::Millimetres && spacing.is_none() {
+            } else if kind == Unit::Millimetres && !is_in_mm {
                 Some("no spacing is stated".to_owned())
             } else if !value.is_finite() {
                 Some("its landmarks lie on one another".to_owned())
@@ -133,25 +210,32 @@ impl LandmarkSet {
                 None
             }
         };
-        let results = analysis.values(&places).into_iter().zip(analysis.variances(&places, &errors));
+        let results =
+            analysis.values(&places, &analysis.operands()).into_iter().zip(analysis.variances(&places, &errors));
         let definitions = analysis.measurements.iter().zip(analysis.units()).zip(analysis.needs());
         let all = definitions.zip(results).map(|(((definition, kind), needs), (value, variance))| {
             let refused = refusal(&needs, kind, value);
             let value = Some(value).filter(|_| refused.is_none());
             let sd = value.filter(|_| needs.iter().all(|name| errors.contains_key(name))).map(|_| variance.sqrt());
+            let sd = sd.filter(|sd| sd.is_finite());
+            let class = value.and_then(|value| definition.classes.iter().find(|class| class.contains(value)));
+            let is_uncertain = |class: &Class, value: f64, sd: f64| {
+                [value - WITHIN_90 * sd, value + WITHIN_90 * sd].iter().any(|end| !class.contains(*end))
+            };
             Measurement {
                 name: definition.name.clone(),
                 title: definition.title.clone(),
                 source: definition.source.clone(),
                 unit: kind,
                 value,
-                sd: sd.filter(|sd| sd.is_finite()),
-                class: value.and_then(|value| definition.classes.iter().find(|class| class.contains(value)).cloned()),
+                sd,
+                class: class.cloned(),
+                class_is_uncertain: class
+                    .zip(value.zip(sd))
+                    .is_some_and(|(class, (value, sd))| is_uncertain(class, value, sd)),
                 norm: definition.norm.clone(),
                 refused,
-                note: value
-                    .filter(|_| spacing.is_none())
-                    .map(|_| "square pixels are assumed, because no spacing is stated".into()),
+                note: value.and_then(|_| scale.note()),
             }
         });
         all.collect()
@@ -162,21 +246,22 @@ impl Analysis {
     /// The landmarks that each measurement depends on.
     fn needs(&self) -> Vec<BTreeSet<&str>> {
         let mut all: Vec<BTreeSet<&str>> = Vec::with_capacity(self.measurements.len());
-        for definition in &self.measurements {
+        for (definition, operands) in self.measurements.iter().zip(self.operands()) {
             let parts = definition.formula.parts();
             let lines = parts.lines.iter().filter_map(|line| self.lines.get(*line)).flatten().map(String::as_str);
-            let operands = parts.measurements.iter().filter_map(|name| self.above(all.len(), name));
-            let operands = operands.flat_map(|index| all[index].iter().copied());
+            let operands = operands.into_iter().flatten().flat_map(|index| all[index].iter().copied());
             all.push(parts.landmarks.iter().copied().chain(lines).chain(operands).collect());
         }
         all
     }
 
     /// The values of all measurements; NaN for one without a value.
-    fn values(&self, places: &Places<'_>) -> Vec<f64> {
-        let mut values = Vec::with_capacity(self.measurements.len());
-        for definition in &self.measurements {
-            values.push(self.value(definition, places, &values));
+    fn values(&self, places: &Places<'_>, operands: &[Vec<Option<usize>>]) -> Vec<f64> {
+        let mut values: Vec<f64> = Vec::with_capacity(self.measurements.len());
+        for (definition, operands) in self.measurements.iter().zip(operands) {
+            let operands: Vec<f64> =
+                operands.iter().map(|index| index.map_or(f64::NAN, |index| values[index])).collect();
+            values.push(self.value(definition, places, &operands));
         }
         values
     }
@@ -184,6 +269,7 @@ impl Analysis {
     /// The variances of all measurements that follow from errors of landmarks, by central differences.
     fn variances(&self, places: &Places<'_>, errors: &BTreeMap<&str, f64>) -> Vec<f64> {
         let mut variances = vec![0.0; self.measurements.len()];
+        let operands = self.operands();
         let mut moved = places.clone();
         for (name, place) in places {
             let Some(sd) = errors.get(name) else { continue };
@@ -192,7 +278,7 @@ impl Analysis {
                     let mut place = *place;
                     place[axis] += step;
                     moved.insert(name, place);
-                    self.values(&moved)
+                    self.values(&moved, &operands)
                 };
                 let (ahead, behind) = (at(STEP_MM), at(-STEP_MM));
                 for (variance, (ahead, behind)) in variances.iter_mut().zip(ahead.iter().zip(behind)) {
@@ -204,14 +290,14 @@ impl Analysis {
         variances
     }
 
-    /// The value of a measurement, from landmarks and from the values of the measurements above it.
-    fn value(&self, definition: &Definition, places: &Places<'_>, above: &[f64]) -> f64 {
+    /// The value of a measurement, from landmarks and from the values of the measurements that it combines.
+    fn value(&self, definition: &Definition, places: &Places<'_>, operands: &[f64]) -> f64 {
         let point = |name: &String| places.get(name.as_str()).map_or(Vector::NONE, |[x, y]| Vector(*x, *y));
         let way = |from: &String, to: &String| point(to).minus(point(from));
         // A line through two equal points has no direction.
         let line = |name: &String| self.lines.get(name).map_or(Vector::NONE, |[from, to]| way(from, to).or_none());
         let start = |name: &String| self.lines.get(name).map_or(Vector::NONE, |[from, _]| point(from));
-        let operand = |name: &String| self.above(above.len(), name).map_or(f64::NAN, |index| above[index]);
+        let operand = |index: usize| operands.get(index).copied().unwrap_or(f64::NAN);
         match &definition.formula {
             Formula::Angle([one, at, other]) => way(at, one).or_none().angle(way(at, other).or_none()),
             Formula::Between([one, other]) => line(one).angle(line(other)),
@@ -226,10 +312,10 @@ impl Analysis {
             }
             Formula::Offset { of, from, towards } => line(from).normal(line(towards)).dot(point(of).minus(start(from))),
             Formula::Along { from, to, line: name } => line(name).unit().dot(way(from, to)),
-            Formula::Ratio([one, other]) => operand(one) / operand(other),
-            Formula::Percent([one, other]) => 100.0 * operand(one) / operand(other),
-            Formula::Sum(all) => all.iter().map(operand).sum(),
-            Formula::Difference([one, other]) => operand(one) - operand(other),
+            Formula::Ratio(_) => operand(0) / operand(1),
+            Formula::Percent(_) => 100.0 * operand(0) / operand(1),
+            Formula::Sum(_) => operands.iter().sum(),
+            Formula::Difference(_) => operand(0) - operand(1),
         }
     }
 }

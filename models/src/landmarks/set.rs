@@ -5,11 +5,17 @@ use serde::{Deserialize, Serialize};
 use super::{Analysis, LandmarkId};
 use crate::invalid::Invalid;
 use crate::spelling::nearest;
+use crate::text::{validate_line, validate_text};
 use crate::yaml::{self, YamlError};
 
 /// The built-in sets: id and YAML text.
 const BUILT_IN: [(&str, &str); 2] =
     [("isbi19", include_str!("../../landmarks/isbi19.yaml")), ("hand37", include_str!("../../landmarks/hand37.yaml"))];
+
+/// The largest number of landmarks in a set.
+pub const MOST_LANDMARKS: usize = 200;
+/// The largest number of characters in a landmark's name, because the name of its graph's file contains it.
+pub const LONGEST_NAME: usize = 100;
 
 /// The landmarks of one kind of film, in the order of its annotations. Its rules are checked whenever it is read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,9 +53,14 @@ impl TryFrom<Unchecked> for LandmarkSet {
         let set = Self { id, name, source, landmarks, analysis };
         match set.validate() {
             Ok(()) => Ok(set),
-            Err(Invalid { key, why }) => Err(Invalid::new(format!("landmark set \"{}\": {key}", set.id), why)),
+            Err(Invalid { key, why }) => Err(Invalid::new(format!("landmark set \"{}\": {key}", short(&set.id)), why)),
         }
     }
+}
+
+/// The first characters of an id that may be wrong itself.
+fn short(id: &str) -> String {
+    id.chars().take(LONGEST_NAME).collect()
 }
 
 /// One named point.
@@ -138,8 +149,8 @@ impl LandmarkSet {
         Ok(yaml::read("landmark set", text)?)
     }
 
-    /// Checks that numbers are 1, 2, 3, ... in this order, that names are unique and suitable for file names, and that the analysis
-    /// satisfies its rules.
+    /// Checks that there are 1 to [`MOST_LANDMARKS`] landmarks, that numbers are 1, 2, 3, ... in this order, that names are unique
+    /// and suitable for file names, that texts are short and without control characters, and that the analysis satisfies its rules.
     ///
     /// # Errors
     /// The first rule that is broken.
@@ -147,8 +158,15 @@ impl LandmarkSet {
         if self.landmarks.is_empty() {
             return Err(Invalid::new("landmarks", "there is no landmark; list at least one"));
         }
+        if self.len() > MOST_LANDMARKS {
+            let why = format!("there are {}; a set has at most {MOST_LANDMARKS}", self.len());
+            return Err(Invalid::new("landmarks", why));
+        }
+        validate_line("id", &self.id)?;
+        validate_line("name", &self.name)?;
+        validate_text("source", &self.source)?;
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        for (index, Landmark { number, name, .. }) in self.landmarks.iter().enumerate() {
+        for (index, Landmark { number, name, title, definition }) in self.landmarks.iter().enumerate() {
             let expected = index + 1;
             let invalid = |why: String| Err(Invalid::new(format!("entry {expected}"), why));
             if number.number() != expected {
@@ -157,9 +175,14 @@ impl LandmarkSet {
             if name.is_empty() || !name.chars().all(fits) {
                 return invalid(format!("name \"{name}\" must be lower-case letters, digits and hyphens"));
             }
+            if name.len() > LONGEST_NAME {
+                return invalid(format!("its name has {} characters; at most {LONGEST_NAME} are read", name.len()));
+            }
             if self.landmarks.iter().take(index).any(|other| other.name == *name) {
                 return invalid(format!("name \"{name}\" is taken; choose another"));
             }
+            let texts = validate_line("title", title).and_then(|()| validate_text("definition", definition));
+            texts.map_err(|wrong| wrong.within(&format!("entry {expected}")))?;
         }
         self.analysis.validate(&self.landmarks)
     }
@@ -207,6 +230,35 @@ mod tests {
     fn a_typo_gets_the_nearest_id() {
         let message = LandmarkSet::named("isbi-19").unwrap_err().to_string();
         assert!(message.contains("did you mean \"isbi19\""), "{message}");
+    }
+
+    /// A set of one landmark after a change.
+    fn changed(change: impl FnOnce(&mut LandmarkSet)) -> Result<(), Invalid> {
+        let mut set = LandmarkSet::named("isbi19").unwrap();
+        change(&mut set);
+        set.validate()
+    }
+
+    #[test]
+    fn names_and_titles_are_short_lines() {
+        type Harm<'a> = &'a dyn Fn(&mut LandmarkSet);
+        let harms: [(Harm<'_>, &str); 8] = [
+            (&|set| set.landmarks[18].title = "x".repeat(70_000), "entry 19.title: has 70000 characters"),
+            (
+                &|set| set.landmarks[0].title = "\u{1b}]0;title\u{7}".into(),
+                "entry 1.title: holds the control character",
+            ),
+            (&|set| set.landmarks[0].title = "=1+1".into(), "entry 1.title: must not begin with"),
+            (&|set| set.landmarks[0].definition = "\u{9b}31m".into(), "entry 1.definition: holds"),
+            (&|set| set.landmarks[0].name = "x".repeat(LONGEST_NAME + 1), "entry 1: its name has 101 characters"),
+            (&|set| set.name = "a\nb".into(), "name: holds"),
+            (&|set| set.source = "\u{1b}[2J".into(), "source: holds"),
+            (&|set| set.landmarks = vec![set.landmarks[0].clone(); MOST_LANDMARKS + 1], "landmarks: there are 201"),
+        ];
+        for (harm, why) in harms {
+            let error = changed(harm).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub const SCORE: &str = "score";
 pub const PSEUDO_LABELS: &str = "labels";
 /// The tensor of a checkpoint that holds the weight of each pseudo-label in training, `[films, landmarks]`.
 pub const LABEL_WEIGHTS: &str = "label_weights";
+/// The name of the scores of landmarks on the training films, `[films, landmarks]`, in a finished checkpoint.
+pub const FILM_SCORES: &str = "film_scores";
 
 /// What torchvision's VGG19 calls a parameter of the trunk: `features.0.weight`.
 pub fn torchvision(param: &ParamId) -> String {

@@ -6,15 +6,18 @@ use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use image::RgbImage;
+use onemark_evaluation::dataset::DatasetError;
 use onemark_evaluation::points::PointsError;
+use onemark_film::visible::{cut, visible_lines};
 use onemark_film::{FilmError, Spacing};
 use onemark_models::bundle::{Bundle, BundleError};
-use onemark_models::files::write_whole;
-use onemark_results::{ResultsError, overlay};
+use onemark_models::files::{validate_place, write_whole};
+use onemark_models::lock::Lock;
+use onemark_results::{ResultsError, json, overlay};
 use onemark_runtime::adapt::AdaptError;
 use onemark_runtime::{BackendKind, Decoding, Detector, Options, RuntimeError};
 use onemark_viewer::ViewerError;
@@ -61,6 +64,11 @@ impl RunOptions {
             .with_pruning(!self.no_pruning)
     }
 
+    /// Whether heads are run only where it is needed.
+    pub fn pruning(&self) -> bool {
+        !self.no_pruning
+    }
+
     /// How score maps become points.
     fn decoding(&self) -> Decoding {
         match (self.argmax, self.no_shape_prior) {
@@ -83,9 +91,17 @@ pub struct Target {
 }
 
 impl Target {
-    /// Refuses an unusable target before any work is done.
-    pub fn validate(&self) -> anyhow::Result<()> {
-        Bundle::validate_target(&self.out, self.force).map_err(or_force)
+    /// Refuses an unusable target before any work is done. Until the lock is dropped, other commands that would write there wait:
+    /// so a bundle that is read and replaced loses nothing that another command has just added to it.
+    pub fn validate(&self) -> anyhow::Result<Lock> {
+        Bundle::validate_target(&self.out, self.force).map_err(or_force)?;
+        let path = self.out.display();
+        let locking = || format!("locking {path}");
+        if let Some(lock) = Lock::try_new(&self.out).with_context(locking)? {
+            return Ok(lock);
+        }
+        note(format_args!("waiting for another command that writes {path}"));
+        Lock::wait(&self.out).with_context(locking)
     }
 
     /// Writes the bundle and prints its path.
@@ -115,15 +131,64 @@ pub fn spacing(text: &str) -> Result<Spacing, FilmError> {
     Spacing::parse(text, "--spacing")
 }
 
-/// Writes to standard output; a closed pipe is an error, not a panic.
+/// Longest text of a table's cell, in characters, and of one in the last column: both more than any of ours has.
+const WIDEST: usize = 100;
+const WIDEST_LAST: usize = 2000;
+
+/// Writes to standard output, hidden characters written out. If its reader has gone away (`onemark … | head`), nothing more is
+/// printed, and the command goes on to write its files.
 pub fn print(text: impl Display) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    write!(out, "{text}").and_then(|()| out.flush()).context("standard output")
+    match write_bytes(Path::new("-"), visible_lines(&text.to_string()).as_bytes()) {
+        Err(error) if is_broken_pipe(&error) => Ok(()),
+        printed => printed,
+    }
 }
 
-/// Prints a note to standard error and ignores write errors.
+/// Prints a note to standard error, hidden characters written out, and ignores write errors.
 pub fn note(text: Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", visible_lines(&text.to_string()));
+}
+
+/// Standard output of a command that also writes files: if its reader goes away, the files are written all the same.
+pub struct Screen {
+    has_files: bool,
+    fault: Option<anyhow::Error>,
+}
+
+impl Screen {
+    /// `has_files`: whether the command writes anything else.
+    pub fn new(has_files: bool) -> Self {
+        Self { has_files, fault: None }
+    }
+
+    /// Prints text, hidden characters written out.
+    ///
+    /// # Errors
+    /// It can't be written, and nothing else is: then there is no use in going on.
+    pub fn print(&mut self, text: impl Display) -> anyhow::Result<()> {
+        self.write(visible_lines(&text.to_string()).as_bytes())
+    }
+
+    /// Writes bytes that are safe to show.
+    ///
+    /// # Errors
+    /// As [`Screen::print`].
+    pub fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        if self.fault.is_some() {
+            return Ok(());
+        }
+        match write_bytes(Path::new("-"), bytes) {
+            Err(error) if self.has_files => self.fault = Some(error),
+            written => return written,
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// Something could not be written, for another reason than that nobody read it.
+    pub fn finish(self) -> anyhow::Result<()> {
+        self.fault.filter(|error| !is_broken_pipe(error)).map_or(Ok(()), Err)
+    }
 }
 
 /// An error and its causes in one line, and the option that helps, if there is one.
@@ -135,6 +200,9 @@ pub fn explain(error: &anyhow::Error) -> String {
 fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(ResultsError::NoSpacing { .. }) = error.downcast_ref() {
         return Some("; give --spacing");
+    }
+    if let Some(DatasetError::NoSpacing { .. }) = error.downcast_ref() {
+        return Some(", or give --spacing");
     }
     match error.downcast_ref() {
         Some(PointsError::NoSpacing { .. }) => return Some("; give --spacing"),
@@ -164,21 +232,37 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Refuses an output whose folder does not exist, before any work is done.
-pub fn validate_folder(path: &Path) -> anyhow::Result<()> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
-            bail!("can't write {}: there is no folder {}", path.display(), folder.display())
+/// Refuses outputs of these options that can't be written or that share a place, before any work is done.
+pub fn validate_outputs(outputs: &[(&str, Option<&PathBuf>)]) -> anyhow::Result<()> {
+    let given = || outputs.iter().filter_map(|(option, path)| Some((*option, (*path)?)));
+    for (index, (option, path)) in given().enumerate() {
+        validate_output(path)?;
+        if let Some((other, _)) = given().take(index).find(|(_, before)| *before == path) {
+            anyhow::bail!("{other} and {option} would both be written to {}", path.display());
         }
-        _ => Ok(()),
     }
+    Ok(())
+}
+
+/// Refuses a place where no file can be written, before any work is done. `-` is standard output.
+pub fn validate_output(path: &Path) -> anyhow::Result<()> {
+    if path == Path::new("-") {
+        return Ok(());
+    }
+    let why = match (validate_place(path), path.parent()) {
+        (Ok(()), _) => return Ok(()),
+        (Err(_), _) if path.is_dir() => "it is a folder; give the name of a file".to_owned(),
+        (Err(_), Some(folder)) if !folder.as_os_str().is_empty() && !folder.exists() => {
+            format!("there is no folder {}", folder.display())
+        }
+        (Err(error), _) => error.to_string(),
+    };
+    anyhow::bail!("can't write {}: {why}", path.display())
 }
 
 /// Writes JSON to a file, completely or not at all; or to standard output if the path is `-`.
 pub fn write_json(path: &Path, value: &impl serde::Serialize) -> anyhow::Result<()> {
-    let mut text = serde_json::to_string_pretty(value)?;
-    text.push('\n');
-    write_bytes(path, text.as_bytes())
+    write_bytes(path, json::to_text(value, true)?.as_bytes())
 }
 
 /// Writes to a file, completely or not at all; or to standard output if the path is `-`.
@@ -200,9 +284,12 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     write_whole(path, bytes).with_context(|| format!("writing {}", path.display()))
 }
 
-/// Formats rows of cells as a table: columns in `left` are aligned left, the others right.
+/// Formats rows of cells as a table: columns in `left` are aligned left, the others right. Long cells are cut.
 pub fn table(rows: &[Vec<String>], left: &[usize]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let most = |column: usize| if column + 1 < columns { WIDEST } else { WIDEST_LAST };
+    let shown = |(column, cell): (usize, &String)| cut(cell, most(column)).into_owned();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().enumerate().map(shown).collect()).collect();
     let cells = |column: usize| rows.iter().filter_map(move |row| row.get(column));
     let widths: Vec<usize> =
         (0..columns).map(|column| cells(column).map(|cell| cell.chars().count()).max().unwrap_or_default()).collect();
@@ -213,4 +300,23 @@ pub fn table(rows: &[Vec<String>], left: &[usize]) -> String {
         format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
     };
     rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_of_any_length_and_content_is_a_cell() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        let rows =
+            [row(["1", &"x".repeat(70_000), "end"]), row(["2", "a\u{1b}[2J\nFor diagnosis.", &"y".repeat(70_000)])];
+        for left in [&[][..], &[0, 1, 2]] {
+            let text = table(&rows, left);
+            let lines: Vec<&str> = text.lines().collect();
+            assert_eq!(lines.len(), 2, "{text}");
+            assert!(lines[0].contains("x…") && lines[1].contains(r"a\u{1b}[2J\nFor diagnosis."), "{text}");
+            assert!(lines.iter().all(|line| line.chars().count() < 2200), "{text}");
+        }
+    }
 }

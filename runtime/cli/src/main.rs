@@ -4,7 +4,10 @@
 
 mod commands;
 mod console;
+mod contained;
+mod film_text;
 mod inputs;
+mod interrupt;
 mod outputs;
 mod points;
 mod sheet;

@@ -1,17 +1,25 @@
 //! Where `onemark detect` writes results: the options, and the files that follow from them. `onemark_results` makes the files'
-//! content.
+//! content. What holds one film is written here, what holds all of them in `tables`.
 
+mod journal;
+mod places;
+mod tables;
+
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use onemark_results::json::{Document, FilmReport};
-use onemark_results::{FORMATS, FilmResults, Format, csv};
+use onemark_models::files::validate_place;
+use onemark_results::{FORMATS, FilmResults, Format};
 
+pub use self::journal::Settings;
+pub use self::places::{PlacedFilm, placed};
+pub use self::tables::Tables;
 use crate::console;
-use crate::inputs::has_film_extension;
+use crate::contained::contained;
 
 /// The output options; any number can be given together. The names of the last four are those of [`FORMATS`].
 #[derive(Args)]
@@ -45,15 +53,14 @@ pub struct OutputFiles<'a> {
 }
 
 impl Outputs {
-    /// Chooses the files of each film's results. No two results share a file, and none replaces a film.
-    pub fn plan(&self, films: &[PathBuf]) -> anyhow::Result<OutputFiles<'_>> {
+    /// Chooses the files of each film's results, and checks that they can be written. No two results share a file, and none
+    /// replaces a film.
+    pub fn plan(&self, films: &[PlacedFilm]) -> anyhow::Result<OutputFiles<'_>> {
         let (json, csv) = (self.json.as_deref(), self.csv.as_deref());
-        if let (Some(json), Some(csv)) = (json, csv)
-            && json == csv
-        {
-            bail!("--json and --csv would both be written to {}", json.display());
+        if json.is_some() && json == csv {
+            bail!("--json and --csv would both be written to {}", json.unwrap_or(Path::new("-")).display());
         }
-        let mut single: Vec<&Path> = json.into_iter().chain(csv).filter(|path| !is_stdout(path)).collect();
+        let mut single: Vec<&Path> = json.into_iter().chain(csv).collect();
         let (mut folders, mut per_film) = (Vec::new(), Vec::new());
         let targets = [&self.overlay, &self.mrk_json, &self.dicom_sr, &self.report];
         for (format, target) in FORMATS.iter().zip(targets) {
@@ -64,19 +71,18 @@ impl Outputs {
                 per_film.push((format, vec![target.clone()]));
             } else {
                 folders.push(target);
-                per_film.push((format, files(format, target, films)?));
+                let file = |film: &PlacedFilm| target.join(&film.place).with_added_extension(format.extension);
+                per_film.push((format, films.iter().map(file).collect()));
             }
         }
-        for output in single.iter().copied().chain(per_film.iter().flat_map(|(_, files)| files).map(PathBuf::as_path)) {
-            if let Some(film) = films.iter().find(|film| is_same_file(film, output)) {
-                bail!("{} is a film: results would replace it; choose another place", film.display());
-            }
-        }
-        single.into_iter().try_for_each(console::validate_folder)?;
+        let plan = OutputFiles { json, csv, per_film };
+        plan.validate(films)?;
+        single.into_iter().try_for_each(console::validate_output)?;
         for folder in folders {
             fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
+            validate_place(&folder.join("file")).with_context(|| format!("writing into {}", folder.display()))?;
         }
-        Ok(OutputFiles { json, csv, per_film })
+        Ok(plan)
     }
 }
 
@@ -86,22 +92,75 @@ impl OutputFiles<'_> {
         self.json.iter().chain(&self.csv).any(|path| is_stdout(path))
     }
 
-    /// Writes the files of the film with this index. The content of all is made before the first is written.
-    pub fn write(&self, index: usize, results: &FilmResults<'_>) -> anyhow::Result<()> {
-        let mut made = Vec::new();
-        for (format, files) in &self.per_film {
-            let file = files.get(index).context("the film has no output files")?;
-            made.push((file, (format.write)(results)?));
-        }
-        made.into_iter().try_for_each(|(file, bytes)| console::write_file(file, &bytes))
+    /// Whether anything but standard output is written.
+    pub fn has_files(&self) -> bool {
+        !self.per_film.is_empty() || self.json.iter().chain(&self.csv).any(|path| !is_stdout(path))
     }
 
-    /// Writes the files that hold all films.
-    pub fn finish(&self, reports: Vec<FilmReport>) -> anyhow::Result<()> {
-        if let Some(path) = self.csv {
-            console::write_bytes(path, &csv::write(&reports)?)?;
+    /// What a person should know before opening a film's files in other programs.
+    pub fn notes<'a>(&'a self, results: &'a FilmResults<'_>) -> impl Iterator<Item = String> + 'a {
+        self.per_film.iter().filter_map(|(format, _)| (format.note)(results))
+    }
+
+    /// Where each output goes, as a person knows it, for the settings of a run.
+    pub fn targets(&self) -> impl Iterator<Item = &'static str> {
+        self.per_film.iter().map(|(format, _)| format.name)
+    }
+
+    /// The table beside which the journal lies: the first that is a file.
+    fn journalled(&self) -> Option<&Path> {
+        let is_plain = |path: &&Path| !is_stdout(path) && fs::metadata(path).map_or(true, |there| there.is_file());
+        self.json.into_iter().chain(self.csv).find(is_plain)
+    }
+
+    /// Refuses two results that share a file, and results that would replace a film.
+    fn validate(&self, films: &[PlacedFilm]) -> anyhow::Result<()> {
+        let files: HashSet<PathBuf> = films.iter().map(|film| film.file.clone()).collect();
+        let real: HashSet<PathBuf> = films.iter().filter_map(|film| film.file.canonicalize().ok()).collect();
+        let journal = self.journalled().map(journal::path);
+        let tables = [("json", self.json), ("csv", self.csv), ("json", journal.as_deref())];
+        let tables =
+            tables.into_iter().filter_map(|(name, path)| Some((name, path.filter(|path| !is_stdout(path))?, None)));
+        let own = self.per_film.iter().flat_map(|(format, files)| {
+            files.iter().zip(films).map(|(file, film)| (format.name, file.as_path(), Some(&film.file)))
+        });
+        let mut taken: HashMap<PathBuf, (&str, Option<&PathBuf>)> = HashMap::new();
+        for (name, output, film) in tables.chain(own) {
+            // A file that does not exist yet is not a film.
+            if files.contains(output) || output.canonicalize().is_ok_and(|output| real.contains(&output)) {
+                bail!("{} is a film: results would replace it; choose another place", output.display());
+            }
+            match taken.insert(place_on_disk(output), (name, film)) {
+                Some((_, Some(other))) if Some(other) != film && film.is_some() => {
+                    let film = film.unwrap_or(other).display();
+                    bail!("--{name} of {} and {film} would both be {}", other.display(), output.display());
+                }
+                Some((other, before)) if before.is_none() || other != name => {
+                    bail!("--{other} and --{name} would both be written to {}", output.display());
+                }
+                _ => {}
+            }
         }
-        self.json.map_or(Ok(()), |path| console::write_json(path, &Document::new(reports)))
+        Ok(())
+    }
+
+    /// Writes the files of the film with this index. A file that can't be made does not keep the others from being written; the
+    /// errors say which, and why.
+    pub fn write(&self, index: usize, results: &FilmResults<'_>) -> Vec<anyhow::Error> {
+        let write = |(format, files): &(&Format, Vec<PathBuf>)| {
+            let file = files.get(index).context("the film has no output files")?;
+            let bytes = contained(|| (format.write)(results)).with_context(|| results.name.to_owned())??;
+            if let Some(folder) = file.parent() {
+                fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
+            }
+            console::write_file(file, &bytes)
+        };
+        self.per_film.iter().filter_map(|one| write(one).err()).collect()
+    }
+
+    /// Whether all files of the film with this index are there.
+    fn are_there(&self, index: usize) -> bool {
+        self.per_film.iter().all(|(_, files)| files.get(index).is_some_and(|file| file.is_file()))
     }
 }
 
@@ -109,9 +168,13 @@ fn is_stdout(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-fn is_same_file(film: &Path, output: &Path) -> bool {
-    // A file that does not exist yet is not a film.
-    film == output || matches!((film.canonicalize(), output.canonicalize()), (Ok(film), Ok(output)) if film == output)
+/// A path in one spelling, by which it is compared with others.
+fn place_on_disk(path: &Path) -> PathBuf {
+    let folder = || {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(folder.canonicalize().ok()?.join(path.file_name()?))
+    };
+    path.canonicalize().ok().or_else(folder).or_else(|| absolute(path).ok()).unwrap_or_else(|| path.to_owned())
 }
 
 /// Whether a target is one file of this format; else it is a folder.
@@ -120,27 +183,11 @@ fn is_file(format: &Format, target: &Path) -> bool {
     target.extension() == Some(extension) && !target.is_dir()
 }
 
-/// Each film's file of this format in a folder, with the film's name.
-fn files(format: &Format, folder: &Path, films: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files: Vec<PathBuf> = Vec::with_capacity(films.len());
-    for film in films {
-        // A number at the end of a name, as in DICOM's names, is not an ending.
-        let name = if has_film_extension(film) { film.file_stem() } else { film.file_name() };
-        let name = name.with_context(|| format!("{} is not a file", film.display()))?;
-        let file = folder.join(name).with_added_extension(format.extension);
-        if let Some((_, other)) = files.iter().zip(films).find(|(taken, other)| **taken == file && *other != film) {
-            let name = format.name;
-            bail!("--{name} of {} and {} would both be {}", other.display(), film.display(), file.display());
-        }
-        files.push(file);
-    }
-    Ok(files)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::inputs::FoundFilm;
 
     fn outputs(set: impl FnOnce(&mut Outputs)) -> Outputs {
         let mut outputs =
@@ -157,21 +204,26 @@ mod tests {
         assert!(FORMATS.iter().map(|format| format.name).eq(names[2..].iter().copied()), "{names:?}");
     }
 
+    fn films(files: &[&str]) -> Vec<PlacedFilm> {
+        let found = |file: &&str| FoundFilm { path: file.into(), searched: None };
+        placed(files.iter().map(found).collect())
+    }
+
     #[test]
     fn every_film_has_its_own_files() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
-        let films: Vec<PathBuf> = ["a/1.png", "b/2.tif"].map(PathBuf::from).into();
-        let plan = |films: &[PathBuf], target: &Path| {
+        let plan = |files: &[&str], target: &Path| {
             let outputs = outputs(|one| (one.mrk_json, one.dicom_sr) = (Some(target.into()), Some(target.into())));
-            outputs.plan(films).map(|plan| plan.per_film.into_iter().flat_map(|(_, files)| files).collect::<Vec<_>>())
+            let plan = outputs.plan(&films(files));
+            plan.map(|plan| plan.per_film.into_iter().flat_map(|(_, files)| files).collect::<Vec<_>>())
         };
         let names = ["1.mrk.json", "2.mrk.json", "1.sr.dcm", "2.sr.dcm"];
-        assert_eq!(plan(&films, &out).unwrap(), names.map(|name| out.join(name)));
-        // A film given twice loses nothing; two films with one name would.
-        assert!(plan(&["a/1.png".into(), "a/1.png".into()], &out).is_ok());
-        let error = plan(&["a/1.png".into(), "b/1.tif".into()], &out).unwrap_err().to_string();
-        assert!(error.contains("a/1.png and b/1.tif would both be"), "{error}");
+        assert_eq!(plan(&["a/1.png", "b/2.tif"], &out).unwrap(), names.map(|name| out.join(name)));
+        // A film given twice loses nothing, and films of one name have their folders.
+        assert!(plan(&["a/1.png", "a/1.png"], &out).is_ok());
+        let names = ["a/1.mrk.json", "b/1.mrk.json", "a/1.sr.dcm", "b/1.sr.dcm"];
+        assert_eq!(plan(&["a/1.png", "b/1.tif"], &out).unwrap(), names.map(|name| out.join(name)));
     }
 
     #[test]
@@ -179,20 +231,71 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let film = folder.path().join("1.png");
         fs::write(&film, "a film").unwrap();
-        for outputs in
-            [outputs(|one| one.overlay = Some(folder.path().into())), outputs(|one| one.csv = Some(film.clone()))]
-        {
-            let error = outputs.plan(std::slice::from_ref(&film)).err().unwrap().to_string();
+        let film_itself = films(&[film.to_str().unwrap()]);
+        let journal = films(&[folder.path().join("all.jsonl").to_str().unwrap()]);
+        for (outputs, films) in [
+            (outputs(|one| one.overlay = Some(folder.path().into())), &film_itself),
+            (outputs(|one| one.csv = Some(film.clone())), &film_itself),
+            (outputs(|one| one.json = Some(folder.path().join("all.json"))), &journal),
+        ] {
+            let error = outputs.plan(films).err().unwrap().to_string();
             assert!(error.contains("is a film"), "{error}");
         }
     }
 
     #[test]
     fn one_file_is_for_one_film_and_one_table() {
-        let films: Vec<PathBuf> = ["1.png", "2.png"].map(PathBuf::from).into();
+        let films = films(&["1.png", "2.png"]);
         let error = outputs(|one| one.report = Some("all.html".into())).plan(&films).err().unwrap().to_string();
         assert!(error.contains("one file, but there are 2 films"), "{error}");
         let both = outputs(|one| (one.json, one.csv) = (Some("-".into()), Some("-".into())));
         assert!(both.plan(&films).is_err());
+    }
+
+    #[test]
+    fn no_two_outputs_share_a_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path();
+        fs::create_dir(here.join("sub")).unwrap();
+        let one = &films(&["1.png"]);
+        for (outputs, expected) in [
+            (
+                outputs(|set| (set.json, set.csv) = (Some(here.join("all")), Some(here.join("sub/../all")))),
+                "--json and --csv",
+            ),
+            (
+                outputs(|set| (set.json, set.mrk_json) = (Some(here.join("1.mrk.json")), Some(here.into()))),
+                "--json and --mrk-json",
+            ),
+            // The journal of a run needs a place too.
+            (
+                outputs(|set| (set.json, set.csv) = (Some(here.join("a.json")), Some(here.join("a.jsonl")))),
+                "--csv and --json",
+            ),
+        ] {
+            let error = outputs.plan(one).err().unwrap().to_string();
+            assert!(error.contains(expected) && error.contains("would both be written to"), "{error}");
+        }
+        assert!(outputs(|set| (set.json, set.csv) = (Some("/dev/null".into()), Some("-".into()))).plan(one).is_ok());
+    }
+
+    #[test]
+    fn places_are_tried_before_work_begins() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path();
+        fs::create_dir(here.join("found.csv")).unwrap();
+        fs::write(here.join("file"), "").unwrap();
+        let films = &films(&["1.png"]);
+        for (outputs, expected) in [
+            (outputs(|set| set.csv = Some(here.join("found.csv"))), "it is a folder; give the name of a file"),
+            (outputs(|set| set.json = Some(here.join("nowhere/all.json"))), "there is no folder"),
+            (outputs(|set| set.json = Some(here.join("file/all.json"))), "file/all.json"),
+            (outputs(|set| set.overlay = Some(here.join("file"))), "making the folder"),
+        ] {
+            let error = format!("{:#}", outputs.plan(films).err().unwrap());
+            assert!(error.contains(expected), "{error}");
+        }
+        let left: Vec<_> = fs::read_dir(here).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 2, "{left:?}");
     }
 }

@@ -12,7 +12,9 @@ impl FilmResults<'_> {
     pub fn cautions(&self) -> Vec<String> {
         let found = self.detections;
         let mut cautions = Vec::new();
-        if found.out_of_distribution() == Some(true) {
+        if let Some(why) = found.refusal() {
+            cautions.push(format!("No landmark counts as found: {why}."));
+        } else if found.out_of_distribution() == Some(true) {
             cautions.push("The film is out of distribution (unlike the calibration films): check every point.".into());
         }
         let with = |status: Status| found.landmarks().iter().filter(move |landmark| landmark.status() == status);
@@ -29,7 +31,8 @@ impl FilmResults<'_> {
             }
         }
         if found.calibration().is_none() {
-            cautions.push("The bundle is not calibrated: its points have no confidence.".into());
+            cautions
+                .push("The bundle is not calibrated: its points have no confidence, its measurements no error.".into());
         }
         if found.spacing().is_none() {
             cautions.push("No pixel spacing is stated, so there are no millimetres.".into());

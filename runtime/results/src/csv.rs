@@ -1,22 +1,44 @@
 //! CSV for spreadsheets and statistics: one table for all films, with one row per film and landmark.
 //!
 //! An empty cell means "unknown". A landmark that was not found has no position here, so that statistics do not include a
-//! guess by mistake. A film that failed has one row, which holds the error.
+//! guess by mistake. A film that failed has one row, which holds the error. No cell is a formula: see [`cell`].
 
-use csv::Writer;
+use std::borrow::Cow;
+
+use csv::{Writer, WriterBuilder};
+use onemark_film::visible::visible;
 use serde::Serialize;
 
 use crate::ResultsError;
 use crate::json::FilmReport;
 use onemark_runtime::{Detection, Status};
 
+/// The columns: the names of the fields of [`Row`].
+const COLUMNS: [&str; 15] = [
+    "file",
+    "number",
+    "name",
+    "title",
+    "status",
+    "x_px",
+    "y_px",
+    "x_mm",
+    "y_mm",
+    "score",
+    "confidence",
+    "radius_mm",
+    "surprise",
+    "error",
+    "spacing",
+];
+
 /// A row of the table; its fields are the columns.
 #[derive(Default, Serialize)]
 struct Row<'a> {
-    file: &'a str,
+    file: Cow<'a, str>,
     number: Option<usize>,
-    name: &'a str,
-    title: &'a str,
+    name: Cow<'a, str>,
+    title: Cow<'a, str>,
     status: Option<Status>,
     x_px: Option<String>,
     y_px: Option<String>,
@@ -26,7 +48,44 @@ struct Row<'a> {
     confidence: Option<String>,
     radius_mm: Option<String>,
     surprise: Option<String>,
-    error: &'a str,
+    error: Cow<'a, str>,
+    /// Where mm come from. Later columns are added at the end.
+    spacing: Option<String>,
+}
+
+/// A text as the cell of a table that spreadsheets open: they would compute a text that begins with `=`, `+`, `-` or `@`, so it
+/// gets an apostrophe in front, as OWASP advises. Numbers stay numbers, and hidden characters are written out.
+///
+/// ```
+/// use onemark_results::csv::cell;
+///
+/// assert_eq!(cell("Sella"), "Sella");
+/// assert_eq!(cell("-3.5"), "-3.5");
+/// assert_eq!(cell("=HYPERLINK(\"http://…\")"), "'=HYPERLINK(\"http://…\")");
+/// // Where lists are separated by semicolons, what follows one is a cell of its own.
+/// assert_eq!(cell("a;=1+1"), "a;'=1+1");
+/// ```
+pub fn cell(text: &str) -> Cow<'_, str> {
+    let shown = visible(text);
+    // Tabs and line ends at the start are dangerous too; they have just been written out, beginning with a backslash.
+    if text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '-' | '+' | '.')) && is_number(text) {
+        return shown;
+    }
+    let mut safe = String::with_capacity(shown.len() + 1);
+    let mut starts = true;
+    for letter in shown.chars() {
+        if starts && matches!(letter, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠') {
+            safe.push('\'');
+        }
+        starts = letter == ';' || (starts && (letter == ' ' || letter == '"'));
+        safe.push(letter);
+    }
+    if safe == shown { shown } else { Cow::Owned(safe) }
+}
+
+/// Whether a spreadsheet takes a text for a number: "-3.5", "1e-4".
+fn is_number(text: &str) -> bool {
+    text.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
 /// Writes the table of these films as UTF-8.
@@ -43,17 +102,35 @@ struct Row<'a> {
 /// # Errors
 /// [`ResultsError::Write`] if the CSV writer fails.
 pub fn write(films: &[FilmReport]) -> Result<Vec<u8>, ResultsError> {
-    let error = |source| ResultsError::Write { film: "the table".into(), format: "csv", source };
-    let mut table = Writer::from_writer(Vec::new());
+    let mut table = header().into_bytes();
     for film in films {
-        match film {
-            FilmReport::Failed { file, error: why, .. } => {
-                table.serialize(Row { file, error: why, ..Row::default() }).map_err(|cause| error(cause.into()))?;
-            }
-            FilmReport::Done { file, detections, .. } => {
-                for landmark in detections.landmarks() {
-                    table.serialize(row(file, landmark)).map_err(|cause| error(cause.into()))?;
-                }
+        table.extend(rows(film)?);
+    }
+    Ok(table)
+}
+
+/// The table's first line, with the names of its columns.
+pub fn header() -> String {
+    COLUMNS.join(",") + "\n"
+}
+
+/// The rows of one film, for a table that grows as films finish. They follow [`header`] and the rows of other films.
+///
+/// # Errors
+/// As [`write()`].
+pub fn rows(film: &FilmReport) -> Result<Vec<u8>, ResultsError> {
+    let error = |source| ResultsError::Write { film: "the table".into(), format: "csv", source };
+    let mut table: Writer<Vec<u8>> = WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    match film {
+        FilmReport::Failed { file, error: why, .. } => {
+            let row = Row { file: cell(file), error: cell(why), ..Row::default() };
+            table.serialize(row).map_err(|cause| error(cause.into()))?;
+        }
+        FilmReport::Done { file, detections, .. } => {
+            let spacing = detections.spacing().map(|spacing| cell(&spacing.to_string()).into_owned());
+            for landmark in detections.landmarks() {
+                let row = Row { spacing: spacing.clone(), ..row(file, landmark) };
+                table.serialize(row).map_err(|cause| error(cause.into()))?;
             }
         }
     }
@@ -64,10 +141,10 @@ fn row<'a>(file: &'a str, landmark: &'a Detection) -> Row<'a> {
     let here = (landmark.status() != Status::NotFound).then_some(landmark);
     let [px, mm] = [|px: f64| format!("{px:.3}"), |mm: f64| format!("{mm:.4}")];
     Row {
-        file,
+        file: cell(file),
         number: Some(landmark.number()),
-        name: landmark.name(),
-        title: landmark.title(),
+        name: cell(landmark.name()),
+        title: cell(landmark.title()),
         status: Some(landmark.status()),
         x_px: here.map(|landmark| px(landmark.position().x)),
         y_px: here.map(|landmark| px(landmark.position().y)),
@@ -75,8 +152,22 @@ fn row<'a>(file: &'a str, landmark: &'a Detection) -> Row<'a> {
         y_mm: here.and_then(Detection::mm).map(|place| mm(place.y)),
         score: Some(format!("{:.4}", landmark.score())),
         confidence: landmark.confidence().map(|confidence| format!("{confidence:.4}")),
-        radius_mm: landmark.radius_mm().map(|radius| format!("{radius:.2}")),
-        surprise: landmark.mahalanobis().map(|deviations| format!("{deviations:.2}")),
-        error: "",
+        radius_mm: here.and_then(Detection::radius_mm).map(|radius| format!("{radius:.2}")),
+        surprise: here.and_then(Detection::mahalanobis).map(|deviations| format!("{deviations:.2}")),
+        ..Row::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_columns_are_the_fields() {
+        let mut table = Writer::from_writer(Vec::new());
+        table.serialize(Row::default()).unwrap();
+        let text = String::from_utf8(table.into_inner().unwrap()).unwrap();
+        assert_eq!(text.lines().next().unwrap().to_owned() + "\n", header());
     }
 }

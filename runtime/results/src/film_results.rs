@@ -59,19 +59,27 @@ pub struct Format {
     pub extension: &'static str,
     /// Makes the bytes of the file.
     pub write: fn(&FilmResults<'_>) -> Result<Vec<u8>, ResultsError>,
+    /// What a person should know before opening the file in another program, if anything.
+    pub note: fn(&FilmResults<'_>) -> Option<String>,
 }
 
 /// The formats that are compiled in.
 pub const FORMATS: &[Format] = &[
     #[cfg(feature = "overlay")]
-    Format { name: "overlay", extension: "png", write: overlay::write },
-    Format { name: "mrk-json", extension: "mrk.json", write: mrk_json::write },
+    Format { name: "overlay", extension: "png", write: overlay::write, note: nothing },
+    Format { name: "mrk-json", extension: "mrk.json", write: mrk_json::write, note: mrk_json::note },
     // Not ".dcm": in the film's folder, the report would replace a film of the same name.
     #[cfg(feature = "dicom-sr")]
-    Format { name: "dicom-sr", extension: "sr.dcm", write: dicom_sr::write },
+    Format { name: "dicom-sr", extension: "sr.dcm", write: dicom_sr::write, note: nothing },
     #[cfg(feature = "html")]
-    Format { name: "report", extension: "html", write: html::write },
+    Format { name: "report", extension: "html", write: html::write, note: nothing },
 ];
+
+/// The note of a format that needs none.
+#[cfg(any(feature = "overlay", feature = "dicom-sr", feature = "html"))]
+fn nothing(_: &FilmResults<'_>) -> Option<String> {
+    None
+}
 
 /// Why results can't be written or read.
 #[derive(Debug, thiserror::Error)]

@@ -6,6 +6,7 @@ use image::imageops::{self, FilterType};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use onemark_film::Film;
 use onemark_film::geometry::Point;
+use onemark_film::visible::visible_lines;
 
 use crate::cautions::{percent, remark};
 use crate::film_results::INTENDED_USE;
@@ -63,7 +64,7 @@ pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
             }
         }
     };
-    Ok(page.into_string().into_bytes())
+    Ok(visible_lines(&page.into_string()).into_owned().into_bytes())
 }
 
 /// The file's name without its folders, because the page is sent to people who need not know them.
@@ -96,8 +97,9 @@ fn cautions(results: &FilmResults<'_>) -> Markup {
     }
 }
 
-/// The film with numbered points; circles where a radius is known.
+/// The film with numbered points; circles where a radius is known. What was not found is nowhere.
 fn figure(results: &FilmResults<'_>, film: &str) -> Markup {
+    let shown = || results.detections.landmarks().iter().filter(|landmark| landmark.status() != Status::NotFound);
     let (width, height) = (results.film.width(), results.film.height());
     let side = f64::from(width.max(height));
     let radius = |landmark: &Detection| {
@@ -109,7 +111,7 @@ fn figure(results: &FilmResults<'_>, film: &str) -> Markup {
         figure {
             svg viewBox={ "0 0 " (width) " " (height) } role="img" aria-label="The film with its landmarks" {
                 image href=(film) width=(width) height=(height) preserveAspectRatio="none" {}
-                @for landmark in results.detections.landmarks() {
+                @for landmark in shown() {
                     @let Point { x, y } = landmark.position();
                     g class=(class(landmark)) stroke-width=(format!("{:.2}", side * DOT / 3.0)) {
                         title { (landmark.number()) " " (landmark.title()) " " (remark(landmark)) }
@@ -124,8 +126,8 @@ fn figure(results: &FilmResults<'_>, film: &str) -> Markup {
                 }
             }
             figcaption {
-                "Red: found. Yellow ring: not found, a guess. Blue: placed by hand."
-                @if results.detections.landmarks().iter().any(|landmark| radius(landmark).is_some()) {
+                "Red: found. Blue: placed by hand. Landmarks that were not found are not drawn."
+                @if shown().any(|landmark| radius(landmark).is_some()) {
                     " The landmark lies within the circle on 90 % of films."
                 }
             }
@@ -209,8 +211,8 @@ fn table(results: &FilmResults<'_>) -> Markup {
                                 td { (cell(millimetres.map(|place| format!("{:.2}", place.x)))) }
                                 td { (cell(millimetres.map(|place| format!("{:.2}", place.y)))) }
                             }
-                            @if confidence { td { (cell(landmark.confidence().map(percent))) } }
-                            @if radius { td { (cell(landmark.radius_mm().map(|mm| format!("{mm:.1}")))) } }
+                            @if confidence { td { (cell(here.and_then(Detection::confidence).map(percent))) } }
+                            @if radius { td { (cell(here.and_then(Detection::radius_mm).map(|mm| format!("{mm:.1}")))) } }
                             td { (format!("{:.3}", landmark.score())) }
                             td { (status(landmark)) }
                         }
@@ -247,7 +249,7 @@ fn origin(results: &FilmResults<'_>) -> Markup {
                 dt { "Pixel spacing" }
                 dd {
                     @match found.spacing() {
-                        Some(spacing) => { (spacing.x()) " × " (spacing.y()) " mm, by " (spacing.source()) }
+                        Some(spacing) => (spacing),
                         None => "not stated",
                     }
                 }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use onemark_film::geometry::Point;
+use onemark_film::visible::is_hidden;
 use onemark_runtime::{Detections, Status};
 use serde::{Deserialize, Serialize};
 
@@ -43,11 +44,14 @@ pub enum FilmReport {
         seconds: f64,
         /// What a person should know about how the film was read.
         warnings: Vec<String>,
+        /// The output files that could not be made for this film, each with the reason. Absent if there are none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        not_written: Vec<String>,
         /// The landmarks and measurements.
         #[serde(flatten)]
         detections: Box<Detections>,
     },
-    /// The film could not be read, or its results could not be written.
+    /// The film could not be read, or no landmarks could be looked for on it.
     #[non_exhaustive]
     Failed {
         /// The film's file, as it was given.
@@ -108,13 +112,56 @@ impl Document {
 impl FilmReport {
     /// The report on a film on which landmarks were looked for; `seconds` is how long that took.
     pub fn done(file: impl Into<String>, seconds: f64, warnings: Vec<String>, detections: Detections) -> Self {
-        Self::Done { file: file.into(), seconds, warnings, detections: Box::new(detections) }
+        Self::Done { file: file.into(), seconds, warnings, not_written: Vec::new(), detections: Box::new(detections) }
     }
 
-    /// The report on a film that could not be read, or whose results could not be written. `error` says why and what to do.
+    /// The same report with the output files that could not be made, each with the reason. A film that failed has none anyway.
+    ///
+    /// ```
+    /// # use onemark_results::json::{Document, FilmReport};
+    /// # let document = Document::read(&std::fs::read_to_string("tests/films.json")?)?;
+    /// let report = document.films[0].clone().with_not_written(vec!["1.mrk.json is in mm: give a spacing".into()]);
+    /// assert!(serde_json::to_string(&report)?.contains(r#""not_written":["1.mrk.json is in mm"#));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_not_written(mut self, files: Vec<String>) -> Self {
+        if let Self::Done { not_written, .. } = &mut self {
+            *not_written = files;
+        }
+        self
+    }
+
+    /// The report on a film that could not be read, or on which no landmarks could be looked for. `error` says why and what to do.
     pub fn failed(file: impl Into<String>, error: impl Into<String>) -> Self {
         Self::Failed { file: file.into(), error: error.into() }
     }
+}
+
+/// A value as JSON that is safe to show on a terminal: characters that hide or reorder others are written as `\u…`. It has the
+/// same meaning as without.
+///
+/// ```
+/// let text = onemark_results::json::to_text(&["Sella\u{9b}2J"], true)?;
+/// assert_eq!(text, "[\n  \"Sella\\u009b2J\"\n]\n");
+/// assert_eq!(serde_json::from_str::<Vec<String>>(&text)?, ["Sella\u{9b}2J"]);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// # Errors
+/// The value can't be written as JSON.
+pub fn to_text(value: &impl Serialize, indented: bool) -> serde_json::Result<String> {
+    let text = if indented { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) }?;
+    // Outside of strings, JSON has none of them but line ends.
+    let mut safe = String::with_capacity(text.len() + 1);
+    for letter in text.chars() {
+        if is_hidden(letter) && letter != '\n' {
+            safe.extend(letter.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            safe.push(letter);
+        }
+    }
+    safe.push('\n');
+    Ok(safe)
 }
 
 /// A landmark's name, position and status: the part of a document that a person may type by hand.

@@ -1,11 +1,16 @@
 //! 3D Slicer's markups (`.mrk.json`): the landmarks as a point list that Slicer shows on the film.
 //!
+//! Slicer must show the film with the spacing of the points. It takes the spacing from the film's file, for most radiographs from
+//! ImagerPixelSpacing also where PixelSpacing is calibrated. So the list's name has the spacing, and [`note`] says what to do where
+//! Slicer would take another one.
+//!
 //! Slicer places the centre of a film's first pixel at the origin, x along L and y along P. So a point is
 //! `spacing x (px - 0.5)` in mm, L then P, and 0 along S. The schema is Slicer's markups-schema-v1.0.3.
 
 use onemark_film::geometry::Point;
 use serde::Serialize;
 
+use crate::json::to_text;
 use crate::{FilmResults, ResultsError, remark};
 use onemark_runtime::{Detection, Status};
 
@@ -77,15 +82,41 @@ pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
     };
     let points = PointList {
         r#type: "Fiducial",
-        name: format!("Landmarks of {}", results.detections.bundle().name),
+        name: format!("Landmarks of {} for a film of {spacing}", results.detections.bundle().name),
         coordinate_system: "LPS",
         coordinate_units: "mm",
         locked: false,
         label_format: "%N-%d",
         control_points: results.detections.landmarks().iter().map(point).collect(),
     };
-    let mut text = serde_json::to_vec_pretty(&Document { schema: SCHEMA, markups: [points] })
-        .map_err(|error| results.error("mrk-json", error))?;
-    text.push(b'\n');
-    Ok(text)
+    let document = Document { schema: SCHEMA, markups: [points] };
+    let text = to_text(&document, true).map_err(|error| results.error("mrk-json", error))?;
+    Ok(text.into_bytes())
+}
+
+/// What a person must do before the points lie on the film in Slicer, if the film's file states no spacing there or another one than
+/// the points have.
+///
+/// ```
+/// # use onemark_film::Film;
+/// # use onemark_results::{FilmResults, json::{Document, FilmReport}, mrk_json};
+/// # let document = Document::read(&std::fs::read_to_string("tests/films.json")?)?;
+/// # let [FilmReport::Done { file, detections, .. }, ..] = document.films.as_slice() else { return Err("no film".into()) };
+/// # let film = Film::open("tests/film.png")?;
+/// let results = FilmResults { detections, film: &film, name: file, time: chrono::Local::now() };
+/// assert!(mrk_json::note(&results).is_some_and(|note| note.contains("the film's file states no spacing")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn note(results: &FilmResults<'_>) -> Option<String> {
+    let used = results.detections.spacing()?;
+    let shown = match results.film.file_spacing() {
+        Some(shown) if shown.agrees_with(used) => return None,
+        Some(shown) => format!("its file states {shown}"),
+        None => "the film's file states no spacing".to_owned(),
+    };
+    Some(format!(
+        "3D Slicer must show the film with {} x {} mm per px, which these points have: set it there, because {shown}",
+        used.x(),
+        used.y(),
+    ))
 }

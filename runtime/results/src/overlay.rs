@@ -4,9 +4,10 @@
 use image::RgbImage;
 use onemark_film::Film;
 use onemark_film::geometry::Point;
+use onemark_film::visible::cut;
 
 use crate::cautions::percent;
-use crate::picture::{self, Colour, LETTER, resized, ring, stroke};
+use crate::picture::{self, Colour, LETTER, resized, stroke};
 use crate::{FilmResults, ResultsError};
 use onemark_runtime::{Detection, Status};
 
@@ -21,12 +22,15 @@ const NOT_FOUND: Colour = [255.0, 200.0, 0.0];
 const BY_HAND: Colour = [60.0, 190.0, 255.0];
 const INK: Colour = [255.0, 255.0, 255.0];
 
+/// Letters of the longest title that is written in full.
+const LONGEST_TITLE: usize = 40;
+
 /// Radius of a mark, in px of a picture [`WIDTH`] px wide.
 const RADIUS: f64 = 3.5;
 const SMALL_RADIUS: f64 = 1.5;
 
-/// Draws the film with its landmarks as a PNG file: a red dot if found, a blue dot if placed by a person, an empty yellow
-/// ring if not found; beside each, its number, name and confidence.
+/// Draws the film with its landmarks as a PNG file: a red dot if found, a blue dot if placed by a person; beside each, its
+/// number, name and confidence. Landmarks that were not found have no place on the film; their names are listed in yellow.
 ///
 /// ```
 /// # use onemark_film::Film;
@@ -59,37 +63,57 @@ pub fn named(results: &FilmResults<'_>) -> RgbImage {
     let (mut picture, scale) = resized(results.film, results.film.width().clamp(NAMED_WIDTHS[0], NAMED_WIDTHS[1]));
     let unit = f64::from(picture.width()) / f64::from(WIDTH);
     let radius = RADIUS * unit;
-    let landmarks: Vec<_> =
-        results.detections.landmarks().iter().map(|one| (one, place(one.position(), scale))).collect();
-    for (landmark, mark) in &landmarks {
-        match landmark.status() {
-            Status::Found => stroke(&mut picture, *mark, *mark, radius, FOUND),
-            Status::EditedByHand => stroke(&mut picture, *mark, *mark, radius, BY_HAND),
-            Status::NotFound => ring(&mut picture, *mark, 1.5 * radius, 0.5 * radius, NOT_FOUND),
-        }
+    let (lost, found): (Vec<&Detection>, Vec<_>) =
+        results.detections.landmarks().iter().partition(|landmark| landmark.status() == Status::NotFound);
+    let found: Vec<_> = found.into_iter().map(|one| (one, place(one.position(), scale))).collect();
+    for (landmark, mark) in &found {
+        let colour = if landmark.status() == Status::EditedByHand { BY_HAND } else { FOUND };
+        stroke(&mut picture, *mark, *mark, radius, colour);
     }
-    // Labels avoid the marks and each other as far as there is room.
-    let mut taken: Vec<Area> = landmarks.iter().map(|(_, mark)| Area::around(*mark, radius)).collect();
-    let film = Area { left: 0.0, top: 0.0, right: picture.width().into(), bottom: picture.height().into() };
     let letter = unit.round() as u32;
-    for (landmark, mark) in &landmarks {
+    // The outline of the letters needs room too.
+    let height = letter * (LETTER + 2);
+    let size = |text: &str| [f64::from(letter * LETTER) * text.chars().count() as f64, f64::from(height)];
+    // Labels avoid the marks and each other as far as there is room.
+    let mut taken: Vec<Area> = found.iter().map(|(_, mark)| Area::around(*mark, radius)).collect();
+    let columns = picture.width() / (letter * LETTER) - 1;
+    for (row, line) in (0..).zip(not_found(&lost, columns as usize)) {
+        let [width, height] = size(&line);
+        let top = f64::from(row) * height;
+        taken.push(Area { left: 0.0, top, right: width, bottom: top + height });
+        picture::write(&mut picture, &line, (letter.into(), top as i64 + i64::from(letter)), letter, NOT_FOUND);
+    }
+    let film = Area { left: 0.0, top: 0.0, right: picture.width().into(), bottom: picture.height().into() };
+    for (landmark, mark) in &found {
         let text = label(landmark);
-        let size = f64::from(letter * LETTER);
-        // The outline of the letters needs room too.
-        let size = [size * text.chars().count() as f64, size + f64::from(2 * letter)];
-        let area = Area::beside(*mark, 2.0 * radius, size, &taken, &film);
-        let colour = if landmark.status() == Status::NotFound { NOT_FOUND } else { INK };
-        picture::write(&mut picture, &text, (area.left as i64, area.top as i64 + i64::from(letter)), letter, colour);
+        let area = Area::beside(*mark, 2.0 * radius, size(&text), &taken, &film);
+        picture::write(&mut picture, &text, (area.left as i64, area.top as i64 + i64::from(letter)), letter, INK);
         taken.push(area);
     }
     picture
 }
 
+/// The names of landmarks that were not found, in lines of so many letters.
+fn not_found(lost: &[&Detection], columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for (index, landmark) in lost.iter().enumerate() {
+        let comma = if index + 1 < lost.len() { "," } else { "" };
+        let name = format!("{} {}{comma}", landmark.number(), cut(landmark.title(), LONGEST_TITLE));
+        let start = if index == 0 { "Not found: " } else { " " };
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + name.chars().count() <= columns => {
+                *line += &format!("{start}{name}")
+            }
+            _ => lines.push(format!("{}{name}", start.trim_start())),
+        }
+    }
+    lines
+}
+
 /// The text beside a mark.
 fn label(landmark: &Detection) -> String {
-    let name = format!("{} {}", landmark.number(), landmark.title());
+    let name = format!("{} {}", landmark.number(), cut(landmark.title(), LONGEST_TITLE));
     match (landmark.status(), landmark.confidence()) {
-        (Status::NotFound, _) => format!("{name}: not found"),
         (Status::Found, Some(confidence)) => format!("{name} {}", percent(confidence)),
         _ => name,
     }

@@ -33,12 +33,6 @@ pub fn stroke(picture: &mut RgbImage, a: Point, b: Point, radius: f64, colour: C
     paint(picture, [a, b], radius, |point| to_segment(point, a, b) - radius, colour);
 }
 
-/// Paints a ring.
-pub fn ring(picture: &mut RgbImage, centre: Point, radius: f64, width: f64, colour: Colour) {
-    let distance = |point: Point| ((point.x - centre.x).hypot(point.y - centre.y) - radius).abs() - width / 2.0;
-    paint(picture, [centre; 2], radius + width, distance, colour);
-}
-
 /// Writes a line of text with an outline, in letters `scale` times the size of the font's.
 pub fn write(picture: &mut RgbImage, text: &str, at: (i64, i64), scale: u32, colour: Colour) {
     for (grown, colour) in [(scale, OUTLINE), (0, colour)] {

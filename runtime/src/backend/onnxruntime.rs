@@ -254,6 +254,10 @@ impl Tensor for BackendTensor {
         let array = || Ok(self.host()?.extract_array().into_dimensionality()?);
         array().map_err(|cause: Cause| RuntimeError::tensor(self.backend, cause))
     }
+
+    fn is_on_host(&self) -> bool {
+        self.value.memory_info().is_cpu_accessible()
+    }
 }
 
 /// A graph that ONNX Runtime has prepared.

@@ -68,7 +68,7 @@ pub fn adaptable() -> Bundle {
         let (stride, name) = (level.stride(), Port::Embedding(level).to_string());
         let pooled = format!("pooled{}", level.number());
         let sides = ["kernel_shape", "strides"].map(|name| builder::integers(name, [stride; 2]));
-        nodes.push(builder::node("AveragePool", &pooled, &["film"], sides.into()));
+        nodes.push(builder::node("MaxPool", &pooled, &["film"], sides.into()));
         nodes.push(node("Conv", &name, &[&pooled, "kernel", "bias"]));
         made.push(Tensor { name, channels: 2, side: SIZE / stride });
     }
@@ -175,6 +175,7 @@ fn of_graphs(trunk: &Graph, heads: &[Graph; 2], weights: &[f32], vector: impl Fn
         template_vectors: vectors.collect(),
         shape_prior: None,
         calibration: None,
+        familiarity: None,
         adapted: None,
         recipe: String::new(),
         history: Vec::new(),

@@ -118,7 +118,7 @@ function drawMarks() {
       class: `mark ${landmark.status}`, tabindex: 0, role: "button", "data-number": landmark.number,
       "aria-label": `${landmark.title}, ${landmark.remark || "found"}`,
     });
-    if (landmark.radius_mm && report.spacing) {
+    if (landmark.radius_mm && report.spacing && landmark.status !== "not-found") {
       const [x, y] = report.spacing.mm_per_px;
       mark.append(make("ellipse", { class: "reach", rx: landmark.radius_mm / x, ry: landmark.radius_mm / y, stroke: "currentColor" }));
     }
@@ -149,8 +149,10 @@ function drawTables() {
     box.onchange = () => { box.checked ? hidden.delete(landmark.number) : hidden.add(landmark.number); drawMarks(); };
     const { x, y } = landmark.mm ?? landmark.position;
     const digits = landmark.mm ? 2 : 1;
+    // A guess is no position. Its mark is shown, so that a person can put it where the landmark is.
+    const written = number => landmark.status === "not-found" ? "–" : number.toFixed(digits);
     const line = row(landmark.status, [box], [landmark.number], [landmark.title],
-      [x.toFixed(digits), "number"], [y.toFixed(digits), "number"], [reliability(landmark)]);
+      [written(x), "number"], [written(y), "number"], [reliability(landmark)]);
     line.title = `${desk.landmarks[landmark.number - 1].definition} ${landmark.remark}`;
     return line;
   }));
@@ -158,8 +160,16 @@ function drawTables() {
   const [x, y] = element("landmarks").tHead.querySelectorAll(".number");
   x.textContent = `x ${unit}`;
   y.textContent = `y ${unit}`;
+  element("spacing").textContent = spacing(report);
   element("measurements").tBodies[0].replaceChildren(...report.measured.map(line =>
     row(line.value ? "" : "refused", [line.title], [line.value ?? "", "number"], [line.judgement])));
+}
+
+// Where millimetres come from.
+function spacing({ spacing }) {
+  if (!spacing) return "No pixel spacing is stated, so there are no mm.";
+  const [x, y] = spacing.mm_per_px;
+  return `${x} x ${y} mm per px by ${spacing.source}`;
 }
 
 // Confidence and radius, short enough for a column; else `remark`.

@@ -1,12 +1,13 @@
 //! The state of the viewer: films, the landmarks found on them, and a person's corrections. Requests are handled in `routes`.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::Local;
 use onemark_film::geometry::Point;
-use onemark_film::{Film, FilmError, Spacing};
+use onemark_film::{Film, FilmError, Spacing, without_extension};
 use onemark_models::bundle::Bundle;
 use onemark_models::landmarks::LandmarkSet;
 
@@ -56,6 +57,8 @@ pub struct Desk {
     /// Where a bundle adapted to corrected films is written.
     adapt_to: Option<PathBuf>,
     engine: Mutex<Engine>,
+    /// Held while the bundle is adapted.
+    adapting: Mutex<()>,
     /// Detections by film, for the films that have been opened.
     seen: Mutex<BTreeMap<usize, Seen>>,
 }
@@ -100,7 +103,7 @@ impl Desk {
     pub fn new(bundle: Bundle, options: Options, adapt_to: Option<PathBuf>) -> Result<Self, RuntimeError> {
         let detector = Arc::new(Detector::new(&bundle, options.clone())?);
         let engine = Mutex::new(Engine { bundle, detector });
-        Ok(Self { films: Vec::new(), options, adapt_to, engine, seen: Mutex::default() })
+        Ok(Self { films: Vec::new(), options, adapt_to, engine, adapting: Mutex::default(), seen: Mutex::default() })
     }
 
     /// Adds a film, without reading it yet. A `spacing` (mm per px) replaces the one that the file states.
@@ -137,10 +140,7 @@ impl Desk {
     pub(super) fn film(&self, index: usize) -> Result<Film, ViewerError> {
         let (film, spacing) = self.place(index)?;
         let film = film.read()?;
-        Ok(match spacing {
-            None => film,
-            Some(spacing) => film.with_spacing(spacing.clone()),
-        })
+        Ok(film.with_stated(None, spacing.as_ref()))
     }
 
     /// A film's results with its corrections. Detects the landmarks if that has not been done yet.
@@ -156,24 +156,26 @@ impl Desk {
     /// Moves a landmark to a position that a person gives; `None` restores the detected position.
     pub(super) fn correct(&self, index: usize, number: usize, position: Option<Point>) -> Result<(), ViewerError> {
         let film = self.film(index)?;
-        let mut seen = self.seen(index, &film)?;
+        if let Some(Point { x, y }) = position.filter(|position| !position.is_inside(film.size())) {
+            return Err(ViewerError::OutsideFilm { x, y });
+        }
+        let before = self.seen(index, &film)?;
         let set = self.landmark_set();
+        // Another window may correct the same film, so the film's detections are changed where they are.
+        let mut all = lock(&self.seen);
+        let seen = all.entry(index).or_insert(before);
         match position {
-            Some(position) if !position.is_inside(film.size()) => {
-                return Err(ViewerError::OutsideFilm { x: position.x, y: position.y });
-            }
             Some(position) => seen.corrected.correct(number, position, &set)?,
             None => seen.corrected.restore(number, &seen.found, &set)?,
         }
-        lock(&self.seen).insert(index, seen);
         Ok(())
     }
 
     /// A film's results in one of the formats.
     pub(super) fn save(&self, index: usize, format: &str) -> Result<Saved, ViewerError> {
         let LookedAt { file, seconds, warnings, detections, .. } = self.look_at(index)?;
-        let stem =
-            Path::new(&file).file_stem().map_or_else(|| "film".into(), |stem| stem.to_string_lossy().into_owned());
+        let path = without_extension(Path::new(&file));
+        let stem = path.file_name().map_or("film".into(), OsStr::to_string_lossy);
         let extension = Self::formats().find(|(name, _)| *name == format).map(|(_, extension)| extension);
         let name = format!("{stem}.{}", extension.ok_or_else(|| ViewerError::NoFormat { name: format.to_owned() })?);
         let report = |detections| vec![FilmReport::done(&file, seconds, warnings, detections)];
@@ -189,6 +191,8 @@ impl Desk {
     /// corrected. Returns the outcome in a sentence.
     pub(super) fn adapt(&self, index: usize) -> Result<String, ViewerError> {
         let target = self.adapt_to.as_ref().ok_or(ViewerError::MayNotAdapt)?;
+        // A second window waits, and adds its film to the bundle of the first.
+        let _turn = lock(&self.adapting);
         let film = self.film(index)?;
         let corrected = self.seen(index, &film)?.corrected;
         let known = |landmark: &Detection| (landmark.status() != Status::NotFound).then_some(landmark.position());

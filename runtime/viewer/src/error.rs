@@ -1,7 +1,5 @@
 //! Errors of the viewer.
 
-use std::error::Error;
-
 use onemark_film::FilmError;
 use onemark_models::bundle::BundleError;
 use onemark_results::ResultsError;
@@ -54,7 +52,7 @@ pub enum ViewerError {
     MayNotAdapt,
     /// The server can't listen on the port.
     #[error("can't listen on port {port} of this machine")]
-    Listen { port: u16, source: Box<dyn Error + Send + Sync> },
+    Listen { port: u16, source: std::io::Error },
 }
 
 impl ViewerError {

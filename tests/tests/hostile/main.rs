@@ -4,6 +4,7 @@
 //! This file defines a refusal; the cases are in the files beside it, one per subject.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
+mod bundles;
 mod exporter;
 mod films;
 mod runtime;
@@ -59,6 +60,7 @@ fn the_exporter_refuses() {
 #[test]
 fn the_runtime_refuses() {
     refuses(Program::Runtime, runtime::CASES);
+    refuses(Program::Runtime, bundles::CASES);
     refuses(Program::Runtime, films::CASES);
 }
 

@@ -44,7 +44,7 @@ pub const CASES: &[Case] = &[
     Case {
         name: "markups without a spacing",
         harm: NOTHING,
-        line: "detect films/RawImage/Test1Data/151.png --bundle head.onemark --mrk-json out.mrk.json --report out.html",
+        line: "detect films/RawImage/Test1Data/151.png --bundle head.onemark --mrk-json out.mrk.json",
         says: &["151.png", "mrk-json is in mm", "give --spacing"],
     },
     Case {

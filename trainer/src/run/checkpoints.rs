@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ndarray::Array2;
 use onemark_models::checkpoint::{Checkpoint, Tensors, spelled};
 use onemark_models::graph::{Level, Of, ParamId};
 use onemark_models::landmarks::LandmarkId;
+use onemark_models::network::FILM_SCORES;
 use tch::Tensor;
 
 use super::{CHECKPOINT, KIND, Run, State};
@@ -32,9 +34,15 @@ impl Run<'_> {
         self.write(state, tensors, notes, &self.checkpoint_path())
     }
 
-    /// Writes a checkpoint for the exporter: with the template vectors and the last pseudo-labels, without the optimiser's
-    /// moments.
-    pub(super) fn write_finished(&self, state: &State, vectors: &[Tensor], path: &Path) -> Result<(), TrainError> {
+    /// Writes a checkpoint for the exporter: with the template vectors, the last pseudo-labels and the scores of the training
+    /// films, if they are known; without the optimiser's moments.
+    pub(super) fn write_finished(
+        &self,
+        state: &State,
+        vectors: &[Tensor],
+        scores: Option<Array2<f32>>,
+        path: &Path,
+    ) -> Result<(), TrainError> {
         let mut parameters = state.steady().to_parameters()?;
         for (level, vectors) in Level::COARSE_TO_FINE.into_iter().zip(vectors) {
             for (index, vector) in from_torch(vectors)?.outer_iter().enumerate() {
@@ -42,7 +50,9 @@ impl Run<'_> {
                 parameters.insert(ParamId::vector(of, level), vector.to_owned());
             }
         }
-        self.write(state, spelled(parameters), BTreeMap::new(), path)
+        let mut tensors = spelled(parameters);
+        tensors.extend(scores.map(|scores| (FILM_SCORES.to_owned(), scores.into_dyn())));
+        self.write(state, tensors, BTreeMap::new(), path)
     }
 
     fn write(

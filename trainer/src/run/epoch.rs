@@ -91,7 +91,7 @@ impl Run<'_> {
     fn save_epoch(&self, state: &mut State, vectors: &[Tensor], error: f64) -> Result<(), TrainError> {
         if state.best.is_none_or(|best| error < best) {
             state.best = Some(error);
-            self.write_finished(state, vectors, &self.folder.join(BEST))?;
+            self.write_finished(state, vectors, None, &self.folder.join(BEST))?;
         }
         self.save(state)?;
         self.keep_epoch(state.position)

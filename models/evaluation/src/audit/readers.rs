@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Finding, Kind};
+use super::{FilmFacts, Finding, Kind};
 use crate::dataset::Case;
 use onemark_models::statistics::upper_median;
 
@@ -36,11 +36,11 @@ pub struct Apart {
 }
 
 /// The disagreement per landmark, over the films with two readers and a known spacing.
-pub(super) fn disagreements(cases: &[Case]) -> Vec<Disagreement> {
-    let apart: Vec<(&str, Vec<Option<f64>>)> = cases
+pub(super) fn disagreements(films: &[(&Case, FilmFacts)]) -> Vec<Disagreement> {
+    let apart: Vec<(&str, Vec<Option<f64>>)> = films
         .iter()
-        .filter_map(|case| {
-            let ([senior, junior], spacing) = (case.readers.as_ref()?, case.spacing.as_ref()?);
+        .filter_map(|(case, facts)| {
+            let ([senior, junior], spacing) = (case.readers.as_ref()?, facts.spacing.as_ref()?);
             let both = senior.iter().zip(junior).map(|(one, other)| one.zip(*other));
             Some((
                 case.id.as_str(),

@@ -148,6 +148,19 @@ pub enum DatasetError {
         width: u32,
         height: u32,
     },
+    /// Nobody states a film's spacing, so its errors have no mm.
+    #[error("film {film} has no pixel spacing{}; add it to spacing.csv", other_size(*.size, *.only_for))]
+    NoSpacing {
+        film: PathBuf,
+        size: Size,
+        /// The size of films whose spacing the layout states.
+        only_for: Option<Size>,
+    },
+}
+
+/// Why the spacing that a layout states does not apply to a film of this size.
+pub(crate) fn other_size(size: Size, only_for: Option<Size>) -> String {
+    only_for.map_or(String::new(), |only| format!(": films of this layout have {only} px, and this one has {size} px"))
 }
 
 fn files(paths: &[PathBuf]) -> String {

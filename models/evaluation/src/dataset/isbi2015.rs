@@ -4,9 +4,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Case, Complain, DatasetError, SPACING_SOURCE, Split, films_in};
-use onemark_film::Spacing;
+use super::{Case, Complain, DatasetError, SPACING_SOURCE, Split, StatedSpacing, films_in};
 use onemark_film::geometry::Point;
+use onemark_film::{Size, Spacing};
 
 use crate::points::marks::annotated;
 use crate::table::decode;
@@ -24,6 +24,8 @@ const CLASS_LINES: usize = 8;
 
 /// mm per px of every published film, along both axes.
 const MM_PER_PX: f64 = 0.1;
+/// The size of every published film. Films of another size are copies with other pixels.
+const PUBLISHED: Size = Size { width: 1935, height: 2400 };
 
 /// Some distributions have all test films in Test1Data. Films after this number belong to Test2.
 const LAST_OF_TEST1: u64 = 300;
@@ -39,6 +41,8 @@ pub(super) fn open(root: &Path, split: Split, complain: &mut Complain<'_>) -> Re
             None
         }
     };
+    let spacing = Spacing::new(MM_PER_PX, MM_PER_PX, SPACING_SOURCE).ok();
+    let spacing = spacing.map(|spacing| StatedSpacing { spacing, only_for: Some(PUBLISHED) });
     let mut cases = Vec::new();
     for (folder, folder_split) in
         [("TrainingData", Split::Train), ("Test1Data", Split::Test1), ("Test2Data", Split::Test2)]
@@ -69,7 +73,7 @@ pub(super) fn open(root: &Path, split: Split, complain: &mut Complain<'_>) -> Re
                 film,
                 points: readers.as_ref().and_then(mean_of_readers),
                 points_size: None,
-                spacing: Spacing::new(MM_PER_PX, MM_PER_PX, SPACING_SOURCE).ok(),
+                spacing: spacing.clone(),
                 readers,
             });
         }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Case, Complain, DatasetError, SPACING_SOURCE, Split, films_in};
+use super::{Case, Complain, DatasetError, SPACING_SOURCE, Split, StatedSpacing, films_in};
 use crate::points::film::{file_name, without_extension};
 use crate::points::marks::{Mark, Names};
 use crate::points::{self, FilmIdentity};
@@ -242,7 +242,8 @@ pub(super) fn read_spacing(path: &Path, cases: &mut [Case], complain: &mut Compl
             complain(id.as_deref(), line_error(path, *line, problem))?;
             continue;
         };
-        if case.is_some_and(|case| case.spacing.replace(spacing).is_some()) {
+        let stated = StatedSpacing { spacing, only_for: None };
+        if case.is_some_and(|case| case.spacing.replace(stated).is_some()) {
             complain(id.as_deref(), line_error(path, *line, format!("the spacing of {image} is given twice")))?;
         }
     }

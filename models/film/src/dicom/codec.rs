@@ -3,17 +3,15 @@
 //! Each decoder first compares the size that its stream claims with the file's header, and refuses a stream that differs. `grey`
 //! converts the numbers to grey.
 
-use dicom_core::{DicomValue, PrimitiveValue};
-use dicom_dictionary_std::{tags, uids};
-use dicom_object::InMemDicomObject;
+use dicom_dictionary_std::uids;
 use dicom_transfer_syntax_registry::TransferSyntax;
-use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
 use jpeg_decoder::PixelFormat;
 
 use super::header::Header;
+use super::jpeg2000;
+use super::pixel_data::PixelData;
 use super::reader::Fault;
-use crate::Size;
-use crate::signature::jpeg_is_complete;
+use crate::{Size, jpeg};
 
 /// A retired transfer syntax, which archives still contain.
 const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
@@ -33,22 +31,22 @@ pub(super) fn decoder(syntax: &TransferSyntax) -> Result<Option<Decoder>, Fault>
             Some(jpeg)
         }
         uids::JPEGLS_LOSSLESS | uids::JPEGLS_NEAR_LOSSLESS => Some(jpeg_ls),
-        uids::JPEG2000_LOSSLESS | uids::JPEG2000 => Some(jpeg_2000),
+        uids::JPEG2000_LOSSLESS | uids::JPEG2000 => Some(jpeg2000::decode),
         _ => return Err(Fault::Unsupported(format!("its transfer syntax {} is not read", syntax.name()), ADVICE)),
     })
 }
 
 /// The pixels: as many as `header` states.
-pub(super) fn decode(film: &InMemDicomObject, header: &Header, decoder: Option<Decoder>) -> Result<Vec<u16>, Fault> {
-    let mut stored = match (decoder, film.get(tags::PIXEL_DATA).map(|element| element.value())) {
-        (None, Some(DicomValue::Primitive(value))) => native(value, header),
-        // All fragments together are the only frame, however it was divided.
-        (Some(decode), Some(DicomValue::PixelSequence(pixels))) => decode(&pixels.fragments().concat(), header)?,
+pub(super) fn decode(pixel_data: &PixelData<'_>, header: &Header, decoder: Option<Decoder>) -> Result<Vec<u16>, Fault> {
+    let expected = pixels(header);
+    let mut stored = match (decoder, pixel_data) {
+        (None, PixelData::Native(native)) => native.samples(expected, header.bits_allocated),
+        (Some(decode), PixelData::Compressed(fragments)) => decode(&stream(fragments, expected)?, header)?,
         (None, _) => return Err(Fault::Damaged("its pixels are compressed, but its transfer syntax is not".into())),
         (Some(_), _) => return Err(Fault::Damaged("its pixels are not compressed, but its transfer syntax is".into())),
     };
-    let (found, expected) = (stored.len(), pixels(header));
     // Missing rows at the end are an error. A few additional bytes are padding.
+    let found = stored.len();
     if found < expected {
         return Err(Fault::Damaged(format!("it has {found} pixels where {expected} are expected")));
     }
@@ -56,13 +54,25 @@ pub(super) fn decode(film: &InMemDicomObject, header: &Header, decoder: Option<D
     Ok(stored)
 }
 
+/// The compressed stream: all fragments together are the only frame, however it was divided. A stream that is far longer than its pixels is
+/// refused before it is copied.
+fn stream(fragments: &[&[u8]], pixels: usize) -> Result<Vec<u8>, Fault> {
+    /// The largest length of a stream: so many times that of its pixels, and so many bytes more.
+    const MOST: (usize, usize) = (2, 1 << 20);
+    let length: usize = fragments.iter().map(|fragment| fragment.len()).sum();
+    if length > MOST.0 * 2 * pixels + MOST.1 {
+        return Err(Fault::Damaged(format!("its compressed stream has {length} bytes for {pixels} pixels")));
+    }
+    Ok(fragments.concat())
+}
+
 /// The number of pixels: at most [`MAX_FILM_PIXELS`](crate::MAX_FILM_PIXELS), because the size was checked.
-fn pixels(header: &Header) -> usize {
+pub(super) fn pixels(header: &Header) -> usize {
     header.size.pixels() as usize
 }
 
 /// Refuses a stream that claims another size than the file.
-fn validate_claim(width: u32, height: u32, header: &Header) -> Result<(), Fault> {
+pub(super) fn validate_claim(width: u32, height: u32, header: &Header) -> Result<(), Fault> {
     let claimed = Size { width, height };
     if claimed == header.size {
         return Ok(());
@@ -70,21 +80,8 @@ fn validate_claim(width: u32, height: u32, header: &Header) -> Result<(), Fault>
     Err(Fault::Damaged(format!("its header says {} px and its compressed stream {claimed} px", header.size)))
 }
 
-fn broken(coding: &str, why: impl std::fmt::Display) -> Fault {
+pub(super) fn broken(coding: &str, why: impl std::fmt::Display) -> Fault {
     Fault::Damaged(format!("its {coding} stream can't be decoded: {why}"))
-}
-
-/// Pixels that are not compressed: bytes, or words with the first of two 8-bit pixels in their lower half (PS3.5, 8.1.1).
-fn native(value: &PrimitiveValue, header: &Header) -> Vec<u16> {
-    match (value, header.bits_allocated) {
-        (PrimitiveValue::U16(words), 16) => words.to_vec(),
-        (PrimitiveValue::U16(words), _) => words.iter().flat_map(|word| word.to_le_bytes()).map(u16::from).collect(),
-        (PrimitiveValue::U8(bytes), 16) => {
-            bytes.chunks_exact(2).map(|two| u16::from_le_bytes([two[0], two[1]])).collect()
-        }
-        (PrimitiveValue::U8(bytes), _) => bytes.iter().copied().map(u16::from).collect(),
-        _ => Vec::new(),
-    }
 }
 
 /// RLE: a segment of packed bytes for the upper halves of all pixels, then one for the lower (PS3.5, annex G).
@@ -155,19 +152,25 @@ impl Iterator for Unpacked<'_> {
 
 /// JPEG of 8 bits, or lossless JPEG of up to 16.
 fn jpeg(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
+    const ADVICE: &str = "export it as JPEG of 8 bits, as lossless JPEG or uncompressed";
+    let fault = |fault| match fault {
+        jpeg::Fault::Damaged(reason) => broken("JPEG", reason),
+        jpeg::Fault::Unsupported(what) => Fault::Unsupported(what, ADVICE),
+    };
+    let frame = jpeg::frame(stream).map_err(fault)?;
+    let Size { width, height } = frame.size();
+    validate_claim(width, height, header)?;
+    if !frame.is_grey() {
+        return Err(Fault::Unsupported(
+            "its JPEG holds colours, not grey".into(),
+            "export it as MONOCHROME2, PNG or TIFF",
+        ));
+    }
+    let stream = jpeg::validate(stream).map_err(fault)?;
     let mut decoder = jpeg_decoder::Decoder::new(stream);
-    decoder.read_info().map_err(|e| broken("JPEG", e))?;
-    let info = decoder.info().ok_or_else(|| broken("JPEG", "it has no header"))?;
-    validate_claim(info.width.into(), info.height.into(), header)?;
-    if !jpeg_is_complete(stream) {
-        return Err(broken("JPEG", "it ends before its end marker"));
-    }
-    if !matches!(info.pixel_format, PixelFormat::L8 | PixelFormat::L16) {
-        return Err(broken("JPEG", "it holds colours, not grey"));
-    }
     let bytes = decoder.decode().map_err(|e| broken("JPEG", e))?;
-    Ok(match info.pixel_format {
-        PixelFormat::L16 => bytes.chunks_exact(2).map(|two| u16::from_ne_bytes([two[0], two[1]])).collect(),
+    Ok(match decoder.info().map(|info| info.pixel_format) {
+        Some(PixelFormat::L16) => bytes.chunks_exact(2).map(|two| u16::from_ne_bytes([two[0], two[1]])).collect(),
         _ => bytes.into_iter().map(u16::from).collect(),
     })
 }
@@ -176,36 +179,4 @@ fn jpeg(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
 fn jpeg_ls(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
     let decoded = jpegls::decode(stream, header.size.width, header.size.height).map_err(|e| broken("JPEG-LS", e))?;
     Ok(decoded.0)
-}
-
-/// JPEG 2000, lossless or not.
-fn jpeg_2000(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
-    const MARKERS: [&[u8]; 2] = [b"\xFF\x4F\xFF\x51", b"\xFF\xD9"];
-    /// The offset of the first component's precision. Its highest bit states whether numbers are signed.
-    const PRECISION_BYTE: usize = 42;
-    let [start, end] = MARKERS;
-    let padding = stream.iter().rev().take_while(|byte| **byte == 0).count();
-    if !stream.starts_with(start) || !stream[..stream.len() - padding].ends_with(end) {
-        return Err(broken("JPEG 2000", "its start or its end is missing"));
-    }
-    let settings = DecodeSettings { strict: true, ..DecodeSettings::default() };
-    let image = Image::new(stream, &settings).map_err(|e| broken("JPEG 2000", e))?;
-    validate_claim(image.width(), image.height(), header)?;
-    let bits = image.original_bit_depth();
-    if bits > 16 {
-        return Err(broken("JPEG 2000", format!("its numbers have {bits} bits, more than 16")));
-    }
-    let mut context = DecoderContext::default();
-    let decoded = image.decode(&mut context).map_err(|e| broken("JPEG 2000", e))?;
-    let [grey] = decoded.components() else { return Err(broken("JPEG 2000", "it holds colours, not grey")) };
-    // The decoder treats all numbers as unsigned, so it has moved signed numbers up by half of their range.
-    let signed = stream.get(PRECISION_BYTE).is_some_and(|byte| byte & 0x80 != 0);
-    let moved = if signed { 1 << (bits - 1) } else { 0 };
-    // Numbers of a lossy stream may lie outside their range.
-    let most = if signed { moved - 1 } else { u16::MAX.into() };
-    Ok(grey
-        .samples()
-        .iter()
-        .map(|sample| (sample.round() as i32).saturating_sub(moved).clamp(-moved, most) as u16)
-        .collect())
 }

@@ -1,130 +1,149 @@
-//! Converts stored DICOM pixels to the grey that a viewer would show: modality transform, window or lookup table, polarity
-//! (PS3.3, C.11.1 and C.11.2).
+//! Converts stored DICOM pixels to the grey that a viewer would show: padding, modality transform, window or lookup table, polarity
+//! (PS3.3, C.7.5.1.1.2, C.11.1 and C.11.2).
 //!
-//! Pixels have at most 16 bits, so one table holds the grey of every possible value.
+//! Pixels have at most 16 bits, so one table holds the grey of every word.
 
-use dicom_core::{PrimitiveValue, Tag};
+use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
 use super::header::{Header, number};
-use super::text::text;
+use super::lut::Lut;
+use super::seen::Seen;
+use super::text::{code, text};
 use crate::{FilmWarning, GreyWindow};
 
-/// The grey level of every possible stored value.
+/// The fewest grey levels over which a film's pixels spread under a window that was made for it. A person sees almost one grey in fewer.
+const FEWEST_LEVELS: u8 = 24;
+
+/// A value is far from all others if the range of all is so many times that of the others.
+const FAR: f64 = 8.0;
+
+/// The fewest other values of a picture. Drawings have fewer.
+const FEWEST_OTHERS: usize = 16;
+
+/// The grey level of every word up to the greatest that the film's pixels have.
 pub(super) fn shades(
     film: &InMemDicomObject,
     header: &Header,
     stored: &[u16],
     warnings: &mut Vec<FilmWarning>,
 ) -> Vec<u8> {
-    let patterns = 0..=((1_u32 << header.bits_stored) - 1) as u16;
-    let values: Vec<f64> = match Lut::read(film, tags::MODALITY_LUT_SEQUENCE, header.signed) {
-        Some(lut) => patterns.map(|pattern| lut.at(header.value(pattern))).collect(),
-        None => {
-            let slope = number(film, tags::RESCALE_SLOPE).filter(|slope| *slope != 0.0).unwrap_or(1.0);
-            let intercept = number(film, tags::RESCALE_INTERCEPT).unwrap_or(0.0);
-            patterns.map(|pattern| header.value(pattern) * slope + intercept).collect()
+    let seen = Seen::of(film, header, stored);
+    if seen.words().any(|word| header.has_unused_bits(word)) {
+        warnings.push(FilmWarning::UnusedBits { stored: header.bits_stored });
+    }
+    compare_polarity(film, header, warnings);
+    let values = values(film, header, warnings);
+    let seen_values = &values[..=usize::from(seen.greatest)];
+    let levels = |share: &dyn Fn(f64) -> f64| -> Vec<u8> {
+        seen_values.iter().map(|value| (share(*value).clamp(0.0, 1.0) * 255.0).round() as u8).collect()
+    };
+    let (range, far) = range(seen.words().map(|word| values[usize::from(word)]).collect());
+    let all = levels(&|value| (value - range[0]) / (range[1] - range[0]));
+    let stated = stated(film, &values, warnings).map(|(share, warning)| (levels(&*share), warning));
+    let levels = match stated {
+        Some((stated, _)) if seen.spread(&stated) >= FEWEST_LEVELS.min(seen.spread(&all)) => stated,
+        // A person would see nothing either, and would change the window.
+        stated => {
+            warnings.extend(stated.map(|(_, warning)| warning));
+            warnings.extend(far.map(|value| FilmWarning::FarValue { value, others: range }));
+            all
         }
     };
-    compare_polarity(film, header, warnings);
-    let any_below_zero = values.iter().any(|value| *value < 0.0);
-    let shown: Vec<f64> = if let Some(lut) = Lut::read(film, tags::VOILUT_SEQUENCE, any_below_zero) {
-        values.iter().map(|value| lut.at(*value) / lut.top()).collect()
-    } else if let Some((window, function)) = window(film, warnings) {
-        values.iter().map(|value| function(window, *value)).collect()
-    } else {
-        let (least, most) = range(stored.iter().map(|raw| values[usize::from(header.pattern(*raw))]));
-        values.iter().map(|value| (value - least) / (most - least)).collect()
+    let shade = |(level, word): (u8, u16)| match level {
+        _ if seen.is_padding(word) => 0,
+        level if header.is_inverted() => 255 - level,
+        level => level,
     };
-    let level = |share: f64| {
-        let level = (share.clamp(0.0, 1.0) * 255.0).round() as u8;
-        if header.inverted { 255 - level } else { level }
-    };
-    shown.into_iter().map(level).collect()
+    levels.into_iter().zip(0..=u16::MAX).map(shade).collect()
 }
 
-/// The smallest and the largest of some numbers. They are never equal, so it is safe to divide by their difference.
-fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let (least, most) =
-        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), value| (least.min(value), most.max(value)));
-    if least < most { (least, most) } else { (least, least + 1.0) }
+/// The value of every possible word after the modality transform.
+fn values(film: &InMemDicomObject, header: &Header, warnings: &mut Vec<FilmWarning>) -> Vec<f64> {
+    let stored = (0..=u16::MAX).map(|word| f64::from(header.value(word)));
+    if let Some(lut) = Lut::read(film, tags::MODALITY_LUT_SEQUENCE, header.signed) {
+        return stored.map(|value| lut.at(value)).collect();
+    }
+    let stated =
+        |tag: Tag, otherwise: f64| if text(film, tag).is_empty() { Some(otherwise) } else { number(film, tag) };
+    let rescale = stated(tags::RESCALE_SLOPE, 1.0).zip(stated(tags::RESCALE_INTERCEPT, 0.0));
+    let values = rescale.filter(|(slope, _)| *slope != 0.0).and_then(|(slope, intercept)| {
+        let finite = |value: f64| Some(value * slope + intercept).filter(|value| value.is_finite());
+        stored.clone().map(finite).collect::<Option<Vec<f64>>>()
+    });
+    values.unwrap_or_else(|| {
+        warnings.push(FilmWarning::UnusableRescale);
+        stored.collect()
+    })
+}
+
+/// The values that become black and white where nothing is stated: the smallest and the largest of the film's values. If one of them
+/// is far from all others, as padding that is not stated and dead pixels are, it is returned too and does not count. The two are never
+/// equal, so it is safe to divide by their difference.
+fn range(mut values: Vec<f64>) -> ([f64; 2], Option<f64>) {
+    values.sort_by(f64::total_cmp);
+    let span = |values: &[f64]| values.last().zip(values.first()).map_or(0.0, |(most, least)| most - least);
+    let far = match &values[..] {
+        [least, others @ .., most] if others.len() >= FEWEST_OTHERS => {
+            let [without_most, without_least] = [&values[..=others.len()], &values[1..]].map(span);
+            let is_far = |without: f64| without * FAR < span(&values);
+            is_far(without_most).then_some(*most).or_else(|| is_far(without_least).then_some(*least))
+        }
+        _ => None,
+    };
+    values.retain(|value| Some(*value) != far);
+    let least = values.first().copied().unwrap_or_default();
+    let most = values.last().copied().filter(|most| *most > least).unwrap_or(least + 1.0);
+    ([least, most], far)
 }
 
 /// PresentationLUTShape repeats PhotometricInterpretation. If they disagree, PhotometricInterpretation is used.
 fn compare_polarity(film: &InMemDicomObject, header: &Header, warnings: &mut Vec<FilmWarning>) {
-    let stated = text(film, tags::PRESENTATION_LUT_SHAPE);
-    let (used, expected) = if header.inverted { ("MONOCHROME1", "INVERSE") } else { ("MONOCHROME2", "IDENTITY") };
+    let stated = code(film, tags::PRESENTATION_LUT_SHAPE);
+    let (used, expected) = if header.is_inverted() { ("MONOCHROME1", "INVERSE") } else { ("MONOCHROME2", "IDENTITY") };
     if !stated.is_empty() && stated != expected {
         warnings.push(FilmWarning::ContradictedPolarity { stated, used });
     }
 }
 
-/// The brightness of a value in a window, from 0 to 1. The caller clamps values outside this range.
+/// The brightness of a value, from 0 to 1. The caller clamps it if it lies outside this range.
+type Share = Box<dyn Fn(f64) -> f64>;
+
+/// How the file says that values become grey: by its first lookup table, else by its first window. And the warning for the case that this
+/// shows nothing.
+fn stated(film: &InMemDicomObject, values: &[f64], warnings: &mut Vec<FilmWarning>) -> Option<(Share, FilmWarning)> {
+    let any_below_zero = values.iter().any(|value| *value < 0.0);
+    if let Some(lut) = Lut::read(film, tags::VOILUT_SEQUENCE, any_below_zero) {
+        let top = lut.top();
+        return Some((Box::new(move |value| lut.at(value) / top), FilmWarning::TableBesideData));
+    }
+    let (window, function) = window(film, warnings)?;
+    let GreyWindow { centre, width } = window;
+    Some((Box::new(move |value| function(window, value)), FilmWarning::WindowBesideData { centre, width }))
+}
+
+/// The brightness of a value in a window.
 type VoiFunction = fn(GreyWindow, f64) -> f64;
 
 /// The first of the windows with its function (PS3.3, C.11.2.1.2 and C.11.2.1.3). If it cannot be used, `None` and a warning.
 fn window(film: &InMemDicomObject, warnings: &mut Vec<FilmWarning>) -> Option<(GreyWindow, VoiFunction)> {
-    let (centre, width) = (number(film, tags::WINDOW_CENTER)?, number(film, tags::WINDOW_WIDTH)?);
-    let name = text(film, tags::VOILUT_FUNCTION);
-    let function: VoiFunction = match name.as_str() {
+    let [centre, width] = [tags::WINDOW_CENTER, tags::WINDOW_WIDTH];
+    if [centre, width].iter().all(|tag| text(film, *tag).is_empty()) {
+        return None;
+    }
+    let Some((centre, width)) = number(film, centre).zip(number(film, width)) else {
+        warnings.push(FilmWarning::UnreadableWindow);
+        return None;
+    };
+    let function: VoiFunction = match text(film, tags::VOILUT_FUNCTION).as_str() {
         "" | "LINEAR" if width >= 1.0 => GreyWindow::linear,
         "LINEAR_EXACT" if width > 0.0 => |window, value| (value - window.centre) / window.width + 0.5,
         "SIGMOID" if width > 0.0 => |window, value| 1.0 / (1.0 + (-4.0 * (value - window.centre) / window.width).exp()),
         _ => {
-            warnings.push(FilmWarning::UnusableWindow { function: name, centre, width });
+            warnings.push(FilmWarning::UnusableWindow { function: code(film, tags::VOILUT_FUNCTION), centre, width });
             return None;
         }
     };
     Some((GreyWindow { centre, width }, function))
-}
-
-/// A lookup table. Its first entry is for the value `first`, the next one for `first + 1` and so on.
-struct Lut {
-    first: i32,
-    entries: Vec<u16>,
-}
-
-impl Lut {
-    /// The first table of a sequence. `signed`: whether `first` may be negative.
-    fn read(film: &InMemDicomObject, sequence: Tag, signed: bool) -> Option<Self> {
-        let item = film.get(sequence)?.items()?.first()?;
-        let descriptor = item.get(tags::LUT_DESCRIPTOR)?.to_multi_int::<i32>().ok()?;
-        let [count, first, _] = descriptor.as_slice() else { return None };
-        // 16 bits, whether the file declares them as signed or unsigned. A count of 0 means 2^16.
-        let count = match *count as u16 {
-            0 => 1 << 16,
-            count => usize::from(count),
-        };
-        let first = if signed { i32::from(*first as i16) } else { i32::from(*first as u16) };
-        let words = match item.get(tags::LUT_DATA)?.value().primitive()? {
-            PrimitiveValue::U16(words) => words.to_vec(),
-            PrimitiveValue::I16(words) => words.iter().map(|word| *word as u16).collect(),
-            PrimitiveValue::U8(bytes) if bytes.len() >= 2 * count => {
-                bytes.chunks_exact(2).map(|two| u16::from_le_bytes([two[0], two[1]])).collect()
-            }
-            PrimitiveValue::U8(bytes) => bytes.iter().copied().map(u16::from).collect(),
-            _ => return None,
-        };
-        let mut entries = words;
-        // A word may contain two entries of 8 bits.
-        if entries.len() < count {
-            entries = entries.iter().flat_map(|word| word.to_le_bytes()).map(u16::from).collect();
-        }
-        entries.truncate(count);
-        (entries.len() == count).then_some(Self { first, entries })
-    }
-
-    /// The entry for a value. Values before the table get its first entry, values after it its last.
-    fn at(&self, value: f64) -> f64 {
-        let index = (value.round() as i64).saturating_sub(self.first.into()).clamp(0, self.entries.len() as i64 - 1);
-        f64::from(self.entries[index as usize])
-    }
-
-    /// The largest number with as many bits as the entries use. The declared number of bits is not used: some devices declare 16 bits
-    /// and use 12, which would make the film nearly black.
-    fn top(&self) -> f64 {
-        let greatest = self.entries.iter().copied().max().unwrap_or_default();
-        f64::from(greatest.checked_ilog2().map_or(1, |bit| (1_u32 << (bit + 1)) - 1))
-    }
 }

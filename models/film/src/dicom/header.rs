@@ -4,47 +4,86 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
+use super::pixel_data::PixelData;
 use super::reader::Fault;
-use super::text::text;
+use super::text::{code, text};
 use crate::Size;
+
+/// What to do about a film in colour.
+pub(super) const GREY_ADVICE: &str = "export it as MONOCHROME2, PNG or TIFF";
 
 /// The allowed numbers of bits of a pixel in the file.
 const BITS_ALLOCATED: [u32; 2] = [8, 16];
 
-/// How a film's pixels are stored: one grey sample per pixel, of 8 or 16 bits. Not all bits need to be used.
+/// How a film's pixels are stored: samples of 8 or 16 bits. Not all bits need to be used.
 #[derive(Debug)]
 pub(super) struct Header {
     pub(super) size: Size,
+    pub(super) colours: Colours,
     pub(super) bits_allocated: u32,
     pub(super) bits_stored: u32,
     high_bit: u32,
     pub(super) signed: bool,
-    /// Whether small values are bright: MONOCHROME1.
-    pub(super) inverted: bool,
+}
+
+/// What the samples of a pixel are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Colours {
+    /// One grey sample. `inverted`: whether small values are bright (MONOCHROME1).
+    Grey {
+        inverted: bool,
+    },
+    Three(Three),
+}
+
+/// Three samples per pixel, which are not compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Three {
+    /// Whether they are brightness and two samples for the colour (YBR_FULL), not red, green and blue.
+    pub(super) brightness_first: bool,
+    /// Whether all first samples come before all second ones.
+    pub(super) planar: bool,
+}
+
+impl Colours {
+    /// What PhotometricInterpretation says, if Onemark reads it.
+    fn read(film: &InMemDicomObject, is_compressed: bool) -> Result<Self, Fault> {
+        let stated = text(film, tags::PHOTOMETRIC_INTERPRETATION);
+        match (stated.as_str(), integer(film, tags::SAMPLES_PER_PIXEL)) {
+            ("MONOCHROME1", _) => Ok(Self::Grey { inverted: true }),
+            ("MONOCHROME2", _) => Ok(Self::Grey { inverted: false }),
+            ("", _) => Err(missing("PhotometricInterpretation")),
+            (name @ ("RGB" | "YBR_FULL"), Some(3)) if !is_compressed => {
+                let planar = integer(film, tags::PLANAR_CONFIGURATION) == Some(1);
+                Ok(Self::Three(Three { brightness_first: name == "YBR_FULL", planar }))
+            }
+            _ => {
+                let what = format!("its pixels are {}, not grey", code(film, tags::PHOTOMETRIC_INTERPRETATION));
+                Err(Fault::Unsupported(what, GREY_ADVICE))
+            }
+        }
+    }
+
+    /// The samples of a pixel.
+    pub(super) const fn samples(self) -> u32 {
+        match self {
+            Self::Grey { .. } => 1,
+            Self::Three(_) => 3,
+        }
+    }
 }
 
 impl Header {
-    pub(super) fn read(film: &InMemDicomObject) -> Result<Self, Fault> {
-        refuse_no_film(film)?;
-        let missing = |what: &str| Fault::Damaged(format!("it does not state its {what}"));
-        let inverted = match text(film, tags::PHOTOMETRIC_INTERPRETATION).as_str() {
-            "MONOCHROME1" => true,
-            "MONOCHROME2" => false,
-            "" => return Err(missing("PhotometricInterpretation")),
-            other => {
-                return Err(Fault::Unsupported(
-                    format!("its pixels are {other}, not grey"),
-                    "export it as MONOCHROME2, PNG or TIFF",
-                ));
-            }
-        };
+    pub(super) fn read(film: &InMemDicomObject, pixels: Option<&PixelData<'_>>) -> Result<Self, Fault> {
+        refuse_no_film(film, pixels.is_some())?;
+        let colours = Colours::read(film, matches!(pixels, Some(PixelData::Compressed(_))))?;
         let [rows, columns] = [(tags::ROWS, "Rows"), (tags::COLUMNS, "Columns")]
             .map(|(tag, name)| integer(film, tag).ok_or_else(|| missing(name)));
         let bits_allocated = integer(film, tags::BITS_ALLOCATED).ok_or_else(|| missing("BitsAllocated"))?;
         let bits_stored = integer(film, tags::BITS_STORED).unwrap_or(bits_allocated);
         let high_bit = integer(film, tags::HIGH_BIT).unwrap_or(bits_stored.saturating_sub(1));
         let samples = integer(film, tags::SAMPLES_PER_PIXEL).unwrap_or(1);
-        if samples != 1 || !BITS_ALLOCATED.contains(&bits_allocated) {
+        if samples != colours.samples() || !BITS_ALLOCATED.contains(&bits_allocated) {
             return Err(Fault::Unsupported(
                 format!("it has {samples} samples per pixel of {bits_allocated} bits each, where 1 of 8 or 16 is read"),
                 "export it as grey of 8 or 16 bits",
@@ -58,25 +97,56 @@ impl Header {
         // Some files leave it empty. Nearly all radiographs are unsigned.
         let signed = integer(film, tags::PIXEL_REPRESENTATION) == Some(1);
         let size = Size { width: columns?, height: rows? };
-        Ok(Self { size, bits_allocated, bits_stored, high_bit, signed, inverted })
+        Ok(Self { size, colours, bits_allocated, bits_stored, high_bit, signed })
+    }
+
+    /// Whether small values are bright.
+    pub(super) fn is_inverted(&self) -> bool {
+        self.colours == Colours::Grey { inverted: true }
+    }
+
+    /// The bytes of a row that is not compressed.
+    pub(super) fn row_bytes(&self) -> usize {
+        self.size.width as usize * (self.colours.samples() * self.bits_allocated / 8) as usize
     }
 
     /// The used bits of a stored pixel. The other bits may have any value.
-    pub(super) fn pattern(&self, raw: u16) -> u16 {
+    fn pattern(&self, raw: u16) -> u16 {
         let used = u32::from(raw) >> (self.high_bit + 1 - self.bits_stored);
         (used & ((1 << self.bits_stored) - 1)) as u16
     }
 
-    /// The number that these bits encode.
-    pub(super) fn value(&self, pattern: u16) -> f64 {
-        let span = 1 << self.bits_stored;
-        let value = i32::from(pattern);
-        f64::from(if self.signed && value >= span / 2 { value - span } else { value })
+    /// What a stored sample without sign is of its largest value, from 0 to 255.
+    pub(super) fn level(&self, raw: u16) -> u16 {
+        let most = (1_u32 << self.bits_stored) - 1;
+        ((u32::from(self.pattern(raw)) * 255 + most / 2) / most) as u16
+    }
+
+    /// The number that a stored pixel encodes in its used bits.
+    pub(super) fn value(&self, raw: u16) -> i32 {
+        self.number(self.pattern(raw), self.bits_stored)
+    }
+
+    /// The number that a word encodes in its lowest `bits`.
+    pub(super) fn number(&self, word: u16, bits: u32) -> i32 {
+        let (span, number) = (1 << bits, i32::from(word) & ((1 << bits) - 1));
+        if self.signed && number >= span / 2 { number - span } else { number }
+    }
+
+    /// Whether a stored pixel has bits above the used ones. Copies of the sign are not counted.
+    pub(super) fn has_unused_bits(&self, raw: u16) -> bool {
+        let above = self.high_bit + 1;
+        let (bits, copies) = (u32::from(raw) >> above, (1 << (self.bits_allocated - above)) - 1);
+        bits != 0 && !(self.signed && bits == copies && self.value(raw) < 0)
     }
 }
 
+fn missing(what: &str) -> Fault {
+    Fault::Damaged(format!("it does not state its {what}"))
+}
+
 /// Refuses a file without pixels or with more than one frame.
-fn refuse_no_film(film: &InMemDicomObject) -> Result<(), Fault> {
+fn refuse_no_film(film: &InMemDicomObject, has_pixels: bool) -> Result<(), Fault> {
     if film.get(tags::DIRECTORY_RECORD_SEQUENCE).is_some() {
         return Err(Fault::Unsupported("it is a DICOMDIR, a list of films".into(), "give the films that it lists"));
     }
@@ -87,8 +157,8 @@ fn refuse_no_film(film: &InMemDicomObject) -> Result<(), Fault> {
             "export the frame to be read as a separate film",
         ));
     }
-    if film.get(tags::PIXEL_DATA).is_none() {
-        let what = match text(film, tags::MODALITY) {
+    if !has_pixels {
+        let what = match code(film, tags::MODALITY) {
             modality if modality.is_empty() => "it holds no pixels".into(),
             modality => format!("it holds no pixels (its modality is {modality})"),
         };

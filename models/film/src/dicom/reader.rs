@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use super::data_set::DataSet;
-use super::header::Header;
-use super::{DicomIdentity, codec, grey, spacing};
+use super::header::{Colours, Header};
+use super::pixel_data::PixelData;
+use super::{DicomIdentity, codec, colour, grey, kind, spacing};
 use crate::film::validate_size;
-use crate::{Film, FilmError};
+use crate::visible::visible;
+use crate::{Film, FilmError, FilmWarning, content};
 
 /// Why a DICOM file is refused, without the file's name.
 #[derive(Debug)]
@@ -21,8 +23,10 @@ impl Fault {
     pub(super) fn at(self, name: &Path) -> FilmError {
         let path = name.to_owned();
         match self {
-            Self::Damaged(reason) => FilmError::Damaged { path, reason },
-            Self::Unsupported(what, advice) => FilmError::Unsupported { path, what, advice },
+            Self::Damaged(reason) => FilmError::Damaged { path, reason: visible(&reason).into_owned() },
+            Self::Unsupported(what, advice) => {
+                FilmError::Unsupported { path, what: visible(&what).into_owned(), advice }
+            }
         }
     }
 }
@@ -30,13 +34,30 @@ impl Fault {
 /// Reads a film; `name` appears in messages only.
 pub(crate) fn read(bytes: &[u8], name: &Path) -> Result<Film, FilmError> {
     let at = |fault: Fault| fault.at(name);
-    let DataSet { attributes, decoder } = DataSet::read(bytes).map_err(at)?;
-    let header = Header::read(&attributes).map_err(at)?;
+    let data_set = DataSet::read(bytes).map_err(at)?;
+    let attributes = &data_set.attributes;
+    let header = Header::read(attributes, data_set.pixels.as_ref()).map_err(at)?;
     validate_size(header.size, Some(name))?;
-    let (spacing, mut warnings) = spacing::read(&attributes);
-    let stored = codec::decode(&attributes, &header, decoder).map_err(at)?;
-    let shades = grey::shades(&attributes, &header, &stored, &mut warnings);
-    let grey = stored.iter().map(|raw| shades[usize::from(header.pattern(*raw))]).collect();
+    let (spacing, mut warnings) = spacing::read(attributes);
+    warnings.extend(data_set.warnings);
+    kind::compare(attributes, &mut warnings);
+    let grey = match (header.colours, &data_set.pixels) {
+        (Colours::Three(three), Some(PixelData::Native(native))) => colour::grey(native, &header, three).map_err(at)?,
+        (_, Some(pixels)) => {
+            let stored = codec::decode(pixels, &header, data_set.decoder).map_err(at)?;
+            let shades = grey::shades(attributes, &header, &stored, &mut warnings);
+            stored.into_iter().map(|raw| shades[usize::from(raw)]).collect()
+        }
+        (_, None) => return Err(at(Fault::Damaged("it holds no pixels".into()))),
+    };
+    if let Some(PixelData::Native(native)) = &data_set.pixels {
+        let (found, expected) = (native.bytes.len(), header.row_bytes() * header.size.height as usize);
+        // A byte or two may be padding.
+        if found >= expected + header.row_bytes().max(2) {
+            warnings.push(FilmWarning::MorePixelData { found, expected });
+        }
+    }
+    warnings.extend(content::cautions(header.size, &grey, data_set.decoder.is_none()));
     let film = Film::from_grey(header.size, grey)?;
-    Ok(film.with_statements(spacing, warnings, DicomIdentity::of(&attributes)))
+    Ok(film.with_statements(spacing, warnings, DicomIdentity::of(attributes)))
 }

@@ -41,6 +41,15 @@ pub(super) fn text(film: &InMemDicomObject, tag: Tag) -> String {
     whole.trim_matches([' ', '\0']).to_owned()
 }
 
+/// A code for a message: an attribute's text if it has the form of a code (PS3.5, 6.2), else words that say that it has not. Texts of other
+/// forms may be anything, such as names or control characters.
+pub(super) fn code(film: &InMemDicomObject, tag: Tag) -> String {
+    const MOST_LETTERS: usize = 16;
+    let text = text(film, tag);
+    let is_code = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, ' ' | '_');
+    if text.len() <= MOST_LETTERS && text.chars().all(is_code) { text } else { "(not a code)".into() }
+}
+
 /// Decodes a piece of text that begins after an escape character. In texts with escape sequences, the parser turns each byte into one
 /// character without decoding it.
 fn decoded(piece: &str) -> Option<String> {

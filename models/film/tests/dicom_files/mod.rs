@@ -1,6 +1,8 @@
 //! Synthetic DICOM films for tests, written by dicom-rs.
 #![allow(dead_code, reason = "every test file uses its part of it")]
 
+pub mod raw;
+
 use std::path::Path;
 
 use dicom_core::value::{DataSetSequence, PixelFragmentSequence, PrimitiveValue};
@@ -21,7 +23,8 @@ pub struct Dicom {
 }
 
 impl Dicom {
-    /// A film of 16-bit pixels, of which `bits` are used: MONOCHROME2, unsigned, 0.2 mm per pixel, no window.
+    /// A film of 16-bit pixels, of which `bits` are used: MONOCHROME2, unsigned, no window, 20 mm per pixel, so that 1 to
+    /// 100 px are as long as films can be.
     pub fn new(columns: u16, bits: u16, pixels: &[u16]) -> Self {
         let film = Self { attributes: InMemDicomObject::new_empty(), syntax: uids::EXPLICIT_VR_LITTLE_ENDIAN };
         film.text(tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192")
@@ -29,9 +32,9 @@ impl Dicom {
             .text(tags::SOP_INSTANCE_UID, VR::UI, UID)
             .text(tags::PATIENT_NAME, VR::PN, PATIENT)
             .text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2")
-            .text(tags::PIXEL_SPACING, VR::DS, "0.2\\0.2")
+            .text(tags::PIXEL_SPACING, VR::DS, "20\\20")
             .number(tags::SAMPLES_PER_PIXEL, 1)
-            .number(tags::ROWS, pixels.len() as u16 / columns)
+            .number(tags::ROWS, (pixels.len() / usize::from(columns)) as u16)
             .number(tags::COLUMNS, columns)
             .number(tags::BITS_ALLOCATED, 16)
             .number(tags::BITS_STORED, bits)

@@ -6,7 +6,10 @@ use prost::Message as _;
 use super::*;
 use crate::builder::{external, file, floats, graph, integers, node, value};
 use crate::external::ExternalError;
-use crate::proto::{DataType, Refused, StringStringEntryProto};
+use crate::proto::{DataType, OperatorSetIdProto, Refused, StringStringEntryProto};
+
+mod numbers;
+mod operators;
 
 const SHAPE: [usize; 4] = [1, 1, 2, 2];
 
@@ -74,7 +77,10 @@ fn what_was_built_is_let_pass_unchanged() {
 
 #[test]
 fn without_offset_and_length_data_are_the_whole_file() {
-    let checked = check("test.onnx", &convolution(outside(&[("location", "weights.bin")])), &weights()).unwrap();
+    let whole = TensorProto { dims: vec![2], ..outside(&[("location", "weights.bin")]) };
+    let add = node("Add", "y", &["x", "kernel"], vec![]);
+    let sum = graph("sum", vec![add], vec![whole], vec![value("x", &SHAPE)], vec![value("y", &SHAPE)]);
+    let checked = check("test.onnx", &file(sum, "a test", "1"), &weights()).unwrap();
     assert_eq!(checked.external().next().unwrap().1.len(), 8);
     let unmarked = TensorProto { data_location: None, ..outside(&[("location", "weights.bin"), ("offset", "4")]) };
     let checked = check("test.onnx", &convolution(unmarked), &weights()).unwrap();
@@ -169,6 +175,40 @@ fn what_is_refused_need_not_be_understood() {
     let function = [0xCA, 0x01, 3, 0x0A, 1, b'f'];
     let bytes = [convolution(kernel()).as_slice(), &function].concat();
     assert!(matches!(check("test.onnx", &bytes, &weights()), Err(OnnxError::Functions)));
+}
+
+#[test]
+fn only_the_versions_of_format_1_are_let_pass() {
+    let refused = changed(|model| model.opset_import[0].version = 9999).unwrap_err().to_string();
+    assert_eq!(refused, "it has operator set 9999, but format 1 of bundles has 18; export the bundle again");
+    let own = OperatorSetIdProto { domain: String::new(), version: 18 };
+    let refused = changed(|model| model.opset_import.push(own)).unwrap_err().to_string();
+    assert!(refused.contains("operator set [18, 18]"), "{refused}");
+    let refused = changed(|model| model.opset_import.clear()).unwrap_err();
+    assert!(matches!(refused, OnnxError::Version { what: "operator set", .. }), "{refused}");
+    let refused = changed(|model| model.opset_import[0].domain = "com.microsoft".into()).unwrap_err();
+    assert!(matches!(refused, OnnxError::Version { what: "operator set", .. }), "{refused}");
+    let refused = changed(|model| model.ir_version = 99).unwrap_err();
+    assert!(matches!(refused, OnnxError::Version { what: "IR version", .. }), "{refused}");
+}
+
+/// Messages repeat names.
+#[test]
+fn names_can_be_printed() {
+    for name in ["\u{1b}[2J".to_owned(), "a\nb".into(), "x".repeat(LONGEST_NAME + 1)] {
+        let refused = changed(|model| main(model).node[0].name = name.clone()).unwrap_err();
+        assert!(matches!(refused, OnnxError::Name { .. }), "{refused}");
+        let refused = changed(|model| main(model).initializer[0].name = name).unwrap_err();
+        assert!(matches!(refused, OnnxError::Name { .. }), "{refused}");
+    }
+    let why = self::refused(outside(&[("location", "\u{1b}[2J")])).to_string();
+    assert!(why.contains("\\u{1b}[2J"), "{why}");
+}
+
+#[test]
+fn a_large_file_is_not_read() {
+    let refused = check("test.onnx", &vec![0; LARGEST_GRAPH + 1], &weights()).unwrap_err();
+    assert!(matches!(refused, OnnxError::TooLarge { .. }), "{refused}");
 }
 
 #[test]

@@ -79,7 +79,7 @@ typedef struct OnemarkFilm {
   uint32_t bits;
   // Not 0 if small values are bright (DICOM's MONOCHROME1).
   uint32_t inverted;
-  // mm per px to the right; 0 if unknown, then the results have no mm.
+  // mm per px to the right; 0 if unknown, then the results have no mm. onemark_warning tells of a spacing that can't be right.
   double spacing_x;
   // mm per px down; 0 if unknown.
   double spacing_y;
@@ -179,6 +179,19 @@ size_t onemark_landmark_count(const struct OnemarkDetections *detections);
 enum OnemarkStatus onemark_landmark(const struct OnemarkDetections *detections,
                                     size_t index,
                                     struct OnemarkLandmark *landmark);
+
+// Returns the number of warnings about how the film was read, above all about its spacing; 0 for NULL. Show them to
+// whoever relies on the positions.
+//
+// # Safety
+// `detections` is NULL or came from onemark_detect or onemark_detect_file.
+size_t onemark_warning_count(const struct OnemarkDetections *detections);
+
+// Returns the warning at an index, from 0: a sentence for people. Valid as long as the detections; NULL if there is none.
+//
+// # Safety
+// `detections` is NULL or came from onemark_detect or onemark_detect_file.
+const char *onemark_warning(const struct OnemarkDetections *detections, size_t index);
 
 // Returns all results of the film as JSON, as in `onemark detect --json`. Valid as long as the detections; NULL for NULL.
 //

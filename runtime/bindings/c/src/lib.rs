@@ -147,6 +147,28 @@ pub unsafe extern "C" fn onemark_landmark(
     })
 }
 
+/// Returns the number of warnings about how the film was read, above all about its spacing; 0 for NULL. Show them to
+/// whoever relies on the positions.
+///
+/// # Safety
+/// `detections` is NULL or came from onemark_detect or onemark_detect_file.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn onemark_warning_count(detections: *const OnemarkDetections) -> usize {
+    // SAFETY: promised by the caller.
+    unsafe { detections.as_ref() }.map_or(0, |detections| detections.warnings.len())
+}
+
+/// Returns the warning at an index, from 0: a sentence for people. Valid as long as the detections; NULL if there is none.
+///
+/// # Safety
+/// `detections` is NULL or came from onemark_detect or onemark_detect_file.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn onemark_warning(detections: *const OnemarkDetections, index: usize) -> *const c_char {
+    // SAFETY: promised by the caller.
+    let warning = unsafe { detections.as_ref() }.and_then(|detections| detections.warnings.get(index));
+    warning.map_or(ptr::null(), |warning| warning.as_ptr())
+}
+
 /// Returns all results of the film as JSON, as in `onemark detect --json`. Valid as long as the detections; NULL for NULL.
 ///
 /// # Safety
@@ -180,7 +202,8 @@ unsafe fn detect(
         *detections = ptr::null_mut();
         // SAFETY: promised by the caller.
         let detector = unsafe { reference(detector, "detector") }?;
-        let found = OnemarkDetections::new(&detector.detector.detect(&film()?)?)?;
+        let film = film()?;
+        let found = OnemarkDetections::new(&detector.detector.detect(&film)?, &film)?;
         *detections = Box::into_raw(Box::new(found));
         Ok(())
     })

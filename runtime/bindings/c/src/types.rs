@@ -4,6 +4,7 @@ use std::ffi::{CString, c_char, c_void};
 
 use onemark_film::{Film, GreyWindow, Pixels, Size, Spacing};
 use onemark_runtime::{Detection, Detections, Detector, Status};
+use serde::Serialize;
 
 use crate::call::{CallError, c_string, validate_size};
 
@@ -47,7 +48,17 @@ pub struct OnemarkDetector {
 /// The landmarks of one film. It never changes, and any number of threads may read it.
 pub struct OnemarkDetections {
     pub(crate) landmarks: Vec<(Detection, CString, CString)>,
+    /// What a person should know about how the film was read.
+    pub(crate) warnings: Vec<CString>,
     pub(crate) json: CString,
+}
+
+/// All results of a film as JSON.
+#[derive(Serialize)]
+struct FilmJson<'a> {
+    warnings: &'a [String],
+    #[serde(flatten)]
+    detections: &'a Detections,
 }
 
 /// How to run a bundle. Zero in all fields except `size` is a good choice.
@@ -84,7 +95,7 @@ pub struct OnemarkFilm {
     pub bits: u32,
     /// Not 0 if small values are bright (DICOM's MONOCHROME1).
     pub inverted: u32,
-    /// mm per px to the right; 0 if unknown, then the results have no mm.
+    /// mm per px to the right; 0 if unknown, then the results have no mm. onemark_warning tells of a spacing that can't be right.
     pub spacing_x: f64,
     /// mm per px down; 0 if unknown.
     pub spacing_y: f64,
@@ -147,22 +158,28 @@ impl OnemarkFilm {
     }
 }
 
-/// The film with the spacing that the caller states; unchanged if the caller states none.
+/// The film with the spacing that the caller states; 0 and 0 state none.
 pub(crate) fn with_spacing(film: Film, x: f64, y: f64) -> Result<Film, CallError> {
-    if x == 0.0 && y == 0.0 {
-        return Ok(film);
-    }
-    Ok(film.with_spacing(Spacing::new(x, y, "the calling program")?))
+    let is_stated = x != 0.0 || y != 0.0;
+    let stated = is_stated.then(|| Spacing::new(x, y, "the calling program")).transpose()?;
+    Ok(film.with_stated(None, stated.as_ref()))
 }
 
 impl OnemarkDetections {
-    pub(crate) fn new(detections: &Detections) -> Result<Self, CallError> {
-        let json = serde_json::to_string(detections).map_err(|error| CallError::Internal(error.to_string()))?;
+    /// The detections on a film.
+    pub(crate) fn new(detections: &Detections, film: &Film) -> Result<Self, CallError> {
+        let warnings: Vec<String> = film.warnings().iter().map(ToString::to_string).collect();
+        let json = serde_json::to_string(&FilmJson { warnings: &warnings, detections })
+            .map_err(|error| CallError::Internal(error.to_string()))?;
         let named = |landmark: &Detection| {
             let (name, title) = (c_string(landmark.name()), c_string(landmark.title()));
             (landmark.clone(), name, title)
         };
-        Ok(Self { landmarks: detections.landmarks().iter().map(named).collect(), json: c_string(&json) })
+        Ok(Self {
+            landmarks: detections.landmarks().iter().map(named).collect(),
+            warnings: warnings.iter().map(|warning| c_string(warning)).collect(),
+            json: c_string(&json),
+        })
     }
 
     /// The landmark at an index, from 0.

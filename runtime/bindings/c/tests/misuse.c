@@ -102,7 +102,19 @@ int main(int count, char **arguments) {
     /* No spacing is stated, and the bundle is not calibrated. */
     MUST(isnan(landmark.x_mm) && isnan(landmark.y_mm) && isnan(landmark.confidence) && isnan(landmark.radius_mm));
 
+    /* Nobody states a spacing, so nothing is said of it. With micrometres for mm, the film is as large as a house. */
+    MUST(onemark_warning_count(detections) == 0 && onemark_warning(detections, 0) == NULL);
+    OnemarkDetections *warned;
+    bad = good;
+    bad.spacing_x = bad.spacing_y = 600;
+    MUST(onemark_detect(detector, &bad, &warned) == ONEMARK_STATUS_OK && onemark_warning_count(warned) == 1);
+    MUST(strstr(onemark_warning(warned, 0), "radiographs have sides of 20 to 2000 mm") != NULL);
+    MUST(strstr(onemark_warning(warned, 0), "600 x 600 mm per px by the calling program") != NULL);
+    MUST(strstr(onemark_json(warned), "\"warnings\":[\"600 x 600 mm") != NULL);
+    onemark_detections_free(warned);
+
     MUST(onemark_landmark_count(NULL) == 0 && onemark_json(NULL) == NULL);
+    MUST(onemark_warning_count(NULL) == 0 && onemark_warning(NULL, 0) == NULL);
     onemark_detections_free(NULL);
     onemark_detections_free(detections);
     onemark_close(NULL);

@@ -4,6 +4,7 @@
 //! Needs a C and a C++ compiler, which building the workspace needs too.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +12,7 @@ use std::{env, fs};
 
 use onemark_film::{Film, Pixels, Size, Spacing};
 use onemark_runtime::{Detector, Options};
-use onemark_tests::{backends, tiny_bundle};
+use onemark_tests::{backends, data_set, tiny_bundle};
 use tempfile::TempDir;
 
 const WIDTH: u32 = 131;
@@ -47,6 +48,58 @@ fn misuse_is_an_error() {
     let bundle = here.path().join("tiny.onemark");
     tiny_bundle().write(&bundle, false).unwrap();
     assert_eq!(succeed(Command::new(shared(here.path(), "tests/misuse.c")).arg(bundle)), "all refused\n");
+}
+
+/// What a file and the calling program state gives the same mm in C as in Rust, and the same is said.
+#[test]
+fn c_has_the_same_rule_for_spacing() {
+    let here = TempDir::new().unwrap();
+    let bundle = here.path().join("tiny.onemark");
+    tiny_bundle().write(&bundle, false).unwrap();
+    let program = shared(here.path(), "tests/spacing.c");
+    // What the file states; what the program states, x and y; how many warnings there are.
+    for (file, [x, y], warnings) in [
+        ("", [0.0, 0.0], 1),
+        ("", [0.2, 0.2], 0),
+        ("0.6\\0.6 ", [0.0, 0.0], 0),
+        ("0.6\\0.6 ", [0.6, 0.6], 0),
+        ("0.6\\0.6 ", [0.2, 0.3], 1),
+        ("1\\1 ", [0.0, 0.0], 1),
+        ("1\\1 ", [600.0, 600.0], 2),
+    ] {
+        let path = here.path().join("film.dcm");
+        fs::write(&path, dicom(file)).unwrap();
+        let stated = (x > 0.0).then(|| Spacing::new(x, y, "the calling program").unwrap());
+        let film = Film::open(&path).unwrap().with_stated(None, stated.as_ref());
+        let said = succeed(Command::new(&program).arg(&bundle).arg(&path).args([x, y].map(|mm| mm.to_string())));
+        let mut lines = said.lines();
+        let json: serde_json::Value = serde_json::from_str(lines.next().unwrap()).unwrap();
+        assert_eq!(json["spacing"], serde_json::to_value(film.spacing()).unwrap(), "{file} {x}");
+        let expected: Vec<String> = film.warnings().iter().map(ToString::to_string).collect();
+        assert_eq!(expected.len(), warnings, "{expected:?}");
+        assert_eq!(
+            (lines.collect::<Vec<_>>(), &json["warnings"]),
+            (expected.iter().map(String::as_str).collect(), &expected.clone().into())
+        );
+    }
+}
+
+/// A DICOM film of 8 bits that states this spacing.
+fn dicom(spacing: &str) -> Vec<u8> {
+    let [one, eight, rows, columns] = [1, 8, HEIGHT, WIDTH].map(|number| (number as u16).to_le_bytes());
+    let pixels = pixels(8);
+    let attributes: BTreeMap<u32, &[u8]> = [
+        (0x0008_0005, &b"ISO_IR 192"[..]),
+        (0x0028_0002, &one),
+        (0x0028_0004, b"MONOCHROME2 "),
+        (0x0028_0010, &rows),
+        (0x0028_0011, &columns),
+        (0x0028_0030, spacing.as_bytes()),
+        (0x0028_0100, &eight),
+        (0x7FE0_0010, &pixels),
+    ]
+    .into();
+    data_set(&attributes)
 }
 
 #[test]

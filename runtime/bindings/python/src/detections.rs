@@ -6,10 +6,16 @@ use onemark_runtime::{Detection, Status};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyAny;
+use serde::Serialize;
 
 /// The landmarks of one film, in the order of their numbers.
 #[pyclass(frozen, module = "onemark")]
-pub struct Detections(pub onemark_runtime::Detections);
+#[derive(Serialize)]
+pub struct Detections {
+    pub warnings: Vec<String>,
+    #[serde(flatten)]
+    pub found: onemark_runtime::Detections,
+}
 
 #[pymethods]
 impl Detections {
@@ -19,16 +25,28 @@ impl Detections {
         self.each(Detection::number)
     }
 
+    /// What a person should know about how the film was read, above all about its spacing: a sentence each.
+    #[getter]
+    fn warnings(&self) -> Vec<&str> {
+        self.warnings.iter().map(String::as_str).collect()
+    }
+
+    /// Where the mm come from: "0.1 x 0.1 mm per px by PixelSpacing"; None if no spacing is stated.
+    #[getter]
+    fn spacing(&self) -> Option<String> {
+        self.found.spacing().map(ToString::to_string)
+    }
+
     /// Short names: "posterior-nasal-spine".
     #[getter]
     fn names(&self) -> Vec<&str> {
-        self.0.landmarks().iter().map(Detection::name).collect()
+        self.found.landmarks().iter().map(Detection::name).collect()
     }
 
     /// Names for people: "Posterior nasal spine".
     #[getter]
     fn titles(&self) -> Vec<&str> {
-        self.0.landmarks().iter().map(Detection::title).collect()
+        self.found.landmarks().iter().map(Detection::title).collect()
     }
 
     /// Whether each landmark was found: "found", "not-found" (the position is a guess and must not be used)
@@ -77,23 +95,23 @@ impl Detections {
 
     /// All results of the film, as in `onemark detect --json`.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let json = serde_json::to_string(&self.0).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+        let json = serde_json::to_string(self).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
         py.import("json")?.call_method1("loads", (json,))
     }
 
     fn __len__(&self) -> usize {
-        self.0.landmarks().len()
+        self.found.landmarks().len()
     }
 
     fn __repr__(&self) -> String {
-        let film = self.0.film();
-        format!("<onemark.Detections: {} landmarks on {}x{} px>", self.0.landmarks().len(), film.width, film.height)
+        let film = self.found.film();
+        format!("<onemark.Detections: {} landmarks on {}x{} px>", self.found.landmarks().len(), film.width, film.height)
     }
 }
 
 impl Detections {
     fn each<T>(&self, of: impl Fn(&Detection) -> T) -> Vec<T> {
-        self.0.landmarks().iter().map(of).collect()
+        self.found.landmarks().iter().map(of).collect()
     }
 
     /// NaN for a landmark without the number; `None` if no landmark has it.

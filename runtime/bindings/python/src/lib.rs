@@ -42,7 +42,7 @@ impl Detector {
 
     /// Finds the landmarks on a film: grey pixels, uint8 or uint16, axes [row, column].
     ///
-    /// `spacing` is mm per px, x then y; without it there are no mm. `bits` is the number of bits used of a uint16 (default: 16).
+    /// `spacing` is mm per px, x then y; without it there are no mm. Read `warnings` of the result. `bits` is the number of bits used of a uint16 (default: 16).
     /// `inverted` means that small values are bright, as in DICOM's MONOCHROME1. `window` is the centre and the width of the
     /// values from black to white (default: the full range of `bits`).
     #[pyo3(signature = (image, *, spacing=None, bits=None, inverted=false, window=None))]
@@ -61,7 +61,8 @@ impl Detector {
         self.run(py, spacing, || array.film(bits, inverted, window))
     }
 
-    /// Finds the landmarks on a film in a file of any format that Onemark reads. A `spacing` replaces the one that the file states.
+    /// Finds the landmarks on a film in a file of any format that Onemark reads. A `spacing` replaces the one that the file states;
+    /// `warnings` of the result says so if the two differ.
     #[pyo3(signature = (path, *, spacing=None))]
     fn detect_file(&self, py: Python<'_>, path: PathBuf, spacing: Option<(f64, f64)>) -> PyResult<Detections> {
         self.run(py, spacing, || Film::open(path))
@@ -94,13 +95,12 @@ impl Detector {
         film: impl FnOnce() -> Result<Film, FilmError> + Send,
     ) -> PyResult<Detections> {
         let found = py.detach(|| {
-            let mut film = film()?;
-            if let Some((x, y)) = spacing {
-                film = film.with_spacing(Spacing::new(x, y, "the calling program")?);
-            }
-            self.0.detect(&film)
+            let stated = spacing.map(|(x, y)| Spacing::new(x, y, "the calling program")).transpose()?;
+            let film = film()?.with_stated(None, stated.as_ref());
+            let warnings = film.warnings().iter().map(ToString::to_string).collect();
+            Ok::<_, RuntimeError>(Detections { warnings, found: self.0.detect(&film)? })
         });
-        found.map(Detections).map_err(runtime_error)
+        found.map_err(runtime_error)
     }
 }
 

@@ -5,6 +5,7 @@ Runs where the wheel is installed; `cargo xtask test` builds it and runs these t
 
 import json
 import re
+import struct
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -61,6 +62,45 @@ def test_it_finds_what_the_binary_finds(bundle, tmp_path, backend, dtype, bits):
         assert found.confidence is None and found.radius_mm is None
         assert found.to_dict()["landmarks"] == landmarks
         assert found.to_dict()["spacing"]["mm_per_px"] == list(SPACING)
+
+
+# What a file and a program state, as docs/SPACING.md has it for all commands: mm used, by whom, and what is said.
+@pytest.mark.parametrize(
+    "stated, program, used, says",
+    [
+        (None, None, None, "no usable spacing is stated"),
+        (None, 0.2, "0.2 x 0.2 mm per px by the calling program", None),
+        (0.6, None, "0.6 x 0.6 mm per px by PixelSpacing", None),
+        (0.6, 0.6000001, "0.6000001 x 0.6000001 mm per px by the calling program", None),
+        (0.6, 0.2, "0.2 x 0.2 mm per px by the calling program", "but 0.6 x 0.6 mm per px by PixelSpacing is stated too"),
+        (1, None, "1 x 1 mm per px by PixelSpacing", "what many programs write where they know no spacing"),
+        (600, None, "600 x 600 mm per px by PixelSpacing", "radiographs have sides of 20 to 2000 mm"),
+    ],
+)
+def test_one_rule_for_spacing(detector, tmp_path, stated, program, used, says):
+    path = tmp_path / "film.dcm"
+    path.write_bytes(dicom(film(np.uint8, 8), stated))
+    found = detector.detect_file(path, spacing=program and (program, program))
+    assert found.spacing == used and (found.positions_mm is None) == (used is None)
+    assert [says in warning for warning in found.warnings] == ([True] if says else [])
+    assert found.to_dict()["warnings"] == found.warnings
+
+
+def dicom(image, spacing):
+    """A DICOM data set in implicit VR, without preamble."""
+    rows, columns = image.shape
+    elements = [
+        (0x0008, 0x0005, b"ISO_IR 192"),
+        (0x0028, 0x0002, struct.pack("<H", 1)),
+        (0x0028, 0x0004, b"MONOCHROME2 "),
+        (0x0028, 0x0010, struct.pack("<H", rows)),
+        (0x0028, 0x0011, struct.pack("<H", columns)),
+        (0x0028, 0x0030, f"{spacing}\\{spacing} ".encode() if spacing else b""),
+        (0x0028, 0x0100, struct.pack("<H", 8)),
+        (0x7FE0, 0x0010, image.tobytes()),
+    ]
+    padded = [(group, element, value + b" " * (len(value) % 2)) for group, element, value in elements]
+    return b"".join(struct.pack("<HHI", group, element, len(value)) + value for group, element, value in padded)
 
 
 def test_any_strides_will_do(detector):

@@ -23,13 +23,11 @@ impl Detector {
         onemark_runtime::Detector::new(&open(name, bundle)?, Options::default()).map(Self).map_err(thrown)
     }
 
-    /// Finds landmarks on the bytes of a film's file. `spacing` is mm per pixel, or `x,y`; empty keeps the file's. Returns the
-    /// JSON that `docs/detections.schema.json` describes. Throws an `Error` if the film can't be read.
+    /// Finds landmarks on the bytes of a film's file. `spacing` is mm per pixel, or `x,y`, and replaces the file's; empty keeps
+    /// that. Returns the JSON that `docs/detections.schema.json` describes. Throws an `Error` if the film can't be read.
     pub fn detect(&self, name: &str, film: &[u8], spacing: &str) -> Result<String, JsError> {
-        let mut film = Film::from_bytes(film, Path::new(name)).map_err(thrown)?;
-        if let Some(spacing) = read_spacing(spacing)? {
-            film = film.with_spacing(spacing);
-        }
+        let film = Film::from_bytes(film, Path::new(name)).map_err(thrown)?;
+        let film = film.with_stated(None, read_spacing(spacing)?.as_ref());
         let start = chrono::Utc::now();
         let detections = self.0.detect(&film).map_err(thrown)?;
         let seconds = (chrono::Utc::now() - start).as_seconds_f64().max(0.0);
@@ -105,5 +103,5 @@ fn thrown(error: impl std::error::Error + 'static) -> JsError {
 
 fn read_spacing(text: &str) -> Result<Option<Spacing>, JsError> {
     let text = text.trim();
-    if text.is_empty() { Ok(None) } else { Spacing::parse(text, "given in the browser").map(Some).map_err(thrown) }
+    if text.is_empty() { Ok(None) } else { Spacing::parse(text, "the page").map(Some).map_err(thrown) }
 }

@@ -58,6 +58,11 @@ def test_what_it_finds_is_what_detect_finds(page, bundle, film, expected):
     assert [one["value"] is None for one in found["measurements"]] == [one["value"] is None for one in expected["measurements"]]
 
 
+def test_it_says_where_mm_come_from(page, bundle, film):
+    open_both(page, bundle, film)
+    page.locator("#spacing", has_text="0.1 x 0.1 mm per px by the page").wait_for()
+
+
 def test_a_point_is_dragged_and_saved(page, bundle, film, expected, request):
     open_both(page, bundle, film)
     assert page.locator(".mark").count() == len(expected["landmarks"])

@@ -9,6 +9,7 @@ use onemark_film::{Film, Spacing};
 use onemark_models::bundle::Bundle;
 use onemark_runtime::adapt::{Change, Example, adapt};
 
+use super::said::Said;
 use crate::console::{self, RunOptions, Target};
 use crate::points;
 
@@ -30,7 +31,7 @@ pub struct Adapt {
     /// Take points that were placed on a film of another name
     #[arg(long)]
     any_film: bool,
-    /// mm per pixel, or x,y, of films that do not state it
+    /// Pixel spacing of all films: mm per pixel, or x,y; replaces what the films state
     #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
     /// Where the films come from, for the bundle's record; do not name patients
@@ -47,7 +48,7 @@ pub struct Adapt {
 
 impl Adapt {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        self.target.validate()?;
+        let _lock = self.target.validate()?;
         let bundle = Bundle::open(&self.bundle)?;
         let new = if self.undo { bundle.without_adaptation()? } else { self.adapt(&bundle)? };
         self.target.write(&new)?;
@@ -62,8 +63,15 @@ impl Adapt {
             let (films, points) = (self.films.len(), self.points.len());
             bail!("{films} films and {points} files of points: give one --points for each --film, in the same order");
         }
-        let films =
-            self.films.iter().map(|file| Ok(self.spaced(Film::open(file)?))).collect::<anyhow::Result<Vec<_>>>()?;
+        let mut said = Said::default();
+        let read = |file: &PathBuf| -> anyhow::Result<Film> {
+            let film = Film::open(file)?.with_stated(None, self.spacing.as_ref());
+            said.add(&file.display().to_string(), &film);
+            Ok(film)
+        };
+        let films = self.films.iter().map(read).collect::<anyhow::Result<Vec<_>>>();
+        said.warn();
+        let films = films?;
         let set = &bundle.manifest().landmark_set;
         let pairs = films.iter().zip(&self.films).zip(&self.points);
         let points = pairs.map(|((film, file), points)| points::of_film(points, set, (film, file), self.any_film));
@@ -85,16 +93,10 @@ impl Adapt {
             ));
         } else {
             let unit = if films.iter().all(|film| film.spacing().is_some()) { "mm" } else { "px" };
-            console::print(format_args!("\n{}", self.table(&changes, unit)))?;
+            let spacings = if unit == "mm" { said.spacings() } else { String::new() };
+            console::print(format_args!("\n{spacings}{}", self.table(&changes, unit)))?;
         }
         Ok(new)
-    }
-
-    fn spaced(&self, film: Film) -> Film {
-        match &self.spacing {
-            Some(spacing) if film.spacing().is_none() => film.with_spacing(spacing.clone()),
-            _ => film,
-        }
     }
 
     /// One line per film: mean errors before, and after adapting to the other films.

@@ -41,7 +41,7 @@ pub struct Calibrate {
     /// Only these films of the split: ids and ranges of ids
     #[arg(long, value_name = "151-190,200")]
     films: Option<String>,
-    /// mm per pixel, or x,y, of films whose spacing neither the dataset nor the file states
+    /// Pixel spacing of all films: mm per pixel, or x,y; replaces what the dataset and the films state
     #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
     #[command(flatten)]
@@ -52,7 +52,7 @@ pub struct Calibrate {
 
 impl Calibrate {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        self.target.validate()?;
+        let _lock = self.target.validate()?;
         let bundle = Bundle::open(&self.bundle)?;
         let set = &bundle.manifest().landmark_set;
         let mut data = Dataset::open_for(&self.data, self.split.parse()?, set)?;
@@ -62,7 +62,7 @@ impl Calibrate {
         }
         let detector = self.options.open(&bundle, None)?;
         let (mut fingerprints, mut adapted) = (Vec::with_capacity(data.cases.len()), Adapted::of(&bundle));
-        let films = errors::of_films(&detector, &data, self.spacing.as_ref(), |film, _| {
+        let (films, said) = errors::of_films(&detector, &data, self.spacing.as_ref(), |film, _| {
             adapted.look(fingerprints.len(), film);
             fingerprints.push(Fingerprint::of(film)?);
             Ok(())
@@ -99,6 +99,7 @@ impl Calibrate {
                 ];
                 [landmark.number.to_string(), landmark.title.clone()].into_iter().chain(numbers).collect()
             });
+        console::print(format_args!("{}\n", said.spacings()))?;
         console::print(console::table(&[header].into_iter().chain(rows).collect::<Vec<_>>(), &[1]))?;
         console::print(format_args!("\n{}", reliability(&calibration.reliability)))?;
         let mut manifest = bundle.manifest().clone();

@@ -14,6 +14,7 @@ use onemark_film::geometry::GridMap;
 use onemark_film::{Film, Spacing};
 use onemark_models::bundle::Bundle;
 
+use super::said::Said;
 use super::{films, tables};
 use crate::console::{self, RunOptions};
 
@@ -37,7 +38,7 @@ pub struct Cycle {
     /// Only these films of the split: ids and ranges of ids
     #[arg(long, value_name = "1-40,90")]
     films: Option<String>,
-    /// mm per pixel, or x,y, of the template, if the dataset does not state it
+    /// Pixel spacing of the template: mm per pixel, or x,y; replaces what the dataset and the film state
     #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
 }
@@ -49,13 +50,15 @@ impl Cycle {
         let mut data = Dataset::open_for(&self.data, self.split.parse()?, &bundle.manifest().landmark_set)?;
         let template = data.case(&self.template)?.clone();
         let truth = template.points.as_ref().with_context(|| format!("film {} is not annotated", template.id))?;
-        let spacing = template.spacing.as_ref().or(self.spacing.as_ref());
-        let spacing = spacing.context("no pixel spacing of the template is stated; give --spacing")?;
+        let film = template.with_spacing(Film::open(&template.film)?, self.spacing.as_ref());
+        let mut said = Said::default();
+        said.add(&template.id, &film);
+        said.warn();
+        let spacing = template.required_spacing(&film)?;
         films::keep(&mut data, self.films.as_deref())?;
         data.cases.retain(|case| case.id != template.id);
 
         let detector = self.options.open(&bundle, None)?;
-        let film = Film::open(&template.film)?;
         template.validate_inside(film.size())?;
         let map = GridMap::new(film.size(), detector.grid());
         let cycle = onemark_runtime::Cycle::new(&detector, &film)?;
@@ -78,8 +81,9 @@ impl Cycle {
         let errors = Array2::from_shape_vec((count, names.len()), errors)?;
         let evaluation = Evaluation::with_gaps(names, ids, errors)?;
         console::print(format_args!(
-            "from template {} to {count} films and back (cells of the network's grid)\n{}\n",
+            "from template {} to {count} films and back (cells of the network's grid)\nmm of the template, {}{}\n",
             template.id,
+            said.spacings(),
             tables::errors(&evaluation, &tables::bootstrap(&evaluation)),
         ))?;
         Ok(ExitCode::SUCCESS)

@@ -17,6 +17,7 @@ use onemark_film::geometry::Point;
 use onemark_models::parallel::in_parallel;
 use onemark_results::overlay;
 
+use super::said;
 use crate::console;
 use crate::points::SetOptions;
 use crate::sheet::{self, Tile};
@@ -69,9 +70,7 @@ pub struct Check {
 
 impl Check {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        for output in self.json.iter().chain(&self.sheet) {
-            console::validate_folder(output)?;
-        }
+        console::validate_outputs(&[("--json", self.json.as_ref()), ("--sheet", self.sheet.as_ref())])?;
         let start = Instant::now();
         let threads = self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         let (data, complaints) = match self.set.open()? {
@@ -109,6 +108,7 @@ fn text(data: &Dataset, audit: &Audit) -> String {
     let folders: Vec<String> = folders.iter().map(|(name, count)| format!("{count} in {name}")).collect();
     let Audit { films, annotated, .. } = audit;
     let mut text = format!("{films} films, {annotated} annotated: {}\n", folders.join(", "));
+    text += &said::spacings(&audit.spacings);
     if !audit.findings.is_empty() {
         text += &format!("\n{}", findings(audit));
     }

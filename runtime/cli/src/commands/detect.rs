@@ -8,18 +8,21 @@ use anyhow::Context as _;
 use chrono::Local;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use onemark_film::Spacing;
+use onemark_film::{Film, Spacing};
 use onemark_models::bundle::Bundle;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::spelling;
-use onemark_results::FilmResults;
 use onemark_results::json::FilmReport;
-use onemark_runtime::{Detections, FilmSize};
+use onemark_results::{FilmResults, PROGRAM};
+use onemark_runtime::{Cancel, Detector, RuntimeError};
 
-use super::{films, tables};
-use crate::console::{self, RunOptions};
+use super::films;
+use crate::console::{self, RunOptions, Screen};
+use crate::contained::contained;
+use crate::film_text;
 use crate::inputs::{self, Shard};
-use crate::outputs::Outputs;
+use crate::interrupt::{self, cancelled_by_ctrl_c};
+use crate::outputs::{OutputFiles, Outputs, Settings, Tables, placed};
 
 /// Finds the landmarks on films
 #[derive(Args)]
@@ -38,78 +41,176 @@ pub struct Detect {
     /// Find only these landmarks, by number or name [default: all]
     #[arg(long, value_name = "1,sella,…", value_delimiter = ',')]
     landmarks: Option<Vec<String>>,
-    /// Pixel spacing of all films: mm per pixel, or x,y [default: what each DICOM film states; others get no mm]
+    /// Pixel spacing of all films: mm per pixel, or x,y; replaces what films state [default: what each DICOM film states;
+    /// others get no mm]
     #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
     #[command(flatten)]
     outputs: Outputs,
+    /// Go on with a run that was stopped or killed: films that it has finished are not looked at again
+    #[arg(long)]
+    resume: bool,
 }
 
-/// Prints a film's results for a person; with tables, unless standard output is used for JSON or CSV.
-fn tell(report: &FilmReport, tables: bool) -> anyhow::Result<()> {
-    match report {
-        FilmReport::Failed { error, .. } => console::note(format_args!("error: {error}")),
-        FilmReport::Done { file, seconds, detections, .. } if tables => {
-            let (found, measured) = (table(detections), tables::measured(detections.measurements()));
-            console::print(format_args!("{}{found}{measured}\n", Heading(file, detections)))?;
-            console::note(format_args!("{seconds:.2} s on {}", detections.backend()));
-        }
-        _ => {}
-    }
-    Ok(())
+/// The runs over films that share a detector, and where the results go.
+struct Run<'a> {
+    detector: &'a Detector,
+    spacing: Option<&'a Spacing>,
+    plan: &'a OutputFiles<'a>,
+    bar: ProgressBar,
+    cancel: Cancel,
 }
 
 impl Detect {
     /// Reports a film that can't be read and continues with the next. Then the exit code is not 0.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let files = inputs::find(&self.films, self.shard)?;
-        let plan = self.outputs.plan(&files)?;
+        let films = placed(inputs::search(&self.films)?);
+        let films = match self.shard {
+            None => films,
+            Some(shard) => shard.part(films),
+        };
+        let plan = self.outputs.plan(&films)?;
+        let files: Vec<PathBuf> = films.into_iter().map(|film| film.file).collect();
         let bundle = Bundle::open(&self.bundle)?;
         let landmarks = self.landmarks(&bundle.manifest().landmark_set)?;
         let detector = self.options.open(&bundle, landmarks)?;
+        let mut tables = plan.open(&files, &self.settings(&detector, &plan), self.resume)?;
+        let left = tables.left();
         // The bar is not drawn if standard error is not a terminal.
-        let bar = if files.len() > 1 { ProgressBar::new(files.len() as u64) } else { ProgressBar::hidden() };
+        let bar = if left.len() > 1 { ProgressBar::new(left.len() as u64) } else { ProgressBar::hidden() };
         bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} films, {eta} left")?);
-        let reports = films::read_ahead(&files, |films| -> anyhow::Result<Vec<FilmReport>> {
-            let mut reports = Vec::with_capacity(files.len());
-            let mut start = Instant::now();
-            for (index, (path, film)) in films.enumerate() {
-                let file = path.display().to_string();
-                let result = film.map_err(anyhow::Error::from).and_then(|film| {
-                    let film = match &self.spacing {
-                        None => film,
-                        Some(spacing) => film.with_spacing(spacing.clone()),
-                    };
-                    for warning in film.warnings() {
-                        bar.suspend(|| console::note(format_args!("warning: {file}: {warning}")));
-                    }
-                    let detections = detector.detect(&film).with_context(|| file.clone())?;
-                    let time = Local::now();
-                    plan.write(index, &FilmResults { detections: &detections, film: &film, name: &file, time })?;
-                    Ok((detections, film.warnings().iter().map(ToString::to_string).collect::<Vec<_>>()))
-                });
-                let seconds = start.elapsed().as_secs_f64();
-                start = Instant::now();
-                let report = match result {
-                    Ok((detections, warnings)) => FilmReport::done(file, seconds, warnings, detections),
-                    Err(error) => FilmReport::failed(file, console::explain(&error)),
-                };
-                bar.suspend(|| tell(&report, !plan.takes_stdout()))?;
-                reports.push(report);
-                bar.inc(1);
-            }
-            Ok(reports)
-        })?;
-        bar.finish_and_clear();
-        let failed = reports.iter().filter(|report| matches!(report, FilmReport::Failed { .. })).count();
-        if reports.is_empty() {
+
+        let run = Run {
+            detector: &detector,
+            spacing: self.spacing.as_ref(),
+            plan: &plan,
+            bar,
+            cancel: cancelled_by_ctrl_c()?,
+        };
+        let mut screen = Screen::new(plan.has_files());
+        let ended = run.look_at(&files, &left, &mut tables, &mut screen);
+        run.bar.finish_and_clear();
+        let failed = tell_of_failures(&tables);
+        let is_whole = tables.left().is_empty();
+        if files.is_empty() {
             console::note(format_args!("this shard has no films"));
+        } else if !is_whole {
+            let (done, all) = (files.len() - tables.left().len(), files.len());
+            console::note(format_args!("ended after {done} of {all} films{}", tables.way_on()));
         }
-        if failed > 0 {
-            console::note(format_args!("{failed} of {} films failed", reports.len()));
+        let written = tables.finish(is_whole, &mut screen);
+        ended?;
+        written?;
+        screen.finish()?;
+        Ok(match (is_whole, failed) {
+            (false, _) => ExitCode::from(interrupt::EXIT_CODE),
+            (true, true) => ExitCode::FAILURE,
+            (true, false) => ExitCode::SUCCESS,
+        })
+    }
+
+    /// What decides about the results besides the films.
+    fn settings(&self, detector: &Detector, plan: &OutputFiles<'_>) -> Settings {
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".into());
+        let spacing = self.spacing.as_ref().map(|spacing| format!("{} x {} mm", spacing.x(), spacing.y()));
+        [
+            ("program", PROGRAM.to_owned()),
+            ("bundle", detector.bundle().sha256.clone()),
+            ("backend", detector.backend().name().to_owned()),
+            ("decoding", detector.decoding().to_string()),
+            ("pruning", self.options.pruning().to_string()),
+            ("landmarks", self.landmarks.as_ref().map_or_else(|| "all".into(), |names| names.join(","))),
+            ("spacing", or_none(spacing)),
+            ("outputs", plan.targets().collect::<Vec<_>>().join(", ")),
+        ]
+        .into()
+    }
+}
+
+/// Prints how many films failed or lack a file; whether there are any.
+fn tell_of_failures(tables: &Tables<'_>) -> bool {
+    let count = |is: fn(&FilmReport) -> bool| tables.reports().filter(|report| is(report)).count();
+    let all = tables.reports().count();
+    let failed = count(|report| matches!(report, FilmReport::Failed { .. }));
+    let lacking = count(|report| matches!(report, FilmReport::Done { not_written, .. } if !not_written.is_empty()));
+    if failed > 0 {
+        console::note(format_args!("{failed} of {all} films failed"));
+    }
+    if lacking > 0 {
+        console::note(format_args!("{lacking} of {all} films lack an output that could not be made"));
+    }
+    failed + lacking > 0
+}
+
+impl Run<'_> {
+    /// Looks at the films that are left, and writes the results of each before the next, until the end or Ctrl-C.
+    fn look_at(
+        &self,
+        files: &[PathBuf],
+        left: &[usize],
+        tables: &mut Tables<'_>,
+        screen: &mut Screen,
+    ) -> anyhow::Result<()> {
+        let left_files: Vec<PathBuf> = left.iter().map(|index| files[*index].clone()).collect();
+        films::read_ahead(&left_files, |films| {
+            let mut start = Instant::now();
+            for (index, (path, film)) in left.iter().zip(films) {
+                if self.cancel.is_cancelled() {
+                    break;
+                }
+                let file = path.display().to_string();
+                let (report, text) = match film.and_then(|film| self.one(*index, &file, film, start)) {
+                    Ok(found) => found,
+                    Err(error) if matches!(error.downcast_ref(), Some(RuntimeError::Cancelled)) => break,
+                    Err(error) => (FilmReport::failed(file, console::explain(&error)), String::new()),
+                };
+                start = Instant::now();
+                // What a person is told of is noted down already.
+                let added = self.bar.suspend(|| tables.add(*index, report.clone(), screen));
+                self.bar.suspend(|| self.tell(&report, &text, screen))?;
+                added?;
+                self.bar.inc(1);
+            }
+            Ok(())
+        })
+    }
+
+    /// Finds the landmarks on a film, and writes its own files. Returns its report and its text for the terminal.
+    fn one(&self, index: usize, file: &str, film: Film, start: Instant) -> anyhow::Result<(FilmReport, String)> {
+        let film = film.with_stated(None, self.spacing);
+        for warning in film.warnings() {
+            self.bar.suspend(|| console::note(format_args!("warning: {file}: {warning}")));
         }
-        plan.finish(reports)?;
-        Ok(if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        let job = || self.detector.job(&film).with_cancel(&self.cancel).run();
+        let detections = contained(job).map_err(anyhow::Error::from).and_then(|found| Ok(found?));
+        let detections = detections.with_context(|| file.to_owned())?;
+        let results = FilmResults { detections: &detections, film: &film, name: file, time: Local::now() };
+        let not_written: Vec<String> = self.plan.write(index, &results).iter().map(console::explain).collect();
+        for note in self.plan.notes(&results) {
+            self.bar.suspend(|| console::note(format_args!("note: {file}: {note}")));
+        }
+        let text = film_text::text(&results);
+        let warnings = film.warnings().iter().map(ToString::to_string).collect();
+        let report = FilmReport::done(file, start.elapsed().as_secs_f64(), warnings, detections);
+        Ok((report.with_not_written(not_written), text))
+    }
+
+    /// Prints a film's results for a person, unless standard output is used for JSON or CSV, and what failed.
+    fn tell(&self, report: &FilmReport, text: &str, screen: &mut Screen) -> anyhow::Result<()> {
+        match report {
+            FilmReport::Failed { error, .. } => console::note(format_args!("error: {error}")),
+            FilmReport::Done { seconds, detections, not_written, .. } => {
+                if !self.plan.takes_stdout() {
+                    screen.print(text)?;
+                    console::note(format_args!("{seconds:.2} s on {}", detections.backend()));
+                }
+                for error in not_written {
+                    console::note(format_args!("error: {error}"));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
     }
 }
 
@@ -127,38 +228,4 @@ impl Detect {
         };
         self.landmarks.as_ref().map(|wanted| wanted.iter().map(number).collect()).transpose()
     }
-}
-
-struct Heading<'a>(&'a str, &'a Detections);
-
-impl std::fmt::Display for Heading<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self(file, detections) = self;
-        let FilmSize { width, height } = detections.film();
-        write!(f, "{file}: {width}x{height} px, ")?;
-        match detections.spacing() {
-            Some(spacing) => writeln!(f, "{} x {} mm per px by {}", spacing.x(), spacing.y(), spacing.source()),
-            None => writeln!(f, "in pixels only: no spacing is stated (--spacing)"),
-        }
-    }
-}
-
-fn table(detections: &Detections) -> String {
-    let mut header = vec!["#", "landmark", "x px", "y px"];
-    if detections.spacing().is_some() {
-        header.extend(["x mm", "y mm"]);
-    }
-    header.push("score");
-    if detections.landmarks().iter().any(|landmark| landmark.mahalanobis().is_some()) {
-        header.push("surprise");
-    }
-    let mut rows: Vec<Vec<String>> = vec![header.into_iter().map(str::to_owned).collect()];
-    rows.extend(detections.landmarks().iter().map(|landmark| {
-        let places = [landmark.position().x, landmark.position().y].map(|px| format!("{px:.1}"));
-        let mm = landmark.mm().into_iter().flat_map(|mm| [mm.x, mm.y]).map(|mm| format!("{mm:.2}"));
-        let start = [landmark.number().to_string(), landmark.title().to_owned()];
-        let surprise = landmark.mahalanobis().map(|deviations| format!("{deviations:.1}"));
-        start.into_iter().chain(places).chain(mm).chain([format!("{:.3}", landmark.score())]).chain(surprise).collect()
-    }));
-    console::table(&rows, &[1])
 }

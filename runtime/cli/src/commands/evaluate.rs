@@ -46,7 +46,7 @@ pub struct Evaluate {
     /// twice
     #[arg(long, value_name = "IDS")]
     without: Option<String>,
-    /// mm per pixel, or x,y, of films whose spacing the dataset does not state
+    /// Pixel spacing of all films: mm per pixel, or x,y; replaces what the dataset and the films state
     #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
     /// Draw annotated landmarks in green and found ones in red on every film
@@ -69,25 +69,27 @@ impl Evaluate {
             fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
         }
         if let Some(report) = &self.report {
-            console::validate_folder(report)?;
+            console::validate_output(report)?;
         }
         let detector = self.options.open(&bundle, None)?;
 
         let start = Instant::now();
-        let films = errors::of_films(&detector, &data, self.spacing.as_ref(), |film, errors| match &self.overlays {
-            None => Ok(()),
-            Some(folder) => {
-                let found = errors.detections.landmarks().iter().map(Detection::position);
-                let both = found.zip(&errors.truth).filter_map(|(found, truth)| Some((found, (*truth)?)));
-                let (found, truth): (Vec<Point>, Vec<Point>) = both.unzip();
-                let picture = overlay::compare(film, &found, &truth);
-                console::write_png(&folder.join(format!("{}.png", errors.id)), &picture)
-            }
-        })?;
+        let (films, said) =
+            errors::of_films(&detector, &data, self.spacing.as_ref(), |film, errors| match &self.overlays {
+                None => Ok(()),
+                Some(folder) => {
+                    let found = errors.detections.landmarks().iter().map(Detection::position);
+                    let both = found.zip(&errors.truth).filter_map(|(found, truth)| Some((found, (*truth)?)));
+                    let (found, truth): (Vec<Point>, Vec<Point>) = both.unzip();
+                    let picture = overlay::compare(film, &found, &truth);
+                    console::write_png(&folder.join(format!("{}.png", errors.id)), &picture)
+                }
+            })?;
         let seconds = start.elapsed().as_secs_f64();
 
         let names = set.landmarks.iter().map(|landmark| landmark.name.clone());
         let protocols = summaries(&films, &names.collect::<Vec<_>>(), without.as_deref())?;
+        console::print(format_args!("{}\n", said.spacings()))?;
         for summary in &protocols {
             console::print(format_args!("{}\n", text(summary)))?;
         }

@@ -6,9 +6,10 @@ use std::thread;
 
 use anyhow::{Context as _, bail};
 use onemark_evaluation::dataset::{Dataset, REPEATED_TEST1_FILMS};
-use onemark_film::{Film, FilmError};
+use onemark_film::Film;
 use onemark_models::landmarks::LandmarkSet;
 
+use crate::contained::contained;
 use crate::{console, points};
 
 /// The name of ISBI 2015's list of films whose patient appears on another film too (METHOD.md sec. 7).
@@ -17,19 +18,23 @@ const REPEATED: &str = "repeated";
 /// Number of films read ahead. Each takes much memory.
 const AHEAD: usize = 1;
 
-/// Reads films, in order, while `work` uses earlier ones.
+/// Reads films, in order, while `work` uses earlier ones. A reader that panics is an error of its film.
 pub fn read_ahead<'a, T>(
     files: &'a [PathBuf],
-    work: impl FnOnce(&mut dyn Iterator<Item = (&'a Path, Result<Film, FilmError>)>) -> T,
+    work: impl FnOnce(&mut dyn Iterator<Item = (&'a Path, anyhow::Result<Film>)>) -> T,
 ) -> T {
     thread::scope(|scope| {
         let (sender, films) = sync_channel(AHEAD);
         scope.spawn(move || {
             // Ends when all are read, or when `work` has returned.
-            files.iter().try_for_each(|file| sender.send((file.as_path(), Film::open(file))).map_err(drop))
+            files.iter().try_for_each(|file| sender.send((file.as_path(), read(file))).map_err(drop))
         });
         work(&mut films.into_iter())
     })
+}
+
+fn read(file: &Path) -> anyhow::Result<Film> {
+    Ok(contained(|| Film::open(file)).with_context(|| file.display().to_string())??)
 }
 
 /// Keeps the annotated films among the selected ones, at most `limit`.

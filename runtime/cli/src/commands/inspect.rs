@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use onemark_film::visible::visible;
 use onemark_models::bundle::{Adaptation, Bundle};
 use onemark_models::confidence::Calibration;
+use onemark_runtime::backend::check_graphs;
 
 use super::tables;
 use crate::console;
@@ -23,6 +25,7 @@ pub struct Inspect {
 impl Inspect {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let bundle = Bundle::open(&self.bundle)?;
+        check_graphs(&bundle)?;
         let manifest = bundle.manifest();
         let set = &manifest.landmark_set;
         let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
@@ -39,7 +42,8 @@ impl Inspect {
             ("intended use", manifest.intended_use.clone()),
             ("weights licence", manifest.weights_licence.clone()),
         ];
-        let facts: Vec<Vec<String>> = facts.into_iter().map(|(key, value)| vec![key.to_owned(), value]).collect();
+        let facts: Vec<Vec<String>> =
+            facts.into_iter().map(|(key, value)| vec![key.to_owned(), line(&value)]).collect();
         console::print(console::table(&facts, &[0, 1]))?;
 
         let mut rows = vec![["#", "landmark", "graph", "size"].map(str::to_owned).to_vec()];
@@ -51,13 +55,19 @@ impl Inspect {
         console::print(format_args!("\n{}", console::table(&rows, &[1, 2])))?;
         console::print(tables::defined(&set.clone().or_built_in_analysis().analysis))?;
         if !manifest.history.is_empty() {
-            console::print(format_args!("\nhistory:\n  {}\n", manifest.history.join("\n  ")))?;
+            let lines: String = manifest.history.iter().map(|line| format!("  {}\n", visible(line))).collect();
+            console::print(format_args!("\nhistory:\n{lines}"))?;
         }
         if self.recipe {
             console::print(format_args!("\n{}", manifest.recipe))?;
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// A text as one line, so that no line of it can look like another fact.
+fn line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Its errors on the calibration films.

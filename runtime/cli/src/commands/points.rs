@@ -94,8 +94,8 @@ impl Convert {
         set: &LandmarkSet,
     ) -> anyhow::Result<Vec<(FilmPoints, Option<Spacing>)>> {
         let of = |film_file: &PathBuf| {
-            let film = Film::open(film_file)?;
-            let spacing = self.spacing.as_ref().or(film.spacing()).cloned();
+            let film = Film::open(film_file)?.with_stated(None, self.spacing.as_ref());
+            let spacing = film.spacing().cloned();
             let identity = FilmIdentity::of(&film, film_file);
             let found = file.films(set, spacing.as_ref());
             let found = found.and_then(|found| points::for_film(found, &identity, self.any_film));

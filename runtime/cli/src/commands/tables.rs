@@ -1,6 +1,7 @@
 //! Errors and measurements as text tables.
 
 use onemark_evaluation::metrics::{Bootstrap, Evaluation, SDR_RADII_MM, Score};
+use onemark_film::visible::visible;
 use onemark_models::landmarks::{Analysis, Measurement};
 
 use crate::console;
@@ -66,9 +67,8 @@ pub fn measured(measurements: &[Measurement]) -> String {
             }
             continue;
         }
-        let Measurement { name, title, source, class, norm, .. } = measurement;
-        // The source is part of the class, because sources define different limits.
-        let class = class.as_ref().map_or(String::new(), |class| format!("{class}, {source}"));
+        let Measurement { name, title, norm, .. } = measurement;
+        let class = measurement.class_text().unwrap_or_default();
         let norm = norm.as_ref().map_or(String::new(), ToString::to_string);
         rows.push(vec![name.clone(), title.clone(), measurement.text(), class, norm]);
     }
@@ -78,10 +78,10 @@ pub fn measured(measurements: &[Measurement]) -> String {
         text = format!("\n{}", console::table(&rows, &[0, 1, 2, 3, 4]));
     }
     for (reason, names) in refused {
-        text += &format!("not measured, {reason}: {}\n", names.join(", "));
+        text += &format!("not measured, {}: {}\n", visible(reason), visible(&names.join(", ")));
     }
     if let Some(note) = measurements.iter().find_map(|measurement| measurement.note.as_ref()) {
-        text += &format!("{note}\n");
+        text += &format!("{}\n", visible(note));
     }
     text
 }

@@ -5,10 +5,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 use onemark_models::bundle::Bundle;
+use onemark_runtime::backend::check_graphs;
 
 use crate::console;
 
 /// Verifies that a bundle is complete: no file missing, none added, sizes and SHA-256 as its manifest states
+///
+/// All graphs must be of the bundle's format, and all weights finite numbers.
 ///
 /// Exit status: 0 if it is. Digests prove that files belong together, not who made them: compare the printed digest
 /// with the one that the bundle's maker gave you.
@@ -21,6 +24,7 @@ pub struct Verify {
 impl Verify {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let bundle = Bundle::open(&self.bundle)?;
+        check_graphs(&bundle)?;
         let (files, bytes) = (bundle.manifest().files.len(), bundle.total_bytes());
         console::print(format_args!(
             "{}: whole, {files} files with {:.1} MB\nSHA-256 of its manifest: {}\n",
@@ -28,6 +32,10 @@ impl Verify {
             bytes as f64 / 1e6,
             bundle.digest()?,
         ))?;
+        let unused: Vec<&str> = bundle.unused().collect();
+        if !unused.is_empty() {
+            console::print(format_args!("not used by it, and not checked: {}\n", unused.join(", ")))?;
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -24,7 +24,7 @@ pub struct View {
     bundle: PathBuf,
     #[command(flatten)]
     options: RunOptions,
-    /// Pixel spacing of all films: mm per pixel, or x,y
+    /// Pixel spacing of all films: mm per pixel, or x,y; replaces what films state
     #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
     /// The port to listen on [default: a free one]
@@ -49,7 +49,7 @@ impl View {
         let server = Server::open(desk, self.port)?;
         console::print(format_args!("{}\n", server.link()))?;
         console::note(format_args!("open this link in a browser; end with Ctrl-C"));
-        server.run();
+        server.run()?;
         Ok(ExitCode::SUCCESS)
     }
 }

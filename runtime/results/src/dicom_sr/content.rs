@@ -6,9 +6,12 @@ use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 use dicom_object::InMemDicomObject;
 use dicom_object::mem::InMemElement;
+use onemark_film::visible::{cut, visible};
 
 /// Length of the longest code that fits a plain code value (VR SH).
 const SHORT: usize = 16;
+/// Length of the longest meaning of a code (VR LO).
+const LONG: usize = 64;
 
 /// A code from a coding scheme, with its meaning in words (PS3.3 section 8).
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +64,7 @@ impl Item {
     }
 
     pub fn text(concept: Code<'_>, value: &str) -> Self {
-        Self::new("TEXT", Some(concept), [text(tags::TEXT_VALUE, value)])
+        Self::new("TEXT", Some(concept), [text(tags::TEXT_VALUE, &visible(value))])
     }
 
     pub fn code(concept: Code<'_>, value: Code<'_>) -> Self {
@@ -133,6 +136,9 @@ pub fn reference(sop_class: &str, sop_instance: &str) -> Vec<InMemElement> {
 }
 
 fn code_sequence(tag: Tag, Code { scheme, value, meaning }: Code<'_>) -> InMemElement {
-    let value = text(if value.len() > SHORT { tags::LONG_CODE_VALUE } else { tags::CODE_VALUE }, value);
-    sequence(tag, vec![vec![value, text(tags::CODING_SCHEME_DESIGNATOR, scheme), text(tags::CODE_MEANING, meaning)]])
+    // In these attributes a backslash would begin another value.
+    let one_value = |text: &str| visible(text).replace('\\', "/");
+    let (value, meaning) = (one_value(value), one_value(&cut(meaning, LONG)));
+    let value = text(if value.len() > SHORT { tags::LONG_CODE_VALUE } else { tags::CODE_VALUE }, &value);
+    sequence(tag, vec![vec![value, text(tags::CODING_SCHEME_DESIGNATOR, scheme), text(tags::CODE_MEANING, &meaning)]])
 }

@@ -201,10 +201,12 @@ fn group(results: &FilmResults<'_>, image: &DicomIdentity, landmark: &Detection)
 /// TID 4019: the algorithm that found the landmark.
 fn algorithm(results: &FilmResults<'_>) -> Vec<(Relation, Item)> {
     let bundle = results.detections.bundle();
+    let spacing = results.detections.spacing().map(|spacing| format!("spacing: {spacing}"));
     let parameters = [
         format!("bundle: {}", bundle.name),
         format!("bundle sha256: {}", bundle.sha256),
         format!("backend: {}", results.detections.backend()),
+        spacing.unwrap_or_else(|| "spacing: none is stated".into()),
     ];
     let name = Item::text(dcm("111001", "Algorithm Name"), "Onemark");
     let version = Item::text(dcm("111003", "Algorithm Version"), env!("CARGO_PKG_VERSION"));

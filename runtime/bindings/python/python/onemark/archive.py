@@ -39,6 +39,7 @@ SCHEMA = pa.schema(
         ("backend", pa.string()),
         ("bundle_sha256", pa.string()),
         ("error", pa.string()),
+        ("warnings", pa.string()),  # about how the film was read, joined by "; "; null where there are none
     ]
 )
 
@@ -57,6 +58,7 @@ def rows(file, report):
             "spacing_source": (report["spacing"] or {}).get("source"),
             "backend": report["backend"],
             "bundle_sha256": report["bundle"]["sha256"],
+            "warnings": "; ".join(report["warnings"]) or None,
         }
 
 
@@ -115,7 +117,14 @@ def films(folder):
 
 def spacing(text):
     """Reads `MM` or `X,Y`, as `onemark detect --spacing` does."""
-    numbers = [float(number) for number in text.split(",")]
+    parts = text.split(",")
+    if len(parts) == 2 and all(part.isascii() and part.isdigit() for part in parts):
+        whole, decimals = parts
+        raise argparse.ArgumentTypeError(
+            f'"{text}" has two meanings; write {whole}.{decimals} for pixels of that many mm, '
+            f"or {whole}.0,{decimals}.0 for pixels of {whole} x {decimals} mm"
+        )
+    numbers = [float(number) for number in parts]
     if len(numbers) > 2 or not all(0 < number < float("inf") for number in numbers):
         raise ValueError(text)
     return numbers[0], numbers[-1]

@@ -9,27 +9,30 @@ use onemark_evaluation::dataset::{Case, Dataset};
 use onemark_evaluation::metrics::{self, Protocol};
 use onemark_evaluation::report::FilmErrors;
 use onemark_film::geometry::GridMap;
+use onemark_film::visible::visible;
 use onemark_film::{Film, Spacing};
 use onemark_runtime::{Detections, Detector};
 
 use crate::commands::films;
+use crate::commands::said::Said;
 
-/// The errors on all films of `data`; `spacing` is for films whose spacing neither the dataset nor the file states. `seen` is
-/// called for every film. Stops at the first film that fails: a mean over the other films would mislead.
+/// The errors on all films of `data`, and where their mm come from; `spacing` is what a person states, for all films. `seen` is
+/// called for every film. Prints warnings. Stops at the first film that fails: a mean over the other films would mislead.
 pub fn of_films(
     detector: &Detector,
     data: &Dataset,
     spacing: Option<&Spacing>,
     mut seen: impl FnMut(&Film, &FilmErrors<Detections>) -> anyhow::Result<()>,
-) -> anyhow::Result<Vec<FilmErrors<Detections>>> {
+) -> anyhow::Result<(Vec<FilmErrors<Detections>>, Said)> {
+    let mut said = Said::default();
     let bar = ProgressBar::new(data.cases.len() as u64);
     bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} films, {eta} left, at {msg}")?);
     let files: Vec<PathBuf> = data.cases.iter().map(|case| case.film.clone()).collect();
     let films = films::read_ahead(&files, |films| {
         let errors = data.cases.iter().zip(films).map(|(case, (_, film))| {
-            bar.set_message(case.id.clone());
-            let errors = film.map_err(anyhow::Error::from).and_then(|film| {
-                let (film, errors) = one(detector, case, film, spacing)?;
+            bar.set_message(visible(&case.id).into_owned());
+            let errors = film.and_then(|film| {
+                let (film, errors) = one(detector, case, film, spacing, &mut said)?;
                 seen(&film, &errors)?;
                 Ok(errors)
             });
@@ -37,9 +40,10 @@ pub fn of_films(
             errors.with_context(|| format!("film {}", case.id))
         });
         errors.collect::<anyhow::Result<Vec<FilmErrors<Detections>>>>()
-    })?;
+    });
     bar.finish_and_clear();
-    Ok(films)
+    said.warn();
+    Ok((films?, said))
 }
 
 fn one(
@@ -47,12 +51,13 @@ fn one(
     case: &Case,
     film: Film,
     spacing: Option<&Spacing>,
+    said: &mut Said,
 ) -> anyhow::Result<(Film, FilmErrors<Detections>)> {
     let start = Instant::now();
     case.validate_inside(film.size())?;
-    let spacing = case.spacing.as_ref().or(spacing).or(film.spacing()).cloned();
-    let spacing = spacing.context("no pixel spacing is stated; give --spacing, or a spacing.csv")?;
-    let film = film.with_spacing(spacing.clone());
+    let film = case.with_spacing(film, spacing);
+    said.add(&case.id, &film);
+    let spacing = case.required_spacing(&film)?;
     let detections = detector.detect(&film)?;
     let seconds = start.elapsed().as_secs_f64();
 
@@ -65,10 +70,10 @@ fn one(
         seconds,
         // The best cell itself, because the refined position may lie on the border to another cell.
         grid_errors_mm: (truth_cells.iter().zip(found))
-            .map(|(truth, found)| Some(metrics::radial_error_cells(&map, &spacing, (*truth)?, found.cell())))
+            .map(|(truth, found)| Some(metrics::radial_error_cells(&map, spacing, (*truth)?, found.cell())))
             .collect(),
         film_errors_mm: (truth.iter().zip(found))
-            .map(|(truth, found)| Some(Protocol::Film.radial_error(&map, &spacing, (*truth)?, found.position())))
+            .map(|(truth, found)| Some(Protocol::Film.radial_error(&map, spacing, (*truth)?, found.position())))
             .collect(),
         detections,
         truth,

@@ -1,0 +1,105 @@
+//! Looks at pixels for what makes all landmarks guesses: a film that is all one grey, or whose end is missing.
+
+use crate::FilmWarning;
+use crate::geometry::Size;
+
+/// Films with a side below this show nothing, in px.
+#[cfg(feature = "raster")]
+const SMALL_SIDE: u32 = 16;
+/// The least difference between dark and bright, in grey levels.
+const LEAST_CONTRAST: u8 = 16;
+/// One in this many pixels may be darker than the dark, and one may be brighter than the bright. One in this many may differ from a
+/// film's only grey.
+const FEW: u64 = 100;
+/// The least height of a film whose lowest rows are looked at, in px.
+const LEAST_ROWS: u32 = 32;
+
+/// Warnings about the pixels of a film, in the order of its file. `plain`: whether they are stored as they are; coded ones were
+/// checked when they were decoded.
+pub(crate) fn cautions(size: Size, grey: &[u8], plain: bool) -> Vec<FilmWarning> {
+    let mut counts = [0_u64; 256];
+    for grey in grey {
+        counts[usize::from(*grey)] += 1;
+    }
+    let levels = || (0..=u8::MAX).zip(counts);
+    let Some((grey_level, most)) = levels().max_by_key(|(_, count)| *count) else { return Vec::new() };
+    let total = grey.len() as u64;
+    if (total - most) * FEW < total {
+        return vec![FilmWarning::OneGrey { grey: grey_level, others: total - most }];
+    }
+    let mut warnings = Vec::new();
+    let (dark, bright) = (first_reached(levels(), total), first_reached(levels().rev(), total));
+    if bright.saturating_sub(dark) < LEAST_CONTRAST {
+        warnings.push(FilmWarning::LittleContrast { darkest: dark, brightest: bright });
+    }
+    warnings.extend(plain.then(|| lowest_rows(size, grey)).flatten());
+    warnings
+}
+
+/// The first level at which more than one in [`FEW`] of the pixels are reached.
+fn first_reached(levels: impl Iterator<Item = (u8, u64)>, total: u64) -> u8 {
+    let mut reached = 0;
+    for (level, count) in levels {
+        reached += count;
+        if reached * FEW > total {
+            return level;
+        }
+    }
+    0
+}
+
+/// A warning if a quarter of the rows or more, up to the last one, are one grey.
+fn lowest_rows(size: Size, grey: &[u8]) -> Option<FilmWarning> {
+    let last = grey.last()?;
+    let pixels = grey.iter().rev().take_while(|grey| *grey == last).count();
+    let rows = (pixels / size.width.max(1) as usize) as u32;
+    let many = size.height >= LEAST_ROWS && rows >= size.height / 4;
+    many.then_some(FilmWarning::LowestRows { rows, of: size.height, grey: *last })
+}
+
+/// A warning about a film that is too small to show anything.
+#[cfg(feature = "raster")]
+pub(crate) fn small(size: Size) -> Option<FilmWarning> {
+    (size.width.min(size.height) < SMALL_SIDE).then_some(FilmWarning::Small { size })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: Size = Size { width: 40, height: 40 };
+
+    fn film(grey: impl Fn(usize, usize) -> u8) -> Vec<u8> {
+        (0..1600).map(|at| grey(at % 40, at / 40)).collect()
+    }
+
+    fn said(grey: &[u8], plain: bool) -> Vec<String> {
+        cautions(SIZE, grey, plain).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn films_that_show_nothing_are_named() {
+        assert_eq!(said(&film(|_, _| 7), true), ["all of it is one grey (7): it shows nothing"]);
+        let label = film(|x, y| if x < 3 && y < 5 { 255 } else { 0 });
+        assert_eq!(said(&label, true), ["all but 15 of its pixels are one grey (0): it shows nothing"]);
+        let noise = film(|x, y| 100 + ((x * 7 + y * 13) % 15) as u8);
+        assert_eq!(said(&noise, true), ["its greys reach from 100 to 114 only, of 0 to 255: it shows nearly nothing"]);
+    }
+
+    #[test]
+    fn films_that_show_something_are_not() {
+        assert_eq!(said(&film(|x, y| (x + y) as u8), true), [""; 0]);
+        // A film in black surroundings.
+        assert_eq!(said(&film(|x, y| if x < 20 && y < 30 { (x * y) as u8 } else { 0 }), false), [""; 0]);
+    }
+
+    #[test]
+    fn lost_rows_are_named_where_they_go_unnoticed() {
+        let half = film(|x, y| if y < 20 { (x + 5 * y) as u8 } else { 0 });
+        assert_eq!(
+            said(&half, true),
+            ["the last 20 of its 40 rows are all one grey (0): check that no part of it is missing"]
+        );
+        assert_eq!(said(&half, false), [""; 0]);
+    }
+}

@@ -1,0 +1,155 @@
+//! What a TIFF says about its pages, its pixels and where they are.
+
+use std::io::Cursor;
+
+use flate2::{Decompress, FlushDecompress, Status};
+use tiff::TiffError;
+use tiff::decoder::Decoder;
+use tiff::tags::Tag;
+
+use super::{ADVICE, Fault, Outline};
+use crate::read::MAX_FILM_BYTES;
+use crate::{MAX_FILM_PIXELS, jpeg};
+
+/// The largest number of pages that are counted.
+const MAX_PAGES: usize = 1000;
+/// Values of the compression tag.
+const UNCOMPRESSED: u32 = 1;
+const JPEG: u32 = 7;
+const DEFLATE: [u32; 2] = [8, 32_946];
+/// The largest size of the tables that all JPEG strips share.
+const MAX_TABLES: usize = 1 << 14;
+
+type Reader<'a> = Decoder<Cursor<&'a [u8]>>;
+
+impl From<TiffError> for Fault {
+    fn from(error: TiffError) -> Self {
+        match error {
+            TiffError::UnsupportedError(_) => {
+                Self::Unsupported(format!("its pixels are of a kind that is not read ({error})"), ADVICE)
+            }
+            _ => Self::Damaged(error.to_string()),
+        }
+    }
+}
+
+pub(super) fn outline(bytes: &[u8]) -> Result<Outline, Fault> {
+    let mut file = Decoder::new(Cursor::new(bytes))?;
+    refuse_pages(&mut file)?;
+    refuse_numbers(&mut file)?;
+    let compression = file.find_tag_unsigned(Tag::Compression)?.unwrap_or(UNCOMPRESSED);
+    let parts = parts(&mut file, bytes)?;
+    if compression == JPEG {
+        let tables = file.find_tag(Tag::JPEGTables)?.map_or_else(|| Ok(Vec::new()), |tables| tables.into_u8_vec())?;
+        validate_jpeg(&tables, &parts)?;
+    }
+    if DEFLATE.contains(&compression) {
+        validate_deflate(&parts)?;
+    }
+    let white_is_zero = file.find_tag_unsigned::<u32>(Tag::PhotometricInterpretation)? == Some(0);
+    Ok(Outline { orientation: None, white_is_zero, plain: compression == UNCOMPRESSED })
+}
+
+/// Refuses a file of several pages, unless the others are the first one's thumbnails or masks.
+fn refuse_pages(file: &mut Reader<'_>) -> Result<(), Fault> {
+    let (mut pages, mut films, mut first_is_film) = (0, 0, false);
+    let mut next = file.ifd_pointer();
+    while let Some(page) = next.filter(|_| pages < MAX_PAGES) {
+        // Some programs leave nonsense where the place of the next page is due.
+        let Ok(directory) = file.read_directory(page) else { break };
+        let mut tags = file.read_directory_tags(&directory);
+        // Bits of the first say: a smaller copy, a page, a mask. 2 in the other, older one says: a smaller copy.
+        let kind: u32 = tags.find_tag_unsigned(Tag::NewSubfileType).ok().flatten().unwrap_or(0);
+        let older: u32 = tags.find_tag_unsigned(Tag::SubfileType).ok().flatten().unwrap_or(0);
+        let is_film = kind & 0b101 == 0 && older != 2;
+        first_is_film |= pages == 0 && is_film;
+        films += usize::from(is_film);
+        pages += 1;
+        next = directory.next();
+    }
+    if pages > 1 && (films > 1 || !first_is_film) {
+        return Err(Fault::pages(pages, "pages"));
+    }
+    Ok(())
+}
+
+/// Refuses pixels that are not numbers of 8 or 16 bits from 0 on, in words that say what they are.
+fn refuse_numbers(file: &mut Reader<'_>) -> Result<(), Fault> {
+    let formats: Vec<u32> = file.find_tag_unsigned_vec(Tag::SampleFormat)?.unwrap_or_default();
+    let bits: Vec<u32> = file.find_tag_unsigned_vec(Tag::BitsPerSample)?.unwrap_or_default();
+    let bits = bits.into_iter().max().unwrap_or(1);
+    let palette = file.find_tag_unsigned::<u32>(Tag::PhotometricInterpretation)? == Some(3);
+    let what = match formats.first() {
+        Some(2) => format!("its pixels are signed numbers of {bits} bits"),
+        Some(3) => format!("its pixels are floating-point numbers of {bits} bits"),
+        Some(5 | 6) => "its pixels are complex numbers".into(),
+        _ if palette => "its pixels are colours of a palette".into(),
+        _ if ![1, 8, 16].contains(&bits) => format!("its pixels are numbers of {bits} bits"),
+        _ => return Ok(()),
+    };
+    Err(Fault::Unsupported(what, ADVICE))
+}
+
+/// The strips or tiles. An error if one is missing.
+fn parts<'a>(file: &mut Reader<'_>, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>, Fault> {
+    let missing = || Fault::Damaged("a part of its pixels is missing".into());
+    let mut list = |strips: Tag, tiles: Tag| -> Result<Vec<u64>, Fault> {
+        let list = file.find_tag_unsigned_vec(strips)?;
+        Ok(list.map_or_else(|| file.find_tag_unsigned_vec(tiles), |list| Ok(Some(list)))?.unwrap_or_default())
+    };
+    let offsets = list(Tag::StripOffsets, Tag::TileOffsets)?;
+    let lengths = list(Tag::StripByteCounts, Tag::TileByteCounts)?;
+    let part = |(offset, length): (&u64, &u64)| {
+        let (offset, length) = (usize::try_from(*offset).ok()?, usize::try_from(*length).ok()?);
+        bytes.get(offset..offset.checked_add(length)?).filter(|part| !part.is_empty())
+    };
+    let parts: Vec<&[u8]> = offsets.iter().zip(&lengths).map(part).collect::<Option<_>>().ok_or_else(missing)?;
+    if parts.iter().map(|part| part.len()).sum::<usize>() > bytes.len() {
+        return Err(Fault::Damaged("parts of its pixels overlap".into()));
+    }
+    Ok(parts)
+}
+
+/// Refuses strips in JPEG that are not whole. They share tables, which stand in front of each here.
+fn validate_jpeg(tables: &[u8], parts: &[&[u8]]) -> Result<(), Fault> {
+    let tables = tables.strip_suffix(b"\xFF\xD9").unwrap_or(tables);
+    if tables.len() > MAX_TABLES {
+        return Err(Fault::Damaged("its tables are too large".into()));
+    }
+    let mut pixels = 0;
+    for part in parts {
+        let whole =
+            if tables.is_empty() { part.to_vec() } else { [tables, part.get(2..).unwrap_or_default()].concat() };
+        pixels += jpeg::frame(&whole)?.size().pixels();
+        if pixels > 2 * MAX_FILM_PIXELS {
+            return Err(Fault::Damaged("its strips have more pixels than a film can have".into()));
+        }
+        jpeg::validate(&whole)?;
+    }
+    Ok(())
+}
+
+/// Refuses strips whose checksum is wrong or missing. The decoder stops before it when it has all pixels, right or not.
+fn validate_deflate(parts: &[&[u8]]) -> Result<(), Fault> {
+    let damaged = || Fault::Damaged("the checksum of a part of its pixels is wrong or missing".into());
+    let mut inflated = vec![0; 1 << 16];
+    let mut total = 0;
+    for part in parts {
+        let mut inflater = Decompress::new(true);
+        loop {
+            let before = (inflater.total_in(), inflater.total_out());
+            let rest = part.get(before.0 as usize..).unwrap_or_default();
+            let status = inflater.decompress(rest, &mut inflated, FlushDecompress::None).map_err(|_| damaged())?;
+            total += inflater.total_out() - before.1;
+            if total > MAX_FILM_BYTES {
+                return Err(Fault::Unsupported(format!("it needs more memory than {MAX_FILM_BYTES} bytes"), ADVICE));
+            }
+            match status {
+                Status::StreamEnd => break,
+                _ if before == (inflater.total_in(), inflater.total_out()) => return Err(damaged()),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}

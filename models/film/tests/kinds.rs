@@ -1,0 +1,318 @@
+//! Films as programs write them: depth, transparency, orientation, pages, films that show nothing, and what is no file.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::error::Error as _;
+use std::io::Cursor;
+use std::path::Path;
+
+use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, RgbImage, Rgba};
+use onemark_film::{Film, FilmError, FilmWarning, Size};
+
+const WIDTH: u32 = 40;
+const HEIGHT: u32 = 30;
+
+/// The grey of a film that looks different from every side.
+fn grey(x: u32, y: u32) -> u8 {
+    (4 * x + 3 * y) as u8
+}
+
+fn film() -> GrayImage {
+    GrayImage::from_fn(WIDTH, HEIGHT, |x, y| Luma([grey(x, y)]))
+}
+
+fn encode(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    image.write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+fn read(bytes: &[u8]) -> Result<Film, FilmError> {
+    Film::from_bytes(bytes, "film.xyz")
+}
+
+fn coded(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/coded").join(name)).unwrap()
+}
+
+fn said(film: &Film) -> Vec<String> {
+    film.warnings().iter().map(ToString::to_string).collect()
+}
+
+#[track_caller]
+fn refusal(bytes: &[u8], words: &[&str]) {
+    let error = read(bytes).unwrap_err();
+    assert!(matches!(error, FilmError::Unsupported { .. }), "{error}");
+    assert!(words.iter().all(|words| error.to_string().contains(words)), "{words:?}: {error}");
+}
+
+/// A film of 16 bits with values from 0 to `last`, and `marks` pixels of 65535.
+fn deep(last: u16, marks: u32) -> Vec<u8> {
+    let value = |x: u32, y: u32| (u32::from(last) * (x + WIDTH * y) / (WIDTH * HEIGHT - 1)) as u16;
+    let picture =
+        ImageBuffer::from_fn(WIDTH, HEIGHT, |x, y| Luma([if x < marks && y == 0 { 65_535 } else { value(x, y) }]));
+    encode(&DynamicImage::ImageLuma16(picture), ImageFormat::Png)
+}
+
+#[test]
+fn sixteen_bits_are_read_with_as_many_as_they_use() {
+    let whole = read(&deep(65_535, 0)).unwrap();
+    assert_eq!(said(&whole), [""; 0]);
+    for bits in 8..16 {
+        let brightest = (1_u32 << bits) - 1;
+        let film = read(&deep(brightest as u16, 0)).unwrap();
+        assert_eq!(said(&film), [format!("its brightest pixel is {brightest} of 65535: it is read as {bits} bits")]);
+        let apart = film.grey().iter().zip(whole.grey()).map(|(one, other)| one.abs_diff(*other)).max().unwrap();
+        assert!(apart <= 1, "{bits} bits: {apart} levels apart");
+    }
+    // A sound film need not be white anywhere.
+    assert_eq!(said(&read(&deep(40_000, 0)).unwrap()), [""; 0]);
+}
+
+#[test]
+fn marks_far_above_a_film_do_not_make_it_black() {
+    let film = read(&deep(4095, 5)).unwrap();
+    let expected = "but for 5 pixels of 65535, its brightest pixel is 4095: it is read as 12 bits";
+    assert_eq!(said(&film), [expected]);
+    assert_eq!((film.grey()[0], film.grey()[4], film.grey()[5], film.grey().last()), (255, 255, 1, Some(&255)));
+    // Black and white alone are what they are.
+    assert_eq!(read(&deep(0, WIDTH)).unwrap().grey()[..41], [vec![255; 40], vec![0]].concat());
+}
+
+#[test]
+fn white_may_be_zero() {
+    // 12 bits in 16, stored the other way round.
+    let film = read(&coded("white-is-zero.tif")).unwrap();
+    assert_eq!(said(&film), ["its brightest pixel is 3775 of 65535: it is read as 12 bits"]);
+    let expected = read(&coded("film.png")).unwrap();
+    let apart = film.grey().iter().zip(expected.grey()).map(|(one, other)| one.abs_diff(*other)).max().unwrap();
+    assert!(apart <= 1, "{apart} levels apart");
+}
+
+#[test]
+fn alpha_is_left_out_and_named() {
+    let pictures = |alpha: u8| {
+        let wide = u16::from(alpha) * 257;
+        let of_grey = |x, y| u16::from(grey(x, y)) * 257;
+        [
+            GrayAlphaImage::from_fn(WIDTH, HEIGHT, |x, y| LumaA([grey(x, y), alpha])).into(),
+            ImageBuffer::from_fn(WIDTH, HEIGHT, |x, y| LumaA([of_grey(x, y), wide])).into(),
+            ImageBuffer::from_fn(WIDTH, HEIGHT, |x, y| Rgba([grey(x, y), grey(x, y), grey(x, y), alpha])).into(),
+            ImageBuffer::from_fn(WIDTH, HEIGHT, |x, y| Rgba([of_grey(x, y), of_grey(x, y), of_grey(x, y), wide]))
+                .into(),
+        ]
+    };
+    for (alpha, warnings) in [(255, 0), (0, 1)] {
+        for picture in pictures(alpha) {
+            let picture: DynamicImage = picture;
+            let film = read(&encode(&picture, ImageFormat::Png)).unwrap();
+            assert_eq!(film.grey(), self::film().as_raw(), "{:?}", picture.color());
+            assert_eq!(film.warnings(), &[FilmWarning::Transparent][..warnings]);
+        }
+    }
+    // A picture in the alpha channel alone shows nothing, and that is said.
+    let alone = GrayAlphaImage::from_fn(WIDTH, HEIGHT, |x, y| LumaA([0, grey(x, y)]));
+    let film = read(&encode(&alone.into(), ImageFormat::Png)).unwrap();
+    assert_eq!(said(&film).len(), 2, "{film:?}");
+    assert!(said(&film)[1].contains("all of it is one grey (0): it shows nothing"));
+}
+
+#[test]
+fn colours_are_named() {
+    let warm = RgbImage::from_fn(WIDTH, HEIGHT, |x, y| Rgb([grey(x, y), grey(x, y) / 2, 0]));
+    let film = read(&encode(&warm.into(), ImageFormat::Png)).unwrap();
+    assert!(film.warnings().contains(&FilmWarning::Colours), "{film:?}");
+    // Scanners and JPEG make grey a little coloured.
+    let nearly =
+        RgbImage::from_fn(WIDTH, HEIGHT, |x, y| Rgb([grey(x, y), grey(x, y).saturating_sub(6), grey(x, y) | 1]));
+    assert_eq!(said(&read(&encode(&nearly.into(), ImageFormat::Png)).unwrap()), [""; 0]);
+    assert_eq!(said(&read(&coded("palette.png")).unwrap()), [""; 0]);
+}
+
+#[test]
+fn other_numbers_are_named_without_damage() {
+    refusal(
+        &coded("bits32.tif"),
+        &["its pixels are numbers of 32 bits", "save it as grey PNG or TIFF of 8 or 16 bits"],
+    );
+    refusal(&coded("signed.tif"), &["its pixels are signed numbers of 16 bits"]);
+    refusal(&coded("palette.tif"), &["its pixels are colours of a palette"]);
+    let float = ImageBuffer::from_pixel(WIDTH, HEIGHT, Rgb([0.5_f32; 3]));
+    refusal(
+        &encode(&DynamicImage::ImageRgb32F(float), ImageFormat::Tiff),
+        &["its pixels are floating-point numbers of 32 bits"],
+    );
+    let mut bmp = encode(&DynamicImage::from(film()), ImageFormat::Bmp);
+    bmp[30] = 1;
+    refusal(&bmp, &["a BMP with run-length coding"]);
+}
+
+#[test]
+fn several_pictures_are_refused_by_name() {
+    refusal(&coded("pages.tif"), &["it has 2 pages", "export the one that you mean"]);
+    refusal(&coded("animation.png"), &["it has 2 pictures, an animation", "export the one that you mean"]);
+    let film = read(&coded("thumbnail-second.tif")).unwrap();
+    assert_eq!(film, read(&coded("film.png")).unwrap());
+}
+
+/// A JPEG with an index of pictures of these kinds.
+fn multi_picture(kinds: &[u32]) -> Vec<u8> {
+    let jpeg = encode(&film().into(), ImageFormat::Jpeg);
+    let mut index = b"MPF\0MM\0*\0\0\0\x08\0\x01\xB0\x02\0\x07".to_vec();
+    index.extend((16 * kinds.len() as u32).to_be_bytes());
+    index.extend(26_u32.to_be_bytes());
+    index.extend([0; 4]);
+    index.extend(kinds.iter().flat_map(|kind| [&kind.to_be_bytes()[..], &[0; 12]].concat()));
+    let length = (index.len() as u16 + 2).to_be_bytes();
+    [&jpeg[..2], &[0xFF, 0xE2], &length, &index, &jpeg[2..], &jpeg].concat()
+}
+
+#[test]
+fn jpegs_of_several_pictures_are_refused_unless_one_is_the_film() {
+    refusal(&multi_picture(&[0x2002_0002, 0x0002_0002]), &["it has 2 pictures", "export the one that you mean"]);
+    for previews in [&[0x2003_0000, 0x0001_0001][..], &[0x2003_0000, 0], &[]] {
+        assert_eq!(said(&read(&multi_picture(previews)).unwrap()), [""; 0]);
+    }
+}
+
+/// The body of an Exif block with this orientation.
+fn exif(orientation: u8) -> Vec<u8> {
+    let mut tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+    tiff.extend([orientation, 0, 0, 0, 0, 0, 0]);
+    tiff
+}
+
+/// A chunk of a PNG.
+fn chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    let checked = [&kind[..], body].concat();
+    let checksum = checked.iter().fold(u32::MAX, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| if sum & 1 == 1 { sum >> 1 ^ 0xEDB8_8320 } else { sum >> 1 })
+    });
+    [&(body.len() as u32).to_be_bytes()[..], &checked, &(!checksum).to_be_bytes()].concat()
+}
+
+/// A TIFF of 8-bit grey, little endian, with these tags of 16 bits beside the necessary ones.
+fn tiff(picture: &GrayImage, more: &[(u16, u16)]) -> Vec<u8> {
+    let pixels = picture.as_raw();
+    let (width, height) = (picture.width() as u16, picture.height() as u16);
+    let tags = [(256, width), (257, height), (258, 8), (259, 1), (262, 1), (273, 8), (277, 1), (278, height)];
+    let mut tags = [&tags[..], &[(279, pixels.len() as u16)], more].concat();
+    tags.sort_unstable();
+    let mut bytes = b"II*\0".to_vec();
+    bytes.extend((8 + pixels.len() as u32).to_le_bytes());
+    bytes.extend(pixels);
+    bytes.extend((tags.len() as u16).to_le_bytes());
+    for (tag, value) in tags {
+        bytes.extend([tag.to_le_bytes(), [3, 0], [1, 0], [0, 0], value.to_le_bytes(), [0, 0]].concat());
+    }
+    bytes.extend([0; 4]);
+    bytes
+}
+
+/// The same film in each format that knows orientation.
+fn oriented(picture: &GrayImage, tag: u8) -> Vec<(&'static str, Vec<u8>)> {
+    let png = encode(&picture.clone().into(), ImageFormat::Png);
+    let jpeg = encode(&picture.clone().into(), ImageFormat::Jpeg);
+    let (exif, header, end) = (exif(tag), 8 + 25, png.len() - 12);
+    let segment = [b"Exif\0\0", &exif[..]].concat();
+    let length = (segment.len() as u16 + 2).to_be_bytes();
+    vec![
+        ("PNG", [&png[..header], &chunk(b"eXIf", &exif), &png[header..]].concat()),
+        ("PNG, behind the pixels", [&png[..end], &chunk(b"eXIf", &exif), &png[end..]].concat()),
+        ("JPEG", [&jpeg[..2], &[0xFF, 0xE1], &length, &segment, &jpeg[2..]].concat()),
+        ("TIFF", tiff(picture, &[(274, tag.into())])),
+    ]
+}
+
+/// The place in the file of the upright film's pixel, by the meaning of the tag.
+fn stored_at(tag: u8, x: u32, y: u32) -> (u32, u32) {
+    let (right, bottom) = (WIDTH - 1, HEIGHT - 1);
+    match tag {
+        2 => (right - x, y),
+        3 => (right - x, bottom - y),
+        4 => (x, bottom - y),
+        5 => (y, x),
+        6 => (y, bottom - x),
+        7 => (right - y, bottom - x),
+        8 => (right - y, x),
+        _ => (x, y),
+    }
+}
+
+#[test]
+fn orientation_tags_turn_a_film_upright() {
+    for tag in 0..=9_u8 {
+        let lies = (5..=8).contains(&tag);
+        let (width, height) = if lies { (HEIGHT, WIDTH) } else { (WIDTH, HEIGHT) };
+        let expected = GrayImage::from_fn(width, height, |x, y| {
+            let (x, y) = stored_at(tag, x, y);
+            Luma([grey(x, y)])
+        });
+        for (format, bytes) in oriented(&film(), tag) {
+            let film = read(&bytes).unwrap();
+            assert_eq!(film.size(), Size { width, height }, "{format}, {tag}");
+            let apart =
+                film.grey().iter().zip(expected.as_raw()).map(|(one, other)| one.abs_diff(*other)).max().unwrap();
+            assert!(apart <= if format == "JPEG" { 3 } else { 0 }, "{format}, {tag}: {apart} levels apart");
+            let size = film.size();
+            let expected = [FilmWarning::Turned { tag, size }];
+            assert_eq!(film.warnings(), if (2..=8).contains(&tag) { &expected[..] } else { &[] }, "{format}");
+        }
+    }
+}
+
+#[test]
+fn films_that_show_nothing_are_named() {
+    let black = GrayImage::new(WIDTH, HEIGHT);
+    let mut label = black.clone();
+    label.put_pixel(3, 3, Luma([255]));
+    for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Bmp, ImageFormat::Tiff] {
+        let film = read(&encode(&black.clone().into(), format)).unwrap();
+        assert_eq!(film.warnings(), [FilmWarning::OneGrey { grey: 0, others: 0 }], "{format:?}");
+    }
+    let film = read(&encode(&label.into(), ImageFormat::Png)).unwrap();
+    assert_eq!(film.warnings(), [FilmWarning::OneGrey { grey: 0, others: 1 }]);
+    let film = read(&encode(&GrayImage::new(1, 1).into(), ImageFormat::Png)).unwrap();
+    assert!(said(&film)[0].contains("it has 1x1 px: too few to show anything"), "{film:?}");
+    // A film whose second half is zeros looks whole to a format without coding.
+    let half = GrayImage::from_fn(WIDTH, 64, |x, y| Luma([if y < 32 { grey(x, y) } else { 0 }]));
+    for bytes in [tiff(&half, &[]), encode(&half.clone().into(), ImageFormat::Tiff)] {
+        assert_eq!(read(&bytes).unwrap().warnings(), [FilmWarning::LowestRows { rows: 32, of: 64, grey: 0 }]);
+    }
+}
+
+#[test]
+fn sides_are_limited_before_pixels_are_read() {
+    let header = |width: u32, height: u32| {
+        let size = [width.to_be_bytes(), height.to_be_bytes()].concat();
+        let header = chunk(b"IHDR", &[&size[..], &[8, 0, 0, 0, 0]].concat());
+        [b"\x89PNG\r\n\x1a\n", &header[..], &chunk(b"IDAT", &[]), &chunk(b"IEND", &[])].concat()
+    };
+    for (width, height) in [(100_000_000, 1), (1, 65_536), (65_536, 65_536)] {
+        let error = read(&header(width, height)).unwrap_err();
+        assert!(matches!(error, FilmError::TooLarge { .. }), "{error}");
+        assert!(error.to_string().contains("65535 px a side"), "{error}");
+    }
+    assert!(matches!(read(&header(65_535, 1)), Err(FilmError::Damaged { .. })));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::os::unix::fs::symlink("/dev/zero", at("endless.png")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(at("socket.png")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(at("pipe.png")).status().unwrap();
+    assert!(made.success());
+    for (name, kind) in
+        [("endless.png", "a device"), ("socket.png", "a socket"), ("pipe.png", "a pipe"), (".", "a folder")]
+    {
+        let error = Film::open(at(name)).unwrap_err();
+        let FilmError::Read { .. } = error else { panic!("{error}") };
+        let cause = error.source().unwrap().to_string();
+        assert_eq!(cause, format!("it is {kind}; give a file"));
+    }
+    // A search for films does not wait for a pipe either.
+    #[cfg(feature = "dicom")]
+    assert!(!onemark_film::holds_dicom(&at("pipe.png")));
+}
