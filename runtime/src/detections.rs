@@ -6,6 +6,7 @@ use onemark_film::geometry::{Cell, GridMap, Point};
 use onemark_film::{Film, Spacing};
 use onemark_models::confidence::Calibration;
 use onemark_models::familiarity::Familiarity;
+use onemark_models::files::sha256;
 use onemark_models::landmarks::{Landmark, LandmarkSet, Measurement, PixelScale};
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +50,9 @@ pub struct Detections {
     backend: Cow<'static, str>,
     /// The film's size.
     film: FilmSize,
+    /// SHA-256 of its grey values, row by row: identifies the film to those who have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    film_sha256: Option<String>,
     /// How large a pixel is, where somebody stated it.
     spacing: Option<Spacing>,
     /// How many times as high as wide a pixel is, where the film states only that. Otherwise it follows from the spacing; without
@@ -184,6 +188,7 @@ impl Detections {
             bundle: context.bundle.clone(),
             backend: context.backend.into(),
             film: FilmSize { width: film.width(), height: film.height() },
+            film_sha256: Some(sha256(film.grey())),
             spacing: film.spacing().cloned(),
             pixel_aspect: film.pixel_aspect(),
             calibration: calibration.map(|calibration| calibration.films.clone()),
@@ -209,6 +214,12 @@ impl Detections {
     /// The film's size in px.
     pub fn film(&self) -> FilmSize {
         self.film
+    }
+
+    /// SHA-256 of the film's grey values, row by row, as 64 lower-case hexadecimal digits: it identifies the film to those who have it.
+    /// None in documents of versions that did not write it.
+    pub fn film_sha256(&self) -> Option<&str> {
+        self.film_sha256.as_deref()
     }
 
     /// The film's spacing, if it is known. Without it there are no mm.

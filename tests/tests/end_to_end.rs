@@ -48,8 +48,7 @@ fn from_one_annotated_film_to_landmarks() {
     }
 
     let error = mean(&distances(&positions(&reports[0]), &truth(here, Split::Test1))) * SPACING;
-    let template =
-        Dataset::open(here.join("films"), Split::Train).unwrap().case("001").unwrap().points.clone().unwrap();
+    let template = Dataset::open(here.join("films"), Split::Train).unwrap().case("001").unwrap().complete().unwrap();
     let truth = truth(here, Split::Test1);
     let copied: Vec<Point> = template.iter().copied().cycle().take(truth.len()).collect();
     let copied = mean(&distances(&copied, &truth)) * SPACING;
@@ -272,7 +271,7 @@ fn positions(report: &Value) -> Vec<Point> {
 /// The same landmarks as they were drawn.
 fn truth(here: &Path, split: Split) -> Vec<Point> {
     let films = Dataset::open(here.join("films"), split).unwrap();
-    films.cases.into_iter().flat_map(|case| case.points.unwrap()).collect()
+    films.cases.into_iter().flat_map(|case| case.complete().unwrap()).collect()
 }
 
 /// Distances between points and their counterparts, px; both lists must have the same length.

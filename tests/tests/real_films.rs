@@ -87,8 +87,8 @@ fn untrained(landmarks: &str, case: &Case) -> Checkpoint {
     let taps = reference::run(&trunk, &tensors, &[(Port::Film, grid)].into()).unwrap();
     let embeddings = reference::run(&head, &tensors, &taps).unwrap();
     let map = GridMap::new(film.size(), size);
-    for (index, point) in case.points.as_ref().unwrap().iter().enumerate() {
-        let Cell { row, column } = map.to_cell(*point);
+    for (index, point) in case.complete().unwrap().into_iter().enumerate() {
+        let Cell { row, column } = map.to_cell(point);
         for level in Level::COARSE_TO_FINE {
             let (row, column) = (row / level.stride(), column / level.stride());
             let vector = embeddings[&Port::Embedding(level)].slice(s![0, .., row, column]);

@@ -33,7 +33,7 @@ fn film(folder: &Path, id: &str, shift: f64) -> Case {
     });
     let path = folder.join(format!("{id}.png"));
     grey.save(&path).unwrap();
-    Case { id: id.into(), film: path, points: Some(vec![BLOB]), spacing: None, readers: None }
+    Case { id: id.into(), film: path, points: Some(vec![Some(BLOB)]), ..Case::default() }
 }
 
 fn films(recipe: &Recipe, folder: &Path) -> Samples {

@@ -14,6 +14,7 @@ use std::iter;
 use serde::Serialize;
 
 use crate::dataset::{Case, Complaint, Dataset, other_size};
+use onemark_film::geometry::Point;
 use onemark_film::{Film, FilmError, FilmWarning, Size, Spacing, SpacingWarning};
 use onemark_models::parallel::in_parallel;
 
@@ -41,6 +42,8 @@ pub enum Kind {
     UnreadableFilm,
     /// A landmark that does not lie on its film.
     OutsideFilm,
+    /// A film of another size than that on which its points were placed.
+    OtherSize,
     /// Two landmarks with exchanged numbers.
     SwappedLandmarks,
     /// Landmarks whose x and y are exchanged.
@@ -54,6 +57,8 @@ pub enum Kind {
     ReadersDisagree,
     /// Films without annotation in a dataset with annotated films.
     NotAnnotated,
+    /// A landmark that is not annotated on films that are annotated.
+    MissingLandmark,
     /// Films without a stated spacing.
     NoSpacing,
     /// A spacing that can't be right, that somebody else contradicts, or that does not apply in the patient.
@@ -69,12 +74,14 @@ impl Kind {
             Self::Refused => "refused",
             Self::UnreadableFilm => "unreadable film",
             Self::OutsideFilm => "outside film",
+            Self::OtherSize => "other size",
             Self::SwappedLandmarks => "swapped landmarks",
             Self::SwappedAxes => "swapped axes",
             Self::RepeatedFilm => "repeated film",
             Self::FarLandmark => "far landmark",
             Self::ReadersDisagree => "readers disagree",
             Self::NotAnnotated => "not annotated",
+            Self::MissingLandmark => "missing landmark",
             Self::NoSpacing => "no spacing",
             Self::OddSpacing => "odd spacing",
             Self::FilmWarning => "film warning",
@@ -83,9 +90,9 @@ impl Kind {
 
     /// How bad it is.
     pub fn severity(self) -> Severity {
-        use Kind::{OutsideFilm, Refused, SwappedAxes, SwappedLandmarks, UnreadableFilm};
+        use Kind::{OtherSize, OutsideFilm, Refused, SwappedAxes, SwappedLandmarks, UnreadableFilm};
         match self {
-            Refused | UnreadableFilm | OutsideFilm | SwappedLandmarks | SwappedAxes => Severity::Error,
+            Refused | UnreadableFilm | OutsideFilm | OtherSize | SwappedLandmarks | SwappedAxes => Severity::Error,
             _ => Severity::Warning,
         }
     }
@@ -182,17 +189,22 @@ impl Audit {
         }
         for (case, FilmFacts { size, .. }) in &films {
             findings.extend(outside(case, *size));
+            findings.extend(points_of_other_size(case, *size));
         }
         findings.extend(warned(&films, complaints));
         findings.extend(repeats::findings(&films));
         let mut left_out = Vec::new();
         match label_errors::findings(&films) {
-            Ok(found) => findings.extend(found),
+            Ok((found, incomplete)) => {
+                findings.extend(found);
+                left_out.extend(incomplete);
+            }
             Err(why) => left_out.push(why),
         }
         let readers = readers::disagreements(&films);
         findings.extend(readers::findings(&data.cases, &readers));
         findings.extend(missing(data, complaints));
+        findings.extend(missing_landmarks(data));
         findings.sort_by_key(|finding| (finding.severity, finding.kind));
         let annotated = data.cases.iter().filter(|case| case.points.is_some()).count();
         let mut spacings = BTreeMap::new();
@@ -221,6 +233,19 @@ fn missing(data: &Dataset, complaints: &[Complaint]) -> Option<Finding> {
     let message =
         format!("no annotation, while {annotated} others have one; this is correct if only templates need one");
     (annotated > 0 && !bare.is_empty()).then(|| Finding::new(Kind::NotAnnotated, &bare, &[], message))
+}
+
+/// A finding for each landmark that is not annotated on all annotated films.
+fn missing_landmarks(data: &Dataset) -> Vec<Finding> {
+    let annotated = || data.cases.iter().filter_map(|case| Some((case.id.as_str(), case.points.as_ref()?)));
+    let of = |index: usize| {
+        let lacks = |points: &[Option<Point>]| points.get(index).is_none_or(Option::is_none);
+        let films: Vec<&str> = annotated().filter(|(_, points)| lacks(points)).map(|(id, _)| id).collect();
+        let message = format!("not annotated on {} of {} annotated films", films.len(), annotated().count());
+        (!films.is_empty()).then(|| Finding::new(Kind::MissingLandmark, &films, &[index + 1], message))
+    };
+    let landmarks = annotated().map(|(_, points)| points.len()).max().unwrap_or_default();
+    (0..landmarks).filter_map(of).collect()
 }
 
 /// What reading the films has shown: no spacing, odd ones, and everything else. One finding for all films of which the same is said.
@@ -263,12 +288,20 @@ fn refused(complaint: &Complaint) -> Finding {
 /// A finding per reading with landmarks outside a film of this size.
 fn outside(case: &Case, size: Size) -> impl Iterator<Item = Finding> {
     case.readings().into_iter().filter_map(move |(reader, points)| {
-        let out = (1..).zip(points).filter(|(_, point)| !point.is_inside(size));
+        let annotated = (1..).zip(points).filter_map(|(number, point)| Some((number, (*point)?)));
+        let out = annotated.filter(|(_, point)| !point.is_inside(size));
         let (landmarks, places): (Vec<usize>, Vec<String>) =
             out.map(|(number, point)| (number, format!("{number} at x {}, y {}", point.x, point.y))).unzip();
         let message = format!("{} of {size} px: {}", by(reader), places.join("; "));
         (!landmarks.is_empty()).then(|| Finding::new(Kind::OutsideFilm, &[&case.id], &landmarks, message))
     })
+}
+
+/// A finding if the points were placed on a film of another size than this.
+fn points_of_other_size(case: &Case, size: Size) -> Option<Finding> {
+    let stated = case.points_size.filter(|stated| *stated != size)?;
+    let message = format!("the film has {size} px, its points were placed on a film of {stated} px");
+    Some(Finding::new(Kind::OtherSize, &[&case.id], &[], message))
 }
 
 /// An error and its causes, joined by ": ".

@@ -1,7 +1,8 @@
 //! Datasets on disk: the films, their annotated landmarks and their spacings.
 //!
-//! Two layouts are read: ISBI 2015 as published (`RawImage/`, two readers' annotations) and a plain folder (`images/`,
-//! `landmarks.csv`). In both, a `spacing.csv` (image,mm_per_px_x,mm_per_px_y) states the spacings.
+//! Two layouts are read: ISBI 2015 as published (`RawImage/`, two readers' annotations) and a plain folder (`images/`, and
+//! `landmarks.csv` or another of the [files of points](crate::points)). In both, a `spacing.csv` (image,mm_per_px_x,mm_per_px_y)
+//! states the spacings.
 //! This module does not read pixels (see [`onemark_film::Film`]). The landmarks' names are in [`onemark_models::landmarks`].
 
 mod error;
@@ -14,8 +15,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use onemark_film::geometry::Point;
-use onemark_film::{FILM_EXTENSIONS, Film, Size, Spacing};
+use onemark_film::{Film, Size, Spacing};
 use onemark_models::landmarks::LandmarkSet;
+
+use crate::points::film::without_extension;
 
 pub use error::DatasetError;
 pub(crate) use error::other_size;
@@ -73,24 +76,26 @@ pub struct StatedSpacing {
 }
 
 /// One film of a dataset and what is known about it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Case {
     /// The film's file name without extension: "125".
     pub id: String,
     /// The film's file.
     pub film: PathBuf,
-    /// The landmarks' true positions in film px, in the set's order, if the film is annotated.
-    pub points: Option<Vec<Point>>,
+    /// The landmarks' true positions in film px, in the set's order, if the film is annotated: at least one of them is known.
+    pub points: Option<Vec<Option<Point>>>,
+    /// The size of the film on which they were placed, if their file states it.
+    pub points_size: Option<Size>,
     /// The size of a pixel, if the dataset states it.
     pub spacing: Option<StatedSpacing>,
     /// The annotations of the senior and the junior reader, if `points` are their mean (ISBI 2015).
-    pub readers: Option<[Vec<Point>; 2]>,
+    pub readers: Option<[Vec<Option<Point>>; 2]>,
 }
 
 impl Case {
     /// The original annotations in film px, each with its reader: `senior` and `junior` if there are two readers, otherwise the film's
     /// points with an empty name. Empty if the film is not annotated.
-    pub fn readings(&self) -> Vec<(&'static str, &[Point])> {
+    pub fn readings(&self) -> Vec<(&'static str, &[Option<Point>])> {
         match (&self.readers, &self.points) {
             (Some([senior, junior]), _) => vec![("senior", senior), ("junior", junior)],
             (None, Some(points)) => vec![("", points)],
@@ -124,13 +129,36 @@ impl Case {
         })
     }
 
-    /// Checks that every landmark lies on the film, which has this size.
+    /// Whether the film is in the folder of training films of the layout of ISBI 2015.
+    pub fn is_of_training_folder(&self) -> bool {
+        self.film.parent().is_some_and(|folder| folder.ends_with(isbi2015::TRAINING))
+    }
+
+    /// The landmarks' true positions in film px, if all of them are known.
     ///
     /// # Errors
-    /// [`DatasetError::OutsideFilm`] for the first one that does not.
+    /// [`DatasetError::Incomplete`] with the landmarks that are not annotated, or [`DatasetError::NotAnnotated`].
+    pub fn complete(&self) -> Result<Vec<Point>, DatasetError> {
+        let film = || self.film.clone();
+        let points = self.points.as_deref().ok_or_else(|| DatasetError::NotAnnotated { film: film() })?;
+        points.iter().copied().collect::<Option<Vec<Point>>>().ok_or_else(|| {
+            let missing = (1..).zip(points).filter(|(_, point)| point.is_none());
+            let missing: Vec<String> = missing.map(|(number, _): (usize, _)| number.to_string()).collect();
+            DatasetError::Incomplete { film: film(), missing: missing.join(", ") }
+        })
+    }
+
+    /// Checks that every landmark lies on the film, which has this size, and was placed on a film of this size.
+    ///
+    /// # Errors
+    /// [`DatasetError::OutsideFilm`] for the first one that does not, [`DatasetError::OtherSize`].
     pub fn validate_inside(&self, size: Size) -> Result<(), DatasetError> {
+        if let Some(stated) = self.points_size.filter(|stated| *stated != size) {
+            return Err(DatasetError::OtherSize { film: self.film.clone(), size, stated });
+        }
         let points = self.points.as_deref().unwrap_or_default();
-        match (1..).zip(points).find(|(_, point)| !point.is_inside(size)) {
+        let points = (1..).zip(points).filter_map(|(landmark, point)| Some((landmark, (*point)?)));
+        match points.into_iter().find(|(_, point)| !point.is_inside(size)) {
             None => Ok(()),
             Some((landmark, point)) => Err(DatasetError::OutsideFilm {
                 film: self.film.clone(),
@@ -168,12 +196,23 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Opens the dataset in `root`, in whichever known layout it is, and reads all annotations of `split`.
+    /// Opens the dataset in `root`, in whichever known layout it is, and reads all annotations of `split`. Landmarks that are written
+    /// by name are those of a built-in landmark set; [`Dataset::open_for`] takes any set.
     ///
     /// # Errors
     /// See [`DatasetError`]. An existing annotation is never skipped.
     pub fn open(root: impl AsRef<Path>, split: Split) -> Result<Self, DatasetError> {
-        Self::read(root.as_ref(), split, &mut |_, error| Err(error))
+        Self::read(root.as_ref(), split, None, &mut |_, error| Err(error))
+    }
+
+    /// Opens the dataset in `root` with the landmarks of `set`: see [`Dataset::open`].
+    ///
+    /// # Errors
+    /// The same, and [`DatasetError::WrongSet`] if the annotations are numbered for a set of another size.
+    pub fn open_for(root: impl AsRef<Path>, split: Split, set: &LandmarkSet) -> Result<Self, DatasetError> {
+        let data = Self::read(root.as_ref(), split, Some(set), &mut |_, error| Err(error))?;
+        data.validate_set(set)?;
+        Ok(data)
     }
 
     /// Opens all films of a dataset and collects its errors. Each error for which [`Dataset::open`] would fail is in the returned list,
@@ -182,20 +221,41 @@ impl Dataset {
     /// # Errors
     /// Only if no film can be found: [`DatasetError::Read`], [`DatasetError::NoLayout`], [`DatasetError::NoFilms`].
     pub fn survey(root: impl AsRef<Path>) -> Result<(Self, Vec<Complaint>), DatasetError> {
+        Self::survey_with(root.as_ref(), None)
+    }
+
+    /// The same with the landmarks of `set`: each error for which [`Dataset::open_for`] would fail.
+    ///
+    /// # Errors
+    /// Those of [`Dataset::survey`].
+    pub fn survey_for(root: impl AsRef<Path>, set: &LandmarkSet) -> Result<(Self, Vec<Complaint>), DatasetError> {
+        let (data, mut complaints) = Self::survey_with(root.as_ref(), Some(set))?;
+        if let Err(error) = data.validate_set(set) {
+            complaints.push(Complaint { film: None, error });
+        }
+        Ok((data, complaints))
+    }
+
+    fn survey_with(root: &Path, set: Option<&LandmarkSet>) -> Result<(Self, Vec<Complaint>), DatasetError> {
         let mut complaints = Vec::new();
-        let data = Self::read(root.as_ref(), Split::All, &mut |film, error| {
+        let data = Self::read(root, Split::All, set, &mut |film, error| {
             complaints.push(Complaint { film: film.map(str::to_owned), error });
             Ok(())
         })?;
         Ok((data, complaints))
     }
 
-    fn read(root: &Path, split: Split, complain: &mut Complain<'_>) -> Result<Self, DatasetError> {
+    fn read(
+        root: &Path,
+        split: Split,
+        set: Option<&LandmarkSet>,
+        complain: &mut Complain<'_>,
+    ) -> Result<Self, DatasetError> {
         fs::metadata(root).map_err(|source| DatasetError::Read { path: root.to_owned(), source })?;
         let mut cases = if root.join("RawImage").is_dir() {
             isbi2015::open(root, split, complain)?
-        } else if root.join("images").is_dir() && root.join("landmarks.csv").is_file() {
-            plain::open(root, split, complain)?
+        } else if let Some(annotations) = plain::annotations(root) {
+            plain::open(root, &annotations, split, set, complain)?
         } else {
             return Err(DatasetError::NoLayout { root: root.to_owned() });
         };
@@ -271,15 +331,6 @@ impl Dataset {
 /// A sort key that places "9" before "10", and words after numbers.
 fn natural(id: &str) -> (u64, &str) {
     (id.parse().unwrap_or(u64::MAX), id)
-}
-
-/// A film's file name without its extension. Other dots stay.
-fn without_extension(name: &str) -> &str {
-    let is_film = |extension: &str| FILM_EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str());
-    match name.rsplit_once('.') {
-        Some((stem, extension)) if is_film(extension) => stem,
-        _ => name,
-    }
 }
 
 /// The films of a folder as (id, file). Hidden and other files are ignored. Empty if the folder does not exist.

@@ -1,6 +1,6 @@
-//! Datasets and the evaluation of landmarks: annotated [`dataset`]s and their [`audit`]; the [`metrics`] of found landmarks and the
-//! [`report`] that contains them; agreement without annotations ([`coherence`]); and the fit of a bundle's calibration
-//! ([`calibrate`]).
+//! Datasets and the evaluation of landmarks: annotated [`dataset`]s and their [`audit`]; [`points`] in the files of many programs; the
+//! [`metrics`] of found landmarks and the [`report`] that contains them; agreement without annotations ([`coherence`]); and the fit of
+//! a bundle's calibration ([`calibrate`]).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod audit;
@@ -8,4 +8,6 @@ pub mod calibrate;
 pub mod coherence;
 pub mod dataset;
 pub mod metrics;
+pub mod points;
 pub mod report;
+mod table;

@@ -81,17 +81,21 @@ pub enum MetricsError {
         /// The value in mm.
         value: f64,
     },
+    /// There is no error at all.
+    #[error("no landmark is annotated on any film; annotate at least one")]
+    NothingAnnotated,
     /// No protocol has this name.
     #[error("no protocol is called \"{name}\"; choose grid or film")]
     UnknownProtocol { name: String },
 }
 
-/// The radial errors of every landmark on every film: at least one of each, all finite.
+/// The radial errors of every landmark on every film: at least one of each, all finite. Landmarks that are not annotated on a film
+/// have no error there, and do not count in means and rates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     landmarks: Vec<String>,
     films: Vec<String>,
-    errors: Array2<f64>,
+    errors: Array2<Option<f64>>,
 }
 
 /// Mean, median and success detection rates of some errors.
@@ -99,6 +103,9 @@ pub struct Evaluation {
 pub struct Score {
     /// A landmark's name, or "mean" for all landmarks.
     pub name: String,
+    /// The number of errors; 0 for a landmark that is annotated nowhere. Then the other numbers are NaN, in JSON null.
+    #[serde(default)]
+    pub points: usize,
     /// Mean radial error, mm.
     pub mre_mm: f64,
     /// Median radial error, mm.
@@ -144,17 +151,44 @@ impl Evaluation {
     /// # Errors
     /// Names and table do not agree, the table is empty, or a value is not a distance.
     pub fn new(landmarks: Vec<String>, films: Vec<String>, errors: Array2<f64>) -> Result<Self, MetricsError> {
+        Self::with_gaps(landmarks, films, errors.map(|mm| Some(*mm)))
+    }
+
+    /// The same of landmarks that are not annotated on all films: their errors are `None` there.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use onemark_evaluation::metrics::Evaluation;
+    ///
+    /// let names = ["sella", "nasion"].map(str::to_owned).to_vec();
+    /// let films = ["151", "152"].map(str::to_owned).to_vec();
+    /// let evaluation = Evaluation::with_gaps(names, films, array![[Some(0.8), Some(2.4)], [Some(1.3), None]])?;
+    /// assert_eq!((evaluation.mre(), evaluation.per_landmark()[1].points), (1.5, 1));
+    /// # Ok::<(), onemark_evaluation::metrics::MetricsError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Evaluation::new`], and [`MetricsError::NothingAnnotated`].
+    pub fn with_gaps(
+        landmarks: Vec<String>,
+        films: Vec<String>,
+        errors: Array2<Option<f64>>,
+    ) -> Result<Self, MetricsError> {
         let (rows, columns) = errors.dim();
         if (rows, columns) != (films.len(), landmarks.len()) || errors.is_empty() {
             return Err(MetricsError::Shape { rows, columns, films: films.len(), landmarks: landmarks.len() });
         }
-        let bad = errors.indexed_iter().find(|(_, mm)| !mm.is_finite() || **mm < 0.0);
+        let there = errors.indexed_iter().filter_map(|(at, mm)| Some((at, (*mm)?)));
+        let bad = there.clone().find(|(_, mm)| !mm.is_finite() || *mm < 0.0);
         if let Some(((film, landmark), value)) = bad {
             return Err(MetricsError::NotADistance {
                 film: films[film].clone(),
                 landmark: landmarks[landmark].clone(),
-                value: *value,
+                value,
             });
+        }
+        if there.count() == 0 {
+            return Err(MetricsError::NothingAnnotated);
         }
         Ok(Self { landmarks, films, errors })
     }
@@ -169,36 +203,40 @@ impl Evaluation {
         &self.films
     }
 
-    /// The errors in mm, axes [films, landmarks].
-    pub fn errors(&self) -> ArrayView2<'_, f64> {
+    /// The errors in mm, axes [films, landmarks]; `None` where a landmark is not annotated.
+    pub fn errors(&self) -> ArrayView2<'_, Option<f64>> {
         self.errors.view()
     }
 
-    /// Mean radial error over all films and landmarks, mm; also the mean of the landmarks' means.
+    fn all(&self) -> impl Iterator<Item = f64> + Clone {
+        self.errors.iter().copied().flatten()
+    }
+
+    /// Mean radial error over all films and landmarks, mm; if no landmark is missing anywhere, also the mean of the landmarks' means.
     pub fn mre(&self) -> f64 {
-        mean(self.errors.iter())
+        mean(self.all())
     }
 
     /// Median of all radial errors, mm.
     pub fn median(&self) -> f64 {
-        median(self.errors.iter().copied())
+        median(self.all())
     }
 
     /// Success detection rate: percent of all errors strictly below `radius_mm`.
     pub fn sdr(&self, radius_mm: f64) -> f64 {
-        sdr(self.errors.iter(), radius_mm)
+        sdr(self.all(), radius_mm)
     }
 
     /// One score per landmark, in order.
     pub fn per_landmark(&self) -> Vec<Score> {
         let columns = self.errors.columns();
         let named = self.landmarks.iter().zip(columns);
-        named.map(|(name, column)| Score::of(name, column.iter())).collect()
+        named.map(|(name, column)| Score::of(name, column.iter().copied().flatten())).collect()
     }
 
     /// The score over all landmarks.
     pub fn overall(&self) -> Score {
-        Score::of("mean", self.errors.iter())
+        Score::of("mean", self.all())
     }
 
     /// The same errors without the films of these ids. Unknown ids are ignored.
@@ -209,7 +247,7 @@ impl Evaluation {
         let left_out = |film: &str| ids.iter().any(|id| id.as_ref() == film);
         let kept: Vec<usize> = (0..self.films.len()).filter(|&i| !left_out(&self.films[i])).collect();
         let films = kept.iter().map(|&i| self.films[i].clone()).collect();
-        Self::new(self.landmarks.clone(), films, self.errors.select(Axis(0), &kept))
+        Self::with_gaps(self.landmarks.clone(), films, self.errors.select(Axis(0), &kept))
     }
 
     /// 95 % percentile intervals from `resamples` (at least one) draws of as many films, with replacement.
@@ -217,26 +255,30 @@ impl Evaluation {
     /// Films are drawn, not single errors, because the errors on one film are correlated. The same seed gives the same result on every
     /// machine.
     pub fn bootstrap(&self, resamples: usize, seed: u64) -> Bootstrap {
-        // Every statistic depends on a film only by the film's mean over landmarks.
-        let per_film: Vec<[f64; 1 + SDR_RADII_MM.len()]> = (self.errors.rows().into_iter())
+        // Every statistic depends on a film only by its number of errors, their sum, and how many of them are below each radius.
+        let per_film: Vec<[f64; 2 + SDR_RADII_MM.len()]> = (self.errors.rows().into_iter())
             .map(|row| {
-                let mut summary = [mean(row.iter()); 1 + SDR_RADII_MM.len()];
-                for (rate, radius) in summary.iter_mut().skip(1).zip(SDR_RADII_MM) {
-                    *rate = sdr(row.iter(), radius);
+                let errors = row.iter().copied().flatten();
+                let mut sums = [errors.clone().count() as f64; 2 + SDR_RADII_MM.len()];
+                sums[1] = errors.clone().sum();
+                for (below, radius) in sums.iter_mut().skip(2).zip(SDR_RADII_MM) {
+                    *below = 100.0 * errors.clone().filter(|mm| *mm < radius).count() as f64;
                 }
-                summary
+                sums
             })
             .collect();
-        let films = per_film.len();
         let resamples = resamples.max(1);
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let mut draws = Array2::zeros((1 + SDR_RADII_MM.len(), resamples));
         for resample in 0..resamples {
-            for _ in 0..films {
-                let film = &per_film[random.random_range(0..films)];
-                for (statistic, value) in film.iter().enumerate() {
-                    draws[(statistic, resample)] += value / films as f64;
-                }
+            let mut sums = [0.0; 2 + SDR_RADII_MM.len()];
+            for _ in 0..per_film.len() {
+                let film = &per_film[random.random_range(0..per_film.len())];
+                sums.iter_mut().zip(film).for_each(|(sum, value)| *sum += value);
+            }
+            let [count, statistics @ ..] = sums;
+            for (statistic, sum) in statistics.into_iter().enumerate() {
+                draws[(statistic, resample)] = sum / count.max(1.0);
             }
         }
         let interval = |statistic: usize| {
@@ -257,8 +299,8 @@ impl Serialize for Evaluation {
             per_landmark: Vec<Score>,
             landmarks: &'a [String],
             films: &'a [String],
-            /// One list per film.
-            errors_mm: Vec<Vec<f64>>,
+            /// One list per film; null where a landmark is not annotated.
+            errors_mm: Vec<Vec<Option<f64>>>,
         }
         let report = Report {
             sdr_radii_mm: SDR_RADII_MM,
@@ -279,30 +321,32 @@ impl<'de> Deserialize<'de> for Evaluation {
         struct Errors {
             landmarks: Vec<String>,
             films: Vec<String>,
-            errors_mm: Vec<Vec<f64>>,
+            errors_mm: Vec<Vec<Option<f64>>>,
         }
         let Errors { landmarks, films, errors_mm } = Errors::deserialize(deserializer)?;
         let shape = (errors_mm.len(), errors_mm.first().map_or(0, Vec::len));
         let errors = Array2::from_shape_vec(shape, errors_mm.concat()).map_err(serde::de::Error::custom)?;
-        Self::new(landmarks, films, errors).map_err(serde::de::Error::custom)
+        Self::with_gaps(landmarks, films, errors).map_err(serde::de::Error::custom)
     }
 }
 
 impl Score {
-    fn of<'a>(name: &str, errors: impl Iterator<Item = &'a f64> + Clone) -> Self {
+    fn of(name: &str, errors: impl Iterator<Item = f64> + Clone) -> Self {
         Self {
             name: name.to_owned(),
+            points: errors.clone().count(),
             mre_mm: mean(errors.clone()),
-            median_mm: median(errors.clone().copied()),
+            median_mm: median(errors.clone()),
             sdr_percent: SDR_RADII_MM.map(|radius| sdr(errors.clone(), radius)),
         }
     }
 }
 
-fn mean<'a>(values: impl Iterator<Item = &'a f64> + Clone) -> f64 {
+/// NaN if there are no values, as the next.
+fn mean(values: impl Iterator<Item = f64> + Clone) -> f64 {
     values.clone().sum::<f64>() / values.count() as f64
 }
 
-fn sdr<'a>(values: impl Iterator<Item = &'a f64> + Clone, radius_mm: f64) -> f64 {
-    100.0 * values.clone().filter(|mm| **mm < radius_mm).count() as f64 / values.count() as f64
+fn sdr(values: impl Iterator<Item = f64> + Clone, radius_mm: f64) -> f64 {
+    100.0 * values.clone().filter(|mm| *mm < radius_mm).count() as f64 / values.count() as f64
 }

@@ -75,14 +75,14 @@ pub struct FilmErrors<D> {
     pub seconds: f64,
     /// The detections.
     pub detections: D,
-    /// The true positions in film px, in the landmarks' order.
-    pub truth: Vec<Point>,
+    /// The true positions in film px, in the landmarks' order; null where a landmark is not annotated, as in the next three.
+    pub truth: Vec<Option<Point>>,
     /// The cells of the true positions on the network's grid.
-    pub truth_cells: Vec<Cell>,
+    pub truth_cells: Vec<Option<Cell>>,
     /// Radial errors in mm by [`Protocol::Grid`].
-    pub grid_errors_mm: Vec<f64>,
+    pub grid_errors_mm: Vec<Option<f64>>,
     /// Radial errors in mm by [`Protocol::Film`].
-    pub film_errors_mm: Vec<f64>,
+    pub film_errors_mm: Vec<Option<f64>>,
 }
 
 impl<D> Report<D> {
@@ -94,7 +94,7 @@ impl<D> Report<D> {
 
 impl<D> FilmErrors<D> {
     /// Radial errors in mm by a protocol.
-    pub fn errors_mm(&self, protocol: Protocol) -> &[f64] {
+    pub fn errors_mm(&self, protocol: Protocol) -> &[Option<f64>] {
         match protocol {
             Protocol::Grid => &self.grid_errors_mm,
             Protocol::Film => &self.film_errors_mm,
@@ -112,7 +112,7 @@ pub fn evaluation<D>(
     protocol: Protocol,
 ) -> Result<Evaluation, MetricsError> {
     let ids: Vec<String> = films.iter().map(|film| film.id.clone()).collect();
-    let errors: Vec<f64> = films.iter().flat_map(|film| film.errors_mm(protocol)).copied().collect();
+    let errors: Vec<Option<f64>> = films.iter().flat_map(|film| film.errors_mm(protocol)).copied().collect();
     let count = errors.len();
     let errors = Array2::from_shape_vec((films.len(), landmarks.len()), errors);
     let errors = errors.map_err(|_| MetricsError::Shape {
@@ -121,5 +121,5 @@ pub fn evaluation<D>(
         films: films.len(),
         landmarks: landmarks.len(),
     })?;
-    Evaluation::new(landmarks.to_vec(), ids, errors)
+    Evaluation::with_gaps(landmarks.to_vec(), ids, errors)
 }

@@ -224,19 +224,21 @@ fn annotations_that_are_missing_or_incomplete_are_all_named() {
     let messages: Vec<&str> = report.findings.iter().map(|finding| finding.message.as_str()).collect();
     for (message, expected) in messages.iter().zip([
         "there are 3 fields where 4 are named",
-        "invalid float",
-        "landmark 11 is outside 1 to 10, the landmarks of most films",
+        "line 585: (5, five) is not a position in px",
         "there is no image \"gone.png\"",
         "landmark 1 of 06 is given twice",
-        "has 9 landmarks for film 00, expected 10, as most films have",
-        "no annotation, while 57 others have one",
+        "landmark 11 is outside 1 to 10, the landmarks of most films",
+        "no annotation, while 58 others have one",
+        "not annotated on 1 of 58 annotated films",
     ]) {
         assert!(message.contains(expected), "{message}\ninstead of {expected}");
     }
     let films: Vec<String> = report.findings.iter().map(|finding| finding.films.join(" ")).collect();
-    assert_eq!(films, ["", "", "01", "", "06", "00", "02 03"]);
-    assert_eq!((report.count(Severity::Error), report.count(Severity::Warning)), (6, 1));
-    assert_eq!((report.films, report.annotated), (FILMS, FILMS - 3));
+    assert_eq!(films, ["", "", "", "06", "01", "02 03", "00"]);
+    assert_eq!((report.count(Severity::Error), report.count(Severity::Warning)), (5, 2));
+    assert_eq!((report.films, report.annotated), (FILMS, FILMS - 2));
+    assert_eq!(report.findings[6].landmarks, [10]);
+    assert!(report.left_out[0].contains("on 1 films on which landmarks are missing"), "{:?}", report.left_out);
 }
 
 #[test]

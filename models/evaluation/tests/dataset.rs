@@ -88,8 +88,8 @@ fn isbi_truth_is_the_truncated_mean_of_two_readers() {
     assert_eq!(dataset.case("001").unwrap().points, None);
     let case = dataset.case("002").unwrap();
     // 0.5 * (100 + 103) = 101.5
-    assert_eq!(case.points.as_ref().unwrap()[0], Point::new(101.0, 200.0));
-    assert_eq!(case.readers.as_ref().unwrap()[1][18], Point::new(121.0, 236.0));
+    assert_eq!(case.points.as_ref().unwrap()[0], Some(Point::new(101.0, 200.0)));
+    assert_eq!(case.readers.as_ref().unwrap()[1][18], Some(Point::new(121.0, 236.0)));
     assert_eq!(case.spacing_for(PUBLISHED), Some(&spacing(0.1, 0.1)));
 }
 
@@ -148,6 +148,8 @@ fn isbi_annotations_that_are_wrong_are_named() {
         (points(0).replace("103,206", "103;206"), "002.txt, line 4: \"103;206\" is not a position"),
         (points(0).replace("103,206", "103,nan"), "002.txt, line 4"),
         (points(0).replace("103,206", "103"), "002.txt, line 4"),
+        // With decimal commas: not 103, 5.
+        (points(0).replace("103,206", "103,5 206,0"), "002.txt, line 4: \"103,5 206,0\" is not a position"),
     ] {
         let root = isbi();
         write(root.path(), senior, text);
@@ -156,6 +158,10 @@ fn isbi_annotations_that_are_wrong_are_named() {
     let root = isbi();
     write(root.path(), senior, [0xFF, 0xFE]);
     assert!(message(&root).contains("cannot read") && message(&root).contains(senior), "{}", message(&root));
+    assert!(message(&root).contains("UTF-16"), "{}", message(&root));
+    // A byte order mark is no part of the first number.
+    write(root.path(), senior, format!("\u{feff}{}", points(0)));
+    assert_eq!(Dataset::open(root.path(), Split::All).unwrap().cases[1].points.as_ref().unwrap().len(), 19);
 }
 
 #[test]
@@ -166,6 +172,14 @@ fn isbi_readers_and_films_must_match() {
         Dataset::open(root.path(), Split::Train),
         Err(DatasetError::OneReader { missing, .. }) if missing.ends_with("400_junior/002.txt")
     ));
+    // If a whole reader is missing, that is said once, with the layout that takes one reader.
+    let root = isbi();
+    fs::remove_dir_all(root.path().join("AnnotationsByMD/400_junior")).unwrap();
+    let (survey, complaints) = Dataset::survey(root.path()).unwrap();
+    let [complaint] = &complaints[..] else { unreachable!("{complaints:?}") };
+    let said = complaint.error.to_string();
+    assert!(said.contains("400_junior") && said.contains("images/ and landmarks.csv"), "{said}");
+    assert!(survey.cases.iter().all(|case| case.points.is_none()));
     // A training film may lack annotations, a test film may not.
     let root = isbi();
     fs::remove_dir_all(root.path().join("AnnotationsByMD")).unwrap();
@@ -182,9 +196,9 @@ fn plain_folder() {
     let dataset = Dataset::open(root.path(), Split::All).unwrap();
     assert_eq!(ids(&dataset), ["9", "10", "a.b"]);
     let [nine, ten, without] = &dataset.cases[..] else { unreachable!() };
-    assert_eq!(nine.points, Some(vec![Point::new(1.0, 2.0), Point::new(3.5, 4.0)]));
+    assert_eq!(nine.complete().unwrap(), [Point::new(1.0, 2.0), Point::new(3.5, 4.0)]);
     assert_eq!((nine.spacing_for(PUBLISHED), ten.spacing_for(PUBLISHED)), (Some(&spacing(0.1, 0.2)), None));
-    assert_eq!(ten.points, Some(vec![Point::new(5.0, 6.0), Point::new(7.0, 8.0)]));
+    assert_eq!(ten.complete().unwrap(), [Point::new(5.0, 6.0), Point::new(7.0, 8.0)]);
     assert_eq!(without.points, None);
     assert_eq!(Dataset::open(root.path(), Split::Train).unwrap().cases, dataset.cases);
     assert!(matches!(Dataset::open(root.path(), Split::Test1), Err(DatasetError::NoSplits { .. })));
@@ -199,7 +213,11 @@ fn plain_tables_that_are_wrong_are_named() {
     for (file, text, expected) in [
         ("landmarks.csv", String::new(), "landmarks.csv is empty"),
         ("landmarks.csv", "image,landmark,x,y\n".to_owned(), "landmarks.csv is empty"),
-        ("landmarks.csv", "image,landmark,x\n9.jpg,1,1\n".to_owned(), "line 2: missing field `y`"),
+        (
+            "landmarks.csv",
+            "image,landmark,x\n9.jpg,1,1\n".to_owned(),
+            "line 1: the first line must name landmark, x and y",
+        ),
         ("landmarks.csv", format!("{good}10.jpg,1,5,six\n"), "landmarks.csv, line 4"),
         ("landmarks.csv", format!("{good}10.jpg,1,5,inf\n"), "line 4: (5, inf) is not a position"),
         ("landmarks.csv", format!("{good}10.jpg,1,5\n"), "line 4: there are 3 fields where 4"),
@@ -208,7 +226,17 @@ fn plain_tables_that_are_wrong_are_named() {
         ("landmarks.csv", format!("{good}9.jpg,2,5,6\n"), "line 4: landmark 2 of 9.jpg is given twice"),
         ("landmarks.csv", format!("{good}9,2,5,6\n"), "line 4: landmark 2 of 9 is given twice"),
         ("landmarks.csv", format!("{good}11.jpg,1,5,6\n"), "line 4: there is no image \"11.jpg\""),
-        ("landmarks.csv", format!("{good}10.jpg,1,5,6\n"), "has 1 landmarks for film 10, expected 2"),
+        ("landmarks.csv", format!("{good}10.jpg,1,5,\n"), "line 4: (5, ) has one of x and y"),
+        ("landmarks.csv", format!("{good}10.jpg,1,5.5,\"6,5\"\n"), "line 4: (5.5, 6,5) has another decimal mark"),
+        ("landmarks.csv", format!("{good}10.jpg,,5,6\n"), "line 4: no landmark is named"),
+        ("landmarks.csv", format!("{good}10.jpg,tip,5,6\n"), "has all of its landmarks, for example \"tip\""),
+        ("landmarks.csv", "landmark,x,y\n1,5,6\n".to_owned(), "line 2: there is no image's name; add a column image"),
+        ("landmarks.csv", "image\tlandmark\tx\ty\n9\t1\t1,234.5\t6\n".to_owned(), "(1,234.5, 6) is not a position"),
+        (
+            "spacing.csv",
+            "image;x\n9;0,1\n".to_owned(),
+            "line 1: the first line must name image, mm_per_px_x and mm_per_px_y",
+        ),
         ("spacing.csv", "image,mm_per_px_x,mm_per_px_y\n9,0,0.1\n".to_owned(), "spacing.csv, line 2: 0 x 0.1 mm"),
         ("spacing.csv", "image,mm_per_px_x,mm_per_px_y\n9,1,1\n9,1,1\n".to_owned(), "spacing.csv, line 3"),
     ] {
@@ -217,6 +245,147 @@ fn plain_tables_that_are_wrong_are_named() {
         let found = message(&root);
         assert!(found.contains(expected), "{found}\nfor {text}");
     }
+}
+
+/// Landmarks 1 to 19 of film 9, and their table as this program's documentation has it.
+fn sound_table() -> (Vec<Point>, String) {
+    let points: Vec<Point> = (1..20).map(|n| Point::new(72.2 + f64::from(n), 87.7 + 2.0 * f64::from(n))).collect();
+    let rows =
+        (1..).zip(&points).map(|(number, point): (usize, _)| format!("9.jpg,{number},{},{}\n", point.x, point.y));
+    (points.clone(), format!("image,landmark,x,y\n{}", rows.collect::<String>()))
+}
+
+#[test]
+fn tables_as_spreadsheets_write_them() {
+    let (points, table) = sound_table();
+    let names = LandmarkSet::named("isbi19").unwrap().landmarks;
+    let by_name = |spell: fn(&str) -> String| {
+        names.iter().fold(table.clone(), |table, landmark| {
+            table.replace(&format!(",{},", landmark.number), &format!(",{},", spell(&landmark.name)))
+        })
+    };
+    let decimal_commas = table.replace(',', ";").replace('.', ",").replace("9,jpg", "9.jpg");
+    let mut wide = ["image".to_owned(), "9.jpg".to_owned()];
+    for (landmark, Point { x, y }) in names.iter().zip(&points) {
+        wide[0] += &format!(",{0}_x,{0}_y", landmark.name);
+        wide[1] += &format!(",{x},{y}");
+    }
+    let quoted = table.replace("9.jpg", "\"9.jpg\"").replace('\n', "\r\n");
+    for (what, text) in [
+        ("as it is", table.clone()),
+        ("a byte order mark", format!("\u{feff}{table}")),
+        ("tabs", table.replace(',', "\t")),
+        ("semicolons", table.replace(',', ";")),
+        ("decimal commas", decimal_commas.clone()),
+        ("Excel's first line", format!("sep=;\r\n{decimal_commas}")),
+        ("capitals and spaces", table.replace("image,landmark,x,y", "Image , LANDMARK,X (px), Y (px)")),
+        ("names", by_name(str::to_owned)),
+        ("names in another spelling", by_name(|name| name.to_uppercase().replace('-', " "))),
+        ("other columns", table.replace('\n', ",second\n").replacen("second", "reader", 1)),
+        ("paths of another system", table.replace("9.jpg", "C:\\films\\9.jpg")),
+        ("another ending and leading zeros", table.replace("9.jpg", "009.PNG")),
+        ("quotes", quoted),
+        ("empty rows", table.clone() + ",,,\n,,,\n\n"),
+        ("a row per film", wide.join("\n")),
+        ("a row per film, by number", {
+            let numbered = names.iter().rev().fold(wide.join("\n"), |text, landmark| {
+                text.replace(&format!(",{}_", landmark.name), &format!(",{}_", landmark.number))
+            });
+            numbered
+        }),
+        ("numbers of a column with gaps", {
+            (1..20).fold(table.clone(), |table, n| table.replace(&format!(",{n},"), &format!(",{n}.0,")))
+        }),
+    ] {
+        let root = plain();
+        write(root.path(), "landmarks.csv", &text);
+        let (survey, complaints) = Dataset::survey(root.path()).unwrap();
+        assert!(complaints.is_empty(), "{what}: {complaints:?}\n{text}");
+        let found = survey.case("9").unwrap().complete().unwrap();
+        assert_eq!(found, points, "{what}\n{text}");
+        assert_eq!(Dataset::open(root.path(), Split::All).unwrap().cases, survey.cases, "{what}");
+    }
+}
+
+#[test]
+fn a_fault_of_a_whole_table_is_said_once() {
+    let (_, table) = sound_table();
+    for (text, expected) in [
+        (table.replace(',', "|"), "line 1: the first line must name"),
+        (table.replace("landmark", "structure"), "line 1: the first line must name landmark, x and y"),
+        (
+            table.replace(".2,", ",2,"),
+            "line 2: there are 5 fields where 4 are named in line 1; where commas are decimal",
+        ),
+        (table.replace(".jpg,", ".jpg,L"), "no built-in landmark set (isbi19, hand37) has all of its landmarks"),
+        (table.replace(".2,", "px,"), "line 2: (73px, 89.7) is not a position in px (also lines 3, 4"),
+        (table.replace("9.jpg", "8.jpg"), "line 2: there is no image \"8.jpg\" in images/"),
+    ] {
+        let root = plain();
+        write(root.path(), "landmarks.csv", &text);
+        let (_, complaints) = Dataset::survey(root.path()).unwrap();
+        let [complaint] = &complaints[..] else { unreachable!("{complaints:?}\nfor {text}") };
+        assert!(complaint.error.to_string().contains(expected), "{}\nfor {text}", complaint.error);
+    }
+}
+
+#[test]
+fn landmarks_may_be_missing_on_films() {
+    let root = plain();
+    let table = "image,landmark,x,y\n9,1,1,2\n9,2,3,4\n10,1,,\n10,2,7,8\na.b,1,0,0\na.b,2,-1,-1\n";
+    write(root.path(), "landmarks.csv", table);
+    let data = Dataset::open(root.path(), Split::All).unwrap();
+    assert_eq!(data.cases[1].points, Some(vec![None, Some(Point::new(7.0, 8.0))]));
+    // 0, 0 and -1, -1 are no positions. A film without any landmark is not annotated.
+    assert_eq!(data.cases[2].points, None);
+    let refused = data.cases[1].complete().unwrap_err().to_string();
+    assert!(refused.contains("10.jpg is not annotated completely: landmarks 1 are missing"), "{refused}");
+    assert!(data.cases[2].complete().unwrap_err().to_string().contains("a.b.png is not annotated"));
+    // By name, a set may be given with few of its landmarks; by number, the counts must agree.
+    let set = LandmarkSet::named("isbi19").unwrap();
+    let refused = Dataset::open_for(root.path(), Split::All, &set).unwrap_err().to_string();
+    assert!(refused.contains("annotated with 2 landmarks, but set \"isbi19\" has 19"), "{refused}");
+    write(root.path(), "landmarks.csv", "image,landmark,x,y\n9,nasion,3,4\n10,sella,7,8\n");
+    let data = Dataset::open_for(root.path(), Split::All, &set).unwrap();
+    assert_eq!(data.cases[0].points.as_ref().unwrap()[..3], [None, Some(Point::new(3.0, 4.0)), None]);
+    assert_eq!(data.cases[0].points.as_ref().unwrap().len(), 19);
+    // Names of another set are named once.
+    let hand = LandmarkSet::named("hand37").unwrap();
+    let refused = Dataset::open_for(root.path(), Split::All, &hand).unwrap_err().to_string();
+    assert!(refused.contains("\"nasion\" is none of the 37 landmarks of set \"hand37\""), "{refused}");
+}
+
+#[test]
+fn points_of_other_programs_beside_the_films() {
+    let root = plain();
+    fs::remove_file(root.path().join("landmarks.csv")).unwrap();
+    let labelme = |film: &str, x: f64| {
+        format!(
+            r#"{{"shapes": [{{"label": "Nasion", "points": [[{x}, 4]], "shape_type": "point"}}], "imagePath": "{film}",
+               "imageWidth": 30, "imageHeight": 40}}"#
+        )
+    };
+    write(root.path(), "images/9.json", labelme("9.jpg", 3.5));
+    write(root.path(), "images/10.json", labelme("10.jpg", 5.5));
+    let data = Dataset::open(root.path(), Split::All).unwrap();
+    assert_eq!(data.cases[0].points.as_ref().unwrap()[1], Some(Point::new(3.5, 4.0)));
+    assert_eq!((data.cases[1].points.as_ref().unwrap()[1], data.cases.len()), (Some(Point::new(5.5, 4.0)), 3));
+    let other = data.cases[0].validate_inside(Size { width: 60, height: 80 }).unwrap_err().to_string();
+    assert!(other.contains("9.jpg has 60x80 px, but its points were placed on a film of 30x40 px"), "{other}");
+
+    // A file for each film, which does not name it.
+    write(root.path(), "landmarks/9.csv", "landmark,x,y\nsella,1,2\n");
+    let data = Dataset::open(root.path(), Split::All).unwrap();
+    assert_eq!(data.cases[0].points.as_ref().unwrap()[..2], [Some(Point::new(1.0, 2.0)), None]);
+    // A file for all films comes first.
+    write(
+        root.path(),
+        "landmarks.json",
+        r#"{"films": [{"file": "10.jpg", "landmarks": [{"number": 1, "position": {"x": 1, "y": 2}}]}]}"#,
+    );
+    assert_eq!(Dataset::open(root.path(), Split::All).unwrap().cases[0].points, None);
+    write(root.path(), "landmarks.csv", "image,landmark,x,y\n9,1,1,2\n");
+    assert!(message(&root).contains("are several files of points for the same films"), "{}", message(&root));
 }
 
 #[test]

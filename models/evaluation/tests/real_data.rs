@@ -56,7 +56,7 @@ fn isbi_counts_and_template() {
     assert_eq!((film.width(), film.height()), (1935, 2400));
     template.validate_inside(film.size()).unwrap();
     // METHOD.md sec. 1e: (835, 996) is film 001's first point by the senior reader.
-    let sella = train.case("1").unwrap().readers.as_ref().unwrap()[0][0];
+    let sella = train.case("1").unwrap().readers.as_ref().unwrap()[0][0].unwrap();
     let map = GridMap::new(Size { width: 1935, height: 2400 }, GridSize::new(384, 384));
     assert_eq!((sella, map.to_cell(sella)), (Point::new(835.0, 996.0), Cell::new(159, 165)));
 }
@@ -69,7 +69,7 @@ fn isbi_readers_disagree_as_measured_elsewhere() {
     for case in &cases {
         let [senior, junior] = case.readers.as_ref().unwrap();
         for (sum, (s, j)) in sums.iter_mut().zip(senior.iter().zip(junior)) {
-            *sum += s.distance_mm(*j, case.spacing_for(PUBLISHED).unwrap());
+            *sum += s.unwrap().distance_mm(j.unwrap(), case.spacing_for(PUBLISHED).unwrap());
         }
     }
     let means = sums.map(|sum| sum / cases.len() as f64);
@@ -128,8 +128,7 @@ fn readers_means_are_plausible() {
     let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for case in &films.cases {
         let [senior, _] = case.readers.as_ref().unwrap();
-        let points: Vec<Option<Point>> = senior.iter().copied().map(Some).collect();
-        for one in set.measure(&points, case.spacing_for(PUBLISHED), &[]) {
+        for one in set.measure(senior, case.spacing_for(PUBLISHED), &[]) {
             values.entry(one.name).or_default().push(one.value.unwrap());
         }
     }

@@ -11,6 +11,7 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use image::RgbImage;
 use onemark_evaluation::dataset::DatasetError;
+use onemark_evaluation::points::PointsError;
 use onemark_film::visible::{cut, visible_lines};
 use onemark_film::{FilmError, Spacing};
 use onemark_models::bundle::{Bundle, BundleError};
@@ -202,6 +203,14 @@ fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
     }
     if let Some(DatasetError::NoSpacing { .. }) = error.downcast_ref() {
         return Some(", or give --spacing");
+    }
+    match error.downcast_ref() {
+        Some(PointsError::NoSpacing { .. }) => return Some("; give --spacing"),
+        Some(PointsError::OtherFilm { .. } | PointsError::OtherPixels { .. }) => {
+            return Some("; --any-film takes them in any case");
+        }
+        Some(PointsError::NoName { .. } | PointsError::NoSize { .. }) => return Some(" by --film"),
+        _ => {}
     }
     let wrapped = match (error.downcast_ref(), error.downcast_ref()) {
         (Some(ViewerError::Listen { .. }), _) => return Some("; choose another by --port"),

@@ -34,6 +34,8 @@ enum Command {
     Cycle(commands::cycle::Cycle),
     #[command(subcommand)]
     Data(commands::data::Data),
+    #[command(subcommand)]
+    Points(commands::points::Points),
     Inspect(commands::inspect::Inspect),
     Verify(commands::verify::Verify),
     Doctor(commands::doctor::Doctor),
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Command::Adapt(command) => command.run(),
         Command::Cycle(command) => command.run(),
         Command::Data(command) => command.run(),
+        Command::Points(command) => command.run(),
         Command::Inspect(command) => command.run(),
         Command::Verify(command) => command.run(),
         Command::Doctor(command) => command.run(),

@@ -1,88 +1,88 @@
-//! Reads the points that a person has placed on a film: corrected JSON of `onemark detect --json`, or a table.
+//! Points in files for the commands: those of one film, and which landmarks are missing. The forms are in
+//! [`onemark_evaluation::points`].
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
+use clap::Args;
+use onemark_evaluation::points::{self, FilmIdentity, PointsError};
+use onemark_film::Film;
 use onemark_film::geometry::Point;
-use onemark_models::landmarks::{Landmark, LandmarkSet};
-use onemark_models::spelling;
-use onemark_results::json;
-use onemark_runtime::Status;
-use serde::Deserialize;
+use onemark_models::bundle::Bundle;
+use onemark_models::landmarks::LandmarkSet;
 
-/// Largest size of a file of points, in bytes; far more than any film's points need.
-const LARGEST: u64 = 16 << 20;
-
-/// A row of a table: the landmark by name or number, and its position in px from the film's left and top edge.
-#[derive(Deserialize)]
-struct Row {
-    landmark: String,
-    x: f64,
-    y: f64,
+/// Which landmarks points belong to.
+#[derive(Args)]
+pub struct SetOptions {
+    /// The landmark set: the name of a built-in one, or a YAML file
+    #[arg(long, value_name = "SET", conflicts_with = "bundle")]
+    landmarks: Option<String>,
+    /// The landmark set of this bundle
+    #[arg(long, value_name = "BUNDLE")]
+    bundle: Option<PathBuf>,
 }
 
-/// The points of one film, in the order of the set; `None` for landmarks that are missing in the file or not found.
-pub fn read(path: &Path, set: &LandmarkSet) -> anyhow::Result<Vec<Option<Point>>> {
-    let reading = || format!("reading the points of {}", path.display());
-    if fs::metadata(path).with_context(reading)?.len() > LARGEST {
-        bail!("{} is too large for a file of points", path.display());
-    }
-    let text = fs::read_to_string(path).with_context(reading)?;
-    let named = if text.trim_start().starts_with('{') { from_json(&text) } else { from_table(&text) };
-    let mut named = named.with_context(|| {
-        format!(
-            "{} holds no points: give a JSON file of `onemark detect` for one film, or a table `landmark,x,y` in px",
-            path.display()
-        )
-    })?;
-    let mut of =
-        |landmark: &Landmark| named.remove(&landmark.name).or_else(|| named.remove(&landmark.number.to_string()));
-    let points = set.landmarks.iter().map(&mut of).collect();
-    if let Some(name) = named.keys().next() {
-        let nearest = spelling::nearest(name, set.landmarks.iter().map(|landmark| landmark.name.as_str()));
-        let nearest = nearest.map_or(String::new(), |name| format!(" (did you mean {name}?)"));
-        bail!(
-            "{}: the bundle has no landmark `{name}`{nearest}: `onemark inspect` lists its landmarks",
-            path.display()
-        );
-    }
-    Ok(points)
-}
-
-fn from_json(text: &str) -> anyhow::Result<BTreeMap<String, Point>> {
-    let films = json::positions(text)?;
-    let [film] = films.as_slice() else { bail!("it is about {} films", films.len()) };
-    let found = film.iter().filter(|landmark| landmark.status != Status::NotFound);
-    Ok(found.map(|landmark| (landmark.name.clone(), landmark.position)).collect())
-}
-
-fn from_table(text: &str) -> anyhow::Result<BTreeMap<String, Point>> {
-    let mut points = BTreeMap::new();
-    for row in csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes()).deserialize() {
-        let Row { landmark, x, y } = row?;
-        if points.insert(landmark.clone(), Point::new(x, y)).is_some() {
-            bail!("it gives {landmark} twice");
+impl SetOptions {
+    /// The set, if one was given.
+    pub fn open(&self) -> anyhow::Result<Option<LandmarkSet>> {
+        if let Some(bundle) = &self.bundle {
+            return Ok(Some(Bundle::open(bundle)?.manifest().landmark_set.clone()));
         }
+        let Some(name) = &self.landmarks else { return Ok(None) };
+        if Path::new(name).is_file() {
+            let yaml = fs::read_to_string(name).with_context(|| format!("reading the landmark set {name}"))?;
+            return Ok(Some(LandmarkSet::from_yaml(&yaml).with_context(|| name.clone())?));
+        }
+        Ok(Some(LandmarkSet::named(name)?))
     }
-    if points.is_empty() {
-        bail!("it has no rows");
+}
+
+/// The points of the film that was read from `file`, in the order of the set; `None` for landmarks that are not annotated. With
+/// `any_film`, points that were placed on a film of another name are taken too.
+pub fn of_film(
+    points: &Path,
+    set: &LandmarkSet,
+    (film, file): (&Film, &Path),
+    any_film: bool,
+) -> anyhow::Result<Vec<Option<Point>>> {
+    let all = points::read(points)?.films(set, film.spacing());
+    let found = all.and_then(|all| points::for_film(all, &FilmIdentity::of(film, file), any_film));
+    Ok(found.map_err(|error| about(points, error))?.points)
+}
+
+/// An error about the points of a file, with the file's name.
+pub fn about(points: &Path, error: PointsError) -> anyhow::Error {
+    match error {
+        error @ (PointsError::Line { .. } | PointsError::Content { .. }) => error.into(),
+        error => anyhow::Error::from(error).context(points.display().to_string()),
     }
-    Ok(points)
+}
+
+/// The landmarks that are not annotated on all films, with the number of films; `None` if none is missing.
+pub fn missing<'a>(set: &LandmarkSet, films: impl Iterator<Item = &'a [Option<Point>]> + Clone) -> Option<String> {
+    let total = films.clone().count();
+    let of = |index: usize| films.clone().filter(|points| points.get(index).is_none_or(Option::is_none)).count();
+    let missing = set.landmarks.iter().enumerate().map(|(index, landmark)| (landmark, of(index)));
+    let missing = missing.filter(|(_, films)| *films > 0);
+    let words: Vec<String> = missing.map(|(landmark, films)| format!("{} on {films}", landmark.name)).collect();
+    let films = if total == 1 { "film" } else { "films" };
+    (!words.is_empty()).then(|| format!("not annotated, of {total} {films}: {}", words.join(", ")))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use onemark_film::Size;
 
     fn points(text: &str) -> anyhow::Result<Vec<Option<Point>>> {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), text).unwrap();
         let mut set = LandmarkSet::named("isbi19")?;
         set.landmarks.truncate(3);
-        read(file.path(), &set)
+        let film = Film::from_grey(Size { width: 4, height: 5 }, vec![0; 20])?;
+        of_film(file.path(), &set, (&film, Path::new("films/a.png")), false)
     }
 
     #[test]
@@ -97,25 +97,47 @@ mod tests {
             landmark("nasion", 7.0, 7.0, "not-found"),
             landmark("orbitale", -3.0, 400.0, "found"),
         ];
-        let film = format!(r#"{{"file": "a.png", "landmarks": [{}]}}"#, all.join(","));
-        assert_eq!(points(&format!(r#"{{"films": [{film}]}}"#)).unwrap(), expected);
-        let two = points(&format!(r#"{{"films": [{film}, {film}]}}"#)).unwrap_err();
-        assert!(format!("{two:#}").contains("about 2 films"), "{two:#}");
+        let film = |name: &str| format!(r#"{{"file": "{name}", "landmarks": [{}]}}"#, all.join(","));
+        assert_eq!(points(&format!(r#"{{"films": [{}]}}"#, film("a.png"))).unwrap(), expected);
+        // Of several films, the film's own.
+        assert_eq!(points(&format!(r#"{{"films": [{}, {}]}}"#, film("b.png"), film("a.png"))).unwrap(), expected);
+        let two = points(&format!(r#"{{"films": [{0}, {0}]}}"#, film("a.png"))).unwrap_err();
+        assert!(format!("{two:#}").contains("for 2 films, of which 2 are called like a.png"), "{two:#}");
+        let other = points(&format!(r#"{{"films": [{}]}}"#, film("152.png"))).unwrap_err();
+        assert!(format!("{other:#}").contains("the points are for 152.png, not for a.png"), "{other:#}");
     }
 
     #[test]
     fn what_is_wrong_is_said() {
         for (text, expected) in [
-            ("landmark,x,y\nsela,1,2\n", "no landmark `sela` (did you mean sella?)"),
-            ("landmark,x,y\nsella,1,2\nsella,1,2\n", "gives sella twice"),
-            ("landmark,x,y\nsella,1,high\n", "invalid float"),
-            ("landmark,x,y\n", "no rows"),
-            ("1,2\n3,4\n", "missing field"),
-            ("{", "EOF"),
-            ("", "no rows"),
+            (
+                "landmark,x,y\nsela,1,2\n",
+                "\"sela\" is none of the 3 landmarks of set \"isbi19\"; did you mean `sella`?",
+            ),
+            ("landmark,x,y\nsella,1,2\nsella,1,2\n", "line 3: landmark 1 (sella) is there twice"),
+            ("landmark,x,y\n1,1,2\nsella,1,2\n", "line 3: landmark 1 (sella) is there twice"),
+            ("number,name,x,y\n2,sella,1,2\n", "line 2: number 2 and name \"sella\" are two landmarks"),
+            ("landmark,x,y\nsella,1,high\n", "line 2: (1, high) is not a position in px"),
+            ("landmark,x,y\n", "there are no points for any film"),
+            ("1,2\n3,4\n", "line 1: the first line must name landmark, x and y"),
+            ("{", "it is not JSON that can be read: EOF"),
+            ("{}", "holds no points in a form that is known"),
+            ("<a/>", "not CVAT's <annotations>"),
+            ("", "it is empty"),
         ] {
             let error = format!("{:#}", points(text).unwrap_err());
             assert!(error.contains(expected), "{text:?}: {error}");
         }
+    }
+
+    #[test]
+    fn missing_landmarks_are_counted() {
+        let mut set = LandmarkSet::named("isbi19").unwrap();
+        set.landmarks.truncate(3);
+        let point = Some(Point::new(1.0, 1.0));
+        let films = [[point, None, None], [point, point, None]];
+        let words = missing(&set, films.iter().map(<[_; 3]>::as_slice));
+        assert_eq!(words.as_deref(), Some("not annotated, of 2 films: nasion on 1, orbitale on 2"));
+        assert_eq!(missing(&set, [[point; 3]].iter().map(<[_; 3]>::as_slice)), None);
     }
 }

@@ -41,8 +41,7 @@ impl Training {
         let started = Instant::now();
         let device = self.lab.open()?;
         let mut recipe = self.recipe()?;
-        let films = Dataset::open(&self.lab.data, Split::Train)?;
-        films.validate_set(&LandmarkSet::named(&recipe.landmarks)?)?;
+        let films = Dataset::open_for(&self.lab.data, Split::Train, &LandmarkSet::named(&recipe.landmarks)?)?;
         films.case(&recipe.template)?;
         let phases: Vec<_> = recipe.phases.iter().map(|phase| format!("{} x {}", phase.name, phase.epochs)).collect();
         eprintln!(

@@ -206,12 +206,13 @@ impl Samples {
     }
 }
 
-/// The recipe's template: its index among the cases, its film and its landmarks.
-fn find_template<'a>(recipe: &Recipe, cases: &'a [Case]) -> Result<(usize, Film, &'a [Point]), TrainError> {
+/// The recipe's template: its index among the cases, its film and its landmarks. All of them are needed.
+fn find_template(recipe: &Recipe, cases: &[Case]) -> Result<(usize, Film, Vec<Point>), TrainError> {
     let no_template = || TrainError::NoTemplate { id: recipe.template.clone() };
     let (index, case) =
         cases.iter().enumerate().find(|(_, case)| case.id == recipe.template).ok_or_else(no_template)?;
-    let points = case.points.as_deref().ok_or_else(no_template)?;
+    case.points.as_ref().ok_or_else(no_template)?;
+    let points = case.complete()?;
     let film = Film::open(&case.film)?;
     case.validate_inside(film.size())?;
     Ok((index, film, points))

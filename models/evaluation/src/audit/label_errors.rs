@@ -71,14 +71,20 @@ struct LabelErrors {
     far: Vec<(usize, f64)>,
 }
 
-/// The findings of all readings, or why this check is impossible. Every film is compared with a prior of other groups only, because
-/// a prior that was fitted to the film itself would hide its errors.
-pub(super) fn findings(films: &[(&Case, FilmFacts)]) -> Result<Vec<Finding>, String> {
+/// The findings of all readings, and the films that were not checked, in words; or why this check is impossible. Every film is
+/// compared with a prior of other groups only, because a prior that was fitted to the film itself would hide its errors. Films are
+/// checked if all their landmarks are annotated.
+pub(super) fn findings(films: &[(&Case, FilmFacts)]) -> Result<(Vec<Finding>, Option<String>), String> {
     let annotated: Vec<(&Case, Size, Vec<GridPoint>)> = films
         .iter()
-        .filter_map(|(case, facts)| Some((*case, facts.size, on_grid(case.points.as_ref()?, facts.size))))
+        .filter_map(|(case, facts)| Some((*case, facts.size, on_grid(&case.complete().ok()?, facts.size))))
         .collect();
-    let Some(landmarks) = annotated.first().map(|(.., shape)| shape.len()) else { return Ok(Vec::new()) };
+    let incomplete = films.iter().filter(|(case, _)| case.points.is_some()).count() - annotated.len();
+    let incomplete = (incomplete > 0)
+        .then(|| format!("swapped and far landmarks on {incomplete} films on which landmarks are missing"));
+    let Some(landmarks) = annotated.first().map(|(.., shape)| shape.len()) else {
+        return Ok((Vec::new(), incomplete));
+    };
     let mut of_film: Vec<Vec<Finding>> = vec![Vec::new(); annotated.len()];
     for group in 0..GROUPS {
         let others = annotated.iter().enumerate().filter(|(index, _)| index % GROUPS != group);
@@ -94,7 +100,7 @@ pub(super) fn findings(films: &[(&Case, FilmFacts)]) -> Result<Vec<Finding>, Str
             *findings = reference.findings(case, *size);
         }
     }
-    Ok(of_film.concat())
+    Ok((of_film.concat(), incomplete))
 }
 
 /// Points of a film of this size, on the prior's grid.
@@ -114,7 +120,8 @@ impl Reference {
     fn findings(&self, case: &Case, size: Size) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (reader, points) in case.readings() {
-            let LabelErrors { exchanges, far } = self.label_errors(points, size);
+            let Some(points) = points.iter().copied().collect::<Option<Vec<Point>>>() else { continue };
+            let LabelErrors { exchanges, far } = self.label_errors(&points, size);
             let mut find = |kind, landmarks: &[usize], what: &str| {
                 let numbers: Vec<usize> = landmarks.iter().map(|index| index + 1).collect();
                 findings.push(Finding::new(kind, &[&case.id], &numbers, format!("{}: {what}", by(reader))));

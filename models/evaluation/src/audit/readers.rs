@@ -37,27 +37,29 @@ pub struct Apart {
 
 /// The disagreement per landmark, over the films with two readers and a known spacing.
 pub(super) fn disagreements(films: &[(&Case, FilmFacts)]) -> Vec<Disagreement> {
-    let apart: Vec<(&str, Vec<f64>)> = films
+    let apart: Vec<(&str, Vec<Option<f64>>)> = films
         .iter()
         .filter_map(|(case, facts)| {
             let ([senior, junior], spacing) = (case.readers.as_ref()?, facts.spacing.as_ref()?);
+            let both = senior.iter().zip(junior).map(|(one, other)| one.zip(*other));
             Some((
                 case.id.as_str(),
-                senior.iter().zip(junior).map(|(one, other)| one.distance_mm(*other, spacing)).collect(),
+                both.map(|both| both.map(|(one, other)| one.distance_mm(other, spacing))).collect(),
             ))
         })
         .collect();
     let landmarks = apart.first().map_or(0, |(_, distances)| distances.len());
     let of = |index: usize| {
-        let distances = || apart.iter().map(move |(_, distances)| distances[index]);
+        let films = || apart.iter().filter_map(move |(film, distances)| Some((*film, distances[index]?)));
+        let distances = || films().map(|(_, mm)| mm);
         let median_mm = upper_median(distances());
         let limit_mm = TOLERATED_MM.max(TIMES_MEDIAN * median_mm);
-        let beyond = apart.iter().zip(distances()).filter(|(_, mm)| *mm > limit_mm);
-        let mut beyond: Vec<Apart> = beyond.map(|((film, _), mm)| Apart { film: (*film).to_owned(), mm }).collect();
+        let beyond = films().filter(|(_, mm)| *mm > limit_mm);
+        let mut beyond: Vec<Apart> = beyond.map(|(film, mm)| Apart { film: film.to_owned(), mm }).collect();
         beyond.sort_by(|one, other| other.mm.total_cmp(&one.mm));
         Disagreement {
             landmark: index + 1,
-            mean_mm: distances().sum::<f64>() / apart.len() as f64,
+            mean_mm: distances().sum::<f64>() / distances().count().max(1) as f64,
             median_mm,
             limit_mm,
             beyond,

@@ -16,7 +16,11 @@ const GROUPS: usize = 10;
 
 /// Estimates the reliability from scores and errors in mm, `[films, landmarks]`, all finite. Films with the same number in `patients`
 /// are in the same half.
-pub(super) fn estimate(scores: ArrayView2<'_, f32>, errors_mm: ArrayView2<'_, f64>, patients: &[usize]) -> Reliability {
+pub(super) fn estimate(
+    scores: ArrayView2<'_, f32>,
+    errors_mm: ArrayView2<'_, Option<f64>>,
+    patients: &[usize],
+) -> Reliability {
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
     let mut order = patients.to_vec();
     order.sort_unstable();
@@ -29,7 +33,7 @@ pub(super) fn estimate(scores: ArrayView2<'_, f32>, errors_mm: ArrayView2<'_, f6
             (0..patients.len()).partition(|film| half.contains(&patients[*film]));
         let of = |films: &[usize]| (scores.select(Axis(0), films), errors_mm.select(Axis(0), films));
         let ((scores, errors), (new_scores, new_errors)) = (of(&fitted), of(&judged));
-        let one = judge(&fit_alone(scores.view(), errors.view()), new_scores.view(), new_errors.view());
+        let one = judge(&fit_alone(scores.view(), errors.view()).calibration, new_scores.view(), new_errors.view());
         sum.coverage += one.coverage;
         sum.auroc += one.auroc;
         sum.calibration_error += one.calibration_error;
@@ -48,10 +52,14 @@ pub(super) fn estimate(scores: ArrayView2<'_, f32>, errors_mm: ArrayView2<'_, f6
 }
 
 /// The reliability of a calibration on other films.
-fn judge(calibration: &Calibration, scores: ArrayView2<'_, f32>, errors_mm: ArrayView2<'_, f64>) -> Reliability {
+fn judge(
+    calibration: &Calibration,
+    scores: ArrayView2<'_, f32>,
+    errors_mm: ArrayView2<'_, Option<f64>>,
+) -> Reliability {
     let (mut points, mut covered, mut lost) = (Vec::with_capacity(scores.len()), 0, 0);
     for ((film, landmark), &score) in scores.indexed_iter() {
-        let error = errors_mm[[film, landmark]];
+        let Some(error) = errors_mm[[film, landmark]] else { continue };
         let right = error <= WRONG_MM;
         covered += usize::from(error <= calibration.landmarks[landmark].radius_mm);
         lost += usize::from(right && !calibration.is_found(landmark, score));
@@ -61,7 +69,11 @@ fn judge(calibration: &Calibration, scores: ArrayView2<'_, f32>, errors_mm: Arra
     let right = points.iter().filter(|(_, right)| *right).count();
     let out_of_distribution = scores
         .axis_iter(Axis(0))
-        .filter(|film| calibration.is_out_of_distribution(film.iter().copied().enumerate()))
+        .zip(errors_mm.axis_iter(Axis(0)))
+        .filter(|(scores, errors)| {
+            let annotated = scores.iter().copied().enumerate().zip(errors).filter(|(_, error)| error.is_some());
+            calibration.is_out_of_distribution(annotated.map(|(point, _)| point))
+        })
         .count();
     let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
     Reliability {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use onemark_film::Size;
 
 use super::Split;
+use crate::points::PointsError;
 
 /// Why a dataset cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +18,7 @@ pub enum DatasetError {
     /// The folder has neither layout.
     #[error(
         "{root} is not a dataset that Onemark knows; it looked for RawImage/ (ISBI 2015, as published) and for images/ with \
-         landmarks.csv (plain folder); point to the folder that contains them"
+         landmarks.csv or another file of points (plain folder); point to the folder that contains them"
     )]
     NoLayout { root: PathBuf },
     /// The split has no films.
@@ -48,6 +49,16 @@ pub enum DatasetError {
         /// The file or files that were looked for.
         wanted: String,
     },
+    /// A film that must be annotated is not.
+    #[error("film {film} is not annotated; annotate it")]
+    NotAnnotated { film: PathBuf },
+    /// A film of which all landmarks are needed lacks some.
+    #[error("film {film} is not annotated completely: landmarks {missing} are missing; add them")]
+    Incomplete {
+        film: PathBuf,
+        /// The numbers of the landmarks, separated by commas.
+        missing: String,
+    },
     /// Only one of the two readers annotated a film.
     #[error("annotation {there} has no counterpart {missing}; add it, or remove the other")]
     OneReader {
@@ -56,6 +67,38 @@ pub enum DatasetError {
         /// The missing file of the other reader.
         missing: PathBuf,
     },
+    /// The annotations of a whole reader are missing.
+    #[error(
+        "there is {there}, but no {missing}: this layout has the points of two readers; for one reader's, use a folder with \
+         images/ and landmarks.csv (image,landmark,x,y)"
+    )]
+    OneReaderOnly {
+        /// The folder of the one reader.
+        there: PathBuf,
+        /// The folder of the other.
+        missing: PathBuf,
+    },
+    /// A text file is no UTF-8 text.
+    #[error("cannot read {path}: {what}")]
+    NotText {
+        path: PathBuf,
+        /// What it is, and how to make it text.
+        what: &'static str,
+    },
+    /// A file of points can't be read.
+    #[error(transparent)]
+    Points(#[from] PointsError),
+    /// There are several files of points.
+    #[error("{} are several files of points for the same films; keep the one that is right", files(.paths))]
+    Several { paths: Vec<PathBuf> },
+    /// A file of points is in mm, which takes the film's spacing.
+    #[error("{path} is in mm; convert it to a table in px with the film's spacing")]
+    InMm { path: PathBuf },
+    /// The points were placed on a film of another size.
+    #[error(
+        "film {film} has {size} px, but its points were placed on a film of {stated} px; give the film that they were placed on"
+    )]
+    OtherSize { film: PathBuf, size: Size, stated: Size },
     /// An annotation file has no content.
     #[error("annotation {path} is empty; copy it again from its source")]
     EmptyAnnotation { path: PathBuf },
@@ -79,7 +122,8 @@ pub enum DatasetError {
     },
     /// The annotations are for another landmark set.
     #[error(
-        "film {film} is annotated with {found} landmarks, but set \"{set}\" has {expected}; choose the set that fits"
+        "film {film} is annotated with {found} landmarks, but set \"{set}\" has {expected}; choose the set that fits, or write \
+         the landmarks by name"
     )]
     WrongSet {
         film: PathBuf,
@@ -117,4 +161,8 @@ pub enum DatasetError {
 /// Why the spacing that a layout states does not apply to a film of this size.
 pub(crate) fn other_size(size: Size, only_for: Option<Size>) -> String {
     only_for.map_or(String::new(), |only| format!(": films of this layout have {only} px, and this one has {size} px"))
+}
+
+fn files(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" and ")
 }

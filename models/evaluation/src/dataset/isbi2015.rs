@@ -8,6 +8,9 @@ use super::{Case, Complain, DatasetError, SPACING_SOURCE, Split, StatedSpacing, 
 use onemark_film::geometry::Point;
 use onemark_film::{Size, Spacing};
 
+use crate::points::marks::annotated;
+use crate::table::decode;
+
 /// Films of Test1 whose patient appears on an earlier film: in TrainingData (20), or in Test1 itself (278, 294, 277);
 /// results are reported with and without them (METHOD.md sec. 7, and 280, 288, 201 and 299, which `onemark data check` found).
 pub const REPEATED_TEST1_FILMS: [&str; 23] = [
@@ -27,8 +30,17 @@ const PUBLISHED: Size = Size { width: 1935, height: 2400 };
 /// Some distributions have all test films in Test1Data. Films after this number belong to Test2.
 const LAST_OF_TEST1: u64 = 300;
 
+/// The folder of the training films.
+pub(super) const TRAINING: &str = "RawImage/TrainingData";
+
 pub(super) fn open(root: &Path, split: Split, complain: &mut Complain<'_>) -> Result<Vec<Case>, DatasetError> {
-    let annotations = Annotations::find(root);
+    let annotations = match Annotations::find(root) {
+        Ok(annotations) => Some(annotations),
+        Err(error) => {
+            complain(None, error)?;
+            None
+        }
+    };
     let spacing = Spacing::new(MM_PER_PX, MM_PER_PX, SPACING_SOURCE).ok();
     let spacing = spacing.map(|spacing| StatedSpacing { spacing, only_for: Some(PUBLISHED) });
     let mut cases = Vec::new();
@@ -43,23 +55,24 @@ pub(super) fn open(root: &Path, split: Split, complain: &mut Complain<'_>) -> Re
             if split != Split::All && split != belongs_to {
                 continue;
             }
-            let readers = match annotations.read(&id) {
-                // Training films need no annotation, except the template. A test film without one can't be evaluated.
-                Ok(None) if belongs_to != Split::Train => {
-                    let wanted = annotations.files(&id).map(|path| path.display().to_string()).join(" and ");
-                    complain(Some(&id), DatasetError::NoAnnotation { film: film.clone(), wanted })?;
-                    None
-                }
+            let readers = match annotations.as_ref().map_or(Ok(None), |annotations| annotations.read(&id)) {
                 Ok(readers) => readers,
                 Err(error) => {
                     complain(Some(&id), error)?;
                     None
                 }
             };
+            // Training films need no annotation, except the template. A test film without one can't be evaluated.
+            let needed = annotations.as_ref().filter(|_| readers.is_none() && belongs_to != Split::Train);
+            if let Some(files) = needed.and_then(|annotations| annotations.missing(&id)) {
+                let wanted = files.map(|path| path.display().to_string()).join(" and ");
+                complain(Some(&id), DatasetError::NoAnnotation { film: film.clone(), wanted })?;
+            }
             cases.push(Case {
                 id,
                 film,
-                points: readers.as_ref().map(mean_of_readers),
+                points: readers.as_ref().and_then(mean_of_readers),
+                points_size: None,
                 spacing: spacing.clone(),
                 readers,
             });
@@ -69,29 +82,41 @@ pub(super) fn open(root: &Path, split: Split, complain: &mut Complain<'_>) -> Re
 }
 
 /// The true position: per coordinate, half of senior + junior, truncated (METHOD.md sec. 1e).
-fn mean_of_readers([senior, junior]: &[Vec<Point>; 2]) -> Vec<Point> {
+/// `None` if there is no landmark of which both positions are known.
+fn mean_of_readers([senior, junior]: &[Vec<Option<Point>>; 2]) -> Option<Vec<Option<Point>>> {
     let mean = |a: f64, b: f64| (0.5 * (a + b)).trunc();
-    let both = senior.iter().zip(junior);
-    both.map(|(s, j)| Point::new(mean(s.x, j.x), mean(s.y, j.y))).collect()
+    let mean = |(s, j): (Point, Point)| Point::new(mean(s.x, j.x), mean(s.y, j.y));
+    let points: Vec<_> = senior.iter().zip(junior).map(|(senior, junior)| senior.zip(*junior).map(mean)).collect();
+    points.iter().any(Option::is_some).then_some(points)
 }
 
 /// The two readers' folders, senior first.
 struct Annotations([PathBuf; 2]);
 
 impl Annotations {
-    /// `AnnotationsByMD/400_*` as published, or `400_*` beside the films as re-packed by later methods.
-    fn find(root: &Path) -> Self {
+    /// `AnnotationsByMD/400_*` as published, or `400_*` beside the films as re-packed by later methods. It is an error if there is one reader's folder only.
+    fn find(root: &Path) -> Result<Self, DatasetError> {
         let published = root.join("AnnotationsByMD");
         let parent = if published.is_dir() { published } else { root.to_owned() };
-        Self(["400_senior", "400_junior"].map(|reader| parent.join(reader)))
+        let [senior, junior] = ["400_senior", "400_junior"].map(|reader| parent.join(reader));
+        match (senior.is_dir(), junior.is_dir()) {
+            (true, false) => Err(DatasetError::OneReaderOnly { there: senior, missing: junior }),
+            (false, true) => Err(DatasetError::OneReaderOnly { there: junior, missing: senior }),
+            _ => Ok(Self([senior, junior])),
+        }
     }
 
     fn files(&self, id: &str) -> [PathBuf; 2] {
         [0, 1].map(|reader: usize| self.0[reader].join(format!("{id}.txt")))
     }
 
+    /// The files of a film if neither exists.
+    fn missing(&self, id: &str) -> Option<[PathBuf; 2]> {
+        Some(self.files(id)).filter(|files| !files.iter().any(|file| file.exists()))
+    }
+
     /// Both readers' points; `None` if neither annotated the film. It is an error if only one did.
-    fn read(&self, id: &str) -> Result<Option<[Vec<Point>; 2]>, DatasetError> {
+    fn read(&self, id: &str) -> Result<Option<[Vec<Option<Point>>; 2]>, DatasetError> {
         let [senior, junior] = self.files(id);
         match (read_points(&senior)?, read_points(&junior)?) {
             (Some(a), Some(b)) => Ok(Some([a, b])),
@@ -105,15 +130,16 @@ impl Annotations {
 }
 
 /// The points of one reader's file; `None` if the file does not exist.
-fn read_points(path: &Path) -> Result<Option<Vec<Point>>, DatasetError> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
+fn read_points(path: &Path) -> Result<Option<Vec<Option<Point>>>, DatasetError> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => {
             let path = path.to_owned();
             return Err(DatasetError::Read { path, source });
         }
     };
+    let text = decode(&bytes).map_err(|what| DatasetError::NotText { path: path.to_owned(), what })?;
     let lines: Vec<(u64, &str)> = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()).collect();
     if lines.is_empty() {
         return Err(DatasetError::EmptyAnnotation { path: path.to_owned() });
@@ -129,7 +155,7 @@ fn read_points(path: &Path) -> Result<Option<Vec<Point>>, DatasetError> {
         });
     }
     let points = lines.iter().take(LANDMARKS).map(|(line, text)| {
-        parse_point(text).ok_or_else(|| DatasetError::Line {
+        parse_point(text).map(|point| annotated(point.x, point.y)).ok_or_else(|| DatasetError::Line {
             path: path.to_owned(),
             line: *line,
             problem: format!("\"{}\" is not a position \"x,y\" in px", text.trim()),
@@ -138,9 +164,11 @@ fn read_points(path: &Path) -> Result<Option<Vec<Point>>, DatasetError> {
     points.collect::<Result<_, _>>().map(Some)
 }
 
-/// The first two numbers of a line, `x,y`. Text after white space is ignored.
+/// The two numbers of a line, `x,y`. Text after white space is ignored, but not further numbers: with decimal commas, `72,5 88,0`
+/// would be another position.
 fn parse_point(line: &str) -> Option<Point> {
-    let mut tokens = line.split([',', ' ', '\t']).filter(|token| !token.is_empty());
-    let mut number = || tokens.next()?.trim().parse().ok().filter(|n: &f64| n.is_finite());
-    Some(Point::new(number()?, number()?))
+    let mut tokens = line.split([',', ' ', '\t']).map(str::trim).filter(|token| !token.is_empty());
+    let mut number = || tokens.next()?.parse().ok().filter(|n: &f64| n.is_finite());
+    let point = Point::new(number()?, number()?);
+    tokens.all(|token| token.parse::<f64>().is_err()).then_some(point)
 }

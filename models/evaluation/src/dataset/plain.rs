@@ -1,162 +1,286 @@
-//! Reads a plain folder: `images/` and `landmarks.csv` (image,landmark,x,y; landmarks from 1). Images without rows are films
-//! without annotation. This module reads the CSV files of both layouts.
+//! Reads a plain folder: `images/`, and points in `landmarks.csv` or in another [file of points](crate::points): a table, COCO
+//! keypoints, CVAT's XML or Onemark's JSON for all films; or a file for each film, in `landmarks/` or, by labelme, beside the film.
+//! Images without points are films without annotation. This module reads `spacing.csv` of both layouts.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::Path;
-
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::{Case, Complain, DatasetError, SPACING_SOURCE, Split, StatedSpacing, films_in};
+use crate::points::film::{file_name, without_extension};
+use crate::points::marks::{Mark, Names};
+use crate::points::{self, FilmIdentity};
+use crate::table::{Numbers, Row, Table, also, decode};
 use onemark_film::Spacing;
 use onemark_film::geometry::Point;
+use onemark_models::landmarks::LandmarkSet;
 
-#[derive(Deserialize)]
-struct LandmarkRow {
-    image: String,
-    landmark: usize,
-    x: f64,
-    y: f64,
+/// The endings of files of points.
+const ENDINGS: [&str; 5] = ["csv", "tsv", "txt", "json", "xml"];
+
+/// The files of points of a plain folder; `None` if it has none, or no `images/`.
+pub(super) fn annotations(root: &Path) -> Option<Vec<PathBuf>> {
+    let images = root.join("images");
+    if !images.is_dir() {
+        return None;
+    }
+    let of_all: Vec<PathBuf> = ENDINGS.map(|ending| root.join("landmarks").with_extension(ending)).into();
+    let of_all: Vec<PathBuf> = of_all.into_iter().filter(|path| path.is_file()).collect();
+    let ends_in = |path: &PathBuf, endings: &[&str]| {
+        let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
+        ending.is_some_and(|ending| endings.contains(&ending.as_str()))
+    };
+    let inside = |folder: &Path, endings: &[&str]| {
+        let entries = fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+        let mut files: Vec<PathBuf> = entries.filter(|path| path.is_file() && ends_in(path, endings)).collect();
+        files.sort();
+        files
+    };
+    [of_all, inside(&root.join("landmarks"), &ENDINGS), inside(&images, &["json"])]
+        .into_iter()
+        .find(|files| !files.is_empty())
 }
 
-#[derive(Deserialize)]
-struct SpacingRow {
-    image: String,
-    mm_per_px_x: f64,
-    mm_per_px_y: f64,
-}
-
-pub(super) fn open(root: &Path, split: Split, complain: &mut Complain<'_>) -> Result<Vec<Case>, DatasetError> {
+pub(super) fn open(
+    root: &Path,
+    annotations: &[PathBuf],
+    split: Split,
+    set: Option<&LandmarkSet>,
+    complain: &mut Complain<'_>,
+) -> Result<Vec<Case>, DatasetError> {
     if matches!(split, Split::Test1 | Split::Test2) {
         return Err(DatasetError::NoSplits { root: root.to_owned(), split });
     }
-    let case = |(id, film)| Case { id, film, points: None, spacing: None, readers: None };
+    let case = |(id, film)| Case { id, film, points: None, points_size: None, spacing: None, readers: None };
     let films = films_in(&root.join("images"))?;
     let mut cases: Vec<Case> = films.into_iter().map(case).collect();
-    read_landmarks(&root.join("landmarks.csv"), &mut cases, complain)?;
+    let per_film = annotations.iter().all(|path| path.parent() != Some(root));
+    if !per_film && annotations.len() > 1 {
+        complain(None, DatasetError::Several { paths: annotations.to_owned() })?;
+    }
+    let mut found = Vec::new();
+    for path in annotations.iter().take(if per_film { usize::MAX } else { 1 }) {
+        read_points(path, per_film, &mut cases, &mut found, complain)?;
+    }
+    add_points(&found, set, &mut cases, complain)?;
     Ok(cases)
 }
 
-/// Adds the points of `landmarks.csv` to `cases`, for films that have all landmarks.
-fn read_landmarks(path: &Path, cases: &mut [Case], complain: &mut Complain<'_>) -> Result<(), DatasetError> {
-    let rows: Vec<(u64, LandmarkRow)> = read_csv(path, complain)?;
-    if rows.is_empty() {
+/// A landmark of a film of the dataset, as a file states it.
+struct Found<'a> {
+    path: &'a Path,
+    /// An index into the cases.
+    case: usize,
+    /// The film's name as the file spells it.
+    film: String,
+    mark: Mark,
+}
+
+impl Found<'_> {
+    fn error(&self, problem: String) -> DatasetError {
+        points::error(self.path, crate::table::Problem { line: self.mark.line, text: problem }).into()
+    }
+}
+
+/// Reads a file of points into `found`, and complains about what can't be read.
+fn read_points<'a>(
+    path: &'a Path,
+    per_film: bool,
+    cases: &mut [Case],
+    found: &mut Vec<Found<'a>>,
+    complain: &mut Complain<'_>,
+) -> Result<(), DatasetError> {
+    let bytes = match points::load(path) {
+        Ok(bytes) if bytes.trim_ascii().is_empty() => {
+            return complain(None, DatasetError::EmptyAnnotation { path: path.to_owned() });
+        }
+        Ok(bytes) => bytes,
+        Err(error) => return complain(None, error.into()),
+    };
+    let file = match points::survey(path, &bytes) {
+        Ok(file) => file.into_marks(),
+        Err(error) => return complain(None, error.into()),
+    };
+    if file.form.is_in_mm() {
+        return complain(None, DatasetError::InMm { path: path.to_owned() });
+    }
+    if file.marks.is_empty() && file.problems.is_empty() {
         return complain(None, DatasetError::EmptyAnnotation { path: path.to_owned() });
     }
-    let expected = landmarks_of_most(&rows);
-
-    let films = films_by_name(cases);
+    for problem in file.problems {
+        complain(None, points::error(path, problem).into())?;
+    }
+    let names = FilmNames::of(cases);
+    let film_of = |film: &FilmIdentity| match &film.name {
+        Some(name) => name.clone(),
+        None if per_film => {
+            let name = path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
+            name.split_once('.').map_or(name.clone(), |(stem, _)| stem.to_owned())
+        }
+        None => String::new(),
+    };
+    let films: Vec<(String, Option<usize>)> =
+        file.films.iter().map(film_of).map(|name| (name.clone(), names.find(&name))).collect();
     let mut missing = HashSet::new();
-    let mut points: BTreeMap<usize, Vec<Option<Point>>> = BTreeMap::new();
-    for (line, LandmarkRow { image, landmark, x, y }) in &rows {
-        let problem = |problem: String| line_error(path, *line, problem);
-        let Some(film) = films.get(image) else {
+    for mark in file.marks {
+        let (name, case) = &films[mark.film];
+        let Some(case) = *case else {
             // One complaint per image, not one per landmark.
-            if missing.insert(image) {
-                complain(None, problem(format!("there is no image \"{image}\" in images/")))?;
+            if missing.insert(mark.film) {
+                let problem = match name.as_str() {
+                    "" => "there is no image's name; add a column image".to_owned(),
+                    name => format!("there is no image \"{}\" in images/", crate::table::shown(name)),
+                };
+                let line = mark.line;
+                complain(None, points::error(path, crate::table::Problem { line, text: problem }).into())?;
             }
             continue;
         };
-        let id = Some(cases[*film].id.as_str());
-        let slots = points.entry(*film).or_insert_with(|| vec![None; expected]);
-        let slot = landmark.checked_sub(1).and_then(|index| slots.get_mut(index));
-        match slot {
-            _ if !(x.is_finite() && y.is_finite()) => {
-                complain(id, problem(format!("({x}, {y}) is not a position in px")))?;
-            }
-            None => {
-                let outside = format!("landmark {landmark} is outside 1 to {expected}, the landmarks of most films");
-                complain(id, problem(outside))?;
-            }
-            Some(Some(_)) => complain(id, problem(format!("landmark {landmark} of {image} is given twice")))?,
-            Some(slot) => *slot = Some(Point::new(*x, *y)),
-        }
-    }
-    for (film, slots) in points {
-        let found = slots.iter().flatten().count();
-        cases[film].points = slots.into_iter().collect();
-        if found != expected {
-            let id = cases[film].id.as_str();
-            let unit = format!("landmarks for film {id}");
-            let expected = format!("{expected}, as most films have");
-            complain(Some(id), DatasetError::WrongCount { path: path.to_owned(), found, unit, expected })?;
-        }
+        cases[case].points_size = file.films[mark.film].size;
+        found.push(Found { path, case, film: name.clone(), mark });
     }
     Ok(())
 }
 
-/// The number of rows that most images have. If several numbers are equally frequent, the first image's, otherwise the largest.
-fn landmarks_of_most(rows: &[(u64, LandmarkRow)]) -> usize {
-    let mut of_image: BTreeMap<&str, usize> = BTreeMap::new();
-    for (_, row) in rows {
-        *of_image.entry(&row.image).or_default() += 1;
+/// Looks the landmarks up and adds their positions to `cases`.
+fn add_points(
+    found: &[Found<'_>],
+    set: Option<&LandmarkSet>,
+    cases: &mut [Case],
+    complain: &mut Complain<'_>,
+) -> Result<(), DatasetError> {
+    let Some(first) = found.first() else { return Ok(()) };
+    let labels = found.iter().map(|found| &found.mark.label);
+    let names = match set {
+        // Numbers alone do not say which set they belong to: their count must fit.
+        Some(set) if labels.clone().any(|label| label.name.is_some()) => Names::of(set),
+        _ => match Names::built_in(labels, landmarks_of_most(found)) {
+            Ok(names) => names,
+            Err(problem) => return complain(None, points::error(first.path, problem).into()),
+        },
+    };
+    let mut slots: BTreeMap<usize, Vec<Option<Option<Point>>>> = BTreeMap::new();
+    // What is wrong with labels, once for all lines with the same fault.
+    let mut wrong: BTreeMap<String, Vec<&Found<'_>>> = BTreeMap::new();
+    for one in found {
+        let slots = slots.entry(one.case).or_insert_with(|| vec![None; names.count()]);
+        match names.index(&one.mark.label) {
+            Ok(index) if slots[index].is_some() => {
+                let landmark = names.describe(index);
+                let problem = format!("landmark {landmark} of {} is given twice; keep one of the two", one.film);
+                complain(Some(&cases[one.case].id.clone()), one.error(problem))?;
+            }
+            Ok(index) => slots[index] = Some(one.mark.at),
+            Err(problem) => wrong.entry(problem).or_default().push(one),
+        }
     }
-    let first = rows.first().and_then(|(_, row)| of_image.get(row.image.as_str()));
-    let images_with = |count: &usize| of_image.values().filter(|other| *other == count).count();
-    let counts: BTreeSet<usize> = of_image.values().copied().collect();
-    counts.into_iter().max_by_key(|count| (images_with(count), Some(count) == first)).unwrap_or_default()
+    for (problem, lines) in wrong {
+        let Some(first) = lines.first() else { continue };
+        let of_one_film = lines.iter().all(|other| other.case == first.case);
+        let id = of_one_film.then(|| cases[first.case].id.clone());
+        let others = also(lines.iter().filter_map(|found| found.mark.line));
+        complain(id.as_deref(), first.error(problem + &others))?;
+    }
+    for (case, slots) in slots {
+        let points: Vec<Option<Point>> = slots.into_iter().map(Option::flatten).collect();
+        cases[case].points = points.iter().any(Option::is_some).then_some(points);
+    }
+    Ok(())
 }
+
+/// How many landmarks films have where they are given by numbers: as many as most films have, or up to the largest number that more
+/// than half of the films have. If several counts are equally frequent, the first film's, otherwise the largest.
+fn landmarks_of_most(found: &[Found<'_>]) -> usize {
+    let mut numbers: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    for Found { case, mark, .. } in found {
+        numbers.entry(*case).or_default().extend(mark.label.number);
+    }
+    let films_with = |count: &usize| numbers.values().filter(|other| other.len() == *count).count();
+    let first = found.first().and_then(|found| numbers.get(&found.case)).map_or(0, BTreeSet::len);
+    let counts: BTreeSet<usize> = numbers.values().map(BTreeSet::len).collect();
+    let most = counts.into_iter().max_by_key(|count| (films_with(count), *count == first)).unwrap_or_default();
+    let mut films_of: BTreeMap<usize, usize> = BTreeMap::new();
+    numbers.values().flatten().for_each(|number| *films_of.entry(*number).or_default() += 1);
+    let common = films_of.into_iter().filter(|(_, films)| 2 * films > numbers.len()).map(|(number, _)| number).max();
+    most.max(common.unwrap_or_default()).min(MOST_LANDMARKS)
+}
+
+/// No set has more landmarks; a larger number is a mistake.
+const MOST_LANDMARKS: usize = 1000;
 
 /// Adds the spacings of `spacing.csv` to `cases`. A film without a row has no spacing. Rows about films of other splits are ignored.
 pub(super) fn read_spacing(path: &Path, cases: &mut [Case], complain: &mut Complain<'_>) -> Result<(), DatasetError> {
-    let films = films_by_name(cases);
+    let films = FilmNames::of(cases);
     for case in cases.iter_mut() {
         case.spacing = None;
     }
-    for (line, SpacingRow { image, mm_per_px_x, mm_per_px_y }) in read_csv(path, complain)? {
-        let case = films.get(&image).map(|film| &mut cases[*film]);
+    let bytes = fs::read(path).map_err(|source| DatasetError::Read { path: path.to_owned(), source })?;
+    let text = match decode(&bytes) {
+        Ok(text) => text,
+        Err(what) => return complain(None, DatasetError::NotText { path: path.to_owned(), what }),
+    };
+    let wanted = ["image", "mm_per_px_x", "mm_per_px_y"];
+    let fits = |columns: &[String]| wanted.iter().all(|name| columns.iter().any(|column| column == name));
+    let table = match Table::read(text, "image, mm_per_px_x and mm_per_px_y", fits) {
+        Ok(table) => table,
+        Err(problem) => return complain(None, points::error(path, problem).into()),
+    };
+    let columns: Vec<usize> = wanted.iter().filter_map(|name| table.column(&[name])).collect();
+    for problem in &table.problems {
+        complain(None, points::error(path, problem.clone()).into())?;
+    }
+    let mut numbers = Numbers::default();
+    for Row { line, cells } in &table.rows {
+        let [image, x, y] =
+            [0, 1, 2].map(|index: usize| columns.get(index).map_or("", |column| cells[*column].as_str()));
+        let case = films.find(image).map(|film| &mut cases[film]);
         let id = case.as_ref().map(|case| case.id.clone());
-        let Ok(spacing) = Spacing::new(mm_per_px_x, mm_per_px_y, SPACING_SOURCE) else {
-            let problem = format!("{mm_per_px_x} x {mm_per_px_y} mm is not the size of a pixel; it must be above 0");
-            complain(id.as_deref(), line_error(path, line, problem))?;
+        let mut mm = |cell| numbers.read(*line, cell).ok().flatten();
+        let spacing = mm(x).zip(mm(y)).and_then(|(x, y)| Spacing::new(x, y, SPACING_SOURCE).ok());
+        let Some(spacing) = spacing else {
+            let problem = format!("{x} x {y} mm is not the size of a pixel; it must be above 0");
+            complain(id.as_deref(), line_error(path, *line, problem))?;
             continue;
         };
         let stated = StatedSpacing { spacing, only_for: None };
         if case.is_some_and(|case| case.spacing.replace(stated).is_some()) {
-            complain(id.as_deref(), line_error(path, line, format!("the spacing of {image} is given twice")))?;
+            complain(id.as_deref(), line_error(path, *line, format!("the spacing of {image} is given twice")))?;
         }
     }
     Ok(())
 }
 
-/// Indices into `cases` by file name ("3167.jpg") and by id ("3167"): a CSV may use either.
-fn films_by_name(cases: &[Case]) -> HashMap<String, usize> {
-    let mut names = HashMap::new();
-    for (index, case) in cases.iter().enumerate() {
-        names.insert(case.id.clone(), index);
-        let file_name = case.film.file_name().and_then(|name| name.to_str());
-        names.insert(file_name.unwrap_or(&case.id).to_owned(), index);
-    }
-    names
+/// The films of a dataset by the names that tables use: the file's name or the id, and, where that means one film only, in other
+/// capitals, with another ending, or without the leading zeros that spreadsheets drop.
+struct FilmNames {
+    exact: HashMap<String, usize>,
+    /// `None` for names that two films have.
+    loose: HashMap<String, Option<usize>>,
 }
 
-/// The rows of a CSV with a header, each with its line number.
-fn read_csv<Row: DeserializeOwned>(path: &Path, complain: &mut Complain<'_>) -> Result<Vec<(u64, Row)>, DatasetError> {
-    let csv_error = |error: csv::Error| {
-        let line = error.position().map_or(1, csv::Position::line);
-        match error.into_kind() {
-            csv::ErrorKind::Io(source) => DatasetError::Read { path: path.to_owned(), source },
-            csv::ErrorKind::Deserialize { err, .. } => line_error(path, line, err.to_string()),
-            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                line_error(path, line, format!("there are {len} fields where {expected_len} are named in line 1"))
-            }
-            _ => line_error(path, line, "it is not UTF-8 text".to_owned()),
+impl FilmNames {
+    fn of(cases: &[Case]) -> Self {
+        let (mut exact, mut loose) = (HashMap::new(), HashMap::new());
+        for (index, case) in cases.iter().enumerate() {
+            exact.insert(case.id.clone(), index);
+            let name = case.film.file_name().and_then(|name| name.to_str());
+            exact.insert(name.unwrap_or(&case.id).to_owned(), index);
+            let same = |known: &mut Option<usize>| *known = known.filter(|other| cases[*other].id == case.id);
+            loose.entry(Self::loose(&case.id)).and_modify(same).or_insert(Some(index));
         }
-    };
-    let mut reader = (csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path)).map_err(csv_error)?;
-    let headers = reader.headers().map_err(csv_error)?.clone();
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let row = record.and_then(|record| {
-            let line = record.position().map_or(1, csv::Position::line);
-            record.deserialize(Some(&headers)).map(|row| (line, row))
-        });
-        match row {
-            Ok(row) => rows.push(row),
-            Err(error) => complain(None, csv_error(error))?,
-        }
+        Self { exact, loose }
     }
-    Ok(rows)
+
+    fn find(&self, name: &str) -> Option<usize> {
+        let name = file_name(name);
+        self.exact.get(name).copied().or_else(|| self.loose.get(&Self::loose(name)).copied().flatten())
+    }
+
+    fn loose(name: &str) -> String {
+        let name = without_extension(name).to_lowercase();
+        let digits = name.trim_start_matches('0');
+        if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.to_owned() } else { name }
+    }
 }
 
 fn line_error(path: &Path, line: u64, problem: String) -> DatasetError {

@@ -24,9 +24,13 @@ pub struct Adapt {
     /// An annotated film; may be given several times
     #[arg(long = "film", value_name = "FILE")]
     films: Vec<PathBuf>,
-    /// The film's points: corrected JSON of `onemark detect`, or a table `landmark,x,y` in px
+    /// The film's points: corrected JSON of `onemark detect`, a table `landmark,x,y` in px, or a file of labelme, COCO
+    /// keypoints, CVAT or 3D Slicer
     #[arg(long = "points", value_name = "FILE")]
     points: Vec<PathBuf>,
+    /// Take points that were placed on a film of another name
+    #[arg(long)]
+    any_film: bool,
     /// Pixel spacing of all films: mm per pixel, or x,y; replaces what the films state
     #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
@@ -69,7 +73,12 @@ impl Adapt {
         said.warn();
         let films = films?;
         let set = &bundle.manifest().landmark_set;
-        let points = self.points.iter().map(|file| points::read(file, set)).collect::<anyhow::Result<Vec<_>>>()?;
+        let pairs = films.iter().zip(&self.films).zip(&self.points);
+        let points = pairs.map(|((film, file), points)| points::of_film(points, set, (film, file), self.any_film));
+        let points = points.collect::<anyhow::Result<Vec<_>>>()?;
+        if let Some(missing) = points::missing(set, points.iter().map(Vec::as_slice)) {
+            console::note(format_args!("{missing}"));
+        }
         let examples: Vec<_> =
             films.iter().zip(&points).map(|(film, points)| Example { film, points: points.as_slice() }).collect();
         let (new, changes) = adapt(bundle, &examples, self.source.as_deref(), self.options.for_library())?;

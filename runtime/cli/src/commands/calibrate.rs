@@ -1,6 +1,8 @@
 //! `onemark calibrate`: fits a calibration of a bundle's scores to annotated films that training did not use. The fit and its
 //! validation are in [`onemark_evaluation::calibrate`].
 
+mod left_out;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,10 +20,13 @@ use onemark_runtime::Detection;
 use super::evaluate::errors;
 use super::films;
 use crate::console::{self, RunOptions, Target};
+use crate::points;
+use left_out::Adapted;
 
 /// Calibrates a bundle on annotated films, so that its points have a confidence
 ///
-/// The network must not have been trained on these films. With the new bundle, every point has a confidence and a radius in
+/// The network must not have been trained on these films: its template, films that it was adapted to, and ISBI 2015's training films
+/// are left out, as far as the bundle knows them. With the new bundle, every point has a confidence and a radius in
 /// mm; landmarks with too little evidence are "not found"; films unlike these films are reported as out of distribution.
 #[derive(Args)]
 pub struct Calibrate {
@@ -50,15 +55,26 @@ impl Calibrate {
         let _lock = self.target.validate()?;
         let bundle = Bundle::open(&self.bundle)?;
         let set = &bundle.manifest().landmark_set;
-        let mut data = Dataset::open(&self.data, self.split.parse()?)?;
-        data.validate_set(set)?;
+        let mut data = Dataset::open_for(&self.data, self.split.parse()?, set)?;
         films::keep_annotated(&mut data, self.films.as_deref(), None)?;
+        for note in left_out::by_name(&mut data, left_out::template(&bundle).as_deref()) {
+            console::note(format_args!("{note}"));
+        }
         let detector = self.options.open(&bundle, None)?;
-        let mut fingerprints = Vec::with_capacity(data.cases.len());
+        let (mut fingerprints, mut adapted) = (Vec::with_capacity(data.cases.len()), Adapted::of(&bundle));
         let (films, said) = errors::of_films(&detector, &data, self.spacing.as_ref(), |film, _| {
+            adapted.look(fingerprints.len(), film);
             fingerprints.push(Fingerprint::of(film)?);
             Ok(())
         })?;
+        if !adapted.seen.is_empty() {
+            let ids: Vec<String> = adapted.seen.iter().map(|index| films[*index].id.clone()).collect();
+            console::note(format_args!("left out: {}, to which the bundle was adapted", left_out::few(&ids)));
+        }
+        let (films, fingerprints) = (adapted.without(films), adapted.without(fingerprints));
+        if let Some(missing) = points::missing(set, films.iter().map(|film| film.truth.as_slice())) {
+            console::note(format_args!("{missing}; the others are used"));
+        }
 
         let shape = (films.len(), set.len());
         let scores = films.iter().flat_map(|film| film.detections.landmarks().iter().map(Detection::score));
@@ -72,7 +88,9 @@ impl Calibrate {
         let header = ["#", "landmark", "mean mm", "within 2 mm %", "radius mm", "wrong %"].map(str::to_owned).to_vec();
         let rows =
             set.landmarks.iter().zip(&calibration.landmarks).zip(errors.columns()).map(|((landmark, own), errors)| {
-                let wrong = errors.iter().filter(|error| **error > WRONG_MM).count() as f64 / errors.len() as f64;
+                let annotated = errors.iter().flatten();
+                let wrong = annotated.clone().filter(|error| **error > WRONG_MM).count() as f64;
+                let wrong = wrong / annotated.count() as f64;
                 let numbers = [
                     format!("{:.2}", own.mean_error_mm),
                     format!("{:.1}", 100.0 * own.within_2_mm),

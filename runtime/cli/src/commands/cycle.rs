@@ -47,8 +47,7 @@ impl Cycle {
     /// Stops at the first film that fails, as `evaluate` does.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let bundle = Bundle::open(&self.bundle)?;
-        let mut data = Dataset::open(&self.data, self.split.parse()?)?;
-        data.validate_set(&bundle.manifest().landmark_set)?;
+        let mut data = Dataset::open_for(&self.data, self.split.parse()?, &bundle.manifest().landmark_set)?;
         let template = data.case(&self.template)?.clone();
         let truth = template.points.as_ref().with_context(|| format!("film {} is not annotated", template.id))?;
         let film = template.with_spacing(Film::open(&template.film)?, self.spacing.as_ref());
@@ -69,7 +68,7 @@ impl Cycle {
             let cells = Film::open(&case.film).map_err(anyhow::Error::from).and_then(|film| Ok(cycle.back(&film)?));
             let cells = cells.with_context(|| format!("film {}", case.id))?;
             for (truth, found) in truth.iter().zip(cells) {
-                errors.push(metrics::radial_error_cells(&map, spacing, map.to_cell(*truth), found));
+                errors.push(truth.map(|truth| metrics::radial_error_cells(&map, spacing, map.to_cell(truth), found)));
             }
             bar.inc(1);
         }
@@ -80,7 +79,7 @@ impl Cycle {
         let ids: Vec<String> = data.cases.iter().map(|case| case.id.clone()).collect();
         let count = ids.len();
         let errors = Array2::from_shape_vec((count, names.len()), errors)?;
-        let evaluation = Evaluation::new(names, ids, errors)?;
+        let evaluation = Evaluation::with_gaps(names, ids, errors)?;
         console::print(format_args!(
             "from template {} to {count} films and back (cells of the network's grid)\nmm of the template, {}{}\n",
             template.id,

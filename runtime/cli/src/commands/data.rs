@@ -13,11 +13,13 @@ use indicatif::ProgressBar;
 use onemark_evaluation::audit::{Audit, Finding, Kind, Severity};
 use onemark_evaluation::dataset::{Case, Dataset};
 use onemark_film::Film;
+use onemark_film::geometry::Point;
 use onemark_models::parallel::in_parallel;
 use onemark_results::overlay;
 
 use super::said;
 use crate::console;
+use crate::points::SetOptions;
 use crate::sheet::{self, Tile};
 
 /// Most findings of a kind in the table, and most ids in one of its rows; `--json` has all.
@@ -47,7 +49,7 @@ impl Data {
 #[derive(Args)]
 #[command(
     after_help = "Exit status: 0 if it finds nothing or only warnings; 1 if it finds an error (refused, unreadable \
-                        film, outside film, swapped landmarks, swapped axes), or can't read the dataset."
+                        film, outside film, other size, swapped landmarks, swapped axes), or can't read the dataset."
 )]
 pub struct Check {
     /// The dataset, all its splits: ISBI 2015 as published, or images/ with landmarks.csv
@@ -62,6 +64,8 @@ pub struct Check {
     /// Number of threads [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    set: SetOptions,
 }
 
 impl Check {
@@ -69,7 +73,10 @@ impl Check {
         console::validate_outputs(&[("--json", self.json.as_ref()), ("--sheet", self.sheet.as_ref())])?;
         let start = Instant::now();
         let threads = self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-        let (data, complaints) = Dataset::survey(&self.data)?;
+        let (data, complaints) = match self.set.open()? {
+            Some(set) => Dataset::survey_for(&self.data, &set)?,
+            None => Dataset::survey(&self.data)?,
+        };
         let bar = ProgressBar::new(data.cases.len() as u64);
         let audit = Audit::of(&data, &complaints, threads, &|| bar.inc(1));
         bar.finish_and_clear();
@@ -164,7 +171,10 @@ fn few(words: &[String]) -> String {
 fn tiles(data: &Dataset, findings: &[Finding], threads: usize) -> Vec<Tile> {
     let mut flagged: Vec<(&Case, BTreeSet<usize>, Vec<&str>)> = Vec::new();
     // A missing file or annotation can't be seen on the film.
-    for finding in findings.iter().filter(|finding| !matches!(finding.kind, Kind::NotAnnotated | Kind::NoSpacing)) {
+    for finding in findings
+        .iter()
+        .filter(|finding| !matches!(finding.kind, Kind::NotAnnotated | Kind::MissingLandmark | Kind::NoSpacing))
+    {
         for case in finding.films.iter().filter_map(|id| data.cases.iter().find(|case| case.id == *id)) {
             let index = flagged.iter().position(|(other, ..)| other.id == case.id).unwrap_or_else(|| {
                 flagged.push((case, BTreeSet::new(), Vec::new()));
@@ -193,7 +203,8 @@ fn picture(case: &Case, landmarks: &BTreeSet<usize>) -> RgbImage {
         return RgbImage::from_pixel(sheet::WIDTH, sheet::WIDTH, NO_FILM);
     };
     let numbered = case.readings().into_iter().flat_map(|(_, points)| (1..).zip(points));
-    let (red, green): (Vec<_>, Vec<_>) = numbered.partition(|(number, _)| landmarks.contains(number));
-    let points = |marks: Vec<(usize, &_)>| marks.into_iter().map(|(_, point)| *point).collect::<Vec<_>>();
+    let annotated = numbered.filter_map(|(number, point)| Some((number, (*point)?)));
+    let (red, green): (Vec<_>, Vec<_>) = annotated.partition(|(number, _)| landmarks.contains(number));
+    let points = |marks: Vec<(usize, Point)>| marks.into_iter().map(|(_, point)| point).collect::<Vec<_>>();
     overlay::small(&film, sheet::WIDTH, &points(red), &points(green))
 }

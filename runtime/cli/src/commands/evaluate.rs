@@ -60,9 +60,10 @@ pub struct Evaluate {
 impl Evaluate {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let bundle = Bundle::open(&self.bundle)?;
-        let mut data = Dataset::open(&self.data, self.split.parse()?)?;
-        data.validate_set(&bundle.manifest().landmark_set)?;
+        let set = &bundle.manifest().landmark_set;
+        let mut data = Dataset::open_for(&self.data, self.split.parse()?, set)?;
         films::keep_annotated(&mut data, self.films.as_deref(), self.limit)?;
+        films::note_missing(&data, set);
         let without = self.without.as_deref().map(|text| films::left_out(&data, text)).transpose()?;
         if let Some(folder) = &self.overlays {
             fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
@@ -77,14 +78,16 @@ impl Evaluate {
             errors::of_films(&detector, &data, self.spacing.as_ref(), |film, errors| match &self.overlays {
                 None => Ok(()),
                 Some(folder) => {
-                    let found: Vec<Point> = errors.detections.landmarks().iter().map(Detection::position).collect();
-                    let picture = overlay::compare(film, &found, &errors.truth);
+                    let found = errors.detections.landmarks().iter().map(Detection::position);
+                    let both = found.zip(&errors.truth).filter_map(|(found, truth)| Some((found, (*truth)?)));
+                    let (found, truth): (Vec<Point>, Vec<Point>) = both.unzip();
+                    let picture = overlay::compare(film, &found, &truth);
                     console::write_png(&folder.join(format!("{}.png", errors.id)), &picture)
                 }
             })?;
         let seconds = start.elapsed().as_secs_f64();
 
-        let names = bundle.manifest().landmark_set.landmarks.iter().map(|landmark| landmark.name.clone());
+        let names = set.landmarks.iter().map(|landmark| landmark.name.clone());
         let protocols = summaries(&films, &names.collect::<Vec<_>>(), without.as_deref())?;
         console::print(format_args!("{}\n", said.spacings()))?;
         for summary in &protocols {

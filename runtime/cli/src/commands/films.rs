@@ -7,9 +7,10 @@ use std::thread;
 use anyhow::{Context as _, bail};
 use onemark_evaluation::dataset::{Dataset, REPEATED_TEST1_FILMS};
 use onemark_film::Film;
+use onemark_models::landmarks::LandmarkSet;
 
-use crate::console;
 use crate::contained::contained;
+use crate::{console, points};
 
 /// The name of ISBI 2015's list of films whose patient appears on another film too (METHOD.md sec. 7).
 const REPEATED: &str = "repeated";
@@ -49,6 +50,13 @@ pub fn keep_annotated(data: &mut Dataset, ids: Option<&str>, limit: Option<usize
         bail!("no annotated film is left to evaluate in {}", data.root.display());
     }
     Ok(())
+}
+
+/// Prints which landmarks are not annotated on all of the films.
+pub fn note_missing(data: &Dataset, set: &LandmarkSet) {
+    if let Some(missing) = points::missing(set, data.cases.iter().filter_map(|case| case.points.as_deref())) {
+        console::note(format_args!("{missing}; the others are used"));
+    }
 }
 
 /// Keeps the selected films, or all films if there is no selection.
@@ -102,13 +110,7 @@ mod tests {
     use onemark_evaluation::dataset::{Case, Split};
 
     fn data(ids: &[&str]) -> Dataset {
-        let case = |id: &&str| Case {
-            id: (*id).to_owned(),
-            film: PathBuf::new(),
-            points: Some(Vec::new()),
-            spacing: None,
-            readers: None,
-        };
+        let case = |id: &&str| Case { id: (*id).to_owned(), points: Some(Vec::new()), ..Case::default() };
         Dataset { root: PathBuf::new(), split: Split::Test1, cases: ids.iter().map(case).collect() }
     }
 

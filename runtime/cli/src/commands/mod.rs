@@ -10,6 +10,7 @@ pub mod evaluate;
 pub mod external;
 mod films;
 pub mod inspect;
+pub mod points;
 mod said;
 pub mod shell;
 pub mod tables;

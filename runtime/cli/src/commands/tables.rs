@@ -35,14 +35,18 @@ pub fn errors(evaluation: &Evaluation, bootstrap: &Bootstrap) -> String {
     )
 }
 
-/// One line per landmark, and one for all landmarks.
+/// One line per landmark, and one for all landmarks. If landmarks are missing on films, their numbers of films are in a column.
 fn scores(evaluation: &Evaluation) -> String {
+    let gaps = evaluation.errors().iter().any(Option::is_none);
     let mut header: Vec<String> = ["#", "landmark", "MRE mm", "median mm"].map(str::to_owned).into();
     header.extend(SDR_RADII_MM.map(|radius| format!("SDR {radius} mm %")));
+    header.extend(gaps.then(|| "annotated".to_owned()));
     let row = |number: String, score: Score| {
-        let millimetres = [score.mre_mm, score.median_mm].map(|mm| format!("{mm:.2}"));
-        let rates = score.sdr_percent.map(|percent| format!("{percent:.1}"));
-        [number, score.name].into_iter().chain(millimetres).chain(rates).collect()
+        let there = |number: f64, text: String| if number.is_nan() { "-".to_owned() } else { text };
+        let millimetres = [score.mre_mm, score.median_mm].map(|mm| there(mm, format!("{mm:.2}")));
+        let rates = score.sdr_percent.map(|percent| there(percent, format!("{percent:.1}")));
+        let annotated = gaps.then(|| score.points.to_string());
+        [number, score.name].into_iter().chain(millimetres).chain(rates).chain(annotated).collect()
     };
     let landmarks = (1..).zip(evaluation.per_landmark());
     let mut rows = vec![header];
@@ -113,5 +117,12 @@ mod tests {
                         2  l2          2.75       2.75         0.0          50.0        50.0       100.0\n   \
                            mean        2.12       2.12        25.0          75.0        75.0       100.0\n";
         assert_eq!(scores(&evaluation), expected);
+        let gaps = array![[Some(1.0), None], [Some(2.0), None]];
+        let evaluation = Evaluation::with_gaps(names(["l1", "l2"]), names(["f1", "f2"]), gaps).unwrap();
+        let lines: Vec<String> = scores(&evaluation).lines().map(str::to_owned).collect();
+        assert!(
+            lines[0].ends_with("annotated") && lines[1].ends_with("2") && lines[2].ends_with("-          0"),
+            "{lines:?}"
+        );
     }
 }

@@ -28,7 +28,7 @@ pub fn sdr(done: &[(&Row, &Outcome)]) -> Result<String> {
             .map_err(failed)?;
         for (index, (row, outcome)) in done.iter().enumerate() {
             let colour = colour(index);
-            let mut errors: Vec<f64> = outcome.summary.evaluation.errors().iter().copied().collect();
+            let mut errors: Vec<f64> = outcome.summary.evaluation.errors().iter().copied().flatten().collect();
             errors.sort_by(f64::total_cmp);
             let share =
                 |radius: f64| 100.0 * errors.partition_point(|error| *error <= radius) as f64 / errors.len() as f64;

@@ -63,17 +63,17 @@ fn one(
 
     let truth = case.points.clone().unwrap_or_default();
     let map = GridMap::new(film.size(), detector.grid());
-    let truth_cells: Vec<_> = truth.iter().map(|point| map.to_cell(*point)).collect();
+    let truth_cells: Vec<_> = truth.iter().map(|point| point.map(|point| map.to_cell(point))).collect();
     let found = detections.landmarks();
     let errors = FilmErrors {
         id: case.id.clone(),
         seconds,
         // The best cell itself, because the refined position may lie on the border to another cell.
         grid_errors_mm: (truth_cells.iter().zip(found))
-            .map(|(truth, found)| metrics::radial_error_cells(&map, spacing, *truth, found.cell()))
+            .map(|(truth, found)| Some(metrics::radial_error_cells(&map, spacing, (*truth)?, found.cell())))
             .collect(),
         film_errors_mm: (truth.iter().zip(found))
-            .map(|(truth, found)| Protocol::Film.radial_error(&map, spacing, *truth, found.position()))
+            .map(|(truth, found)| Some(Protocol::Film.radial_error(&map, spacing, (*truth)?, found.position())))
             .collect(),
         detections,
         truth,

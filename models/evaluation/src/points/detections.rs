@@ -1,0 +1,88 @@
+//! Onemark's own JSON: what `onemark detect --json` writes, corrected by hand or not, and points without a detection.
+
+use onemark_film::geometry::Point;
+use onemark_models::landmarks::LandmarkSet;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::marks::{Label, Marks};
+use super::{FilmIdentity, FilmPoints, Form};
+use crate::table::Problem;
+
+/// The version of the form that is written, for points alone.
+const SCHEMA: &str = "onemark-points/1";
+/// The status of a landmark that was not found: its position is a guess.
+const NOT_FOUND: &str = "not-found";
+
+#[derive(Deserialize)]
+struct Document {
+    films: Vec<Film>,
+}
+
+#[derive(Deserialize)]
+struct Film {
+    file: Option<String>,
+    #[serde(default)]
+    film: Stated,
+    film_sha256: Option<String>,
+    /// A film that failed has none.
+    #[serde(default)]
+    landmarks: Vec<Landmark>,
+}
+
+#[derive(Default, Deserialize)]
+struct Stated {
+    width: Option<f64>,
+    height: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct Landmark {
+    number: Option<usize>,
+    name: Option<String>,
+    position: Option<Point>,
+    status: Option<String>,
+}
+
+pub(super) fn read(json: Value) -> Result<Marks, Problem> {
+    let not_ours = |error| Problem::new(format!("it is not JSON of `onemark detect`: {error}"));
+    let document: Document = serde_json::from_value(json).map_err(not_ours)?;
+    let mut marks = Marks::new(Form::Json);
+    for Film { file, film: Stated { width, height }, film_sha256: sha256, landmarks } in document.films {
+        let identity = FilmIdentity::named(file.as_deref().unwrap_or_default()).with_size(width, height);
+        let film = marks.add_film(FilmIdentity { sha256, ..identity });
+        for Landmark { number, name, position, status } in landmarks {
+            if number.is_none() && name.is_none() {
+                return Err(Problem::new("a landmark has neither a name nor a number"));
+            }
+            let found = status.as_deref() != Some(NOT_FOUND);
+            marks.add(film, Label { number, name }, position.filter(|_| found));
+        }
+    }
+    Ok(marks)
+}
+
+pub(super) fn write(films: &[FilmPoints], set: &LandmarkSet) -> String {
+    let films = films.iter().map(|film| {
+        let landmarks = super::annotated(film, set).map(|(landmark, point)| {
+            json!({
+                "number": landmark.number.number(),
+                "name": landmark.name,
+                "title": landmark.title,
+                "status": "edited-by-hand",
+                "position": { "x": point.x, "y": point.y },
+            })
+        });
+        let size = film.film.size;
+        json!({
+            "file": film.film.name,
+            "film": {
+                "width": size.map(|size| size.width),
+                "height": size.map(|size| size.height),
+            },
+            "film_sha256": film.film.sha256,
+            "landmarks": landmarks.collect::<Vec<_>>(),
+        })
+    });
+    super::json(&json!({ "schema": SCHEMA, "films": films.collect::<Vec<_>>() }))
+}

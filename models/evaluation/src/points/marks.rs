@@ -1,0 +1,194 @@
+//! What a file of points states, before its landmarks and films are known: one entry per position, as it is written.
+
+use std::borrow::Cow;
+
+use onemark_film::geometry::Point;
+use onemark_models::landmarks::{Landmark, LandmarkSet};
+use onemark_models::spelling::did_you_mean;
+
+use super::{FilmIdentity, Form};
+use crate::table::{Problem, plain, shown};
+
+/// The content of a file of points.
+#[derive(Debug)]
+pub(crate) struct Marks {
+    pub form: Form,
+    /// The films that it names, each once, in its order; one without a name if it names none.
+    pub films: Vec<FilmIdentity>,
+    pub marks: Vec<Mark>,
+    /// What can't be read, beside `marks`.
+    pub problems: Vec<Problem>,
+}
+
+/// One landmark on one film.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    /// An index into [`Marks::films`].
+    pub film: usize,
+    /// The line, if the file has lines.
+    pub line: Option<u64>,
+    pub label: Label,
+    /// In film px, or in mm if the form [is in mm](Form::is_in_mm); `None` if the file says that it is not annotated.
+    pub at: Option<Point>,
+}
+
+/// How a file says which landmark it means. At least one of the two is stated.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Label {
+    pub number: Option<usize>,
+    pub name: Option<String>,
+}
+
+impl Label {
+    /// What stands where a landmark is named: its number, or its name.
+    pub(crate) fn of(text: &str) -> Self {
+        match number(text) {
+            Some(number) => Self { number: Some(number), name: None },
+            None => Self { number: None, name: Some(text.to_owned()) },
+        }
+    }
+
+    /// The label as the file spells it.
+    pub(crate) fn text(&self) -> String {
+        match (&self.name, self.number) {
+            (Some(name), _) => shown(name),
+            (None, number) => number.unwrap_or_default().to_string(),
+        }
+    }
+}
+
+/// A whole number, also as `01` or `1.0`: a column with gaps becomes one of fractions in some programs.
+pub(crate) fn number(text: &str) -> Option<usize> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_whole = !whole.is_empty() && whole.bytes().all(|byte| byte.is_ascii_digit());
+    (is_whole && fraction.bytes().all(|byte| byte == b'0')).then(|| whole.parse().ok()).flatten()
+}
+
+/// A point, unless it is one of those that stand for "not annotated": 0, 0 and -1, -1, in COCO's and other programs' files.
+pub(crate) fn annotated(x: f64, y: f64) -> Option<Point> {
+    let stands_for_none = (x == 0.0 && y == 0.0) || (x == -1.0 && y == -1.0);
+    (!stands_for_none).then_some(Point::new(x, y))
+}
+
+/// The landmarks that labels are looked up in.
+#[derive(Clone, Debug)]
+pub(crate) struct Names<'a> {
+    /// `None` if the file has numbers only and nobody says which set they belong to.
+    set: Option<Cow<'a, LandmarkSet>>,
+    /// Numbers go from 1 to this.
+    count: usize,
+}
+
+impl<'a> Names<'a> {
+    /// The landmarks of a set.
+    pub(crate) fn of(set: &'a LandmarkSet) -> Self {
+        Self { count: set.len(), set: Some(Cow::Borrowed(set)) }
+    }
+
+    /// The landmarks of the built-in set that has all names in `labels`; if there are no names, `count` landmarks.
+    pub(crate) fn built_in<'l>(labels: impl Iterator<Item = &'l Label> + Clone, count: usize) -> Result<Self, Problem> {
+        let names = || labels.clone().filter_map(|label| label.name.as_deref());
+        if names().next().is_none() {
+            return Ok(Self { set: None, count });
+        }
+        let sets = || LandmarkSet::ids().filter_map(|id| LandmarkSet::named(id).ok());
+        let unknown = |set: &LandmarkSet| names().filter(|name| find(set, name).is_none()).count();
+        match sets().find(|set| unknown(set) == 0) {
+            Some(set) => Ok(Self { count: set.len(), set: Some(Cow::Owned(set)) }),
+            None => {
+                let nearest = sets().min_by_key(unknown);
+                let name = nearest.as_ref().and_then(|set| names().find(|name| find(set, name).is_none()));
+                let hint = nearest.as_ref().zip(name).map_or(String::new(), |(set, name)| near(set, name));
+                let ids = LandmarkSet::ids().collect::<Vec<_>>().join(", ");
+                let name = shown(name.unwrap_or_default());
+                Err(Problem::new(format!(
+                    "no built-in landmark set ({ids}) has all of its landmarks, for example \"{name}\"{hint}; write \
+                     numbers from 1, or names of one set"
+                )))
+            }
+        }
+    }
+
+    /// The set, if one is known.
+    pub(crate) fn into_set(self) -> Option<LandmarkSet> {
+        self.set.map(Cow::into_owned)
+    }
+
+    /// The number of landmarks.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The index of a label's landmark, from 0, or in words why there is none.
+    pub(crate) fn index(&self, label: &Label) -> Result<usize, String> {
+        let by_number = label.number.map(|number| self.number(number)).transpose()?;
+        let by_name = match (&label.name, &self.set) {
+            (Some(name), Some(set)) => Some(find(set, name).ok_or_else(|| {
+                format!(
+                    "\"{}\" is none of the {} landmarks of set \"{}\"{}; write a name or a number from 1 to {}",
+                    shown(name),
+                    set.len(),
+                    set.id,
+                    near(set, name),
+                    set.len(),
+                )
+            })?),
+            _ => None,
+        };
+        match (by_number, by_name) {
+            (Some(number), Some(name)) if number != name => Err(format!(
+                "number {} and name \"{}\" are two landmarks; correct one of them",
+                number + 1,
+                label.text()
+            )),
+            (Some(index), _) | (None, Some(index)) => Ok(index),
+            (None, None) => Err(format!("\"{}\" is not the number of a landmark", label.text())),
+        }
+    }
+
+    fn number(&self, number: usize) -> Result<usize, String> {
+        let of = match &self.set {
+            Some(set) => format!("the landmarks of set \"{}\"", set.id),
+            None => "the landmarks of most films".to_owned(),
+        };
+        match number.checked_sub(1).filter(|index| *index < self.count) {
+            Some(index) => Ok(index),
+            None => Err(format!("landmark {number} is outside 1 to {}, {of}", self.count)),
+        }
+    }
+
+    /// The landmark at an index for messages: `1 (sella)`.
+    pub(crate) fn describe(&self, index: usize) -> String {
+        let name = self.set.as_ref().and_then(|set| set.landmarks.get(index)).map(|landmark| &landmark.name);
+        name.map_or((index + 1).to_string(), |name| format!("{} ({name})", index + 1))
+    }
+}
+
+/// The index of the landmark with this name or title, in any spelling.
+pub(crate) fn find(set: &LandmarkSet, name: &str) -> Option<usize> {
+    let wanted = plain(name);
+    let is = |landmark: &Landmark| plain(&landmark.name) == wanted || plain(&landmark.title) == wanted;
+    set.landmarks.iter().position(is)
+}
+
+fn near(set: &LandmarkSet, name: &str) -> String {
+    did_you_mean(name, set.landmarks.iter().map(|landmark| landmark.name.as_str()))
+}
+
+impl Marks {
+    /// No films and no marks yet.
+    pub(crate) fn new(form: Form) -> Self {
+        Self { form, films: Vec::new(), marks: Vec::new(), problems: Vec::new() }
+    }
+
+    /// Adds a film.
+    pub(crate) fn add_film(&mut self, film: FilmIdentity) -> usize {
+        self.films.push(film);
+        self.films.len() - 1
+    }
+
+    /// Adds a landmark of a film.
+    pub(crate) fn add(&mut self, film: usize, label: Label, at: Option<Point>) {
+        self.marks.push(Mark { film, line: None, label, at });
+    }
+}
