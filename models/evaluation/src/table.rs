@@ -3,7 +3,10 @@
 //!
 //! What a table means is decided elsewhere: by the dataset, and by [`crate::points`].
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+
+use onemark_film::visible::cut;
 
 /// What may stand between two columns; the first one by which the header has the wanted columns is used.
 const DELIMITERS: [u8; 3] = [b'\t', b';', b','];
@@ -13,6 +16,8 @@ const NOTHING: [&str; 7] = ["", "-", "nan", "na", "n/a", "null", "none"];
 const MOST_COLUMNS: usize = 4096;
 /// The most columns that a message names.
 const MOST_NAMED: usize = 12;
+/// The most characters of a cell that a message shows.
+const MOST_SHOWN: usize = 60;
 /// The most lines that one message names.
 const MOST_LINES: usize = 5;
 
@@ -191,14 +196,9 @@ pub(crate) fn plain(name: &str) -> String {
     words.map(str::to_lowercase).collect::<Vec<_>>().join("_")
 }
 
-/// A cell for a message: short, and without control characters.
-pub(crate) fn shown(cell: &str) -> String {
-    const MOST: usize = 60;
-    let mut text: String = cell.chars().take(MOST).flat_map(|letter| letter.escape_debug()).collect();
-    if cell.chars().nth(MOST).is_some() {
-        text += "…";
-    }
-    text
+/// A cell for a message: short, with hidden characters written out.
+pub(crate) fn shown(cell: &str) -> Cow<'_, str> {
+    cut(cell, MOST_SHOWN)
 }
 
 /// Reads the numbers of one table. A number has a decimal point or a decimal comma, the same in the whole table: `1,234` beside

@@ -50,7 +50,7 @@ pub use error::{FilmError, PixelFault};
 pub use film::{Film, MAX_FILM_PIXELS, MAX_FILM_SIDE};
 pub use geometry::Size;
 pub use pixels::{GreyWindow, Pixels};
-pub use read::{FILM_EXTENSIONS, without_extension};
+pub use read::{FILM_EXTENSIONS, has_film_extension, without_extension};
 pub use signature::holds_dicom;
 pub use spacing::{Spacing, SpacingWarning};
 pub use warning::FilmWarning;

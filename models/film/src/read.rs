@@ -27,9 +27,13 @@ pub const FILM_EXTENSIONS: [&str; 8] = ["bmp", "dcm", "dicom", "jpeg", "jpg", "p
 /// assert_eq!(without_extension("1.2.840.10".as_ref()), "1.2.840.10".as_ref() as &std::path::Path);
 /// ```
 pub fn without_extension(path: &Path) -> PathBuf {
+    if has_film_extension(path) { path.with_extension("") } else { path.to_owned() }
+}
+
+/// Whether a path ends with one of the [`FILM_EXTENSIONS`], in either case.
+pub fn has_film_extension(path: &Path) -> bool {
     let extension = path.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase);
-    let known = extension.is_some_and(|extension| FILM_EXTENSIONS.contains(&extension.as_str()));
-    if known { path.with_extension("") } else { path.to_owned() }
+    extension.is_some_and(|extension| FILM_EXTENSIONS.contains(&extension.as_str()))
 }
 
 impl Film {

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
 use glob::{MatchOptions, Pattern};
-use onemark_film::{FILM_EXTENSIONS, directory_films, holds_dicom};
+use onemark_film::{FILM_EXTENSIONS, directory_films, has_film_extension, holds_dicom};
 use walkdir::{DirEntry, WalkDir};
 
 /// The file name of the list of films on every DICOM disc.
@@ -201,12 +201,6 @@ fn is_dicomdir(path: &Path) -> bool {
 /// Decides by the name's ending or, because DICOM's names often have none or end in a number, by content.
 fn is_film(path: &Path) -> bool {
     has_film_extension(path) || (!is_dicomdir(path) && holds_dicom(path))
-}
-
-/// Whether a name has a film's ending.
-pub fn has_film_extension(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
-    extension.is_some_and(|extension| FILM_EXTENSIONS.contains(&extension.as_str()))
 }
 
 #[cfg(test)]

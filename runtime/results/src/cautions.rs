@@ -19,7 +19,7 @@ impl FilmResults<'_> {
         }
         let with = |status: Status| found.landmarks().iter().filter(move |landmark| landmark.status() == status);
         let lost: Vec<_> = with(Status::NotFound).map(Detection::title).collect();
-        if !lost.is_empty() {
+        if !lost.is_empty() && found.refusal().is_none() {
             cautions.push(format!("Not found: {}.", lost.join(", ")));
         }
         for landmark in with(Status::Found) {
@@ -37,7 +37,9 @@ impl FilmResults<'_> {
         if found.spacing().is_none() {
             cautions.push("No pixel spacing is stated, so there are no millimetres.".into());
         }
-        cautions.extend(self.film.warnings().iter().map(ToString::to_string));
+        // A film that shows nothing is refused for just that.
+        let warnings = self.film.warnings().iter().filter(|warning| !warning.shows_nothing());
+        cautions.extend(warnings.map(ToString::to_string));
         cautions
     }
 }

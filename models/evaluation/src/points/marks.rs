@@ -51,7 +51,7 @@ impl Label {
     /// The label as the file spells it.
     pub(crate) fn text(&self) -> String {
         match (&self.name, self.number) {
-            (Some(name), _) => shown(name),
+            (Some(name), _) => shown(name).into_owned(),
             (None, number) => number.unwrap_or_default().to_string(),
         }
     }

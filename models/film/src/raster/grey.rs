@@ -49,7 +49,7 @@ pub(super) fn convert(image: &DynamicImage, white_is_zero: bool, warnings: &mut 
 }
 
 fn is_alpha(index: usize, channels: usize) -> bool {
-    index + 1 == channels && channels % 2 == 0
+    index + 1 == channels && channels.is_multiple_of(2)
 }
 
 /// What was seen in pixels beside grey.

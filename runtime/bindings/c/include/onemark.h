@@ -191,7 +191,8 @@ size_t onemark_warning_count(const struct OnemarkDetections *detections);
 //
 // # Safety
 // `detections` is NULL or came from onemark_detect or onemark_detect_file.
-const char *onemark_warning(const struct OnemarkDetections *detections, size_t index);
+const char *onemark_warning(const struct OnemarkDetections *detections,
+                            size_t index);
 
 // Returns all results of the film as JSON, as in `onemark detect --json`. Valid as long as the detections; NULL for NULL.
 //

@@ -1,5 +1,6 @@
 //! `onemark points`: points in the files of other programs. The forms are in [`onemark_evaluation::points`].
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -7,7 +8,7 @@ use anyhow::{Context as _, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use onemark_evaluation::points::{self, FilmIdentity, FilmPoints, Form};
-use onemark_film::{Film, Spacing};
+use onemark_film::{Film, Spacing, without_extension};
 use onemark_models::landmarks::LandmarkSet;
 
 use crate::console;
@@ -96,6 +97,9 @@ impl Convert {
         let of = |film_file: &PathBuf| {
             let film = Film::open(film_file)?.with_stated(None, self.spacing.as_ref());
             let spacing = film.spacing().cloned();
+            for warning in film.warnings().iter().filter(|warning| spacing.is_some() || !warning.is_about_spacing()) {
+                console::note(format_args!("warning: {}: {warning}", film_file.display()));
+            }
             let identity = FilmIdentity::of(&film, film_file);
             let found = file.films(set, spacing.as_ref());
             let found = found.and_then(|found| points::for_film(found, &identity, self.any_film));
@@ -117,7 +121,8 @@ impl Convert {
         let mut written: Vec<PathBuf> = Vec::new();
         for (film, spacing) in all {
             let name = film.film.name.as_deref().unwrap_or("points");
-            let stem = Path::new(name).file_stem().map_or(name.into(), |stem| stem.to_string_lossy());
+            let stem = without_extension(Path::new(name));
+            let stem = stem.file_name().map_or(name.into(), OsStr::to_string_lossy);
             let path = self.out.join(format!("{stem}.{}", ending(self.to)));
             if written.contains(&path) {
                 bail!("two films would both be {}; convert them one by one", path.display());

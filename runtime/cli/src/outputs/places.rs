@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf, absolute};
 
-use crate::inputs::{FoundFilm, has_film_extension};
+use onemark_film::without_extension;
+
+use crate::inputs::FoundFilm;
 
 /// A film, and the place of its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +62,7 @@ fn normal(path: &Path) -> PathBuf {
 
 /// Without the endings of films. A number at the end of a name, as in DICOM's names, is not an ending.
 fn without_endings(paths: &[PathBuf]) -> Vec<PathBuf> {
-    paths.iter().map(|path| if has_film_extension(path) { path.with_extension("") } else { path.clone() }).collect()
+    paths.iter().map(|path| without_extension(path)).collect()
 }
 
 /// The films that share their place with another film.
