@@ -149,7 +149,8 @@ fn sums_of_8_bit_products_are_exact_on_every_processor() {
     image::GrayImage::from_pixel(80, 100, image::Luma([255])).save(&white).unwrap();
     let options = Options { quantisation_films: vec![white.clone()], ..Options::default() };
     let export = export(&checkpoint, &info(), &options, &[white], |_| {}).unwrap();
-    assert!(export.self_check.worst < 1e-3, "{}", export.self_check.worst);
+    // A number that is rounded the other way makes three thousandths; sums that saturate make far more.
+    assert!(export.self_check.worst < 1e-2, "{}", export.self_check.worst);
 }
 
 #[test]

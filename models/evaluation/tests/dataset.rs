@@ -288,10 +288,9 @@ fn tables_as_spreadsheets_write_them() {
         ("empty rows", table.clone() + ",,,\n,,,\n\n"),
         ("a row per film", wide.join("\n")),
         ("a row per film, by number", {
-            let numbered = names.iter().rev().fold(wide.join("\n"), |text, landmark| {
+            names.iter().rev().fold(wide.join("\n"), |text, landmark| {
                 text.replace(&format!(",{}_", landmark.name), &format!(",{}_", landmark.number))
-            });
-            numbered
+            })
         }),
         ("numbers of a column with gaps", {
             (1..20).fold(table.clone(), |table, n| table.replace(&format!(",{n},"), &format!(",{n}.0,")))

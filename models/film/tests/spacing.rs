@@ -125,7 +125,9 @@ fn a_scanned_film_has_the_scanner_s_spacing() {
 fn a_magnification_is_named_and_not_used() {
     let [to_detector, to_patient] = [tags::DISTANCE_SOURCE_TO_DETECTOR, tags::DISTANCE_SOURCE_TO_PATIENT];
     let detector = (tags::IMAGER_PIXEL_SPACING, "0.6\\0.6");
-    let cases: &[(&[(Tag, &str)], &[&str])] = &[
+    /// Attributes, and words of the warnings.
+    type Case<'a> = (&'a [(Tag, &'a str)], &'a [&'a str]);
+    let cases: &[Case] = &[
         (&[(FACTOR, "1.15")], &["MagnificationFactor is 1.15: by this estimate", "0.5217 x 0.5217 mm in the patient"]),
         (
             &[(to_detector, "1650"), (to_patient, "1500")],

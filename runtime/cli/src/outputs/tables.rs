@@ -113,7 +113,7 @@ impl Tables<'_> {
             Some(path) if is_stdout(path) && !self.is_begun => {
                 all_rows(self.reports()).and_then(|rows| screen.write(&rows))
             }
-            Some(path) if !is_stdout(path) && !(self.is_begun && self.rows_are_whole) => {
+            Some(path) if !(is_stdout(path) || self.is_begun && self.rows_are_whole) => {
                 all_rows(self.reports()).and_then(|rows| console::write_file(path, &rows))
             }
             _ => Ok(()),
