@@ -21,7 +21,7 @@ pub struct Options {
 }
 
 /// Feature sets that are compiled alone, without default features. The last column says whether the library's tests run too.
-const FEATURES: [(&str, &[&str], bool); 6] = [
+const FEATURES: [(&str, &[&str], bool); 7] = [
     ("onemark-film", &["", "raster", "dicom", "schema", "raster,dicom,schema"], true),
     ("onemark-models", &["", "checkpoint", "schema", "checkpoint,schema"], true),
     (
@@ -36,6 +36,7 @@ const FEATURES: [(&str, &[&str], bool); 6] = [
     ),
     ("onemark-viewer", &["", "server"], false),
     ("onemark-exporter", &["onnxruntime", "tract"], false),
+    ("onemark", &["onnxruntime", "tract"], false),
 ];
 
 /// The other steps: name, requirements, command.

@@ -16,6 +16,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+#[cfg(not(any(feature = "onnxruntime", feature = "tract")))]
+compile_error!("onemark needs a backend: switch on its feature `onnxruntime` or `tract`");
+
 /// Finds anatomical landmarks in radiographs, with networks trained from one annotated film.
 #[derive(Parser)]
 #[command(name = "onemark", version, propagate_version = true)]
