@@ -222,6 +222,12 @@ impl Detections {
         self.film_sha256.as_deref()
     }
 
+    /// The same without [`Detections::film_sha256`], for those who must not learn which film it is.
+    #[must_use]
+    pub fn without_film_sha256(self) -> Self {
+        Self { film_sha256: None, ..self }
+    }
+
     /// The film's spacing, if it is known. Without it there are no mm.
     pub fn spacing(&self) -> Option<&Spacing> {
         self.spacing.as_ref()

@@ -295,7 +295,8 @@ impl Detector {
         peaks.map_err(|error| self.decode_error(error))
     }
 
-    pub(crate) fn threads(&self) -> usize {
+    /// The number of threads that it computes with.
+    pub fn threads(&self) -> usize {
         self.threads
     }
 

@@ -1,14 +1,13 @@
 //! `cargo xtask check`: checks for releases and for changes of manifests. A step that this machine can't run
 //! is listed as skipped, with the reason.
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
 use serde_json::Value;
 
-use crate::shell;
+use crate::{fuzz, shell};
 
 /// Options of `check`.
 #[derive(clap::Args)]
@@ -90,9 +89,6 @@ enum Need {
     Run(&'static str, &'static str),
 }
 
-/// Time that each fuzz target runs, in seconds.
-const FUZZ_SECONDS: u32 = 60;
-const FUZZ: &str = "tests/fuzz";
 const CARGO_FUZZ: Need = Need::Run(
     "rustup run nightly cargo fuzz --version",
     "no nightly Rust or no cargo-fuzz: `rustup toolchain install nightly`, `cargo install --locked cargo-fuzz`",
@@ -144,24 +140,13 @@ fn steps() -> Result<Vec<Step>> {
         }
     }
     steps.extend(STEPS.map(|(name, needs, line)| step(name.to_owned(), needs, line.to_owned())));
-    for target in fuzz_targets()? {
-        let line =
-            format!("rustup run nightly cargo fuzz run --fuzz-dir {FUZZ} {target} -- -max_total_time={FUZZ_SECONDS}");
-        steps.push(step(format!("fuzz {target}"), &[CARGO_FUZZ], line));
+    for target in fuzz::targets()? {
+        steps.push(step(format!("fuzz {target}"), &[CARGO_FUZZ], format!("cargo xtask fuzz {target}")));
     }
     for package in published()? {
         steps.push(step(format!("package {package}"), &[], format!("cargo package --list --allow-dirty -p {package}")));
     }
     Ok(steps)
-}
-
-fn fuzz_targets() -> Result<Vec<String>> {
-    let mut targets = Vec::new();
-    for file in fs::read_dir(format!("{FUZZ}/fuzz_targets"))? {
-        targets.extend(file?.path().file_stem().map(|name| name.to_string_lossy().into_owned()));
-    }
-    targets.sort();
-    Ok(targets)
 }
 
 /// The workspace's packages without `publish = false`.

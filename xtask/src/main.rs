@@ -6,6 +6,7 @@
 mod bench;
 mod check;
 mod demo;
+mod fuzz;
 mod package;
 mod peers;
 mod setup;
@@ -30,6 +31,8 @@ enum Task {
     Test(test::Options),
     /// Run the checks for a release: feature sets, other targets, the oldest Rust, docs, licences, fuzzing, packages
     Check(check::Options),
+    /// Feed made-up inputs to the readers of films, bundles and requests (needs nightly Rust and cargo-fuzz)
+    Fuzz(fuzz::Options),
     /// Make the archive for users, with the programs, the C library and the wheel, in target/package
     Package,
     /// Build the Python wheel into target/wheel and run its tests
@@ -58,6 +61,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Demo => demo::run(),
         Task::Test(options) => test::run(&options),
         Task::Check(options) => check::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Package => package::run(),
         Task::Wheel => wheel::run(),
         Task::Wasm => wasm::run(),

@@ -2,6 +2,7 @@
 //!
 //! This file defines the command line and the exit code; each command has a file in `commands`.
 
+mod audit;
 mod commands;
 mod console;
 mod contained;
@@ -30,6 +31,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Detect(commands::detect::Detect),
+    Replay(commands::replay::Replay),
     View(commands::view::View),
     Evaluate(commands::evaluate::Evaluate),
     Calibrate(commands::calibrate::Calibrate),
@@ -55,6 +57,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Detect(command) => command.run(),
+        Command::Replay(command) => command.run(),
         Command::View(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Calibrate(command) => command.run(),

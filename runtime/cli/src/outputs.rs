@@ -16,7 +16,7 @@ use onemark_models::files::validate_place;
 use onemark_results::{FORMATS, FilmResults, Format};
 
 pub use self::journal::Settings;
-pub use self::places::{PlacedFilm, placed};
+pub use self::places::{PlacedFilm, anonymous, placed};
 pub use self::tables::Tables;
 use crate::console;
 use crate::contained::contained;

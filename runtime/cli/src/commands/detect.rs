@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use chrono::Local;
+use chrono::{DateTime, Local};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use onemark_film::{Film, Spacing};
@@ -17,12 +17,13 @@ use onemark_results::{FilmResults, PROGRAM};
 use onemark_runtime::{Cancel, Detector, RuntimeError};
 
 use super::films;
+use crate::audit::{Audit, AuditedOptions};
 use crate::console::{self, RunOptions, Screen};
 use crate::contained::contained;
 use crate::film_text;
 use crate::inputs::{self, Shard};
 use crate::interrupt::{self, cancelled_by_ctrl_c};
-use crate::outputs::{OutputFiles, Outputs, Settings, Tables, placed};
+use crate::outputs::{OutputFiles, Outputs, PlacedFilm, Settings, Tables, anonymous, placed};
 
 /// Finds the landmarks on films
 #[derive(Args)]
@@ -50,6 +51,13 @@ pub struct Detect {
     /// Go on with a run that was stopped or killed: films that it has finished are not looked at again
     #[arg(long)]
     resume: bool,
+    /// Write a record of the run to a JSON file: versions, options, and digests of films and results; `onemark replay` repeats
+    /// the run from it
+    #[arg(long, value_name = "FILE")]
+    audit: Option<PathBuf>,
+    /// Leave the names and digests of films out of all outputs: films are called film-0001, film-0002, … in their order
+    #[arg(long, conflicts_with_all = ["audit", "dicom_sr"])]
+    anonymous: bool,
 }
 
 /// The runs over films that share a detector, and where the results go.
@@ -64,17 +72,21 @@ struct Run<'a> {
 impl Detect {
     /// Reports a film that can't be read and continues with the next. Then the exit code is not 0.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        let started = Local::now();
+        if let Some(audit) = &self.audit {
+            console::validate_output(audit)?;
+        }
         let films = placed(inputs::search(&self.films)?);
+        let films = if self.anonymous { anonymous(films) } else { films };
         let films = match self.shard {
             None => films,
             Some(shard) => shard.part(films),
         };
         let plan = self.outputs.plan(&films)?;
-        let files: Vec<PathBuf> = films.into_iter().map(|film| film.file).collect();
         let bundle = Bundle::open(&self.bundle)?;
         let landmarks = self.landmarks(&bundle.manifest().landmark_set)?;
         let detector = self.options.open(&bundle, landmarks)?;
-        let mut tables = plan.open(&files, &self.settings(&detector, &plan), self.resume)?;
+        let mut tables = plan.open(&films, &self.settings(&detector, &plan), self.resume)?;
         let left = tables.left();
         // The bar is not drawn if standard error is not a terminal.
         let bar = if left.len() > 1 { ProgressBar::new(left.len() as u64) } else { ProgressBar::hidden() };
@@ -87,26 +99,36 @@ impl Detect {
             bar,
             cancel: cancelled_by_ctrl_c()?,
         };
-        let mut screen = Screen::new(plan.has_files());
-        let ended = run.look_at(&files, &left, &mut tables, &mut screen);
+        let mut screen = Screen::new(plan.has_files() || self.audit.is_some());
+        let ended = run.look_at(&films, &left, &mut tables, &mut screen);
         run.bar.finish_and_clear();
         let failed = tell_of_failures(&tables);
         let is_whole = tables.left().is_empty();
-        if files.is_empty() {
+        if films.is_empty() {
             console::note(format_args!("this shard has no films"));
         } else if !is_whole {
-            let (done, all) = (files.len() - tables.left().len(), files.len());
+            let (done, all) = (films.len() - tables.left().len(), films.len());
             console::note(format_args!("ended after {done} of {all} films{}", tables.way_on()));
         }
+        let audited = self.write_audit(&detector, started, &tables);
         let written = tables.finish(is_whole, &mut screen);
         ended?;
         written?;
+        audited?;
         screen.finish()?;
         Ok(match (is_whole, failed) {
             (false, _) => ExitCode::from(interrupt::EXIT_CODE),
             (true, true) => ExitCode::FAILURE,
             (true, false) => ExitCode::SUCCESS,
         })
+    }
+
+    /// Writes the record of the run, if it was asked for.
+    fn write_audit(&self, detector: &Detector, started: DateTime<Local>, tables: &Tables<'_>) -> anyhow::Result<()> {
+        let Some(path) = &self.audit else { return Ok(()) };
+        let landmarks = self.landmarks(detector.landmark_set())?;
+        let options = AuditedOptions::new(detector, self.options.pruning(), landmarks, self.spacing.as_ref());
+        Audit::new(detector, &self.bundle, options, started, tables.reports())?.write(path)
     }
 
     /// What decides about the results besides the films.
@@ -121,6 +143,7 @@ impl Detect {
             ("pruning", self.options.pruning().to_string()),
             ("landmarks", self.landmarks.as_ref().map_or_else(|| "all".into(), |names| names.join(","))),
             ("spacing", or_none(spacing)),
+            ("names", if self.anonymous { "anonymous" } else { "own" }.to_owned()),
             ("outputs", plan.targets().collect::<Vec<_>>().join(", ")),
         ]
         .into()
@@ -146,23 +169,23 @@ impl Run<'_> {
     /// Looks at the films that are left, and writes the results of each before the next, until the end or Ctrl-C.
     fn look_at(
         &self,
-        files: &[PathBuf],
+        films: &[PlacedFilm],
         left: &[usize],
         tables: &mut Tables<'_>,
         screen: &mut Screen,
     ) -> anyhow::Result<()> {
-        let left_files: Vec<PathBuf> = left.iter().map(|index| files[*index].clone()).collect();
-        films::read_ahead(&left_files, |films| {
+        let left_files: Vec<PathBuf> = left.iter().map(|index| films[*index].file.clone()).collect();
+        films::read_ahead(&left_files, |read| {
             let mut start = Instant::now();
-            for (index, (path, film)) in left.iter().zip(films) {
+            for (index, (_, film)) in left.iter().zip(read) {
                 if self.cancel.is_cancelled() {
                     break;
                 }
-                let file = path.display().to_string();
-                let (report, text) = match film.and_then(|film| self.one(*index, &file, film, start)) {
+                let placed = &films[*index];
+                let (report, text) = match film.and_then(|film| self.one(*index, placed, film, start)) {
                     Ok(found) => found,
                     Err(error) if matches!(error.downcast_ref(), Some(RuntimeError::Cancelled)) => break,
-                    Err(error) => (FilmReport::failed(file, console::explain(&error)), String::new()),
+                    Err(error) => (FilmReport::failed(&*placed.name, placed.naming(&error)), String::new()),
                 };
                 start = Instant::now();
                 // What a person is told of is noted down already.
@@ -176,7 +199,14 @@ impl Run<'_> {
     }
 
     /// Finds the landmarks on a film, and writes its own files. Returns its report and its text for the terminal.
-    fn one(&self, index: usize, file: &str, film: Film, start: Instant) -> anyhow::Result<(FilmReport, String)> {
+    fn one(
+        &self,
+        index: usize,
+        placed: &PlacedFilm,
+        film: Film,
+        start: Instant,
+    ) -> anyhow::Result<(FilmReport, String)> {
+        let file = placed.name.as_str();
         let film = film.with_stated(None, self.spacing);
         for warning in film.warnings() {
             self.bar.suspend(|| console::note(format_args!("warning: {file}: {warning}")));
@@ -184,11 +214,12 @@ impl Run<'_> {
         let job = || self.detector.job(&film).with_cancel(&self.cancel).run();
         let detections = contained(job).map_err(anyhow::Error::from).and_then(|found| Ok(found?));
         let detections = detections.with_context(|| file.to_owned())?;
+        let detections = if placed.is_anonymous { detections.without_film_sha256() } else { detections };
         if let Some(why) = detections.refusal() {
             self.bar.suspend(|| console::note(format_args!("warning: {file}: no landmark counts as found: {why}")));
         }
         let results = FilmResults { detections: &detections, film: &film, name: file, time: Local::now() };
-        let not_written: Vec<String> = self.plan.write(index, &results).iter().map(console::explain).collect();
+        let not_written: Vec<String> = self.plan.write(index, &results).iter().map(|error| placed.naming(error)).collect();
         for note in self.plan.notes(&results) {
             self.bar.suspend(|| console::note(format_args!("note: {file}: {note}")));
         }

@@ -11,6 +11,7 @@ pub mod external;
 mod films;
 pub mod inspect;
 pub mod points;
+pub mod replay;
 mod said;
 pub mod shell;
 pub mod tables;

@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context as _, bail};
+use onemark_models::files::sha256;
 use onemark_results::json::{self, FilmReport};
 use serde::{Deserialize, Serialize};
 
+use super::PlacedFilm;
 use crate::console;
 
 /// The version of the journal's format.
@@ -37,22 +39,19 @@ struct Line<R> {
     report: R,
 }
 
-/// By what a film is known to be the same: its name, size and time of change.
+/// By what a film is known to be the same: SHA-256 of its file's name, size and time of change, and of its name in the outputs. It
+/// names nobody.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Stamp {
-    file: String,
-    bytes: u64,
-    /// Seconds and nanoseconds since 1970.
-    modified: (u64, u32),
-}
+#[serde(transparent)]
+pub struct Stamp(String);
 
 impl Stamp {
     /// A film's stamp; `None` if it can't be told from others: it can't be looked at, or its name is not text.
-    pub fn of(film: &Path) -> Option<Self> {
-        let metadata = fs::metadata(film).ok()?;
-        let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-        let modified = (modified.as_secs(), modified.subsec_nanos());
-        Some(Self { file: film.to_str()?.to_owned(), bytes: metadata.len(), modified })
+    pub fn of(film: &PlacedFilm) -> Option<Self> {
+        let metadata = fs::metadata(&film.file).ok()?;
+        let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos();
+        let file = film.file.to_str()?;
+        Some(Self(sha256(format!("{file}\n{}\n{modified}\n{}", metadata.len(), film.name).as_bytes())))
     }
 }
 
@@ -158,7 +157,8 @@ impl Journal {
     /// Appends a line, whole or not at all.
     fn write(&mut self, line: &impl Serialize) -> anyhow::Result<()> {
         let text = json::to_text(line, false)?;
-        let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_data());
+        // Not waiting for the disk: what is written outlives a killed process, and a machine that loses power loses some films.
+        let written = self.file.write_all(text.as_bytes());
         match written {
             Ok(()) => self.length += text.len() as u64,
             Err(_) => self.cut(self.length).with_context(|| format!("writing {}", self.path.display()))?,
@@ -212,7 +212,7 @@ mod tests {
     }
 
     fn stamp(name: &str) -> Stamp {
-        Stamp { file: name.to_owned(), bytes: 1, modified: (2, 3) }
+        Stamp(name.to_owned())
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf, absolute};
 
 use onemark_film::without_extension;
 
+use crate::console;
 use crate::inputs::FoundFilm;
 
 /// A film, and the place of its files.
@@ -15,12 +16,37 @@ pub struct PlacedFilm {
     pub file: PathBuf,
     /// Where its files go below an output folder, without the ending that the format adds.
     pub place: PathBuf,
+    /// What it is called in all outputs.
+    pub name: String,
+    /// Whether its outputs must not tell which film it is.
+    pub is_anonymous: bool,
 }
 
-/// Gives each film its place. [`places`] says which.
+impl PlacedFilm {
+    /// An error in words that call the film by its name in the outputs.
+    pub fn naming(&self, error: &anyhow::Error) -> String {
+        let text = console::explain(error);
+        if self.is_anonymous { text.replace(&self.file.display().to_string(), &self.name) } else { text }
+    }
+}
+
+/// Gives each film its place, and its file's name. [`places`] says which place.
 pub fn placed(films: Vec<FoundFilm>) -> Vec<PlacedFilm> {
     let places = places(&films);
-    films.into_iter().zip(places).map(|(film, place)| PlacedFilm { file: film.path, place }).collect()
+    let placed = |(film, place): (FoundFilm, PathBuf)| {
+        let name = film.path.display().to_string();
+        PlacedFilm { file: film.path, place, name, is_anonymous: false }
+    };
+    films.into_iter().zip(places).map(placed).collect()
+}
+
+/// The films with names and places that only tell their order.
+pub fn anonymous(films: Vec<PlacedFilm>) -> Vec<PlacedFilm> {
+    let nameless = |(index, film): (usize, PlacedFilm)| {
+        let name = format!("film-{:04}", index + 1);
+        PlacedFilm { place: (&name).into(), name, is_anonymous: true, ..film }
+    };
+    films.into_iter().enumerate().map(nameless).collect()
 }
 
 /// The place of each film's files below an output folder, without the ending that the format adds. No two films share one, except

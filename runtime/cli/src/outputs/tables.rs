@@ -1,7 +1,7 @@
 //! The files that hold all films: they grow as films finish, so that a run that ends early loses the film at hand only.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use onemark_models::files::GrowingFile;
@@ -9,7 +9,7 @@ use onemark_results::csv;
 use onemark_results::json::{Document, FilmReport};
 
 use super::journal::{Journal, Settings, Stamp};
-use super::{OutputFiles, is_stdout};
+use super::{OutputFiles, PlacedFilm, is_stdout};
 use crate::console::{self, Screen};
 
 /// JSON and CSV of a run, with its journal.
@@ -28,8 +28,8 @@ pub struct Tables<'a> {
 
 impl OutputFiles<'_> {
     /// Opens the tables. With `resume`, films that an earlier run with the same settings has finished are in them already.
-    pub fn open(&self, films: &[PathBuf], settings: &Settings, resume: bool) -> anyhow::Result<Tables<'_>> {
-        let stamps: Vec<Option<Stamp>> = films.iter().map(|film| Stamp::of(film)).collect();
+    pub fn open(&self, films: &[PlacedFilm], settings: &Settings, resume: bool) -> anyhow::Result<Tables<'_>> {
+        let stamps: Vec<Option<Stamp>> = films.iter().map(Stamp::of).collect();
         let mut reports = vec![None; films.len()];
         let mut journal = None;
         if let Some(table) = self.journalled() {
