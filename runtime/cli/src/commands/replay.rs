@@ -1,0 +1,86 @@
+//! `onemark replay`: repeats a run from its audit record.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Args;
+use onemark_film::Film;
+use onemark_models::bundle::Bundle;
+use onemark_results::PROGRAM;
+use onemark_runtime::Detector;
+
+use super::films;
+use crate::audit::{Audit, AuditedFilm, Outcome, machine};
+use crate::console;
+use crate::contained::contained;
+
+/// Repeats a run of `onemark detect` from its audit record, and says whether each film has the same result to the last bit
+///
+/// Films and bundle are read from where the record says; run it in the folder of the first run.
+///
+/// Exit status: 0 if all results are the same.
+#[derive(Args)]
+pub struct Replay {
+    /// What `onemark detect --audit` wrote
+    audit: PathBuf,
+    /// The bundle, if it is not where it was; it must be the same one
+    #[arg(long, short)]
+    bundle: Option<PathBuf>,
+}
+
+impl Replay {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let audit = Audit::read(&self.audit)?;
+        let path = self.bundle.unwrap_or_else(|| audit.bundle.path.clone().into());
+        let bundle = Bundle::open(&path)?;
+        let (then, now) = (&audit.bundle.sha256, bundle.digest()?);
+        if *then != now {
+            bail!("{} is another bundle: its manifest has SHA-256 {now}, and the run's had {then}", path.display());
+        }
+        let detector = Detector::new(&bundle, audit.options.for_library()?)?;
+        for (what, then, now) in [
+            ("program", &audit.program, PROGRAM),
+            ("machine", &audit.machine, &machine()),
+            ("backend", &audit.backend_version, &detector.backend().about()),
+        ] {
+            if then != now {
+                console::note(format_args!("another {what}: {now} instead of {then}"));
+            }
+        }
+
+        let files: Vec<PathBuf> = audit.films.iter().map(|film| film.file.clone().into()).collect();
+        let mut same = 0;
+        films::read_ahead(&files, |films| {
+            for (before, (path, film)) in audit.films.iter().zip(films) {
+                let now = self::outcome(&detector, &audit, path, film)?;
+                same += usize::from(tell(before, &now)?);
+            }
+            anyhow::Ok(())
+        })?;
+        console::print(format_args!("{same} of {} films have the same result\n", files.len()))?;
+        Ok(if same == files.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// What comes of a film now.
+fn outcome(detector: &Detector, audit: &Audit, path: &Path, film: anyhow::Result<Film>) -> anyhow::Result<Outcome> {
+    let found = film.and_then(|film| {
+        let film = film.with_stated(None, audit.options.spacing.as_ref());
+        contained(|| detector.detect(&film)).map_err(anyhow::Error::from)?.map_err(|error| {
+            anyhow::Error::from(error).context(path.display().to_string())
+        })
+    });
+    match found {
+        Ok(detections) => Outcome::of(&detections),
+        Err(error) => Ok(Outcome::Failed { error: console::explain(&error) }),
+    }
+}
+
+/// Prints a film's outcome; whether it is the same as before.
+fn tell(before: &AuditedFilm, now: &Outcome) -> anyhow::Result<bool> {
+    let difference = before.outcome.difference(now);
+    let said = difference.as_deref().unwrap_or("the same");
+    console::print(format_args!("{}: {said}\n", before.file))?;
+    Ok(difference.is_none())
+}
