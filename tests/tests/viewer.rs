@@ -9,7 +9,8 @@ use std::process::Child;
 use image::{GrayImage, Luma};
 use onemark_film::Spacing;
 use onemark_models::bundle::Bundle;
-use onemark_runtime::{BackendKind, Options};
+use onemark_results::json::{Document, FilmReport};
+use onemark_runtime::{BackendKind, Options, Status};
 use onemark_tests::{Outcome, Program, tiny_bundle};
 use onemark_viewer::{Desk, FilmSource};
 use serde_json::Value;
@@ -206,6 +207,61 @@ fn two_windows_lose_nothing() {
     });
     let adapted = Bundle::open(here.path().join("adapted.onemark")).unwrap();
     assert_eq!(adapted.manifest().adapted.as_ref().unwrap().films.len(), 2);
+}
+
+#[test]
+fn a_window_that_shows_an_old_place_moves_nothing() {
+    let here = desk_folder();
+    let viewer = &Viewer::start(here.path(), "view . --bundle tiny.onemark --backend tract --spacing 0.5");
+    let place = || viewer.json("GET", "films/0", "")["landmarks"][0]["position"].clone();
+    for pair in 0..40 {
+        // Two windows that show the same place; one of them is first.
+        let was = place();
+        let moved = |x: i32| {
+            let body = format!(r#"{{"x": {x}, "y": {pair}, "was": {was}}}"#);
+            (x, viewer.answer("PUT", "films/0/landmarks/1", &body))
+        };
+        let both = std::thread::scope(|scope| [1, 2].map(|x| scope.spawn(move || moved(x))).map(|one| one.join().unwrap()));
+        let (first, second): (Vec<_>, Vec<_>) = both.iter().partition(|(_, (status, _))| *status == 200);
+        let ([(x, _)], [(_, (status, told))]) = (first.as_slice(), second.as_slice()) else { panic!("{both:?}") };
+        assert!(*status == 409 && String::from_utf8_lossy(told).contains("another window has moved"), "{status}");
+        assert_eq!(place(), serde_json::json!({"x": f64::from(*x), "y": f64::from(pair)}));
+    }
+    let stale = viewer.answer("DELETE", "films/0/landmarks/1", r#"{"was": {"x": 0, "y": 0}}"#);
+    assert_eq!(stale.0, 409);
+    let now = format!(r#"{{"was": {}}}"#, place());
+    assert_eq!(viewer.json("DELETE", "films/0/landmarks/1", &now)["landmarks"][0]["status"], "found");
+}
+
+#[test]
+fn a_killed_viewer_loses_no_correction() {
+    let here = desk_folder();
+    let line = "view . --bundle tiny.onemark --backend tract --spacing 0.5";
+    let kept = here.path().join("onemark-corrections.json");
+    for x in 1..4 {
+        // Dropping a viewer kills it.
+        let viewer = Viewer::start(here.path(), line);
+        let landmarks = viewer.json("GET", "films/1", "")["landmarks"].clone();
+        for before in 1..x {
+            assert_eq!(landmarks[before]["position"], serde_json::json!({"x": before as f64, "y": 9.5}));
+            assert_eq!(landmarks[before]["status"], "edited-by-hand");
+        }
+        viewer.json("PUT", &format!("films/1/landmarks/{}", x + 1), &format!(r#"{{"x": {x}, "y": 9.5}}"#));
+        let other = Outcome::from(Program::Runtime.command(here.path(), line).output().unwrap());
+        assert!(!other.success && other.stderr.contains("another viewer") && other.stderr.contains("--corrections"));
+    }
+    let document = Document::read(&std::fs::read_to_string(&kept).unwrap()).unwrap();
+    let [FilmReport::Done { detections, .. }] = document.films.as_slice() else { panic!("{document:?}") };
+    assert_eq!(detections.landmarks().iter().filter(|one| one.status() == Status::EditedByHand).count(), 3);
+    // Another film of this name has none of them.
+    std::fs::copy(here.path().join("a.png"), here.path().join("b.png")).unwrap();
+    let viewer = Viewer::start(here.path(), line);
+    assert_eq!(viewer.json("GET", "films/1", "")["landmarks"][1]["status"], "found");
+    drop(viewer);
+    std::fs::write(&kept, "{\"what\": \"a person wrote\"}").unwrap();
+    let refused = Outcome::from(Program::Runtime.command(here.path(), line).output().unwrap());
+    assert!(!refused.success && refused.stderr.contains("corrections can't be kept in"), "{}", refused.stderr);
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), "{\"what\": \"a person wrote\"}");
 }
 
 #[test]

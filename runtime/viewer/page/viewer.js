@@ -17,7 +17,7 @@ const hidden = new Set();
 
 async function ask(path, options) {
   const answer = await request(path, options);
-  if (!answer.ok) throw new Error(await answer.text());
+  if (!answer.ok) throw Object.assign(new Error(await answer.text()), { status: answer.status });
   return answer;
 }
 
@@ -220,12 +220,21 @@ function grey() {
 
 async function correct(number, position) {
   await during("measuring", async () => {
-    const options = position ? { method: "PUT", body: JSON.stringify(position) } : { method: "DELETE" };
+    // Where this window shows it: a correction of what another window has moved since is refused.
+    const was = report.landmarks.find(landmark => landmark.number === number).position;
+    const options = { method: position ? "PUT" : "DELETE", body: JSON.stringify({ ...position, was }) };
     const [film, before] = [index, movements];
-    const corrected = await told(`films/${film}/landmarks/${number}`, options);
-    if (film !== index || before !== movements) return;
-    report = corrected;
-    draw();
+    const show = now => {
+      if (film !== index || before !== movements) return;
+      report = now;
+      draw();
+    };
+    try {
+      show(await told(`films/${film}/landmarks/${number}`, options));
+    } catch (error) {
+      if (error.status === 409) show(await told(`films/${film}`));
+      throw error;
+    }
   });
 }
 

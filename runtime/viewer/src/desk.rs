@@ -12,6 +12,7 @@ use onemark_models::bundle::Bundle;
 use onemark_models::landmarks::LandmarkSet;
 
 use crate::ViewerError;
+use crate::kept::{Kept, is_by_hand};
 use onemark_results::json::{Document, FilmReport};
 use onemark_results::{FORMATS, FilmResults, csv};
 use onemark_runtime::adapt::{Example, adapt};
@@ -61,6 +62,8 @@ pub struct Desk {
     adapting: Mutex<()>,
     /// Detections by film, for the films that have been opened.
     seen: Mutex<BTreeMap<usize, Seen>>,
+    /// Where corrections are kept.
+    kept: Option<Mutex<Kept>>,
 }
 
 #[derive(Clone)]
@@ -103,7 +106,19 @@ impl Desk {
     pub fn new(bundle: Bundle, options: Options, adapt_to: Option<PathBuf>) -> Result<Self, RuntimeError> {
         let detector = Arc::new(Detector::new(&bundle, options.clone())?);
         let engine = Mutex::new(Engine { bundle, detector });
-        Ok(Self { films: Vec::new(), options, adapt_to, engine, adapting: Mutex::default(), seen: Mutex::default() })
+        Ok(Self { films: Vec::new(), options, adapt_to, engine, adapting: Mutex::default(), seen: Mutex::default(), kept: None })
+    }
+
+    /// Keeps corrections in a file as they are made, and repeats those that it has already, each on its film. Returns the number of
+    /// films that have some. The file is what `onemark detect --json` writes.
+    ///
+    /// # Errors
+    /// [`ViewerError::Kept`]: it can't be read, holds something else, or another viewer has it.
+    pub fn keep_in(&mut self, path: &Path) -> Result<usize, ViewerError> {
+        let kept = Kept::open(path)?;
+        let films = kept.len();
+        self.kept = Some(kept.into());
+        Ok(films)
     }
 
     /// Adds a film, without reading it yet. A `spacing` (mm per px) replaces the one that the file states.
@@ -153,8 +168,15 @@ impl Desk {
         Ok(LookedAt { file, seconds, warnings, detections, cautions })
     }
 
-    /// Moves a landmark to a position that a person gives; `None` restores the detected position.
-    pub(super) fn correct(&self, index: usize, number: usize, position: Option<Point>) -> Result<(), ViewerError> {
+    /// Moves a landmark to a position that a person gives; `None` restores the detected position. If that person's window shows
+    /// the landmark elsewhere than it `was`, another window has moved it, and nothing is changed.
+    pub(super) fn correct(
+        &self,
+        index: usize,
+        number: usize,
+        position: Option<Point>,
+        was: Option<Point>,
+    ) -> Result<(), ViewerError> {
         let film = self.film(index)?;
         if let Some(Point { x, y }) = position.filter(|position| !position.is_inside(film.size())) {
             return Err(ViewerError::OutsideFilm { x, y });
@@ -164,10 +186,21 @@ impl Desk {
         // Another window may correct the same film, so the film's detections are changed where they are.
         let mut all = lock(&self.seen);
         let seen = all.entry(index).or_insert(before);
-        match position {
-            Some(position) => seen.corrected.correct(number, position, &set)?,
-            None => seen.corrected.restore(number, &seen.found, &set)?,
+        let now = seen.corrected.landmark(number).map(Detection::position);
+        if was.is_some() && was != now {
+            return Err(ViewerError::Stale);
         }
+        let mut corrected = seen.corrected.clone();
+        match position {
+            Some(position) => corrected.correct(number, position, &set)?,
+            None => corrected.restore(number, &seen.found, &set)?,
+        }
+        if let Some(kept) = &self.kept {
+            let warnings = film.warnings().iter().map(ToString::to_string).collect();
+            let name = self.place(index)?.0.name();
+            lock(kept).note(FilmReport::done(name, seen.seconds, warnings, corrected.clone()))?;
+        }
+        seen.corrected = corrected;
         Ok(())
     }
 
@@ -203,8 +236,7 @@ impl Desk {
         let films = bundle.manifest().adapted.as_ref().map_or(0, |adapted| adapted.films.len());
         let detector = Arc::new(Detector::new(&bundle, self.options.clone())?);
         *lock(&self.engine) = Engine { bundle, detector };
-        let by_hand = |landmark: &Detection| landmark.status() == Status::EditedByHand;
-        lock(&self.seen).retain(|_, seen| seen.corrected.landmarks().iter().any(by_hand));
+        lock(&self.seen).retain(|_, seen| seen.corrected.landmarks().iter().any(is_by_hand));
         Ok(format!("The bundle uses its template and {films} more: {}", target.display()))
     }
 
@@ -220,7 +252,11 @@ impl Desk {
         let start = Local::now();
         let found = self.detector().detect(film)?;
         let seconds = (Local::now() - start).as_seconds_f64().max(0.0);
-        let seen = Seen { seconds, corrected: found.clone(), found };
+        let mut corrected = found.clone();
+        if let Some(kept) = &self.kept {
+            lock(kept).repeat_on(&mut corrected, &self.landmark_set())?;
+        }
+        let seen = Seen { seconds, corrected, found };
         Ok(lock(&self.seen).entry(index).or_insert(seen).clone())
     }
 }

@@ -1,5 +1,7 @@
 //! Errors of the viewer.
 
+use std::path::PathBuf;
+
 use onemark_film::FilmError;
 use onemark_models::bundle::BundleError;
 use onemark_results::ResultsError;
@@ -50,6 +52,12 @@ pub enum ViewerError {
     /// No place for adapted bundles was given.
     #[error("this viewer may not adapt its bundle: no place for the new bundle was given")]
     MayNotAdapt,
+    /// The page shows a landmark where it no longer is.
+    #[error("another window has moved this landmark since: look where it is now, and move it again if that is wrong")]
+    Stale,
+    /// Corrections can't be kept.
+    #[error("corrections can't be kept in {path}")]
+    Kept { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
     /// The server can't listen on the port.
     #[error("can't listen on port {port} of this machine")]
     Listen { port: u16, source: std::io::Error },
@@ -60,6 +68,8 @@ impl ViewerError {
     pub fn status(&self) -> u16 {
         match self {
             Self::Json(_) | Self::Image(_) => 500,
+            Self::Kept { .. } => 500,
+            Self::Stale => 409,
             _ => 400,
         }
     }

@@ -4,6 +4,7 @@
 
 mod desk;
 mod error;
+mod kept;
 mod routes;
 #[cfg(feature = "server")]
 mod server;

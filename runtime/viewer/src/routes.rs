@@ -7,7 +7,7 @@ use onemark_film::geometry::Point;
 use onemark_models::landmarks::{Landmark, Measurement};
 use onemark_results::remark;
 use onemark_runtime::{BundleId, Chain, Detection, Detector, FilmSize};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::desk::LookedAt;
 use crate::{Desk, ViewerError};
@@ -17,7 +17,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// A response, with HTTP's status and headers.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// 200; 400 or 500, with the error in the body; or 404.
+    /// 200; 400, 409 or 500, with the error in the body; or 404.
     pub status: u16,
     /// The body's media type.
     pub kind: &'static str,
@@ -93,6 +93,20 @@ struct Measured {
     judgement: String,
 }
 
+/// The body of `PUT films/N/landmarks/N`: a position, and the one that the page shows. Without the latter, nothing is compared.
+#[derive(Deserialize)]
+struct Move {
+    #[serde(flatten)]
+    position: Point,
+    was: Option<Point>,
+}
+
+/// The body of `DELETE films/N/landmarks/N`: the position that the page shows, or nothing.
+#[derive(Deserialize)]
+struct Restore {
+    was: Option<Point>,
+}
+
 /// The body of `POST films/N/learn`: the outcome in a sentence, and the desk with the new bundle.
 #[derive(Serialize)]
 struct AdaptAnswer<'a> {
@@ -144,13 +158,15 @@ impl Desk {
                 Answer { status: 200, kind: "application/octet-stream", name, bytes: saved.bytes }
             }
             ("PUT", ["films", film, "landmarks", landmark]) => {
-                let position: Point =
+                let Move { position, was } =
                     serde_json::from_slice(body).map_err(|source| ViewerError::Position { source })?;
-                self.correct(number(film)?, number(landmark)?, Some(position))?;
+                self.correct(number(film)?, number(landmark)?, Some(position), was)?;
                 self.shown(film)?
             }
             ("DELETE", ["films", film, "landmarks", landmark]) => {
-                self.correct(number(film)?, number(landmark)?, None)?;
+                let body = if body.is_empty() { b"{}" } else { body };
+                let Restore { was } = serde_json::from_slice(body).map_err(|source| ViewerError::Position { source })?;
+                self.correct(number(film)?, number(landmark)?, None, was)?;
                 self.shown(film)?
             }
             ("POST", ["films", film, "learn"]) => {

@@ -30,6 +30,9 @@ pub struct View {
     /// The port to listen on [default: a free one]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     port: u16,
+    /// Keep corrections in this JSON file as they are made; those that it has already are repeated
+    #[arg(long, value_name = "FILE", default_value = "onemark-corrections.json")]
+    corrections: PathBuf,
     /// Let the page adapt the bundle to corrected films; the new bundle is written to this folder
     #[arg(long = "learn-to", value_name = "NEW")]
     adapt_to: Option<PathBuf>,
@@ -43,6 +46,13 @@ impl View {
         let films = inputs::find(&self.films, None)?;
         let bundle = Bundle::open(&self.bundle)?;
         let mut desk = Desk::new(bundle, self.options.for_library(), self.adapt_to)?;
+        match desk.keep_in(&self.corrections)? {
+            0 => console::note(format_args!("corrections are kept in {}", self.corrections.display())),
+            films => console::note(format_args!(
+                "corrections are kept in {}, which has those of {films} films",
+                self.corrections.display()
+            )),
+        }
         for film in films {
             desk.put(FilmSource::File(film), self.spacing.clone());
         }
