@@ -126,6 +126,50 @@ fn bad_films_among_good_ones_are_reported() {
     assert!([json, outcome.stdout, outcome.stderr].iter().all(|text| !text.contains("Secret")), "the patient is named");
 }
 
+/// A long batch with a bad film in every twenty; `ONEMARK_FILMS=1000` makes it longer.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_long_batch_stays_small() {
+    use std::io::{BufRead as _, BufReader};
+
+    let films: usize = std::env::var("ONEMARK_FILMS").map_or(100, |films| films.parse().unwrap());
+    let here = fresh();
+    let folder = here.path().join("batch");
+    fs::create_dir(&folder).unwrap();
+    let good = GrayImage::from_fn(900, 1100, |x, y| image::Luma([(x ^ y) as u8]));
+    good.save(here.path().join("good.png")).unwrap();
+    for film in 0..films {
+        let (name, bytes) = match film % 20 {
+            7 => (AMONG_GOOD_ONES[film / 20 % AMONG_GOOD_ONES.len()].0, AMONG_GOOD_ONES[film / 20 % AMONG_GOOD_ONES.len()].1()),
+            _ => ("good.png", fs::read(here.path().join("good.png")).unwrap()),
+        };
+        fs::write(folder.join(format!("{film:04}-{name}")), bytes).unwrap();
+    }
+    let line = "detect batch --bundle head.onemark --landmarks 1 --json found.json";
+    let mut run = Program::Runtime.command(here.path(), line).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", run.id());
+    // In kB: the most that it has had until now.
+    let peak = || -> u64 {
+        let status = fs::read_to_string(&status).unwrap();
+        status.lines().find(|line| line.starts_with("VmHWM")).unwrap().split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    let (mut told, mut early, mut late) = (0, 0, 0);
+    for line in BufReader::new(run.stdout.take().unwrap()).lines() {
+        told += usize::from(line.unwrap().starts_with("batch/"));
+        match told {
+            told if told == films / 4 && early == 0 => early = peak(),
+            told if told == films * 9 / 10 && late == 0 => late = peak(),
+            _ => {}
+        }
+    }
+    run.wait().unwrap();
+    let found: serde_json::Value = serde_json::from_slice(&fs::read(here.path().join("found.json")).unwrap()).unwrap();
+    let failed = found["films"].as_array().unwrap().iter().filter(|film| !film["error"].is_null()).count();
+    assert_eq!((found["films"].as_array().unwrap().len(), failed), (films, films.div_ceil(20)));
+    println!("{films} films, {failed} of them bad: {early} kB after a quarter, {late} kB near the end");
+    assert!(early > 0 && late < early + early / 4, "{early} kB after a quarter, {late} kB near the end");
+}
+
 const PIXELS: u32 = 0x7FE0_0010;
 
 /// The data set of a DICOM film of 4x4 px in 16 bits, with some attributes replaced; implicit VR.
