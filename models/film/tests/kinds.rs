@@ -281,6 +281,24 @@ fn films_that_show_nothing_are_named() {
 }
 
 #[test]
+fn what_follows_the_end_of_a_png_is_no_part_of_it() {
+    let png = encode(&film().into(), ImageFormat::Png);
+    let other = encode(&GrayImage::new(3, 3).into(), ImageFormat::Png);
+    for tail in [
+        chunk(b"eXIf", &exif(6)),
+        chunk(b"acTL", &[0, 0, 0, 9, 0, 0, 0, 0]),
+        coded("animation.png"),
+        other,
+        vec![0; 99],
+        b"\0\0".to_vec(),
+    ] {
+        let film = read(&[&png[..], &tail].concat()).unwrap();
+        assert!(film.grey() == self::film().as_raw(), "the tail changed the pixels");
+        assert_eq!(said(&film), [""; 0]);
+    }
+}
+
+#[test]
 fn sides_are_limited_before_pixels_are_read() {
     let header = |width: u32, height: u32| {
         let size = [width.to_be_bytes(), height.to_be_bytes()].concat();

@@ -20,6 +20,8 @@ pub(super) fn outline(png: &[u8]) -> Result<Outline, Fault> {
             }
             // It may also follow the pixels, where the decoder does not look for it.
             b"eXIf" => outline.orientation = Orientation::from_exif_chunk(body),
+            // What follows is no part of the picture, whatever it looks like.
+            b"IEND" => break,
             _ => {}
         }
         rest = after;
