@@ -92,7 +92,10 @@ impl Scan {
                             let nonzero = component.nonzero.get_mut(at);
                             self.block(part, nonzero, &mut bits, &mut skipped_blocks, frame.coding).map_err(
                                 |Missing| {
-                                    let share = 100 * (row * columns + column) / (rows * columns);
+                                    // Beyond 32 bits for a lossless film.
+                                    let [done, all] =
+                                        [row * columns + column, rows * columns].map(|units| units as u64);
+                                    let share = 100 * done / all;
                                     damaged(format!("its JPEG has data of the first {share} % of its pixels only"))
                                 },
                             )?;

@@ -104,7 +104,7 @@ fn parts<'a>(file: &mut Reader<'_>, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>, Fa
         bytes.get(offset..offset.checked_add(length)?).filter(|part| !part.is_empty())
     };
     let parts: Vec<&[u8]> = offsets.iter().zip(&lengths).map(part).collect::<Option<_>>().ok_or_else(missing)?;
-    if parts.iter().map(|part| part.len()).sum::<usize>() > bytes.len() {
+    if parts.iter().map(|part| part.len() as u64).sum::<u64>() > bytes.len() as u64 {
         return Err(Fault::Damaged("parts of its pixels overlap".into()));
     }
     Ok(parts)
