@@ -45,6 +45,11 @@ pub enum FilmWarning {
         /// The width in the file.
         width: f64,
     },
+    /// A lookup table can't be read, so it was left out.
+    UnusableTable {
+        /// The attribute that holds it: ModalityLUTSequence or VOILUTSequence.
+        attribute: &'static str,
+    },
     /// The VOI lookup table shows almost nothing of the pixels, so all values are shown, from the darkest to the brightest.
     TableBesideData,
     /// One value is far from all others, and nothing says what becomes black and white. It counts for neither.
@@ -188,6 +193,10 @@ impl fmt::Display for FilmWarning {
                 f,
                 "its window ({centre} {width}) shows almost nothing of its pixels, so its darkest pixel is black and its brightest \
                  white"
+            ),
+            Self::UnusableTable { attribute } => write!(
+                f,
+                "the lookup table in its {attribute} can't be used, so it was left out; compare it with what a viewer shows"
             ),
             Self::TableBesideData => f.write_str(
                 "its VOI lookup table shows almost nothing of its pixels, so its darkest pixel is black and its brightest white",
