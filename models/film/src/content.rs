@@ -21,31 +21,35 @@ pub(crate) fn cautions(size: Size, grey: &[u8], plain: bool) -> Vec<FilmWarning>
     for grey in grey {
         counts[usize::from(*grey)] += 1;
     }
-    let levels = || (0..=u8::MAX).zip(counts);
-    let Some((grey_level, most)) = levels().max_by_key(|(_, count)| *count) else { return Vec::new() };
+    let levels = (0..=u8::MAX).zip(counts);
+    let Some((grey_level, most)) = levels.max_by_key(|(_, count)| *count) else { return Vec::new() };
     let total = grey.len() as u64;
     if (total - most) * FEW < total {
         return vec![FilmWarning::OneGrey { grey: grey_level, others: total - most }];
     }
     let mut warnings = Vec::new();
-    let (dark, bright) = (first_reached(levels(), total), first_reached(levels().rev(), total));
-    if bright.saturating_sub(dark) < LEAST_CONTRAST {
-        warnings.push(FilmWarning::LittleContrast { darkest: dark, brightest: bright });
+    let [darkest, brightest] = reach(&counts, total / FEW);
+    if brightest.saturating_sub(darkest) < LEAST_CONTRAST {
+        warnings.push(FilmWarning::LittleContrast { darkest, brightest });
     }
     warnings.extend(plain.then(|| lowest_rows(size, grey)).flatten());
     warnings
 }
 
-/// The first level at which more than one in [`FEW`] of the pixels are reached.
-fn first_reached(levels: impl Iterator<Item = (u8, u64)>, total: u64) -> u8 {
+/// The darkest and the brightest level of a film, but for `few` pixels at either end. `counts`: how many pixels have each level.
+pub(crate) fn reach(counts: &[u64; 256], few: u64) -> [u8; 2] {
+    let levels = || (0..=u8::MAX).zip(*counts);
+    [first_beyond(levels(), few), first_beyond(levels().rev(), few)]
+}
+
+/// The first level at which more than `few` pixels are reached.
+fn first_beyond(mut levels: impl Iterator<Item = (u8, u64)>, few: u64) -> u8 {
     let mut reached = 0;
-    for (level, count) in levels {
+    let level = levels.find(|(_, count)| {
         reached += count;
-        if reached * FEW > total {
-            return level;
-        }
-    }
-    0
+        reached > few
+    });
+    level.map_or(0, |(level, _)| level)
 }
 
 /// A warning if a quarter of the rows or more, up to the last one, are one grey.
