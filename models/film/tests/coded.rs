@@ -278,6 +278,24 @@ fn what_is_not_read_is_named_without_damage() {
     says(&dicom(uids::JPEG_BASELINE8_BIT, 8, coded("colour.jpg")).bytes(), &["holds colours, not grey"]);
 }
 
+/// Sizes and precincts whose products are no numbers of 64 bits.
+#[test]
+fn jpeg_2000_of_absurd_precincts_is_refused() {
+    let mut stream = coded("precincts.j2k");
+    for at in [8, 12, 24, 28] {
+        stream[at..at + 4].fill(0xFF);
+    }
+    let style = find(&stream, &[0xFF, 0x52]);
+    assert_eq!(stream[style + 4] & 1, 1, "it has precincts");
+    let levels = usize::from(stream[style + 9]);
+    stream[style + 14..=style + 14 + levels].fill(0);
+    let refusal = dicom(uids::JPEG2000, 16, stream).refusal();
+    assert!(
+        refusal.contains("its header says 96x80 px and its compressed stream 4294967295x4294967295 px"),
+        "{refusal}"
+    );
+}
+
 /// Progressive scans that say one bit of one number each: 63 numbers of two bits are more than 100 scans.
 #[test]
 fn scans_are_limited() {

@@ -248,9 +248,10 @@ impl<'a> Style<'a> {
                 let side = side.min(image).checked_shr(self.levels - resolution).unwrap_or_default();
                 side.checked_shr(logarithm.into()).unwrap_or_default() + 2
             };
-            along(grid.tile_width, grid.right, sides & 15) * along(grid.tile_height, grid.bottom, sides >> 4)
+            let columns = along(grid.tile_width, grid.right, sides & 15);
+            columns.saturating_mul(along(grid.tile_height, grid.bottom, sides >> 4))
         });
-        precincts.sum::<u64>().saturating_mul(self.layers)
+        precincts.fold(0, u64::saturating_add).saturating_mul(self.layers)
     }
 }
 
