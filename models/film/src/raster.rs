@@ -16,6 +16,7 @@ use std::path::Path;
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
+use crate::content::LastRows;
 use crate::film::validate_size;
 use crate::geometry::Size;
 use crate::read::MAX_FILM_BYTES;
@@ -79,8 +80,8 @@ struct Outline {
     orientation: Option<Orientation>,
     /// Whether 0 is stored for white; the decoder turns this round.
     white_is_zero: bool,
-    /// Whether pixels are stored as they are, so that zeros in place of lost ones go unnoticed.
-    plain: bool,
+    /// Which rows are stored last, if pixels are stored as they are: then nothing else tells that the end of the file is lost.
+    last_rows: Option<LastRows>,
 }
 
 /// Reads a film of this format; `name` appears in messages only.
@@ -105,7 +106,7 @@ pub(crate) fn read(bytes: &[u8], format: Raster, name: &Path) -> Result<Film, Fi
     };
     drop(decoded);
     warnings.extend(content::small(size));
-    warnings.extend(content::cautions(size, &grey, outline.plain));
+    warnings.extend(content::cautions(size, &grey, outline.last_rows));
     let (size, grey) = turn(size, grey, orientation, &mut warnings);
     Ok(Film::from_grey(size, grey)?.with_warnings(warnings))
 }

@@ -122,8 +122,8 @@ pub enum FilmWarning {
         /// The brightest grey but for a few pixels.
         brightest: u8,
     },
-    /// The last rows are all one grey, as if the end of the file were lost.
-    LowestRows {
+    /// The last rows in the file are all one grey, as if the end of the file were lost. Most BMP store the upper rows last.
+    LastRows {
         /// How many of them.
         rows: u32,
         /// The film's height in px.
@@ -250,9 +250,9 @@ impl fmt::Display for FilmWarning {
             Self::LittleContrast { darkest, brightest } => {
                 write!(f, "its greys reach from {darkest} to {brightest} only, of 0 to 255: it shows nearly nothing")
             }
-            Self::LowestRows { rows, of, grey } => write!(
+            Self::LastRows { rows, of, grey } => write!(
                 f,
-                "the last {rows} of its {of} rows are all one grey ({grey}): check that no part of it is missing"
+                "the last {rows} of the {of} rows in its file are all one grey ({grey}): check that no part of it is missing"
             ),
             Self::Small { size } => write!(f, "it has {size} px: too few to show anything"),
             Self::Colours => f.write_str("it has colours, which became grey: check that it is a radiograph"),

@@ -276,7 +276,26 @@ fn films_that_show_nothing_are_named() {
     // A film whose second half is zeros looks whole to a format without coding.
     let half = GrayImage::from_fn(WIDTH, 64, |x, y| Luma([if y < 32 { grey(x, y) } else { 0 }]));
     for bytes in [tiff(&half, &[]), encode(&half.clone().into(), ImageFormat::Tiff)] {
-        assert_eq!(read(&bytes).unwrap().warnings(), [FilmWarning::LowestRows { rows: 32, of: 64, grey: 0 }]);
+        assert_eq!(read(&bytes).unwrap().warnings(), [FilmWarning::LastRows { rows: 32, of: 64, grey: 0 }]);
+    }
+}
+
+/// Most BMP store the lowest row first, so the end of the file is at the top of the film.
+#[test]
+fn the_lost_end_of_a_bmp_is_at_its_top() {
+    let half = |upper: bool| {
+        GrayImage::from_fn(WIDTH, 64, |x, y| Luma([if (y < 32) == upper { 0 } else { 1 + grey(x, y % 32) }]))
+    };
+    let lost = ["the last 32 of the 64 rows in its file are all one grey (0): check that no part of it is missing"];
+    for (upper_is_black, negative_height) in [(true, false), (false, false), (true, true), (false, true)] {
+        let mut bmp = encode(&half(upper_is_black).into(), ImageFormat::Bmp);
+        if negative_height {
+            // Rows from the top to the bottom: the film is upside down, and its file is the same.
+            bmp[22..26].copy_from_slice(&(-64_i32).to_le_bytes());
+        }
+        let film = read(&bmp).unwrap();
+        assert_eq!(film.grey()[0] == 0, upper_is_black != negative_height);
+        assert_eq!(said(&film), lost[..usize::from(upper_is_black)], "{upper_is_black} {negative_height}");
     }
 }
 

@@ -57,7 +57,11 @@ pub(crate) fn read(bytes: &[u8], name: &Path) -> Result<Film, FilmError> {
             warnings.push(FilmWarning::MorePixelData { found, expected });
         }
     }
-    warnings.extend(content::cautions(header.size, &grey, data_set.decoder.is_none()));
+    warnings.extend(content::cautions(
+        header.size,
+        &grey,
+        data_set.decoder.is_none().then_some(content::LastRows::Lower),
+    ));
     let film = Film::from_grey(header.size, grey)?;
     Ok(film.with_statements(spacing, warnings, DicomIdentity::of(attributes)))
 }

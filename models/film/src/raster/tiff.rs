@@ -8,6 +8,7 @@ use tiff::decoder::Decoder;
 use tiff::tags::Tag;
 
 use super::{ADVICE, Fault, Outline};
+use crate::content::LastRows;
 use crate::read::MAX_FILM_BYTES;
 use crate::{MAX_FILM_PIXELS, jpeg};
 
@@ -47,7 +48,11 @@ pub(super) fn outline(bytes: &[u8]) -> Result<Outline, Fault> {
         validate_deflate(&parts)?;
     }
     let white_is_zero = file.find_tag_unsigned::<u32>(Tag::PhotometricInterpretation)? == Some(0);
-    Ok(Outline { orientation: None, white_is_zero, plain: compression == UNCOMPRESSED })
+    Ok(Outline {
+        orientation: None,
+        white_is_zero,
+        last_rows: (compression == UNCOMPRESSED).then_some(LastRows::Lower),
+    })
 }
 
 /// Refuses a file of several pages, unless the others are the first one's thumbnails or masks.
