@@ -97,6 +97,9 @@ pub(crate) fn read(bytes: &[u8], format: Raster, name: &Path) -> Result<Film, Fi
     let (width, height) = decoder.dimensions();
     let size = Size { width, height };
     validate_size(size, Some(name))?;
+    if format == Raster::Tiff {
+        tiff::validate_parts(bytes).map_err(refused)?;
+    }
     // A tag that can't be read says nothing.
     let orientation = outline.orientation.or_else(|| decoder.orientation().ok()).unwrap_or(Orientation::NoTransforms);
     let decoded = DynamicImage::from_decoder(decoder).map_err(|error| refused(error.into()))?;

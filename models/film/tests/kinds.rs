@@ -317,6 +317,50 @@ fn what_follows_the_end_of_a_png_is_no_part_of_it() {
     }
 }
 
+/// A TIFF of this compression and these sides, whose only strip is no such data.
+fn nonsense(compression: u16, side: u16) -> Vec<u8> {
+    let mut tiff = tiff(&film(), &[]);
+    let directory = 8 + film().as_raw().len() + 2;
+    for entry in tiff[directory..].chunks_exact_mut(12) {
+        match u16::from_le_bytes([entry[0], entry[1]]) {
+            256 | 257 | 278 => entry[8..10].copy_from_slice(&side.to_le_bytes()),
+            259 => entry[8..10].copy_from_slice(&compression.to_le_bytes()),
+            _ => {}
+        }
+    }
+    tiff
+}
+
+#[test]
+fn tiffs_are_limited_before_their_strips_are_looked_at() {
+    for compression in [7, 8, 32_946] {
+        let error = read(&nonsense(compression, 20_000)).unwrap_err();
+        assert!(matches!(error, FilmError::TooLarge { .. }), "{compression}: {error}");
+        let error = read(&nonsense(compression, 40)).unwrap_err();
+        assert!(matches!(error, FilmError::Damaged { .. }), "{compression}: {error}");
+    }
+    // A list of strips of 1 GB is beyond what is read, and its file need not be damaged.
+    let mut many = nonsense(1, 40);
+    let entry = many.windows(4).position(|entry| entry == [0x11, 1, 3, 0]).unwrap();
+    many[entry + 2] = 4;
+    many[entry + 4..entry + 8].copy_from_slice(&0x1000_0000_u32.to_le_bytes());
+    refusal(&many, &["one of its tags has more values than are read"]);
+}
+
+#[test]
+fn pages_are_counted_up_to_a_thousand() {
+    let mut many = tiff(&film(), &[]);
+    // Small pages, each with the place of the next behind its only tag.
+    let mut place = many.len() - 4;
+    for _ in 0..1001 {
+        let next = many.len() as u32;
+        many[place..place + 4].copy_from_slice(&next.to_le_bytes());
+        many.extend([[1, 0].as_slice(), &[254, 0, 4, 0, 1, 0, 0, 0, 0, 0, 0, 0], &[0; 4]].concat());
+        place = many.len() - 4;
+    }
+    refusal(&many, &["it has 1000 or more pages", "export the one that you mean"]);
+}
+
 #[test]
 fn sides_are_limited_before_pixels_are_read() {
     let header = |width: u32, height: u32| {

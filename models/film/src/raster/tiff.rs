@@ -17,7 +17,8 @@ const MAX_PAGES: usize = 1000;
 /// Values of the compression tag.
 const UNCOMPRESSED: u32 = 1;
 const JPEG: u32 = 7;
-const DEFLATE: [u32; 2] = [8, 32_946];
+const DEFLATE: u32 = 8;
+const OLD_DEFLATE: u32 = 32_946;
 /// The largest size of the tables that all JPEG strips share.
 const MAX_TABLES: usize = 1 << 14;
 
@@ -29,6 +30,9 @@ impl From<TiffError> for Fault {
             TiffError::UnsupportedError(_) => {
                 Self::Unsupported(format!("its pixels are of a kind that is not read ({error})"), ADVICE)
             }
+            TiffError::LimitsExceeded => {
+                Self::Unsupported("one of its tags has more values than are read".into(), ADVICE)
+            }
             _ => Self::Damaged(error.to_string()),
         }
     }
@@ -38,21 +42,28 @@ pub(super) fn outline(bytes: &[u8]) -> Result<Outline, Fault> {
     let mut file = Decoder::new(Cursor::new(bytes))?;
     refuse_pages(&mut file)?;
     refuse_numbers(&mut file)?;
-    let compression = file.find_tag_unsigned(Tag::Compression)?.unwrap_or(UNCOMPRESSED);
-    let parts = parts(&mut file, bytes)?;
-    if compression == JPEG {
-        let tables = file.find_tag(Tag::JPEGTables)?.map_or_else(|| Ok(Vec::new()), |tables| tables.into_u8_vec())?;
-        validate_jpeg(&tables, &parts)?;
-    }
-    if DEFLATE.contains(&compression) {
-        validate_deflate(&parts)?;
-    }
+    let plain = compression(&mut file)? == UNCOMPRESSED;
     let white_is_zero = file.find_tag_unsigned::<u32>(Tag::PhotometricInterpretation)? == Some(0);
-    Ok(Outline {
-        orientation: None,
-        white_is_zero,
-        last_rows: (compression == UNCOMPRESSED).then_some(LastRows::Lower),
-    })
+    Ok(Outline { orientation: None, white_is_zero, last_rows: plain.then_some(LastRows::Lower) })
+}
+
+/// Refuses a file of which a strip or tile is missing or not whole. The size must be checked before: strips are inflated here.
+pub(super) fn validate_parts(bytes: &[u8]) -> Result<(), Fault> {
+    let mut file = Decoder::new(Cursor::new(bytes))?;
+    let parts = parts(&mut file, bytes)?;
+    match compression(&mut file)? {
+        JPEG => {
+            let tables =
+                file.find_tag(Tag::JPEGTables)?.map_or_else(|| Ok(Vec::new()), |tables| tables.into_u8_vec())?;
+            validate_jpeg(&tables, &parts)
+        }
+        DEFLATE | OLD_DEFLATE => validate_deflate(&parts),
+        _ => Ok(()),
+    }
+}
+
+fn compression(file: &mut Reader<'_>) -> Result<u32, Fault> {
+    Ok(file.find_tag_unsigned(Tag::Compression)?.unwrap_or(UNCOMPRESSED))
 }
 
 /// Refuses a file of several pages, unless the others are the first one's thumbnails or masks.
@@ -73,7 +84,8 @@ fn refuse_pages(file: &mut Reader<'_>) -> Result<(), Fault> {
         next = directory.next();
     }
     if pages > 1 && (films > 1 || !first_is_film) {
-        return Err(Fault::pages(pages, "pages"));
+        let more = if pages == MAX_PAGES { "or more " } else { "" };
+        return Err(Fault::pages(pages, &format!("{more}pages")));
     }
     Ok(())
 }
