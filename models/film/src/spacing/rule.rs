@@ -34,17 +34,23 @@ pub(crate) struct Statements {
 }
 
 impl Statements {
-    /// The spacing of a film of this size, and the warnings about it. A person's statement replaces that of a dataset, and a
-    /// dataset's that of the file.
-    pub(crate) fn resolve(&self, size: Size) -> (Option<Spacing>, Vec<SpacingWarning>) {
+    /// The spacing that is used. A person's statement replaces that of a dataset, and a dataset's that of the file.
+    pub(crate) fn used(&self) -> Option<&Spacing> {
+        self.person.as_ref().or(self.dataset.as_ref()).or(self.file.spacing.as_ref())
+    }
+
+    /// What a person should know about the spacing of a film of this size.
+    pub(crate) fn warnings(&self, size: Size) -> Vec<SpacingWarning> {
         let Self { file, dataset, person } = self;
-        let Some(used) = person.as_ref().or(dataset.as_ref()) else {
-            let doubts = file.spacing.iter().flat_map(|used| doubts(used, size, file));
-            return (file.spacing.clone(), file.warnings.iter().cloned().chain(doubts).collect());
-        };
-        let others = [dataset, &file.spacing].into_iter().flatten().filter(|other| !used.agrees_with(other));
-        let differ = others.map(|other| SpacingWarning::Differ { used: used.clone(), other: other.clone() });
-        (Some(used.clone()), differ.chain(doubts(used, size, file)).collect())
+        let used = self.used();
+        let mut warnings = if dataset.is_none() && person.is_none() { file.warnings.clone() } else { Vec::new() };
+        if let Some(used) = used {
+            // The one that is used agrees with itself.
+            let others = [dataset, &file.spacing].into_iter().flatten().filter(|other| !used.agrees_with(other));
+            warnings.extend(others.map(|other| SpacingWarning::Differ { used: used.clone(), other: other.clone() }));
+            warnings.extend(doubts(used, size, file));
+        }
+        warnings
     }
 }
 
@@ -124,8 +130,8 @@ mod tests {
                 dataset: dataset.and_then(|mm| square(mm, "a dataset")),
                 person: person.and_then(|mm| square(mm, "a person")),
             };
-            let (spacing, warnings) = statements.resolve(SIZE);
-            assert_eq!(spacing.as_ref().map(Spacing::source), used, "{statements:?}");
+            let warnings = statements.warnings(SIZE);
+            assert_eq!(statements.used().map(Spacing::source), used, "{statements:?}");
             let named = warnings.iter().filter(|one| matches!(one, SpacingWarning::Differ { .. })).count();
             assert_eq!(named, differ, "{warnings:?}");
             let of_file = warnings.contains(&SpacingWarning::AtDetector);
@@ -137,8 +143,7 @@ mod tests {
     fn both_values_and_both_sources_are_named() {
         let file = FileStatement { spacing: square(0.6, "PixelSpacing"), ..FileStatement::default() };
         let statements = Statements { file, dataset: None, person: Some(spacing(0.1, 0.2, "--spacing")) };
-        let (_, warnings) = statements.resolve(SIZE);
-        let said = warnings[0].to_string();
+        let said = statements.warnings(SIZE)[0].to_string();
         for part in ["0.1 x 0.2 mm per px by --spacing", "0.6 x 0.6 mm per px by PixelSpacing"] {
             assert!(said.contains(part), "{said}");
         }
@@ -173,7 +178,7 @@ mod tests {
                     1 => statements.dataset = Some(stated.clone()),
                     _ => statements.person = Some(stated.clone()),
                 }
-                statements.resolve(SIZE)
+                (statements.used().cloned(), statements.warnings(SIZE))
             });
             assert_eq!((&by_file, &by_dataset), (&by_person, &by_person));
             let (used, warnings) = by_file;
