@@ -29,7 +29,7 @@ pub enum FilmWarning {
     },
     /// The window cannot be used, so all values are shown, from the darkest to the brightest.
     UnusableWindow {
-        /// VOILUTFunction in the file; empty if it has none.
+        /// VOILUTFunction in the file; empty if it has none, which means LINEAR.
         function: String,
         /// The centre in the file.
         centre: f64,
@@ -181,11 +181,14 @@ impl fmt::Display for FilmWarning {
                 let stated = excerpt(stated);
                 write!(f, "PresentationLUTShape {stated} contradicts {used}, which was used; check that bone is bright")
             }
-            Self::UnusableWindow { function, centre, width } => write!(
-                f,
-                "its window ({} {centre} {width}) can't be used, so its darkest pixel is black and its brightest white",
-                excerpt(function)
-            ),
+            Self::UnusableWindow { function, centre, width } => {
+                let function = if function.is_empty() { "not stated".into() } else { excerpt(function) };
+                write!(
+                    f,
+                    "its window (WindowCenter {centre}, WindowWidth {width}, VOILUTFunction {function}) can't be used, so its darkest pixel is \
+                     black and its brightest white; compare it with what a viewer shows"
+                )
+            }
             Self::UnreadableWindow => f.write_str(
                 "its WindowCenter and WindowWidth are not two numbers, so its darkest pixel is black and its brightest white",
             ),

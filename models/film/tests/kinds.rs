@@ -317,6 +317,14 @@ fn what_follows_the_end_of_a_png_is_no_part_of_it() {
     }
 }
 
+#[test]
+fn jpegs_that_state_their_height_behind_their_pixels_are_named() {
+    let mut jpeg = encode(&film().into(), ImageFormat::Jpeg);
+    let at = jpeg.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
+    jpeg[at + 5..at + 7].fill(0);
+    refusal(&jpeg, &["its JPEG states its height behind its pixels", "save it as grey PNG"]);
+}
+
 /// A TIFF of this compression and these sides, whose only strip is no such data.
 fn nonsense(compression: u16, side: u16) -> Vec<u8> {
     let mut tiff = tiff(&film(), &[]);

@@ -1,7 +1,7 @@
 //! Files of several JPEGs with equal rights, such as those of stereo cameras (CIPA DC-007, Multi-Picture Format). The index of the
 //! pictures lies in the first one's header. Previews and brightness maps beside a photograph are listed there too, but are no films.
 
-use super::Fault;
+use super::{Fault, pages};
 use crate::jpeg;
 
 /// The marker of the segment with the index, and how its body begins.
@@ -18,7 +18,7 @@ const EQUAL: [u32; 3] = [0x02_0001, 0x02_0002, 0x02_0003];
 pub(super) fn refuse_pictures(file: &[u8]) -> Result<(), Fault> {
     let indices = jpeg::header_segments(file).filter(|(marker, _)| *marker == SEGMENT);
     let pictures = indices.filter_map(|(_, body)| equal_pictures(body.strip_prefix(NAME)?)).max().unwrap_or_default();
-    if pictures > 1 { Err(Fault::pages(pictures, "pictures")) } else { Ok(()) }
+    if pictures > 1 { Err(pages(pictures, "pictures")) } else { Ok(()) }
 }
 
 /// The number of pictures with equal rights in an index, which is a small TIFF.

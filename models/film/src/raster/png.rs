@@ -2,7 +2,7 @@
 
 use image::metadata::Orientation;
 
-use super::{Fault, Outline};
+use super::{Fault, Outline, pages};
 
 /// The length of the signature.
 const SIGNATURE: usize = 8;
@@ -15,7 +15,7 @@ pub(super) fn outline(png: &[u8]) -> Result<Outline, Fault> {
             b"acTL" => {
                 let pictures = body.first_chunk().map_or(0, |count| u32::from_be_bytes(*count));
                 if pictures > 1 {
-                    return Err(Fault::pages(pictures, "pictures, an animation"));
+                    return Err(pages(pictures, "pictures, an animation"));
                 }
             }
             // It may also follow the pixels, where the decoder does not look for it.

@@ -7,7 +7,7 @@ use tiff::TiffError;
 use tiff::decoder::Decoder;
 use tiff::tags::Tag;
 
-use super::{ADVICE, Fault, Outline};
+use super::{Fault, Outline, other_pixels, pages, too_much_memory, unreadable};
 use crate::content::LastRows;
 use crate::read::MAX_FILM_BYTES;
 use crate::{MAX_FILM_PIXELS, jpeg};
@@ -27,13 +27,10 @@ type Reader<'a> = Decoder<Cursor<&'a [u8]>>;
 impl From<TiffError> for Fault {
     fn from(error: TiffError) -> Self {
         match error {
-            TiffError::UnsupportedError(_) => {
-                Self::Unsupported(format!("its pixels are of a kind that is not read ({error})"), ADVICE)
-            }
-            TiffError::LimitsExceeded => {
-                Self::Unsupported("one of its tags has more values than are read".into(), ADVICE)
-            }
-            _ => Self::Damaged(error.to_string()),
+            TiffError::UnsupportedError(_) => other_pixels(error),
+            TiffError::LimitsExceeded => Self::unsupported("one of its tags has more values than are read"),
+            TiffError::IoError(error) => unreadable(&error),
+            _ => Self::damaged(error.to_string()),
         }
     }
 }
@@ -44,7 +41,8 @@ pub(super) fn outline(bytes: &[u8]) -> Result<Outline, Fault> {
     refuse_numbers(&mut file)?;
     let plain = compression(&mut file)? == UNCOMPRESSED;
     let white_is_zero = file.find_tag_unsigned::<u32>(Tag::PhotometricInterpretation)? == Some(0);
-    Ok(Outline { orientation: None, white_is_zero, last_rows: plain.then_some(LastRows::Lower) })
+    let last_rows = plain.then_some(LastRows::Lower);
+    Ok(Outline { orientation: None, white_is_zero, last_rows })
 }
 
 /// Refuses a file of which a strip or tile is missing or not whole. The size must be checked before: strips are inflated here.
@@ -68,9 +66,9 @@ fn compression(file: &mut Reader<'_>) -> Result<u32, Fault> {
 
 /// Refuses a file of several pages, unless the others are the first one's thumbnails or masks.
 fn refuse_pages(file: &mut Reader<'_>) -> Result<(), Fault> {
-    let (mut pages, mut films, mut first_is_film) = (0, 0, false);
+    let (mut count, mut films, mut first_is_film) = (0, 0, false);
     let mut next = file.ifd_pointer();
-    while let Some(page) = next.filter(|_| pages < MAX_PAGES) {
+    while let Some(page) = next.filter(|_| count < MAX_PAGES) {
         // Some programs leave nonsense where the place of the next page is due.
         let Ok(directory) = file.read_directory(page) else { break };
         let mut tags = file.read_directory_tags(&directory);
@@ -78,14 +76,14 @@ fn refuse_pages(file: &mut Reader<'_>) -> Result<(), Fault> {
         let kind: u32 = tags.find_tag_unsigned(Tag::NewSubfileType).ok().flatten().unwrap_or(0);
         let older: u32 = tags.find_tag_unsigned(Tag::SubfileType).ok().flatten().unwrap_or(0);
         let is_film = kind & 0b101 == 0 && older != 2;
-        first_is_film |= pages == 0 && is_film;
+        first_is_film |= count == 0 && is_film;
         films += usize::from(is_film);
-        pages += 1;
+        count += 1;
         next = directory.next();
     }
-    if pages > 1 && (films > 1 || !first_is_film) {
-        let more = if pages == MAX_PAGES { "or more " } else { "" };
-        return Err(Fault::pages(pages, &format!("{more}pages")));
+    if count > 1 && (films > 1 || !first_is_film) {
+        let more = if count == MAX_PAGES { "or more " } else { "" };
+        return Err(pages(count, &format!("{more}pages")));
     }
     Ok(())
 }
@@ -104,12 +102,12 @@ fn refuse_numbers(file: &mut Reader<'_>) -> Result<(), Fault> {
         _ if ![1, 8, 16].contains(&bits) => format!("its pixels are numbers of {bits} bits"),
         _ => return Ok(()),
     };
-    Err(Fault::Unsupported(what, ADVICE))
+    Err(Fault::unsupported(what))
 }
 
 /// The strips or tiles. An error if one is missing.
 fn parts<'a>(file: &mut Reader<'_>, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>, Fault> {
-    let missing = || Fault::Damaged("a part of its pixels is missing".into());
+    let missing = || Fault::damaged("a part of its pixels is missing");
     let mut list = |strips: Tag, tiles: Tag| -> Result<Vec<u64>, Fault> {
         let list = file.find_tag_unsigned_vec(strips)?;
         Ok(list.map_or_else(|| file.find_tag_unsigned_vec(tiles), |list| Ok(Some(list)))?.unwrap_or_default())
@@ -122,7 +120,7 @@ fn parts<'a>(file: &mut Reader<'_>, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>, Fa
     };
     let parts: Vec<&[u8]> = offsets.iter().zip(&lengths).map(part).collect::<Option<_>>().ok_or_else(missing)?;
     if parts.iter().map(|part| part.len() as u64).sum::<u64>() > bytes.len() as u64 {
-        return Err(Fault::Damaged("parts of its pixels overlap".into()));
+        return Err(Fault::damaged("parts of its pixels overlap"));
     }
     Ok(parts)
 }
@@ -131,7 +129,10 @@ fn parts<'a>(file: &mut Reader<'_>, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>, Fa
 fn validate_jpeg(tables: &[u8], parts: &[&[u8]]) -> Result<(), Fault> {
     let tables = tables.strip_suffix(b"\xFF\xD9").unwrap_or(tables);
     if tables.len() > MAX_TABLES {
-        return Err(Fault::Damaged("its tables are too large".into()));
+        return Err(Fault::damaged(format!(
+            "the JPEG tables of its strips have {} bytes, and at most {MAX_TABLES} are possible",
+            tables.len()
+        )));
     }
     let mut pixels = 0;
     for part in parts {
@@ -139,7 +140,7 @@ fn validate_jpeg(tables: &[u8], parts: &[&[u8]]) -> Result<(), Fault> {
             if tables.is_empty() { part.to_vec() } else { [tables, part.get(2..).unwrap_or_default()].concat() };
         pixels += jpeg::frame(&whole)?.size().pixels();
         if pixels > 2 * MAX_FILM_PIXELS {
-            return Err(Fault::Damaged("its strips have more pixels than a film can have".into()));
+            return Err(Fault::damaged("its strips have more pixels than a film can have"));
         }
         jpeg::validate(&whole)?;
     }
@@ -148,7 +149,7 @@ fn validate_jpeg(tables: &[u8], parts: &[&[u8]]) -> Result<(), Fault> {
 
 /// Refuses strips whose checksum is wrong or missing. The decoder stops before it when it has all pixels, right or not.
 fn validate_deflate(parts: &[&[u8]]) -> Result<(), Fault> {
-    let damaged = || Fault::Damaged("the checksum of a part of its pixels is wrong or missing".into());
+    let damaged = || Fault::damaged("a part of its pixels can't be inflated, or its checksum is wrong or missing");
     let mut inflated = vec![0; 1 << 16];
     let mut total = 0;
     for part in parts {
@@ -159,7 +160,7 @@ fn validate_deflate(parts: &[&[u8]]) -> Result<(), Fault> {
             let status = inflater.decompress(rest, &mut inflated, FlushDecompress::None).map_err(|_| damaged())?;
             total += inflater.total_out() - before.1;
             if total > MAX_FILM_BYTES {
-                return Err(Fault::Unsupported(format!("it needs more memory than {MAX_FILM_BYTES} bytes"), ADVICE));
+                return Err(too_much_memory());
             }
             match status {
                 Status::StreamEnd => break,
