@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::Path;
 
 use crate::geometry::Size;
+#[cfg(feature = "raster")]
+use crate::spacing::is_nearly_square;
 use crate::spacing::{Statements, is_same};
 use crate::{DicomIdentity, FilmError, FilmWarning, PixelFault, Spacing};
 
@@ -69,6 +71,13 @@ impl Film {
     ) -> Self {
         let statements = Statements { file: spacing, ..Statements::default() };
         Self { statements, warnings, dicom: Some(dicom), ..self }.resolved()
+    }
+
+    /// The same film with the resolution that its file states: pixels per unit of length, along x and y.
+    #[cfg(feature = "raster")]
+    pub(crate) fn with_resolution(mut self, resolution: Option<[f64; 2]>) -> Self {
+        self.statements.file.resolution = resolution.filter(|[x, y]| !is_nearly_square(y / x));
+        self.resolved()
     }
 
     /// The same film with these warnings behind its own.

@@ -2,10 +2,11 @@
 //!
 //! [`read`] checks what a file says of its picture before any pixel is decoded, decodes it with the crate `image`, converts it to 8-bit
 //! grey (`grey`) and turns it as its orientation tag says. `bmp`, `mpo`, `png` and `tiff` read what that crate does not say: the number
-//! of pages, the kind of numbers, the orientation. They also check what it does not: that no strip of a TIFF is missing
+//! of pages, the kind of numbers, the orientation, the resolution. They also check what it does not: that no strip of a TIFF is missing
 //! or damaged. `jpeg`, outside of this module, does so for JPEG.
 //!
-//! Resolution tags are not used as a spacing. They describe prints and screens, not the patient.
+//! Resolution tags are not used as a spacing. They describe prints and screens, not the patient. If they say that pixels are not square,
+//! there is a warning.
 
 mod bmp;
 mod grey;
@@ -67,6 +68,13 @@ struct Outline {
     white_is_zero: bool,
     /// Which rows are stored last, if pixels are stored as they are: then nothing else tells that the end of the file is lost.
     last_rows: Option<LastRows>,
+    /// Pixels per unit of length along x and y. Neither is 0.
+    resolution: Option<[f64; 2]>,
+}
+
+/// A resolution, unless the file leaves it open.
+fn resolution(x: impl Into<f64>, y: impl Into<f64>) -> Option<[f64; 2]> {
+    Some([x.into(), y.into()]).filter(|[x, y]| *x > 0.0 && *y > 0.0)
 }
 
 /// Reads a film of this format; `name` appears in messages only.
@@ -74,7 +82,7 @@ pub(crate) fn read(bytes: &[u8], format: Raster, name: &Path) -> Result<Film, Fi
     let refused = |fault: Fault| fault.at(name);
     let (bytes, outline) = match format {
         Raster::Png => (bytes, png::outline(bytes).map_err(refused)?),
-        Raster::Jpeg => (whole_jpeg(bytes, name)?, Outline::default()),
+        Raster::Jpeg => whole_jpeg(bytes, name)?,
         Raster::Bmp => (bytes, bmp::outline(bytes).map_err(refused)?),
         Raster::Tiff => (bytes, tiff::outline(bytes).map_err(refused)?),
     };
@@ -95,12 +103,17 @@ pub(crate) fn read(bytes: &[u8], format: Raster, name: &Path) -> Result<Film, Fi
     drop(decoded);
     warnings.extend(content::small(size));
     warnings.extend(content::cautions(size, &grey, outline.last_rows));
-    let (size, grey) = turn(size, grey, orientation, &mut warnings);
-    Ok(Film::from_grey(size, grey)?.with_warnings(warnings))
+    let (upright, grey) = turn(size, grey, orientation, &mut warnings);
+    let lies = matches!(orientation.to_exif(), 5..=8);
+    let resolution = outline.resolution.map(|[x, y]| if lies { [y, x] } else { [x, y] });
+    Ok(Film::from_grey(upright, grey)?.with_warnings(warnings).with_resolution(resolution))
 }
 
-/// The JPEG without what follows it. An error if it is not whole.
-fn whole_jpeg<'a>(bytes: &'a [u8], name: &Path) -> Result<&'a [u8], FilmError> {
+/// The JPEG without what follows it, and what its header says. An error if it is not whole.
+fn whole_jpeg<'a>(bytes: &'a [u8], name: &Path) -> Result<(&'a [u8], Outline), FilmError> {
+    /// The marker of JFIF's segment, and how its body begins.
+    const SEGMENT: u8 = 0xE0;
+    const NAME: &[u8] = b"JFIF\0";
     let refused = |fault: Fault| fault.at(name);
     let frame = jpeg::frame(bytes).map_err(refused)?;
     if frame.is_lossless() {
@@ -108,7 +121,12 @@ fn whole_jpeg<'a>(bytes: &'a [u8], name: &Path) -> Result<&'a [u8], FilmError> {
     }
     mpo::refuse_pictures(bytes).map_err(refused)?;
     validate_size(frame.size(), Some(name))?;
-    jpeg::validate(bytes).map_err(refused)
+    let density = |(marker, body): (u8, &[u8])| {
+        let [_, _, _unit, x @ .., a, b] = *body.strip_prefix(NAME).filter(|_| marker == SEGMENT)?.first_chunk::<7>()?;
+        resolution(u16::from_be_bytes(x), u16::from_be_bytes([a, b]))
+    };
+    let resolution = jpeg::header_segments(bytes).find_map(density);
+    Ok((jpeg::validate(bytes).map_err(refused)?, Outline { resolution, ..Outline::default() }))
 }
 
 /// The decoder of a file. It has read the header.

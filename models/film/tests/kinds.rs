@@ -6,7 +6,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, RgbImage, Rgba};
-use onemark_film::{Film, FilmError, FilmWarning, Size};
+use onemark_film::{Film, FilmError, FilmWarning, Size, Spacing};
 
 const WIDTH: u32 = 40;
 const HEIGHT: u32 = 30;
@@ -315,6 +315,71 @@ fn what_follows_the_end_of_a_png_is_no_part_of_it() {
         assert!(film.grey() == self::film().as_raw(), "the tail changed the pixels");
         assert_eq!(said(&film), [""; 0]);
     }
+}
+
+/// The film in each format that states a resolution, with this one.
+fn with_resolution(x: u16, y: u16) -> Vec<(&'static str, Vec<u8>)> {
+    let picture = film();
+    let png = encode(&picture.clone().into(), ImageFormat::Png);
+    let sides = [u32::from(x).to_be_bytes(), u32::from(y).to_be_bytes()].concat();
+    let phys = |unit: u8| [&png[..33], &chunk(b"pHYs", &[&sides[..], &[unit]].concat()), &png[33..]].concat();
+    let mut jpeg = encode(&picture.clone().into(), ImageFormat::Jpeg);
+    assert_eq!(jpeg[6..11], *b"JFIF\0");
+    jpeg[14..18].copy_from_slice(&[x.to_be_bytes(), y.to_be_bytes()].concat());
+    let mut bmp = encode(&picture.clone().into(), ImageFormat::Bmp);
+    bmp[38..46].copy_from_slice(&[u32::from(x).to_le_bytes(), u32::from(y).to_le_bytes()].concat());
+    // Behind the pixels' 1200 bytes, two rational numbers of 8 bytes; tags lie further back.
+    let mut pixels = picture.clone().into_raw();
+    pixels.extend([x.into(), 1, y.into(), 1].iter().flat_map(|number: &u32| number.to_le_bytes()));
+    let longer = GrayImage::from_raw(4, pixels.len() as u32 / 4, pixels).unwrap();
+    let mut tiff = tiff(&longer, &[(282, 1208), (283, 1216)]);
+    let directory = 8 + longer.as_raw().len() + 2;
+    for entry in tiff[directory..].chunks_exact_mut(12) {
+        match u16::from_le_bytes([entry[0], entry[1]]) {
+            256 => entry[8] = WIDTH as u8,
+            257 | 278 => entry[8..10].copy_from_slice(&[HEIGHT as u8, 0]),
+            279 => entry[8..10].copy_from_slice(&1200_u16.to_le_bytes()),
+            282 | 283 => entry[2] = 5,
+            _ => {}
+        }
+    }
+    vec![("PNG without unit", phys(0)), ("PNG", phys(1)), ("JPEG", jpeg), ("BMP", bmp), ("TIFF", tiff)]
+}
+
+#[test]
+fn pixels_that_are_not_square_are_named() {
+    for (x, y, named) in [
+        (300, 300, false),
+        (1, 1, false),
+        (0, 0, false),
+        (0, 72, false),
+        (2835, 2834, false),
+        (300, 298, false),
+        (200, 110, true),
+        (1, 2, true),
+        (300, 290, true),
+    ] {
+        for (format, bytes) in with_resolution(x, y) {
+            let film = read(&bytes).unwrap();
+            assert_eq!(film.size(), Size { width: WIDTH, height: HEIGHT }, "{format}");
+            let expected = format!("its resolution tags state {x} px to the right and {y} px down for the same length");
+            let said = said(&film);
+            assert_eq!(said.len(), usize::from(named), "{format}, {x} x {y}: {said:?}");
+            assert!(
+                said.iter().all(|said| said.starts_with(&expected) && said.contains("may not be square")),
+                "{said:?}"
+            );
+            // It is no spacing, and a spacing of the same shape agrees with it.
+            assert_eq!((film.spacing(), film.pixel_aspect()), (None, None));
+            let stated = Spacing::new(10.0, 10.0 * f64::from(x) / f64::from(y.max(1)), "a ruler");
+            assert!(!named || film.with_spacing(stated.unwrap()).warnings().is_empty());
+        }
+    }
+    // On a film that its orientation tag turns, the axes change places.
+    let png = encode(&film().into(), ImageFormat::Png);
+    let tags = [chunk(b"pHYs", &[0, 0, 0, 2, 0, 0, 0, 1, 0]), chunk(b"eXIf", &exif(6))].concat();
+    let film = read(&[&png[..33], &tags, &png[33..]].concat()).unwrap();
+    assert!(said(&film)[0].starts_with("its resolution tags state 1 px to the right and 2 px down"), "{film:?}");
 }
 
 #[test]

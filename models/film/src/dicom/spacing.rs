@@ -59,7 +59,7 @@ pub(super) fn read(film: &InMemDicomObject) -> FileStatement {
     if aspect.is_none() {
         warnings.extend(unusable(film, PIXEL_ASPECT_RATIO, tags::PIXEL_ASPECT_RATIO));
     }
-    FileStatement { spacing: patient.or_else(|| device.clone()), device, aspect, warnings }
+    FileStatement { spacing: patient.or_else(|| device.clone()), device, aspect, resolution: None, warnings }
 }
 
 /// An attribute's two numbers: of rows (down), then of columns (to the right).

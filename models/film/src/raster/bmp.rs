@@ -3,10 +3,11 @@
 use super::{Fault, Outline};
 use crate::content::LastRows;
 
-/// Offsets of numbers of 32 bits: the size of the header and, if that is 40 or more, height and compression.
+/// Offsets of numbers of 32 bits: the size of the header and, if that is 40 or more, height, compression and pixels per metre.
 const HEADER_SIZE: usize = 14;
 const HEIGHT: usize = 22;
 const COMPRESSION: usize = 30;
+const RESOLUTION: [usize; 2] = [38, 42];
 
 pub(super) fn outline(bmp: &[u8]) -> Result<Outline, Fault> {
     let number = |at: usize| bmp.get(at..)?.first_chunk().map(|bytes| i32::from_le_bytes(*bytes));
@@ -20,5 +21,6 @@ pub(super) fn outline(bmp: &[u8]) -> Result<Outline, Fault> {
     }
     // Rows run from the bottom to the top, unless the height is negative.
     let last_rows = Some(if stated(HEIGHT) < 0 { LastRows::Lower } else { LastRows::Upper });
-    Ok(Outline { last_rows, ..Outline::default() })
+    let [x, y] = RESOLUTION.map(stated);
+    Ok(Outline { last_rows, resolution: super::resolution(x, y), ..Outline::default() })
 }

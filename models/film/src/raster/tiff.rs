@@ -5,9 +5,10 @@ use std::io::Cursor;
 use flate2::{Decompress, FlushDecompress, Status};
 use tiff::TiffError;
 use tiff::decoder::Decoder;
+use tiff::decoder::ifd::Value;
 use tiff::tags::Tag;
 
-use super::{Fault, Outline, other_pixels, pages, too_much_memory, unreadable};
+use super::{Fault, Outline, other_pixels, pages, resolution, too_much_memory, unreadable};
 use crate::content::LastRows;
 use crate::read::MAX_FILM_BYTES;
 use crate::{MAX_FILM_PIXELS, jpeg};
@@ -41,8 +42,13 @@ pub(super) fn outline(bytes: &[u8]) -> Result<Outline, Fault> {
     refuse_numbers(&mut file)?;
     let plain = compression(&mut file)? == UNCOMPRESSED;
     let white_is_zero = file.find_tag_unsigned::<u32>(Tag::PhotometricInterpretation)? == Some(0);
+    let side = |tag: Tag| match file.find_tag(tag) {
+        Ok(Some(Value::Rational(pixels, units))) if units > 0 => f64::from(pixels) / f64::from(units),
+        _ => 0.0,
+    };
+    let [x, y] = [Tag::XResolution, Tag::YResolution].map(side);
     let last_rows = plain.then_some(LastRows::Lower);
-    Ok(Outline { orientation: None, white_is_zero, last_rows })
+    Ok(Outline { orientation: None, white_is_zero, last_rows, resolution: resolution(x, y) })
 }
 
 /// Refuses a file of which a strip or tile is missing or not whole. The size must be checked before: strips are inflated here.

@@ -19,6 +19,8 @@ pub(crate) struct FileStatement {
     pub(crate) device: Option<Spacing>,
     /// How many times as high as wide a pixel is.
     pub(crate) aspect: Option<f64>,
+    /// Resolution tags by which pixels are not square: pixels per unit of length, along x and y.
+    pub(crate) resolution: Option<[f64; 2]>,
     /// Warnings that apply only if the spacing is the file's, or if nobody states one.
     pub(crate) warnings: Vec<SpacingWarning>,
 }
@@ -50,6 +52,10 @@ impl Statements {
             warnings.extend(others.map(|other| SpacingWarning::Differ { used: used.clone(), other: other.clone() }));
             warnings.extend(doubts(used, size, file));
         }
+        let aspect = used.map_or(1.0, |used| used.y() / used.x());
+        let contradicts = |[x, y]: &[f64; 2]| !is_nearly_square(aspect * y / x);
+        let resolution = file.resolution.filter(contradicts);
+        warnings.extend(resolution.map(|px_per_unit| SpacingWarning::NotSquare { px_per_unit }));
         warnings
     }
 }
@@ -76,6 +82,14 @@ fn doubts(used: &Spacing, size: Size, file: &FileStatement) -> Vec<SpacingWarnin
         warnings.push(SpacingWarning::ContradictedAspect { spacing: used.clone(), aspect });
     }
     warnings
+}
+
+/// Resolution tags are whole numbers, or rounded: up to this share they don't say that pixels are not square.
+const NEARLY_SQUARE: f64 = 1e-2;
+
+/// Whether this ratio of two sides is 1 but for the rounding of resolution tags.
+pub(crate) fn is_nearly_square(ratio: f64) -> bool {
+    (1.0 - NEARLY_SQUARE..=1.0 / (1.0 - NEARLY_SQUARE)).contains(&ratio)
 }
 
 /// Two numbers that differ by less than this share of the larger one are the same: programs round differently when they write.
@@ -187,6 +201,18 @@ mod tests {
             for (warning, says) in warnings.iter().zip(expected) {
                 assert!(warning.to_string().contains(says), "{warning}");
             }
+        }
+    }
+    #[test]
+    fn resolution_tags_are_named_unless_the_spacing_has_their_shape() {
+        let file = FileStatement { resolution: Some([300.0, 150.0]), ..FileStatement::default() };
+        for (stated, named) in
+            [(None, true), (Some((0.1, 0.1)), true), (Some((0.1, 0.2)), false), (Some((0.1, 0.201)), false)]
+        {
+            let person = stated.map(|(x, y)| spacing(x, y, "a person"));
+            let warnings = Statements { file: file.clone(), dataset: None, person }.warnings(SIZE);
+            let said = SpacingWarning::NotSquare { px_per_unit: [300.0, 150.0] };
+            assert_eq!(warnings.contains(&said), named, "{stated:?}: {warnings:?}");
         }
     }
 }
