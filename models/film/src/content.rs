@@ -8,53 +8,73 @@ use crate::geometry::Size;
 const SMALL_SIDE: u32 = 16;
 /// The least difference between dark and bright, in grey levels.
 const LEAST_CONTRAST: u8 = 16;
-/// One in this many pixels may be darker than the dark, and one may be brighter than the bright. One in this many may differ from a
-/// film's only grey.
+/// One in this many pixels may be darker than what counts as dark, and one may be brighter than what counts as bright. Fewer than one in
+/// this many may differ from a film's only grey.
 const FEW: u64 = 100;
-/// The least height of a film whose lowest rows are looked at, in px.
+/// The least height of a film whose last rows are looked at, in px.
 const LEAST_ROWS: u32 = 32;
 
-/// Warnings about the pixels of a film, in the order of its file. `plain`: whether they are stored as they are; coded ones were
-/// checked when they were decoded.
-pub(crate) fn cautions(size: Size, grey: &[u8], plain: bool) -> Vec<FilmWarning> {
+/// Which rows of a film its file stores last.
+#[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "each reader is a feature")]
+pub(crate) enum LastRows {
+    Lower,
+    Upper,
+}
+
+/// Warnings about the pixels of a film, as its file has them. `last_rows`: which rows are stored last, if pixels are stored as they are;
+/// coded ones were checked when they were decoded.
+pub(crate) fn cautions(size: Size, grey: &[u8], last_rows: Option<LastRows>) -> Vec<FilmWarning> {
     let mut counts = [0_u64; 256];
     for grey in grey {
         counts[usize::from(*grey)] += 1;
     }
-    let levels = || (0..=u8::MAX).zip(counts);
-    let Some((grey_level, most)) = levels().max_by_key(|(_, count)| *count) else { return Vec::new() };
+    let levels = (0..=u8::MAX).zip(counts);
+    let Some((grey_level, most)) = levels.max_by_key(|(_, count)| *count) else { return Vec::new() };
     let total = grey.len() as u64;
     if (total - most) * FEW < total {
         return vec![FilmWarning::OneGrey { grey: grey_level, others: total - most }];
     }
     let mut warnings = Vec::new();
-    let (dark, bright) = (first_reached(levels(), total), first_reached(levels().rev(), total));
-    if bright.saturating_sub(dark) < LEAST_CONTRAST {
-        warnings.push(FilmWarning::LittleContrast { darkest: dark, brightest: bright });
+    let [darkest, brightest] = reach(&counts, total / FEW);
+    if brightest.saturating_sub(darkest) < LEAST_CONTRAST {
+        warnings.push(FilmWarning::LittleContrast { darkest, brightest });
     }
-    warnings.extend(plain.then(|| lowest_rows(size, grey)).flatten());
+    warnings.extend(last_rows.and_then(|last| one_grey_at_the_end(size, grey, last)));
     warnings
 }
 
-/// The first level at which more than one in [`FEW`] of the pixels are reached.
-fn first_reached(levels: impl Iterator<Item = (u8, u64)>, total: u64) -> u8 {
-    let mut reached = 0;
-    for (level, count) in levels {
-        reached += count;
-        if reached * FEW > total {
-            return level;
-        }
-    }
-    0
+/// The darkest and the brightest level of a film, but for `few` pixels at either end. `counts`: how many pixels have each level.
+pub(crate) fn reach(counts: &[u64; 256], few: u64) -> [u8; 2] {
+    let levels = || (0..=u8::MAX).zip(*counts);
+    [first_beyond(levels(), few), first_beyond(levels().rev(), few)]
 }
 
-/// A warning if a quarter of the rows or more, up to the last one, are one grey.
-fn lowest_rows(size: Size, grey: &[u8]) -> Option<FilmWarning> {
-    let last = grey.last()?;
-    let pixels = grey.iter().rev().take_while(|grey| *grey == last).count();
+/// The first level at which more than `few` pixels are reached.
+fn first_beyond(mut levels: impl Iterator<Item = (u8, u64)>, few: u64) -> u8 {
+    let mut reached = 0;
+    let level = levels.find(|(_, count)| {
+        reached += count;
+        reached > few
+    });
+    level.map_or(0, |(level, _)| level)
+}
+
+/// A warning if a quarter of the rows or more, up to the one that is stored last, are one grey.
+fn one_grey_at_the_end(size: Size, grey: &[u8], last: LastRows) -> Option<FilmWarning> {
+    let (last, pixels) = match last {
+        LastRows::Lower => repeated(grey.iter().rev()),
+        LastRows::Upper => repeated(grey.iter()),
+    }?;
     let rows = (pixels / size.width.max(1) as usize) as u32;
     let many = size.height >= LEAST_ROWS && rows >= size.height / 4;
-    many.then_some(FilmWarning::LowestRows { rows, of: size.height, grey: *last })
+    many.then_some(FilmWarning::LastRows { rows, of: size.height, grey: last })
+}
+
+/// The first grey, and how often it comes before the first other one.
+fn repeated<'a>(mut greys: impl Iterator<Item = &'a u8>) -> Option<(u8, usize)> {
+    let first = greys.next()?;
+    Some((*first, 1 + greys.take_while(|grey| *grey == first).count()))
 }
 
 /// A warning about a film that is too small to show anything.
@@ -74,7 +94,11 @@ mod tests {
     }
 
     fn said(grey: &[u8], plain: bool) -> Vec<String> {
-        cautions(SIZE, grey, plain).iter().map(ToString::to_string).collect()
+        said_of(grey, plain.then_some(LastRows::Lower))
+    }
+
+    fn said_of(grey: &[u8], last_rows: Option<LastRows>) -> Vec<String> {
+        cautions(SIZE, grey, last_rows).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -98,8 +122,13 @@ mod tests {
         let half = film(|x, y| if y < 20 { (x + 5 * y) as u8 } else { 0 });
         assert_eq!(
             said(&half, true),
-            ["the last 20 of its 40 rows are all one grey (0): check that no part of it is missing"]
+            ["the last 20 of the 40 rows in its file are all one grey (0): check that no part of it is missing"]
         );
         assert_eq!(said(&half, false), [""; 0]);
+        // The lower half is stored first.
+        assert_eq!(said_of(&half, Some(LastRows::Upper)), [""; 0]);
+        let upside_down: Vec<u8> = half.iter().rev().copied().collect();
+        assert_eq!(said_of(&upside_down, Some(LastRows::Upper)), said(&half, true));
+        assert_eq!(said(&upside_down, true), [""; 0]);
     }
 }

@@ -1,7 +1,7 @@
 //! Films in DICOM. `reader` contains the steps from a file's bytes to a film: `data_set` reads the file meta information and lets `walk`
 //! find the attributes and `attributes` parse their values; `header` checks the description of the pixels, `codec` and `jpeg2000` decompress
 //! them (`pixel_data`, if they are not compressed), `grey` converts them to grey, with the tables of `lut` and without the padding that `seen`
-//! finds; `colour` does so for grey films that are stored in colours. `spacing`, `kind` and `identity` read other attributes. `text`
+//! finds; `colour` makes grey of films that are stored in colours and have none. `spacing`, `kind` and `identity` read other attributes. `text`
 //! decodes character sets. `directory` reads DICOMDIR.
 //!
 //! Messages never contain patient data: no message repeats the parser's text about a value, or a text that is no code.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::Path;
 
 use crate::geometry::Size;
+#[cfg(feature = "raster")]
+use crate::spacing::is_nearly_square;
 use crate::spacing::{Statements, is_same};
 use crate::{DicomIdentity, FilmError, FilmWarning, PixelFault, Spacing};
 
@@ -21,37 +23,42 @@ pub struct Film {
     size: Size,
     /// Row after row, `size.width` times `size.height`.
     grey: Vec<u8>,
-    /// What the file, a dataset and a person state about the spacing; `spacing` and some of the warnings follow from it.
+    /// What the file, a dataset and a person state about the spacing; some of the warnings follow from it.
     statements: Statements,
-    spacing: Option<Spacing>,
     warnings: Vec<FilmWarning>,
     dicom: Option<DicomIdentity>,
 }
 
 impl Film {
-    /// A film from 8-bit grey pixels in memory: row after row from the top, each from left to right. For pixels of more bits,
-    /// or with a window, see [`Film::from_pixels`].
+    /// A film from 8-bit grey pixels in memory: one byte per pixel, 0 for black and 255 for white, `size.width` times `size.height` of
+    /// them. Rows follow each other from the top, each from left to right: pixel (x, y) is `grey[y * width + x]`, as in an array with the
+    /// axes [row, column]. The film has no spacing and no warnings. [`Film::from_pixels`] takes pixels of more bits, with a window, or
+    /// in rows with padding, and looks at what they show.
     ///
     /// ```
     /// use onemark_film::Film;
     /// use onemark_film::geometry::Size;
     ///
-    /// let film = Film::from_grey(Size { width: 3, height: 2 }, vec![0, 128, 255, 0, 0, 0])?;
+    /// // Two rows of three pixels.
+    /// let film = Film::from_grey(Size { width: 3, height: 2 }, vec![0, 128, 255, 10, 20, 30])?;
     /// assert_eq!((film.width(), film.height()), (3, 2));
-    /// assert_eq!(film.grey()[..3], [0, 128, 255]);
+    /// let (x, y) = (1, 1);
+    /// assert_eq!(film.grey()[y * 3 + x], 20);
     /// assert_eq!(film.spacing(), None);
     /// # Ok::<(), onemark_film::FilmError>(())
     /// ```
     ///
     /// # Errors
-    /// [`FilmError::ZeroSize`], [`FilmError::TooLarge`], and [`FilmError::Pixels`] unless there is one byte per pixel.
+    /// - [`FilmError::ZeroSize`]: a side is 0 px;
+    /// - [`FilmError::TooLarge`]: more than [`MAX_FILM_PIXELS`], or a side longer than [`MAX_FILM_SIDE`];
+    /// - [`FilmError::Pixels`]: there is not one byte per pixel.
     pub fn from_grey(size: Size, grey: Vec<u8>) -> Result<Self, FilmError> {
         validate_size(size, None)?;
         if size.pixels() != grey.len() as u64 {
             return Err(FilmError::Pixels { reason: PixelFault::Length { found: grey.len(), size } });
         }
         let statements = Statements::default();
-        Ok(Self { size, grey, statements, spacing: None, warnings: Vec::new(), dicom: None })
+        Ok(Self { size, grey, statements, warnings: Vec::new(), dicom: None })
     }
 
     /// The same film with the information that a file states about it.
@@ -64,6 +71,13 @@ impl Film {
     ) -> Self {
         let statements = Statements { file: spacing, ..Statements::default() };
         Self { statements, warnings, dicom: Some(dicom), ..self }.resolved()
+    }
+
+    /// The same film with the resolution that its file states: pixels per unit of length, along x and y.
+    #[cfg(feature = "raster")]
+    pub(crate) fn with_resolution(mut self, resolution: Option<[f64; 2]>) -> Self {
+        self.statements.file.resolution = resolution.filter(|[x, y]| !is_nearly_square(y / x));
+        self.resolved()
     }
 
     /// The same film with these warnings behind its own.
@@ -109,18 +123,17 @@ impl Film {
         self.resolved()
     }
 
-    /// The same film with the spacing that follows from the statements, and the warnings about it before all others.
+    /// The same film with the warnings that follow from the statements before all others.
     fn resolved(mut self) -> Self {
-        let (spacing, warnings) = self.statements.resolve(self.size);
+        let warnings = self.statements.warnings(self.size).into_iter().map(FilmWarning::Spacing);
         let others = self.warnings.into_iter().filter(|warning| !warning.is_about_spacing());
-        self.warnings = warnings.into_iter().map(FilmWarning::Spacing).chain(others).collect();
-        self.spacing = spacing;
+        self.warnings = warnings.chain(others).collect();
         self
     }
 
     /// The size of its pixels, if the file, a dataset or a person states it.
     pub fn spacing(&self) -> Option<&Spacing> {
-        self.spacing.as_ref()
+        self.statements.used()
     }
 
     /// The spacing by which other programs show the film: ImagerPixelSpacing or NominalScannedPixelSpacing if the file states it, else
@@ -131,7 +144,7 @@ impl Film {
 
     /// How many times as high as wide a pixel is, if the file states this shape and nobody states a spacing. `None` for square pixels.
     pub fn pixel_aspect(&self) -> Option<f64> {
-        let aspect = if self.spacing.is_some() { None } else { self.statements.file.aspect };
+        let aspect = if self.spacing().is_some() { None } else { self.statements.file.aspect };
         aspect.filter(|aspect| !is_same(*aspect, 1.0))
     }
 
@@ -171,7 +184,7 @@ impl fmt::Debug for Film {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Film")
             .field("size", &self.size)
-            .field("spacing", &self.spacing)
+            .field("spacing", &self.spacing())
             .field("warnings", &self.warnings)
             .field("dicom", &self.dicom)
             .finish_non_exhaustive()

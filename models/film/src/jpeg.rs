@@ -10,6 +10,7 @@ mod scan;
 use bits::Codes;
 use scan::Scan;
 
+use crate::fault::Fault;
 use crate::geometry::Size;
 
 /// The largest number of scans. Progressive encoders write about ten.
@@ -20,19 +21,6 @@ const MAX_BLOCKS: usize = 25_000_000;
 const MAX_SEGMENTS: usize = 10_000;
 /// The numbers of a block.
 const BLOCK: usize = 64;
-
-/// Why a JPEG is refused.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Fault {
-    /// It ends too early or contradicts itself: how.
-    Damaged(String),
-    /// It is sound, but not read: what it has.
-    Unsupported(String),
-}
-
-fn damaged(reason: impl Into<String>) -> Fault {
-    Fault::Damaged(reason.into())
-}
 
 /// How samples are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,22 +60,25 @@ impl Frame {
             0xC0 | 0xC1 => Coding::Sequential,
             0xC2 => Coding::Progressive,
             0xC3 => Coding::Lossless,
-            0xC9..=0xCB => return Err(Fault::Unsupported("it is a JPEG with arithmetic coding".into())),
-            _ => return Err(Fault::Unsupported("it is a hierarchical JPEG".into())),
+            0xC9..=0xCB => return Err(Fault::unsupported("it is a JPEG with arithmetic coding")),
+            _ => return Err(Fault::unsupported("it is a hierarchical JPEG")),
         };
         let [bits, high, low, left, right, count, rest @ ..] = body else {
-            return Err(damaged("its header is incomplete"));
+            return Err(Fault::damaged("the header of its JPEG is incomplete"));
         };
-        let bits_read = if coding == Coding::Lossless { 2..=16 } else { 8..=8 };
-        if !bits_read.contains(bits) {
-            return Err(Fault::Unsupported(format!("its JPEG has {bits} bits per sample, where 8 are read")));
+        let (read, allowed) = if coding == Coding::Lossless { (2..=16, "2 to 16") } else { (8..=8, "8") };
+        if !read.contains(bits) {
+            return Err(Fault::unsupported(format!("its JPEG has {bits} bits per sample, where {allowed} are read")));
         }
         let (height, width) = (u16::from_be_bytes([*high, *low]), u16::from_be_bytes([*left, *right]));
+        if height == 0 {
+            return Err(height_behind());
+        }
         let components: Vec<Component> = rest.as_chunks().0.iter().map(Component::read).collect();
         let valid =
             |component: &Component| [component.factors.0, component.factors.1].iter().all(|f| (1..=4).contains(f));
         if components.len() != usize::from(*count) || !(1..=4).contains(count) || !components.iter().all(valid) {
-            return Err(damaged("its header contradicts itself"));
+            return Err(Fault::damaged("the header of its JPEG contradicts itself"));
         }
         Ok(Self { width: width.into(), height: height.into(), coding, components })
     }
@@ -97,14 +88,19 @@ impl Frame {
         Size { width: self.width, height: self.height }
     }
 
-    /// Whether it has one component.
+    /// The number of its components: 1 if it is grey.
     #[cfg(feature = "dicom")]
-    pub(crate) fn is_grey(&self) -> bool {
-        self.components.len() == 1
+    pub(crate) fn samples(&self) -> usize {
+        self.components.len()
+    }
+
+    /// Whether each component has a sample for each pixel.
+    #[cfg(feature = "dicom")]
+    pub(crate) fn is_full(&self) -> bool {
+        self.components.iter().all(|component| component.factors == self.factors())
     }
 
     /// Whether it is lossless JPEG, which only DICOM uses.
-    #[cfg(feature = "raster")]
     pub(crate) fn is_lossless(&self) -> bool {
         self.coding == Coding::Lossless
     }
@@ -150,7 +146,8 @@ impl Frame {
     fn validate(&self) -> Result<(), Fault> {
         let needed = if self.coding == Coding::Progressive { BLOCK } else { 1 };
         let whole = |component: &Component| component.missing.iter().take(needed).all(|missing| *missing == Some(0));
-        if self.components.iter().all(whole) { Ok(()) } else { Err(damaged("the last scans of its JPEG are missing")) }
+        let is_whole = self.components.iter().all(whole);
+        if is_whole { Ok(()) } else { Err(Fault::damaged("the last scans of its JPEG are missing")) }
     }
 }
 
@@ -169,35 +166,52 @@ struct Segments<'a> {
 
 impl<'a> Segments<'a> {
     fn new(jpeg: &'a [u8]) -> Result<Self, Fault> {
-        let bytes = jpeg.strip_prefix(b"\xFF\xD8").ok_or_else(|| damaged("its start marker is missing"))?;
+        let bytes = jpeg.strip_prefix(b"\xFF\xD8").ok_or_else(|| Fault::damaged("its start marker is missing"))?;
         Ok(Self { bytes, count: 0 })
     }
 
     /// The next marker, and the body of its segment. Bytes that are no marker are skipped, as decoders do.
     fn next(&mut self) -> Result<(u8, &'a [u8]), Fault> {
-        let early = || damaged("its JPEG ends before its end marker");
         loop {
-            let at = self.bytes.windows(2).position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xFF));
-            let (marker, rest) =
-                self.bytes.get(at.ok_or_else(early)? + 1..).and_then(<[u8]>::split_first).ok_or_else(early)?;
+            let at = next_marker(self.bytes)?;
+            let (marker, rest) = self.bytes.get(at + 1..).and_then(<[u8]>::split_first).ok_or_else(ends_early)?;
             self.bytes = rest;
             self.count += 1;
             if self.count > MAX_SEGMENTS {
-                return Err(Fault::Unsupported(format!("its JPEG has more than {MAX_SEGMENTS} segments")));
+                return Err(Fault::unsupported(format!("its JPEG has more than {MAX_SEGMENTS} segments")));
             }
             match marker {
                 0x01 | 0xD0..=0xD8 => {}
                 0xD9 => return Ok((*marker, &[])),
                 _ => {
                     let length = rest.first_chunk().map(|length| usize::from(u16::from_be_bytes(*length)));
-                    let length = length.filter(|length| *length >= 2).ok_or_else(early)?;
-                    let (segment, rest) = rest.split_at_checked(length).ok_or_else(early)?;
+                    let short = || Fault::damaged("its JPEG ends within a segment, or states a wrong length of it");
+                    let length = length.filter(|length| *length >= 2).ok_or_else(short)?;
+                    let (segment, rest) = rest.split_at_checked(length).ok_or_else(short)?;
                     self.bytes = rest;
                     return Ok((*marker, &segment[2..]));
                 }
             }
         }
     }
+}
+
+fn ends_early() -> Fault {
+    Fault::damaged("its JPEG ends before its end marker")
+}
+
+fn no_header() -> Fault {
+    Fault::damaged("its JPEG has no header")
+}
+
+/// A JPEG whose header leaves the height out, or that corrects it in a DNL segment behind the first scan (ITU T.81, B.2.5).
+fn height_behind() -> Fault {
+    Fault::unsupported("its JPEG states its height behind its pixels, not in its header")
+}
+
+/// The offset of the first marker. FF may be repeated before a marker, and a zero behind it makes it a coded byte.
+fn next_marker(bytes: &[u8]) -> Result<usize, Fault> {
+    bytes.windows(2).position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xFF)).ok_or_else(ends_early)
 }
 
 /// Whether a marker starts a frame. The others of this range define tables.
@@ -219,7 +233,7 @@ pub(crate) fn frame(jpeg: &[u8]) -> Result<Frame, Fault> {
     loop {
         match segments.next()? {
             (marker, body) if starts_frame(marker) => return Frame::read(marker, body),
-            (0xD9 | 0xDA, _) => return Err(damaged("its JPEG has no header")),
+            (0xD9 | 0xDA, _) => return Err(no_header()),
             _ => {}
         }
     }
@@ -236,23 +250,23 @@ pub(crate) fn validate(jpeg: &[u8]) -> Result<&[u8], Fault> {
         match segments.next()? {
             (marker, body) if starts_frame(marker) => {
                 if frame.is_some() {
-                    return Err(damaged("its JPEG has two headers"));
+                    return Err(Fault::damaged("its JPEG has two headers"));
                 }
                 frame.insert(Frame::read(marker, body)?).prepare();
             }
             (0xC4, body) => define_codes(body, &mut codes)?,
-            (0xDC, _) => return Err(Fault::Unsupported("its JPEG states its height behind its pixels".into())),
+            (0xDC, _) => return Err(height_behind()),
             (0xDD, [high, low]) => restart = usize::from(u16::from_be_bytes([*high, *low])),
             (0xDA, body) => {
                 scans += 1;
                 if scans > MAX_SCANS {
-                    return Err(Fault::Unsupported(format!("its JPEG has more than {MAX_SCANS} scans")));
+                    return Err(Fault::unsupported(format!("its JPEG has more than {MAX_SCANS} scans")));
                 }
-                let frame = frame.as_mut().ok_or_else(|| damaged("its JPEG has no header"))?;
+                let frame = frame.as_mut().ok_or_else(no_header)?;
                 let scan = Scan::read(body, frame, &codes, restart)?;
                 blocks += scan.blocks(frame);
                 if frame.coding == Coding::Progressive && blocks > MAX_BLOCKS {
-                    return Err(Fault::Unsupported(format!("its JPEG has {scans} scans of very many pixels")));
+                    return Err(Fault::unsupported(format!("its JPEG has {scans} scans of very many pixels")));
                 }
                 segments.bytes = scan.walk(frame, segments.bytes)?;
             }
@@ -260,13 +274,13 @@ pub(crate) fn validate(jpeg: &[u8]) -> Result<&[u8], Fault> {
             _ => {}
         }
     }
-    frame.ok_or_else(|| damaged("its JPEG has no header"))?.validate()?;
+    frame.ok_or_else(no_header)?.validate()?;
     Ok(&jpeg[..jpeg.len() - segments.bytes.len()])
 }
 
 /// Reads Huffman codes (ITU T.81, B.2.4.2).
 fn define_codes(mut body: &[u8], codes: &mut [[Codes; 4]; 2]) -> Result<(), Fault> {
-    let incomplete = || damaged("a table of its JPEG is incomplete");
+    let incomplete = || Fault::damaged("a table of its JPEG is incomplete");
     while let Some((kind, rest)) = body.split_first() {
         let (counts, rest) = rest.split_first_chunk::<16>().ok_or_else(incomplete)?;
         let symbols = counts.iter().map(|count| usize::from(*count)).sum();

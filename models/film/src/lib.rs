@@ -1,5 +1,5 @@
 //! One radiograph: its pixels, its [`Spacing`], warnings about how it was read ([`FilmWarning`]), and the [`geometry`] between a
-//! film and a network's input grid.
+//! film and a network's input grid. [`visible`] makes text from films and bundles safe to show on a terminal or in a table.
 //!
 //! ```
 //! use onemark_film::geometry::{GridSize, Size};
@@ -29,6 +29,8 @@
 mod content;
 mod dicom;
 mod error;
+#[cfg(any(feature = "dicom", feature = "raster"))]
+mod fault;
 mod film;
 pub mod geometry;
 #[cfg(any(feature = "dicom", feature = "raster"))]

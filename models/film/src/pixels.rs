@@ -1,12 +1,14 @@
 //! Films from pixels that another program has decoded: a viewer, a driver, a numpy array.
 //!
-//! This module separates rows and converts 8 to 16 bits to 8. It does not read files.
+//! [`Pixels`] describes the pixels in memory: size, bytes per row, bits, polarity, window. [`Film::from_pixels`] checks the description
+//! and converts values of 8 to 16 bits to 8-bit grey. This module does not read files.
 
 use crate::film::validate_size;
 use crate::geometry::Size;
 use crate::{Film, FilmError, PixelFault, content};
 
-/// Grey pixels in memory, row after row from the top, each from left to right.
+/// Grey pixels in memory, row after row from the top, each from left to right; `size` has the width first, in px. Nothing is copied
+/// before [`Film::from_pixels`].
 ///
 /// ```
 /// use onemark_film::{Film, GreyWindow, Pixels, Size};
@@ -32,7 +34,7 @@ pub struct Pixels<'a> {
     window: Option<GreyWindow>,
 }
 
-/// The grey of a value from 0 to `last`, at most 65535.
+/// What a value is of `last`, rounded to a grey from 0 to 255. `last` is from 1 to 65535, and no value is larger.
 pub(crate) const fn grey_of(value: u32, last: u32) -> u8 {
     ((255 * value + last / 2) / last) as u8
 }
@@ -45,19 +47,20 @@ enum Depth {
 }
 
 impl<'a> Pixels<'a> {
-    /// Pixels of one byte, in rows without padding.
+    /// Pixels of one byte, 0 for black and 255 for white, in rows without padding.
     ///
     /// # Errors
-    /// [`FilmError::ZeroSize`] and [`FilmError::TooLarge`]. Everything else is checked by [`Film::from_pixels`].
+    /// [`FilmError::ZeroSize`] if a side is 0, and [`FilmError::TooLarge`] beyond [`MAX_FILM_PIXELS`](crate::MAX_FILM_PIXELS) or
+    /// [`MAX_FILM_SIDE`](crate::MAX_FILM_SIDE). Everything else is checked by [`Film::from_pixels`].
     pub fn grey8(bytes: &'a [u8], size: Size) -> Result<Self, FilmError> {
         Self::new(bytes, size, Depth::One)
     }
 
-    /// Pixels of two bytes in the machine's byte order, aligned or not, in rows without padding. All 16 bits are used unless
-    /// [`Pixels::with_bits`] says otherwise.
+    /// Pixels of two bytes in the machine's byte order, aligned or not, in rows without padding. 0 is black and 65535 white, unless
+    /// [`Pixels::with_bits`] states fewer bits than 16.
     ///
     /// # Errors
-    /// [`FilmError::ZeroSize`] and [`FilmError::TooLarge`]. Everything else is checked by [`Film::from_pixels`].
+    /// As [`Pixels::grey8`].
     pub fn grey16(bytes: &'a [u8], size: Size) -> Result<Self, FilmError> {
         Self::new(bytes, size, Depth::Two)
     }
@@ -68,14 +71,15 @@ impl<'a> Pixels<'a> {
         Ok(Self { bytes, size, stride, depth, bits: 8 * depth.bytes() as u32, inverted: false, window: None })
     }
 
-    /// Sets the number of used bits of a pixel. The largest value is 2^`bits` - 1. Pixels of two bytes may use 8 to 16 bits.
+    /// Sets the number of used bits of a pixel. The largest value, 2^`bits` - 1, is white. Pixels of two bytes may use 8 to 16 bits, those of
+    /// one byte 8; [`Film::from_pixels`] refuses others, and values that need more bits.
     #[must_use]
     pub const fn with_bits(self, bits: u32) -> Self {
         Self { bits, ..self }
     }
 
     /// Sets the number of bytes from the start of one row to the start of the next. Bytes between rows are not read, and the last row
-    /// needs no padding.
+    /// needs no padding. [`Film::from_pixels`] refuses a stride that is shorter than a row.
     ///
     /// ```
     /// use onemark_film::{Film, Pixels, Size};
@@ -105,7 +109,8 @@ impl<'a> Pixels<'a> {
         Self { inverted, ..self }
     }
 
-    /// Sets the window of values that become grey. Without a window, the whole range of values is used.
+    /// Sets the window: the range of values, in the numbers that the pixels have, that becomes grey. Without a window, it is the whole range
+    /// from 0 to 2^bits - 1. [`Film::from_pixels`] refuses a window that is narrower than 1 or not finite.
     #[must_use]
     pub const fn with_window(self, window: GreyWindow) -> Self {
         Self { window: Some(window), ..self }
@@ -220,13 +225,15 @@ impl Film {
     /// # Ok::<(), FilmError>(())
     /// ```
     ///
-    /// Like a file, a film that is all one grey has a warning that says so.
+    /// With a window, values become grey by DICOM's LINEAR function (see [`GreyWindow`]). The film has no spacing. Like a film from a
+    /// file, it has a warning if it is all one grey or has little contrast.
     ///
     /// # Errors
-    /// [`FilmError::Pixels`] where the description contradicts itself or the buffer, or a value needs more bits than stated.
+    /// [`FilmError::Pixels`], whose [`PixelFault`] says how the description contradicts itself or the buffer, or which value needs more bits
+    /// than stated.
     pub fn from_pixels(pixels: Pixels<'_>) -> Result<Self, FilmError> {
         let grey = pixels.to_grey().map_err(|reason| FilmError::Pixels { reason })?;
-        let warnings = content::cautions(pixels.size, &grey, false);
+        let warnings = content::cautions(pixels.size, &grey, None);
         Ok(Self::from_grey(pixels.size, grey)?.with_warnings(warnings))
     }
 }

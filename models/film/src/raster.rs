@@ -1,8 +1,12 @@
-//! Reads films in PNG, JPEG, BMP and TIFF: checks the description before pixels are decoded, then converts them to 8-bit grey and turns
-//! the film as its orientation tag says. The outlines in `bmp`, `mpo`, `png` and `tiff` say what the
-//! decoders do not check: pages, kinds of numbers, whether strips are there. `grey` converts pixels.
+//! Reads films in PNG, JPEG, BMP and TIFF.
 //!
-//! Resolution tags are not used as a spacing. They describe prints and screens, not the patient.
+//! [`read`] checks what a file says of its picture before any pixel is decoded, decodes it with the crate `image`, converts it to 8-bit
+//! grey (`grey`) and turns it as its orientation tag says. `bmp`, `mpo`, `png` and `tiff` read what that crate does not say: the number
+//! of pages, the kind of numbers, the orientation, the resolution. They also check what it does not: that no strip of a TIFF is missing
+//! or damaged. `jpeg`, outside of this module, does so for JPEG.
+//!
+//! Resolution tags are not used as a spacing. They describe prints and screens, not the patient. If they say that pixels are not square,
+//! there is a warning.
 
 mod bmp;
 mod grey;
@@ -10,64 +14,47 @@ mod mpo;
 mod png;
 mod tiff;
 
-use std::io::Cursor;
+use std::io::{self, Cursor};
 use std::path::Path;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
+use crate::content::LastRows;
+use crate::fault::Fault;
 use crate::film::validate_size;
 use crate::geometry::Size;
 use crate::read::MAX_FILM_BYTES;
 use crate::signature::Raster;
 use crate::{Film, FilmError, FilmWarning, content, jpeg};
 
-/// What to do about a picture that is not read.
-const ADVICE: &str = "save it as grey PNG or TIFF of 8 or 16 bits";
-
-/// Why a file is refused, without its name.
-#[derive(Debug)]
-enum Fault {
-    /// The file ends too early or contradicts itself.
-    Damaged(String),
-    /// The file contains something that is not read: what it contains, and what to do.
-    Unsupported(String, &'static str),
+/// A file of several pictures.
+fn pages(count: impl std::fmt::Display, what: &str) -> Fault {
+    Fault::Unsupported(format!("it has {count} {what}"), "export the one that you mean")
 }
 
-impl Fault {
-    fn at(self, name: &Path) -> FilmError {
-        let path = name.to_owned();
-        match self {
-            Self::Damaged(reason) => FilmError::Damaged { path, reason },
-            Self::Unsupported(what, advice) => FilmError::Unsupported { path, what, advice },
-        }
-    }
-
-    /// A file of several pictures.
-    fn pages(count: impl std::fmt::Display, what: &str) -> Self {
-        Self::Unsupported(format!("it has {count} {what}"), "export the one that you mean")
-    }
+fn too_much_memory() -> Fault {
+    Fault::unsupported(format!("it needs more memory than {MAX_FILM_BYTES} bytes"))
 }
 
-impl From<jpeg::Fault> for Fault {
-    fn from(fault: jpeg::Fault) -> Self {
-        match fault {
-            jpeg::Fault::Damaged(reason) => Self::Damaged(reason),
-            jpeg::Fault::Unsupported(what) => Self::Unsupported(what, ADVICE),
-        }
-    }
+fn other_pixels(error: impl std::fmt::Display) -> Fault {
+    Fault::unsupported(format!("its pixels are of a kind that is not read ({error})"))
+}
+
+fn unreadable(error: &io::Error) -> Fault {
+    Fault::damaged(match error.kind() {
+        io::ErrorKind::UnexpectedEof => "it ends too early".to_owned(),
+        _ => error.to_string(),
+    })
 }
 
 impl From<ImageError> for Fault {
     fn from(error: ImageError) -> Self {
         match error {
-            ImageError::Unsupported(_) => {
-                Self::Unsupported(format!("its pixels are of a kind that is not read ({error})"), ADVICE)
-            }
-            ImageError::Limits(_) => {
-                Self::Unsupported(format!("it needs more memory than {MAX_FILM_BYTES} bytes"), ADVICE)
-            }
-            _ => Self::Damaged(error.to_string()),
+            ImageError::Unsupported(_) => other_pixels(error),
+            ImageError::Limits(_) => too_much_memory(),
+            ImageError::IoError(error) => unreadable(&error),
+            _ => Self::damaged(error.to_string()),
         }
     }
 }
@@ -79,8 +66,15 @@ struct Outline {
     orientation: Option<Orientation>,
     /// Whether 0 is stored for white; the decoder turns this round.
     white_is_zero: bool,
-    /// Whether pixels are stored as they are, so that zeros in place of lost ones go unnoticed.
-    plain: bool,
+    /// Which rows are stored last, if pixels are stored as they are: then nothing else tells that the end of the file is lost.
+    last_rows: Option<LastRows>,
+    /// Pixels per unit of length along x and y. Neither is 0.
+    resolution: Option<[f64; 2]>,
+}
+
+/// A resolution, unless the file leaves it open.
+fn resolution(x: impl Into<f64>, y: impl Into<f64>) -> Option<[f64; 2]> {
+    Some([x.into(), y.into()]).filter(|[x, y]| *x > 0.0 && *y > 0.0)
 }
 
 /// Reads a film of this format; `name` appears in messages only.
@@ -88,7 +82,7 @@ pub(crate) fn read(bytes: &[u8], format: Raster, name: &Path) -> Result<Film, Fi
     let refused = |fault: Fault| fault.at(name);
     let (bytes, outline) = match format {
         Raster::Png => (bytes, png::outline(bytes).map_err(refused)?),
-        Raster::Jpeg => (whole_jpeg(bytes, name)?, Outline::default()),
+        Raster::Jpeg => whole_jpeg(bytes, name)?,
         Raster::Bmp => (bytes, bmp::outline(bytes).map_err(refused)?),
         Raster::Tiff => (bytes, tiff::outline(bytes).map_err(refused)?),
     };
@@ -96,30 +90,43 @@ pub(crate) fn read(bytes: &[u8], format: Raster, name: &Path) -> Result<Film, Fi
     let (width, height) = decoder.dimensions();
     let size = Size { width, height };
     validate_size(size, Some(name))?;
+    if format == Raster::Tiff {
+        tiff::validate_parts(bytes).map_err(refused)?;
+    }
     // A tag that can't be read says nothing.
     let orientation = outline.orientation.or_else(|| decoder.orientation().ok()).unwrap_or(Orientation::NoTransforms);
     let decoded = DynamicImage::from_decoder(decoder).map_err(|error| refused(error.into()))?;
     let mut warnings = Vec::new();
     let Some(grey) = grey::convert(&decoded, outline.white_is_zero, &mut warnings) else {
-        return Err(refused(Fault::Unsupported("its pixels are floating-point numbers".into(), ADVICE)));
+        return Err(refused(Fault::unsupported("its pixels are floating-point numbers")));
     };
     drop(decoded);
     warnings.extend(content::small(size));
-    warnings.extend(content::cautions(size, &grey, outline.plain));
-    let (size, grey) = turn(size, grey, orientation, &mut warnings);
-    Ok(Film::from_grey(size, grey)?.with_warnings(warnings))
+    warnings.extend(content::cautions(size, &grey, outline.last_rows));
+    let (upright, grey) = turn(size, grey, orientation, &mut warnings);
+    let lies = matches!(orientation.to_exif(), 5..=8);
+    let resolution = outline.resolution.map(|[x, y]| if lies { [y, x] } else { [x, y] });
+    Ok(Film::from_grey(upright, grey)?.with_warnings(warnings).with_resolution(resolution))
 }
 
-/// The JPEG without what follows it. An error if it is not whole.
-fn whole_jpeg<'a>(bytes: &'a [u8], name: &Path) -> Result<&'a [u8], FilmError> {
+/// The JPEG without what follows it, and what its header says. An error if it is not whole.
+fn whole_jpeg<'a>(bytes: &'a [u8], name: &Path) -> Result<(&'a [u8], Outline), FilmError> {
+    /// The marker of JFIF's segment, and how its body begins.
+    const SEGMENT: u8 = 0xE0;
+    const NAME: &[u8] = b"JFIF\0";
     let refused = |fault: Fault| fault.at(name);
-    let frame = jpeg::frame(bytes).map_err(|fault| refused(fault.into()))?;
+    let frame = jpeg::frame(bytes).map_err(refused)?;
     if frame.is_lossless() {
-        return Err(refused(Fault::Unsupported("it is a lossless JPEG".into(), ADVICE)));
+        return Err(refused(Fault::unsupported("it is a lossless JPEG")));
     }
     mpo::refuse_pictures(bytes).map_err(refused)?;
     validate_size(frame.size(), Some(name))?;
-    jpeg::validate(bytes).map_err(|fault| refused(fault.into()))
+    let density = |(marker, body): (u8, &[u8])| {
+        let [_, _, _unit, x @ .., a, b] = *body.strip_prefix(NAME).filter(|_| marker == SEGMENT)?.first_chunk::<7>()?;
+        resolution(u16::from_be_bytes(x), u16::from_be_bytes([a, b]))
+    };
+    let resolution = jpeg::header_segments(bytes).find_map(density);
+    Ok((jpeg::validate(bytes).map_err(refused)?, Outline { resolution, ..Outline::default() }))
 }
 
 /// The decoder of a file. It has read the header.

@@ -39,8 +39,8 @@ pub fn has_film_extension(path: &Path) -> bool {
 impl Film {
     /// Reads a DICOM, PNG, JPEG, BMP or TIFF file. The content decides on the format, not the name.
     ///
-    /// 16-bit films are scaled to 8 bit; coloured pixels become grey (see [`Film::from_bytes`]). docs/FORMATS.md lists the DICOM
-    /// attributes that are read.
+    /// The file is read whole into memory, then as by [`Film::from_bytes`]. What a person should know of how it was read is in
+    /// [`Film::warnings`]. docs/FORMATS.md says what is read of each format, and docs/LIMITS.md up to which size.
     ///
     /// ```
     /// use onemark_film::{Film, FilmError};
@@ -53,8 +53,12 @@ impl Film {
     /// ```
     ///
     /// # Errors
-    /// See [`FilmError`]. The size in the header is checked before pixels are decoded. If the reader of the format is not compiled in,
-    /// the error is [`FilmError::NotCompiled`].
+    /// - [`FilmError::Read`]: the operating system can't read the file, or it is a folder, a device or a pipe;
+    /// - [`FilmError::FileTooLarge`], [`FilmError::TooLarge`], [`FilmError::ZeroSize`]: found before pixels are decoded;
+    /// - [`FilmError::WrongType`]: it has none of the formats;
+    /// - [`FilmError::NotCompiled`]: this build has no reader of its format;
+    /// - [`FilmError::Damaged`]: it ends too early or contradicts itself;
+    /// - [`FilmError::Unsupported`]: it is sound, but has something that is not read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FilmError> {
         let path = path.as_ref();
         Self::from_bytes(&read_file(path)?, path)
@@ -62,8 +66,10 @@ impl Film {
 
     /// Reads a film from the bytes of a file; `name` appears in messages only.
     ///
-    /// DICOM pixels are converted by the window or lookup table in the file. In other formats, colour becomes grey by ITU-R 601 (like
-    /// JPEG's luma and Pillow's "L"), and an alpha channel is dropped.
+    /// All films become 8-bit grey, 0 for black. DICOM values become grey by the lookup table or window in the file, else from the
+    /// darkest to the brightest value of the film. In the other formats, values of 16 bits are divided by 257 (by less if the film uses
+    /// fewer bits, with a warning), colours become grey by ITU-R 601 (like JPEG's luma and Pillow's "L"), and alpha is left out. Only DICOM
+    /// states a spacing, in mm per px, and patient and study ([`Film::dicom`]).
     ///
     /// ```
     /// use onemark_film::Film;
@@ -79,7 +85,7 @@ impl Film {
     /// ```
     ///
     /// # Errors
-    /// As [`Film::open`].
+    /// As [`Film::open`], except for [`FilmError::Read`] and [`FilmError::FileTooLarge`].
     pub fn from_bytes(bytes: &[u8], name: impl AsRef<Path>) -> Result<Self, FilmError> {
         let name = name.as_ref();
         match Format::of(bytes) {

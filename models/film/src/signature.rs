@@ -106,7 +106,7 @@ pub(crate) fn has_dicom_magic(bytes: &[u8]) -> bool {
 }
 
 /// Whether a file begins with an attribute of the file meta information, which always states its type.
-pub(crate) fn starts_with_dicom_meta(bytes: &[u8]) -> bool {
+fn starts_with_dicom_meta(bytes: &[u8]) -> bool {
     matches!(bytes, [2, 0, _, 0, ..]) && has_explicit_type(bytes)
 }
 
@@ -123,7 +123,7 @@ fn starts_with_data_set(bytes: &[u8]) -> bool {
 }
 
 /// Whether the first attribute of a data set names its type.
-pub(crate) fn has_explicit_type(bytes: &[u8]) -> bool {
+fn has_explicit_type(bytes: &[u8]) -> bool {
     bytes.get(4..6).is_some_and(|letters| letters.iter().all(u8::is_ascii_uppercase))
 }
 

@@ -18,6 +18,8 @@ use crate::FilmError;
 
 #[cfg(feature = "dicom")]
 pub(crate) use rule::FileStatement;
+#[cfg(feature = "raster")]
+pub(crate) use rule::is_nearly_square;
 pub(crate) use rule::{Statements, is_same};
 pub use warning::SpacingWarning;
 #[cfg(feature = "dicom")]

@@ -29,7 +29,7 @@ pub enum FilmWarning {
     },
     /// The window cannot be used, so all values are shown, from the darkest to the brightest.
     UnusableWindow {
-        /// VOILUTFunction in the file; empty if it has none.
+        /// VOILUTFunction in the file; empty if it has none, which means LINEAR.
         function: String,
         /// The centre in the file.
         centre: f64,
@@ -44,6 +44,11 @@ pub enum FilmWarning {
         centre: f64,
         /// The width in the file.
         width: f64,
+    },
+    /// A lookup table can't be read, so it was left out.
+    UnusableTable {
+        /// The attribute that holds it: ModalityLUTSequence or VOILUTSequence.
+        attribute: &'static str,
     },
     /// The VOI lookup table shows almost nothing of the pixels, so all values are shown, from the darkest to the brightest.
     TableBesideData,
@@ -117,8 +122,8 @@ pub enum FilmWarning {
         /// The brightest grey but for a few pixels.
         brightest: u8,
     },
-    /// The last rows are all one grey, as if the end of the file were lost.
-    LowestRows {
+    /// The last rows in the file are all one grey, as if the end of the file were lost. Most BMP store the upper rows last.
+    LastRows {
         /// How many of them.
         rows: u32,
         /// The film's height in px.
@@ -176,11 +181,14 @@ impl fmt::Display for FilmWarning {
                 let stated = excerpt(stated);
                 write!(f, "PresentationLUTShape {stated} contradicts {used}, which was used; check that bone is bright")
             }
-            Self::UnusableWindow { function, centre, width } => write!(
-                f,
-                "its window ({} {centre} {width}) can't be used, so its darkest pixel is black and its brightest white",
-                excerpt(function)
-            ),
+            Self::UnusableWindow { function, centre, width } => {
+                let function = if function.is_empty() { "not stated".into() } else { excerpt(function) };
+                write!(
+                    f,
+                    "its window (WindowCenter {centre}, WindowWidth {width}, VOILUTFunction {function}) can't be used, so its darkest pixel is \
+                     black and its brightest white; compare it with what a viewer shows"
+                )
+            }
             Self::UnreadableWindow => f.write_str(
                 "its WindowCenter and WindowWidth are not two numbers, so its darkest pixel is black and its brightest white",
             ),
@@ -188,6 +196,10 @@ impl fmt::Display for FilmWarning {
                 f,
                 "its window ({centre} {width}) shows almost nothing of its pixels, so its darkest pixel is black and its brightest \
                  white"
+            ),
+            Self::UnusableTable { attribute } => write!(
+                f,
+                "the lookup table in its {attribute} can't be used, so it was left out; compare it with what a viewer shows"
             ),
             Self::TableBesideData => f.write_str(
                 "its VOI lookup table shows almost nothing of its pixels, so its darkest pixel is black and its brightest white",
@@ -241,9 +253,9 @@ impl fmt::Display for FilmWarning {
             Self::LittleContrast { darkest, brightest } => {
                 write!(f, "its greys reach from {darkest} to {brightest} only, of 0 to 255: it shows nearly nothing")
             }
-            Self::LowestRows { rows, of, grey } => write!(
+            Self::LastRows { rows, of, grey } => write!(
                 f,
-                "the last {rows} of its {of} rows are all one grey ({grey}): check that no part of it is missing"
+                "the last {rows} of the {of} rows in its file are all one grey ({grey}): check that no part of it is missing"
             ),
             Self::Small { size } => write!(f, "it has {size} px: too few to show anything"),
             Self::Colours => f.write_str("it has colours, which became grey: check that it is a radiograph"),

@@ -6,6 +6,7 @@ mod dicom_files;
 
 use std::path::Path;
 
+use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
 use dicom_files::Dicom;
 use onemark_film::{Film, FilmError};
@@ -276,6 +277,100 @@ fn what_is_not_read_is_named_without_damage() {
     arithmetic[at + 1] = 0xC9;
     says(&arithmetic, &["arithmetic coding"]);
     says(&dicom(uids::JPEG_BASELINE8_BIT, 8, coded("colour.jpg")).bytes(), &["holds colours, not grey"]);
+}
+
+/// A DICOM film with three samples per pixel, of these colours.
+fn in_colours(photometric: &str, syntax: &'static str, stream: Vec<u8>) -> Dicom {
+    dicom(syntax, 8, stream)
+        .text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, photometric)
+        .number(tags::SAMPLES_PER_PIXEL, 3)
+}
+
+/// Secondary captures of grey films often are in colours, and what is grey in them is read.
+#[test]
+fn grey_films_in_compressed_colours_are_read() {
+    for (name, photometric, syntax) in [
+        ("colour.jpg", "RGB", uids::JPEG_BASELINE8_BIT),
+        ("colour.jpg", "YBR_FULL_422", uids::JPEG_BASELINE8_BIT),
+        ("colour-progressive.jpg", "YBR_FULL", uids::JPEG_EXTENDED12_BIT),
+        ("colour-lossless.jpg", "RGB", uids::JPEG_LOSSLESS_SV1),
+        ("colour.j2k", "RGB", uids::JPEG2000_LOSSLESS),
+        ("colour.j2k", "YBR_RCT", uids::JPEG2000_LOSSLESS),
+        ("colour-lossy.j2k", "YBR_ICT", uids::JPEG2000),
+    ] {
+        let film = in_colours(photometric, syntax, coded(name)).film();
+        assert_is_the_film(&film, &format!("{name} as {photometric}"));
+    }
+    for (name, syntax) in [("colour.jpg", uids::JPEG_BASELINE8_BIT), ("colour.j2k", uids::JPEG2000)] {
+        let stream = coded(name);
+        let data = if name.ends_with("jpg") { scan(&stream) } else { find(&stream, &[0xFF, 0x93]) + 2 };
+        for (how, bytes) in harmed(&stream, data) {
+            assert_damaged(&in_colours("RGB", syntax, bytes).bytes(), &format!("{name} in DICOM, {how}"));
+        }
+    }
+}
+
+#[test]
+fn compressed_colours_that_are_not_grey_are_refused_by_name() {
+    let refused = |film: &Dicom, words: &str| {
+        let refusal = film.refusal();
+        assert!(refusal.contains(words) && !refusal.contains("damaged"), "{words}: {refusal}");
+    };
+    let coloured = in_colours("YBR_RCT", uids::JPEG2000_LOSSLESS, coded("coloured.j2k"));
+    refused(&coloured, "its pixels are YBR_RCT, not grey (1 of 7680 are coloured)");
+    let warm = image::RgbImage::from_fn(WIDTH.into(), HEIGHT.into(), |x, y| image::Rgb([200, (x + y) as u8, 0]));
+    let mut jpeg = std::io::Cursor::new(Vec::new());
+    warm.write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
+    refused(
+        &in_colours("YBR_FULL_422", uids::JPEG_BASELINE8_BIT, jpeg.into_inner()),
+        "its pixels are YBR_FULL_422, not grey",
+    );
+    // A stream that has other samples than the header says.
+    refused(
+        &dicom(uids::JPEG2000, 8, coded("colour.j2k")),
+        "its JPEG 2000 has 3 samples per pixel, and its header says 1",
+    );
+    refused(&in_colours("RGB", uids::JPEG2000, coded("tiles.j2k")), "has 1 samples per pixel, and its header says 3");
+    let grey_jpeg = in_colours("RGB", uids::JPEG_BASELINE8_BIT, coded("baseline.jpg")).refusal();
+    assert!(grey_jpeg.contains("it has 1 samples per pixel, and its header says 3"), "{grey_jpeg}");
+    // Colours of a lower resolution, and numbers of many bits.
+    for (at, value, words) in
+        [(46, 2, "samples of several kinds"), (49, 2, "samples of several kinds"), (45, 11, "samples of several kinds")]
+    {
+        let mut stream = coded("colour.j2k");
+        stream[at] = value;
+        refused(&in_colours("RGB", uids::JPEG2000, stream), words);
+    }
+    let mut wide = coded("one-tile.j2k");
+    wide[42] = 19;
+    refused(&dicom(uids::JPEG2000, 16, wide), "its JPEG 2000 has 20 bits per sample, where up to 16 are read");
+    // No decoder reads JPEG-LS of several components.
+    let film = read(&coded("film.png")).unwrap();
+    let mut jpeg_ls = Vec::new();
+    let wide: Vec<u16> = film.grey().iter().map(|grey| u16::from(*grey) * 257).collect();
+    jpegls::encode(&wide, WIDTH.into(), HEIGHT.into(), &mut jpeg_ls).unwrap();
+    refused(&in_colours("RGB", uids::JPEGLS_LOSSLESS, jpeg_ls.clone()), "its pixels are RGB, not grey");
+    let frame = find(&jpeg_ls, &[0xFF, 0xF7]);
+    jpeg_ls[frame + 9] = 3;
+    refused(&dicom(uids::JPEGLS_LOSSLESS, 16, jpeg_ls), "its JPEG-LS stream is not read");
+}
+
+/// Sizes and precincts whose products are no numbers of 64 bits.
+#[test]
+fn jpeg_2000_of_absurd_precincts_is_refused() {
+    let mut stream = coded("precincts.j2k");
+    for at in [8, 12, 24, 28] {
+        stream[at..at + 4].fill(0xFF);
+    }
+    let style = find(&stream, &[0xFF, 0x52]);
+    assert_eq!(stream[style + 4] & 1, 1, "it has precincts");
+    let levels = usize::from(stream[style + 9]);
+    stream[style + 14..=style + 14 + levels].fill(0);
+    let refusal = dicom(uids::JPEG2000, 16, stream).refusal();
+    assert!(
+        refusal.contains("its header says 96x80 px and its compressed stream 4294967295x4294967295 px"),
+        "{refusal}"
+    );
 }
 
 /// Progressive scans that say one bit of one number each: 63 numbers of two bits are more than 100 scans.

@@ -4,9 +4,10 @@
 
 mod dicom_files;
 
-use dicom_core::{PrimitiveValue, VR};
+use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
 use dicom_files::{Dicom, PATIENT};
+use dicom_object::InMemDicomObject;
 use onemark_film::{FilmWarning, Spacing};
 
 /// The grey levels of a film of one row.
@@ -110,9 +111,39 @@ fn a_lookup_table_goes_before_the_window() {
     assert_eq!(grey(&bytes), [255, 51, 0]);
     let packed = film.clone().lut(tags::VOILUT_SEQUENCE, 5, 8, words(&[0x33FF, 0x0000]), 3);
     assert_eq!(grey(&packed), [255, 51, 0]);
-    // A table with fewer entries than it declares is ignored.
-    let short = film.clone().lut(tags::VOILUT_SEQUENCE, 5, 16, words(&[4095]), 3);
-    assert_eq!(grey(&short), grey(&film));
+}
+
+/// A table that can't be read is as good as none, and that is said.
+#[test]
+fn tables_that_can_not_be_read_are_named() {
+    let film = || Dicom::new(3, 12, &[5, 600, 4000]).window("", "2048", "4096");
+    let table = |sequence, count| film().lut(sequence, 5, 16, words(&[4095, 5]), count);
+    let item = |elements: Vec<DataElement<InMemDicomObject>>| vec![InMemDicomObject::from_element_iter(elements)];
+    let descriptor = |numbers: &[u16]| DataElement::new(tags::LUT_DESCRIPTOR, VR::US, words(numbers));
+    let data = || DataElement::new(tags::LUT_DATA, VR::OW, words(&[4095, 5]));
+    let text = DataElement::new(tags::LUT_DATA, VR::LO, PrimitiveValue::from("Secret^Sarah"));
+    for (sequence, name) in
+        [(tags::MODALITY_LUT_SEQUENCE, "ModalityLUTSequence"), (tags::VOILUT_SEQUENCE, "VOILUTSequence")]
+    {
+        for (case, harmed) in [
+            ("fewer entries than it declares", table(sequence, 3 * 2)),
+            ("no descriptor", film().items(sequence, item(vec![data()]))),
+            ("no data", film().items(sequence, item(vec![descriptor(&[2, 5, 16])]))),
+            ("a descriptor of two numbers", film().items(sequence, item(vec![descriptor(&[2, 5]), data()]))),
+            ("text", film().items(sequence, item(vec![descriptor(&[2, 5, 16]), text.clone()]))),
+            ("an empty item", film().items(sequence, item(vec![]))),
+            ("text in place of items", film().text(sequence, VR::LO, "Secret^Sarah")),
+        ] {
+            let harmed = harmed.film();
+            assert_eq!(harmed.grey(), film().film().grey(), "{name}: {case}");
+            let said: Vec<String> = harmed.warnings().iter().map(ToString::to_string).collect();
+            let expected = format!("the lookup table in its {name} can't be used, so it was left out");
+            assert!(matches!(&said[..], [one] if one.starts_with(&expected)), "{name}: {case}: {said:?}");
+        }
+        // A sequence without items states nothing.
+        assert_eq!(film().items(sequence, vec![]).film().warnings(), []);
+        assert_eq!(table(sequence, 2).film().warnings().len(), 0, "{name}");
+    }
 }
 
 #[test]

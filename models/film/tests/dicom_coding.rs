@@ -123,9 +123,12 @@ fn what_is_no_film_is_refused_by_name() {
         (film().text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "RGB"), &["pixels are RGB, not grey", "MONOCHROME2"]),
         (film().text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "PALETTE COLOR"), &["PALETTE COLOR"]),
         (film().without(tags::PHOTOMETRIC_INTERPRETATION), &["does not state its PhotometricInterpretation"]),
-        (film().number(tags::SAMPLES_PER_PIXEL, 3), &["3 samples per pixel of 16 bits"]),
-        (film().number(tags::BITS_ALLOCATED, 32), &["1 samples per pixel of 32 bits"]),
-        (film().number(tags::BITS_ALLOCATED, 1), &["1 samples per pixel of 1 bits"]),
+        (
+            film().number(tags::SAMPLES_PER_PIXEL, 3),
+            &["its pixels are MONOCHROME2 and have 3 samples (SamplesPerPixel), where one is read"],
+        ),
+        (film().number(tags::BITS_ALLOCATED, 32), &["its pixels have 32 bits (BitsAllocated), where 8 or 16 are read"]),
+        (film().number(tags::BITS_ALLOCATED, 1), &["its pixels have 1 bits (BitsAllocated), where 8 or 16 are read"]),
         (film().number(tags::BITS_STORED, 17), &["16 bits it claims to use 17"]),
         (film().number(tags::BITS_STORED, 0), &["it claims to use 0"]),
         (
@@ -151,7 +154,7 @@ fn what_is_no_film_is_refused_by_name() {
         (cell().number(tags::ROWS, 35), &["JPEG-LS stream can't be decoded", "1400"]),
         (
             cell().encapsulated(uids::JPEG2000, vec![jpeg_ls(&ramp(1, 1, 16))]),
-            &["JPEG 2000 stream", "start or its end is missing"],
+            &["JPEG 2000 stream", "its start marker is missing"],
         ),
         (cell().encapsulated(uids::JPEG_LOSSLESS_SV1, vec![vec![1, 2, 3, 4]]), &["JPEG stream can't be decoded"]),
         (
@@ -281,7 +284,7 @@ fn a_dicomdir_lists_films() {
     fs::write(&place, film().bytes()).unwrap();
     assert!(directory_films(&place).unwrap_err().to_string().contains("no directory records"));
     fs::write(&place, "text").unwrap();
-    assert!(directory_films(&place).unwrap_err().to_string().contains("it is not DICOM"));
+    assert!(directory_films(&place).unwrap_err().to_string().contains("its first bytes are not those of DICOM"));
     assert!(matches!(directory_films(&folder.path().join("none")), Err(FilmError::Read { .. })));
 }
 

@@ -128,7 +128,9 @@ fn a_window_of_other_things_than_numbers_is_not_used() {
         assert_eq!(film.grey(), Dicom::new(10, 12, &ramp()).film().grey(), "{centre} {width}");
     }
     let named = Dicom::new(10, 12, &ramp()).window("\x1b[2Jsecret", "2048", "4096").film();
-    assert_says(&named, "its window ((not a code) 2048 4096) can't be used");
+    let narrow = Dicom::new(10, 12, &ramp()).window("", "2048", "0.5").film();
+    assert_says(&narrow, "its window (WindowCenter 2048, WindowWidth 0.5, VOILUTFunction not stated) can't be used");
+    assert_says(&named, "its window (WindowCenter 2048, WindowWidth 4096, VOILUTFunction (not a code)) can't be used");
 }
 
 #[test]

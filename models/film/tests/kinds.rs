@@ -6,7 +6,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, RgbImage, Rgba};
-use onemark_film::{Film, FilmError, FilmWarning, Size};
+use onemark_film::{Film, FilmError, FilmWarning, Size, Spacing};
 
 const WIDTH: u32 = 40;
 const HEIGHT: u32 = 30;
@@ -276,8 +276,162 @@ fn films_that_show_nothing_are_named() {
     // A film whose second half is zeros looks whole to a format without coding.
     let half = GrayImage::from_fn(WIDTH, 64, |x, y| Luma([if y < 32 { grey(x, y) } else { 0 }]));
     for bytes in [tiff(&half, &[]), encode(&half.clone().into(), ImageFormat::Tiff)] {
-        assert_eq!(read(&bytes).unwrap().warnings(), [FilmWarning::LowestRows { rows: 32, of: 64, grey: 0 }]);
+        assert_eq!(read(&bytes).unwrap().warnings(), [FilmWarning::LastRows { rows: 32, of: 64, grey: 0 }]);
     }
+}
+
+/// Most BMP store the lowest row first, so the end of the file is at the top of the film.
+#[test]
+fn the_lost_end_of_a_bmp_is_at_its_top() {
+    let half = |upper: bool| {
+        GrayImage::from_fn(WIDTH, 64, |x, y| Luma([if (y < 32) == upper { 0 } else { 1 + grey(x, y % 32) }]))
+    };
+    let lost = ["the last 32 of the 64 rows in its file are all one grey (0): check that no part of it is missing"];
+    for (upper_is_black, negative_height) in [(true, false), (false, false), (true, true), (false, true)] {
+        let mut bmp = encode(&half(upper_is_black).into(), ImageFormat::Bmp);
+        if negative_height {
+            // Rows from the top to the bottom: the film is upside down, and its file is the same.
+            bmp[22..26].copy_from_slice(&(-64_i32).to_le_bytes());
+        }
+        let film = read(&bmp).unwrap();
+        assert_eq!(film.grey()[0] == 0, upper_is_black != negative_height);
+        assert_eq!(said(&film), lost[..usize::from(upper_is_black)], "{upper_is_black} {negative_height}");
+    }
+}
+
+#[test]
+fn what_follows_the_end_of_a_png_is_no_part_of_it() {
+    let png = encode(&film().into(), ImageFormat::Png);
+    let other = encode(&GrayImage::new(3, 3).into(), ImageFormat::Png);
+    for tail in [
+        chunk(b"eXIf", &exif(6)),
+        chunk(b"acTL", &[0, 0, 0, 9, 0, 0, 0, 0]),
+        coded("animation.png"),
+        other,
+        vec![0; 99],
+        b"\0\0".to_vec(),
+    ] {
+        let film = read(&[&png[..], &tail].concat()).unwrap();
+        assert!(film.grey() == self::film().as_raw(), "the tail changed the pixels");
+        assert_eq!(said(&film), [""; 0]);
+    }
+}
+
+/// The film in each format that states a resolution, with this one.
+fn with_resolution(x: u16, y: u16) -> Vec<(&'static str, Vec<u8>)> {
+    let picture = film();
+    let png = encode(&picture.clone().into(), ImageFormat::Png);
+    let sides = [u32::from(x).to_be_bytes(), u32::from(y).to_be_bytes()].concat();
+    let phys = |unit: u8| [&png[..33], &chunk(b"pHYs", &[&sides[..], &[unit]].concat()), &png[33..]].concat();
+    let mut jpeg = encode(&picture.clone().into(), ImageFormat::Jpeg);
+    assert_eq!(jpeg[6..11], *b"JFIF\0");
+    jpeg[14..18].copy_from_slice(&[x.to_be_bytes(), y.to_be_bytes()].concat());
+    let mut bmp = encode(&picture.clone().into(), ImageFormat::Bmp);
+    bmp[38..46].copy_from_slice(&[u32::from(x).to_le_bytes(), u32::from(y).to_le_bytes()].concat());
+    // Behind the pixels' 1200 bytes, two rational numbers of 8 bytes; tags lie further back.
+    let mut pixels = picture.clone().into_raw();
+    pixels.extend([x.into(), 1, y.into(), 1].iter().flat_map(|number: &u32| number.to_le_bytes()));
+    let longer = GrayImage::from_raw(4, pixels.len() as u32 / 4, pixels).unwrap();
+    let mut tiff = tiff(&longer, &[(282, 1208), (283, 1216)]);
+    let directory = 8 + longer.as_raw().len() + 2;
+    for entry in tiff[directory..].chunks_exact_mut(12) {
+        match u16::from_le_bytes([entry[0], entry[1]]) {
+            256 => entry[8] = WIDTH as u8,
+            257 | 278 => entry[8..10].copy_from_slice(&[HEIGHT as u8, 0]),
+            279 => entry[8..10].copy_from_slice(&1200_u16.to_le_bytes()),
+            282 | 283 => entry[2] = 5,
+            _ => {}
+        }
+    }
+    vec![("PNG without unit", phys(0)), ("PNG", phys(1)), ("JPEG", jpeg), ("BMP", bmp), ("TIFF", tiff)]
+}
+
+#[test]
+fn pixels_that_are_not_square_are_named() {
+    for (x, y, named) in [
+        (300, 300, false),
+        (1, 1, false),
+        (0, 0, false),
+        (0, 72, false),
+        (2835, 2834, false),
+        (300, 298, false),
+        (200, 110, true),
+        (1, 2, true),
+        (300, 290, true),
+    ] {
+        for (format, bytes) in with_resolution(x, y) {
+            let film = read(&bytes).unwrap();
+            assert_eq!(film.size(), Size { width: WIDTH, height: HEIGHT }, "{format}");
+            let expected = format!("its resolution tags state {x} px to the right and {y} px down for the same length");
+            let said = said(&film);
+            assert_eq!(said.len(), usize::from(named), "{format}, {x} x {y}: {said:?}");
+            assert!(
+                said.iter().all(|said| said.starts_with(&expected) && said.contains("may not be square")),
+                "{said:?}"
+            );
+            // It is no spacing, and a spacing of the same shape agrees with it.
+            assert_eq!((film.spacing(), film.pixel_aspect()), (None, None));
+            let stated = Spacing::new(10.0, 10.0 * f64::from(x) / f64::from(y.max(1)), "a ruler");
+            assert!(!named || film.with_spacing(stated.unwrap()).warnings().is_empty());
+        }
+    }
+    // On a film that its orientation tag turns, the axes change places.
+    let png = encode(&film().into(), ImageFormat::Png);
+    let tags = [chunk(b"pHYs", &[0, 0, 0, 2, 0, 0, 0, 1, 0]), chunk(b"eXIf", &exif(6))].concat();
+    let film = read(&[&png[..33], &tags, &png[33..]].concat()).unwrap();
+    assert!(said(&film)[0].starts_with("its resolution tags state 1 px to the right and 2 px down"), "{film:?}");
+}
+
+#[test]
+fn jpegs_that_state_their_height_behind_their_pixels_are_named() {
+    let mut jpeg = encode(&film().into(), ImageFormat::Jpeg);
+    let at = jpeg.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
+    jpeg[at + 5..at + 7].fill(0);
+    refusal(&jpeg, &["its JPEG states its height behind its pixels", "save it as grey PNG"]);
+}
+
+/// A TIFF of this compression and these sides, whose only strip is no such data.
+fn nonsense(compression: u16, side: u16) -> Vec<u8> {
+    let mut tiff = tiff(&film(), &[]);
+    let directory = 8 + film().as_raw().len() + 2;
+    for entry in tiff[directory..].chunks_exact_mut(12) {
+        match u16::from_le_bytes([entry[0], entry[1]]) {
+            256 | 257 | 278 => entry[8..10].copy_from_slice(&side.to_le_bytes()),
+            259 => entry[8..10].copy_from_slice(&compression.to_le_bytes()),
+            _ => {}
+        }
+    }
+    tiff
+}
+
+#[test]
+fn tiffs_are_limited_before_their_strips_are_looked_at() {
+    for compression in [7, 8, 32_946] {
+        let error = read(&nonsense(compression, 20_000)).unwrap_err();
+        assert!(matches!(error, FilmError::TooLarge { .. }), "{compression}: {error}");
+        let error = read(&nonsense(compression, 40)).unwrap_err();
+        assert!(matches!(error, FilmError::Damaged { .. }), "{compression}: {error}");
+    }
+    // A list of strips of 1 GB is beyond what is read, and its file need not be damaged.
+    let mut many = nonsense(1, 40);
+    let entry = many.windows(4).position(|entry| entry == [0x11, 1, 3, 0]).unwrap();
+    many[entry + 2] = 4;
+    many[entry + 4..entry + 8].copy_from_slice(&0x1000_0000_u32.to_le_bytes());
+    refusal(&many, &["one of its tags has more values than are read"]);
+}
+
+#[test]
+fn pages_are_counted_up_to_a_thousand() {
+    let mut many = tiff(&film(), &[]);
+    // Small pages, each with the place of the next behind its only tag.
+    let mut place = many.len() - 4;
+    for _ in 0..1001 {
+        let next = many.len() as u32;
+        many[place..place + 4].copy_from_slice(&next.to_le_bytes());
+        many.extend([[1, 0].as_slice(), &[254, 0, 4, 0, 1, 0, 0, 0, 0, 0, 0, 0], &[0; 4]].concat());
+        place = many.len() - 4;
+    }
+    refusal(&many, &["it has 1000 or more pages", "export the one that you mean"]);
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub const CASES: &[Case] = &[
         name: "DICOMDIR that is not DICOM",
         harm: |here| fs::copy(here.join("note.txt"), here.join("DICOMDIR")).map(drop).unwrap(),
         line: "detect DICOMDIR --bundle head.onemark",
-        says: &["DICOMDIR", "it is not DICOM", "give the folder of the films instead"],
+        says: &["DICOMDIR", "its first bytes are not those of DICOM", "give the folder of the films instead"],
     },
     Case {
         name: "invalid shard",
@@ -75,7 +75,11 @@ type Bad = (&'static str, fn() -> Vec<u8>, &'static str);
 
 /// Each bad film is reported, and the good films still get their landmarks.
 const AMONG_GOOD_ONES: &[Bad] = &[
-    ("bits.dcm", || dicom(&[(0x0028_0100, &32_u16.to_le_bytes())]), "1 samples per pixel of 32 bits"),
+    (
+        "bits.dcm",
+        || dicom(&[(0x0028_0100, &32_u16.to_le_bytes())]),
+        "its pixels have 32 bits (BitsAllocated), where 8 or 16 are read",
+    ),
     ("colour.dcm", || dicom(&[(0x0028_0004, b"RGB ")]), "pixels are RGB, not grey; export it as MONOCHROME2"),
     ("cut.dcm", || dicom(&[])[..120].to_vec(), "damaged or cut short"),
     ("cut.png", || png()[..60].to_vec(), "damaged or cut short"),

@@ -12,8 +12,8 @@ use dicom_object::InMemDicomObject;
 use dicom_object::mem::InMemElement;
 use dicom_parser::{StatefulDecode as _, StatefulDecoder};
 
-use super::reader::Fault;
 use super::walk::{Element, Found, Value};
+use crate::fault::Fault;
 
 /// All attributes that Onemark reads, in a data set or in an item. What is not listed here is not kept, whoever asks for it.
 pub(super) const READ: &[Tag] = &[
@@ -105,16 +105,21 @@ fn object(found: &Found<'_>, characters: &SpecificCharacterSet) -> Result<InMemD
 }
 
 fn parsed_element(tag: Tag, element: &Element<'_>, characters: &SpecificCharacterSet) -> Result<InMemElement, Fault> {
-    let odd = || Fault::Damaged(format!("the value of its attribute {tag} is not one that it can have"));
+    let odd = |how: String| Fault::damaged(format!("the value of its attribute {tag} {how}"));
     match &element.value {
         Value::Items(items) => {
             let items: Vec<_> = items.iter().map(|item| object(item, characters)).collect::<Result<_, _>>()?;
             Ok(DataElement::new(tag, VR::SQ, DataSetSequence::new(items, Length::UNDEFINED)))
         }
-        Value::Bytes(bytes) if bytes.len() <= MAX_VALUE_BYTES && element.vr != VR::SQ => {
-            Ok(DataElement::new(tag, element.vr, value(tag, element, bytes, characters).ok_or_else(odd)?))
+        Value::Bytes(bytes) if bytes.len() > MAX_VALUE_BYTES => {
+            Err(odd(format!("has {} bytes, and at most {MAX_VALUE_BYTES} are read", bytes.len())))
         }
-        Value::Bytes(_) | Value::Fragments(_) => Err(odd()),
+        Value::Bytes(bytes) if element.vr != VR::SQ => {
+            let value = value(tag, element, bytes, characters);
+            let value = value.ok_or_else(|| odd(format!("can't be read as one of type {}", element.vr)))?;
+            Ok(DataElement::new(tag, element.vr, value))
+        }
+        Value::Bytes(_) | Value::Fragments(_) => Err(odd("is of another kind than it can have".into())),
     }
 }
 

@@ -1,16 +1,17 @@
-//! Decompresses the pixels of a DICOM file in all supported transfer syntaxes: one `u16` per pixel, row by row.
+//! Decompresses the pixels of a DICOM file in all supported transfer syntaxes: one `u16` per grey pixel, row by row; three bytes if the
+//! film is stored in colours.
 //!
 //! Each decoder first compares the size that its stream claims with the file's header, and refuses a stream that differs. `grey`
 //! converts the numbers to grey.
 
 use dicom_dictionary_std::uids;
 use dicom_transfer_syntax_registry::TransferSyntax;
-use jpeg_decoder::PixelFormat;
+use jpeg_decoder::{ColorTransform, PixelFormat};
 
-use super::header::Header;
+use super::header::{GREY_ADVICE, Header};
 use super::jpeg2000;
 use super::pixel_data::PixelData;
-use super::reader::Fault;
+use crate::fault::Fault;
 use crate::{Size, jpeg};
 
 /// A retired transfer syntax, which archives still contain.
@@ -19,49 +20,97 @@ const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
 /// What to do about a transfer syntax that is not read.
 pub(super) const ADVICE: &str = "export it uncompressed or as JPEG 2000, or save it as PNG or TIFF";
 
-/// Decompresses a whole stream of pixels.
-pub(super) type Decoder = fn(&[u8], &Header) -> Result<Vec<u16>, Fault>;
-
-/// The codec of a transfer syntax, if it compresses pixels. An error names a transfer syntax that is not read.
-pub(super) fn decoder(syntax: &TransferSyntax) -> Result<Option<Decoder>, Fault> {
-    Ok(match syntax.uid() {
-        uids::IMPLICIT_VR_LITTLE_ENDIAN | uids::EXPLICIT_VR_LITTLE_ENDIAN | EXPLICIT_VR_BIG_ENDIAN => None,
-        uids::RLE_LOSSLESS => Some(rle),
-        uids::JPEG_BASELINE8_BIT | uids::JPEG_EXTENDED12_BIT | uids::JPEG_LOSSLESS | uids::JPEG_LOSSLESS_SV1 => {
-            Some(jpeg)
-        }
-        uids::JPEGLS_LOSSLESS | uids::JPEGLS_NEAR_LOSSLESS => Some(jpeg_ls),
-        uids::JPEG2000_LOSSLESS | uids::JPEG2000 => Some(jpeg2000::decode),
-        _ => return Err(Fault::Unsupported(format!("its transfer syntax {} is not read", syntax.name()), ADVICE)),
-    })
+/// How pixels are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    Rle,
+    Jpeg,
+    JpegLs,
+    Jpeg2000,
 }
 
-/// The pixels: as many as `header` states.
-pub(super) fn decode(pixel_data: &PixelData<'_>, header: &Header, decoder: Option<Decoder>) -> Result<Vec<u16>, Fault> {
+impl Coding {
+    /// The coding of a transfer syntax, if it compresses pixels. An error names a transfer syntax that is not read.
+    pub(super) fn of(syntax: &TransferSyntax) -> Result<Option<Self>, Fault> {
+        Ok(match syntax.uid() {
+            uids::IMPLICIT_VR_LITTLE_ENDIAN | uids::EXPLICIT_VR_LITTLE_ENDIAN | EXPLICIT_VR_BIG_ENDIAN => None,
+            uids::RLE_LOSSLESS => Some(Self::Rle),
+            uids::JPEG_BASELINE8_BIT | uids::JPEG_EXTENDED12_BIT | uids::JPEG_LOSSLESS | uids::JPEG_LOSSLESS_SV1 => {
+                Some(Self::Jpeg)
+            }
+            uids::JPEGLS_LOSSLESS | uids::JPEGLS_NEAR_LOSSLESS => Some(Self::JpegLs),
+            uids::JPEG2000_LOSSLESS | uids::JPEG2000 => Some(Self::Jpeg2000),
+            _ => return Err(Fault::Unsupported(format!("its transfer syntax {} is not read", syntax.name()), ADVICE)),
+        })
+    }
+
+    /// The names of the colours that its decoder reads. A film in colours is read only if it is grey.
+    pub(super) const fn colours(self) -> &'static [&'static str] {
+        match self {
+            Self::Rle | Self::JpegLs => &[],
+            Self::Jpeg => &["RGB", "YBR_FULL", "YBR_FULL_422"],
+            Self::Jpeg2000 => &["RGB", "YBR_ICT", "YBR_RCT"],
+        }
+    }
+}
+
+/// The grey pixels: as many as `header` states.
+pub(super) fn decode(pixel_data: &PixelData<'_>, header: &Header, coding: Option<Coding>) -> Result<Vec<u16>, Fault> {
     let expected = pixels(header);
-    let mut stored = match (decoder, pixel_data) {
+    let mut stored = match (coding, pixel_data) {
         (None, PixelData::Native(native)) => native.samples(expected, header.bits_allocated),
-        (Some(decode), PixelData::Compressed(fragments)) => decode(&stream(fragments, expected)?, header)?,
-        (None, _) => return Err(Fault::Damaged("its pixels are compressed, but its transfer syntax is not".into())),
-        (Some(_), _) => return Err(Fault::Damaged("its pixels are not compressed, but its transfer syntax is".into())),
+        (Some(coding), PixelData::Compressed(fragments)) => {
+            let stream = stream(fragments, header)?;
+            match coding {
+                Coding::Rle => rle(&stream, header),
+                Coding::Jpeg => jpeg(&stream, header),
+                Coding::JpegLs => jpeg_ls(&stream, header),
+                Coding::Jpeg2000 => jpeg2000::decode(&stream, header),
+            }?
+        }
+        _ => return Err(contradiction(coding)),
     };
     // Missing rows at the end are an error. A few additional bytes are padding.
     let found = stored.len();
     if found < expected {
-        return Err(Fault::Damaged(format!("it has {found} pixels where {expected} are expected")));
+        return Err(Fault::damaged(format!("it has {found} pixels where {expected} are expected")));
     }
     stored.truncate(expected);
     Ok(stored)
 }
 
+/// The compressed pixels of a film in colours: three samples of 8 bits each, as they are in the stream.
+pub(super) fn decode_colours(fragments: &[&[u8]], header: &Header, coding: Coding) -> Result<Vec<u8>, Fault> {
+    let stream = stream(fragments, header)?;
+    let samples = if coding == Coding::Jpeg2000 {
+        jpeg2000::decode(&stream, header)?.into_iter().map(|sample| sample as u8).collect()
+    } else {
+        // The header lets no other coding have colours.
+        jpeg_bytes(&stream, header)?.0
+    };
+    if samples.len() == 3 * pixels(header) {
+        Ok(samples)
+    } else {
+        Err(Fault::Unsupported("its compressed pixels are colours of more or less than 8 bits".into(), GREY_ADVICE))
+    }
+}
+
+/// The error for a file whose pixels are compressed in another way than its transfer syntax.
+pub(super) fn contradiction(coding: Option<Coding>) -> Fault {
+    Fault::damaged(match coding {
+        None => "its pixels are compressed, but its transfer syntax is not",
+        Some(_) => "its pixels are not compressed, but its transfer syntax is",
+    })
+}
+
 /// The compressed stream: all fragments together are the only frame, however it was divided. A stream that is far longer than its pixels is
 /// refused before it is copied.
-fn stream(fragments: &[&[u8]], pixels: usize) -> Result<Vec<u8>, Fault> {
-    /// The largest length of a stream: so many times that of its pixels, and so many bytes more.
-    const MOST: (usize, usize) = (2, 1 << 20);
-    let length: usize = fragments.iter().map(|fragment| fragment.len()).sum();
-    if length > MOST.0 * 2 * pixels + MOST.1 {
-        return Err(Fault::Damaged(format!("its compressed stream has {length} bytes for {pixels} pixels")));
+fn stream(fragments: &[&[u8]], header: &Header) -> Result<Vec<u8>, Fault> {
+    /// The most bytes of a stream for each pixel, twice those of 16 bits, and so many bytes more.
+    const MOST: (usize, usize) = (4, 1 << 20);
+    let (length, pixels) = (fragments.iter().map(|fragment| fragment.len()).sum::<usize>(), pixels(header));
+    if length > MOST.0 * pixels + MOST.1 {
+        return Err(Fault::damaged(format!("its compressed stream has {length} bytes for {pixels} pixels")));
     }
     Ok(fragments.concat())
 }
@@ -77,11 +126,11 @@ pub(super) fn validate_claim(width: u32, height: u32, header: &Header) -> Result
     if claimed == header.size {
         return Ok(());
     }
-    Err(Fault::Damaged(format!("its header says {} px and its compressed stream {claimed} px", header.size)))
+    Err(Fault::damaged(format!("its header says {} px and its compressed stream {claimed} px", header.size)))
 }
 
 pub(super) fn broken(coding: &str, why: impl std::fmt::Display) -> Fault {
-    Fault::Damaged(format!("its {coding} stream can't be decoded: {why}"))
+    Fault::damaged(format!("its {coding} stream can't be decoded: {why}"))
 }
 
 /// RLE: a segment of packed bytes for the upper halves of all pixels, then one for the lower (PS3.5, annex G).
@@ -150,33 +199,55 @@ impl Iterator for Unpacked<'_> {
     }
 }
 
-/// JPEG of 8 bits, or lossless JPEG of up to 16.
+/// Grey JPEG of 8 bits, or lossless JPEG of up to 16.
 fn jpeg(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
-    const ADVICE: &str = "export it as JPEG of 8 bits, as lossless JPEG or uncompressed";
-    let fault = |fault| match fault {
-        jpeg::Fault::Damaged(reason) => broken("JPEG", reason),
-        jpeg::Fault::Unsupported(what) => Fault::Unsupported(what, ADVICE),
-    };
-    let frame = jpeg::frame(stream).map_err(fault)?;
-    let Size { width, height } = frame.size();
-    validate_claim(width, height, header)?;
-    if !frame.is_grey() {
-        return Err(Fault::Unsupported(
-            "its JPEG holds colours, not grey".into(),
-            "export it as MONOCHROME2, PNG or TIFF",
-        ));
-    }
-    let stream = jpeg::validate(stream).map_err(fault)?;
-    let mut decoder = jpeg_decoder::Decoder::new(stream);
-    let bytes = decoder.decode().map_err(|e| broken("JPEG", e))?;
-    Ok(match decoder.info().map(|info| info.pixel_format) {
-        Some(PixelFormat::L16) => bytes.chunks_exact(2).map(|two| u16::from_ne_bytes([two[0], two[1]])).collect(),
+    let (bytes, format) = jpeg_bytes(stream, header)?;
+    Ok(match format {
+        Some(PixelFormat::L16) => bytes.as_chunks().0.iter().map(|word| u16::from_ne_bytes(*word)).collect(),
         _ => bytes.into_iter().map(u16::from).collect(),
     })
 }
 
+/// The samples of a JPEG, those of a pixel together. Colours stay what they are in the stream.
+fn jpeg_bytes(stream: &[u8], header: &Header) -> Result<(Vec<u8>, Option<PixelFormat>), Fault> {
+    const ADVICE: &str = "export it as JPEG of 8 bits, as lossless JPEG or uncompressed";
+    let fault = |fault| match fault {
+        Fault::Damaged(reason) => broken("JPEG", reason),
+        Fault::Unsupported(what, _) => Fault::Unsupported(what, ADVICE),
+    };
+    let frame = jpeg::frame(stream).map_err(fault)?;
+    let Size { width, height } = frame.size();
+    validate_claim(width, height, header)?;
+    let (found, expected) = (frame.samples(), header.colours.samples() as usize);
+    if expected == 1 && found > 1 {
+        return Err(Fault::Unsupported("its JPEG holds colours, not grey".into(), GREY_ADVICE));
+    }
+    if found != expected {
+        return Err(broken("JPEG", format!("it has {found} samples per pixel, and its header says {expected}")));
+    }
+    if frame.is_lossless() && !frame.is_full() {
+        return Err(Fault::Unsupported("its lossless JPEG has fewer samples than pixels".into(), ADVICE));
+    }
+    let stream = jpeg::validate(stream).map_err(fault)?;
+    let mut decoder = jpeg_decoder::Decoder::new(stream);
+    if found > 1 {
+        // As they are in the stream, whatever they are.
+        decoder.set_color_transform(ColorTransform::RGB);
+    }
+    let bytes = decoder.decode().map_err(|error| match error {
+        jpeg_decoder::Error::Unsupported(_) => Fault::Unsupported(format!("its JPEG is not read ({error})"), ADVICE),
+        error => broken("JPEG", error),
+    })?;
+    Ok((bytes, decoder.info().map(|info| info.pixel_format)))
+}
+
 /// JPEG-LS, lossless or near-lossless. The decoder itself compares the stream with the expected size.
 fn jpeg_ls(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
-    let decoded = jpegls::decode(stream, header.size.width, header.size.height).map_err(|e| broken("JPEG-LS", e))?;
-    Ok(decoded.0)
+    let decoded = jpegls::decode(stream, header.size.width, header.size.height);
+    decoded.map(|(samples, ..)| samples).map_err(|error| match error {
+        jpegls::CodecError::Unsupported(_) => {
+            Fault::Unsupported(format!("its JPEG-LS stream is not read ({error})"), ADVICE)
+        }
+        error => broken("JPEG-LS", error),
+    })
 }

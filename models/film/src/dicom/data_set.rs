@@ -6,32 +6,33 @@ use dicom_object::InMemDicomObject;
 use dicom_transfer_syntax_registry::{TransferSyntax, TransferSyntaxIndex, TransferSyntaxRegistry};
 
 use super::attributes;
-use super::codec::{self, Decoder};
+use super::codec::{self, Coding};
 use super::pixel_data::PixelData;
-use super::reader::Fault;
 use super::walk::{self, Element, Encoding, Value};
 use crate::FilmWarning;
+use crate::fault::Fault;
 use crate::signature::{DICOM_MAGIC, has_dicom_magic};
 
-/// A data set, and the codec of its pixels if they are compressed.
+/// A data set, and the coding of its pixels if they are compressed.
 pub(super) struct DataSet<'a> {
     /// All attributes that Onemark reads, except for the pixels.
     pub(super) attributes: InMemDicomObject,
     pub(super) pixels: Option<PixelData<'a>>,
-    pub(super) decoder: Option<Decoder>,
+    pub(super) coding: Option<Coding>,
     pub(super) warnings: Vec<FilmWarning>,
 }
 
 impl<'a> DataSet<'a> {
-    /// Reads a file's attributes.
+    /// Reads a file's attributes; no pixel is decoded. An error if the file can't be walked over, if a value is not of its type, or if the
+    /// transfer syntax is not read.
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Fault> {
         let bytes = if has_dicom_magic(bytes) { &bytes[DICOM_MAGIC.end..] } else { bytes };
         let (uid, data_set) = meta(bytes)?;
-        let (said, decoder) = match &uid {
+        let (said, coding) = match &uid {
             Some(uid) => {
                 let syntax = syntax(uid)?;
                 // This also refuses deflated data sets, which may be many times as large as their file.
-                (encoding(syntax), codec::decoder(syntax)?)
+                (encoding(syntax), Coding::of(syntax)?)
             }
             None => (Encoding::IMPLICIT.as_written(data_set), None),
         };
@@ -42,14 +43,17 @@ impl<'a> DataSet<'a> {
         if written != said {
             warnings.push(FilmWarning::ContradictedEncoding { stated: said.name(), used: written.name() });
         }
-        Ok(Self { attributes: attributes::parsed(&found)?, pixels, decoder, warnings })
+        Ok(Self { attributes: attributes::parsed(&found)?, pixels, coding, warnings })
     }
 }
 
 /// The transfer syntax that the file meta information names, if the file has such information, and the bytes after it.
 fn meta(bytes: &[u8]) -> Result<(Option<String>, &[u8]), Fault> {
-    let incomplete = |_| Fault::Damaged("its file meta information is incomplete".into());
-    let (meta, data_set) = walk::meta(bytes).map_err(incomplete)?;
+    let in_meta = |fault| match fault {
+        Fault::Damaged(reason) => Fault::damaged(format!("{reason}, in its file meta information")),
+        other => other,
+    };
+    let (meta, data_set) = walk::meta(bytes).map_err(in_meta)?;
     let Some(Element { value: Value::Bytes(uid), .. }) = meta.get(&tags::TRANSFER_SYNTAX_UID) else {
         return Ok((None, data_set));
     };

@@ -6,16 +6,16 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
 use super::data_set::DataSet;
-use super::reader::Fault;
 use super::text::text;
 use crate::FilmError;
+use crate::fault::Fault;
 use crate::read::read_file;
 use crate::signature::is_dicom;
 
 /// The paths of the films that a DICOMDIR lists, in its order. They lie in its folder.
 ///
 /// # Errors
-/// [`FilmError`] for a file that is not a DICOMDIR, that lists no film, or that lists a film outside its folder.
+/// [`FilmError`] for a file that can't be read as a DICOMDIR, that lists no film, or that lists a film outside its folder.
 pub fn directory_films(path: &Path) -> Result<Vec<PathBuf>, FilmError> {
     let bytes = read_file(path).map_err(|error| match error {
         FilmError::FileTooLarge { .. } => no_directory("it is far too large").at(path),
@@ -27,13 +27,16 @@ pub fn directory_films(path: &Path) -> Result<Vec<PathBuf>, FilmError> {
 }
 
 fn no_directory(why: &str) -> Fault {
-    Fault::Unsupported(format!("it is not a DICOMDIR with films ({why})"), "give the folder of the films instead")
+    Fault::Unsupported(
+        format!("no films can be read from it as a DICOMDIR ({why})"),
+        "give the folder of the films instead",
+    )
 }
 
 /// The films' paths: folders and a name for each film.
 fn listed(bytes: &[u8]) -> Result<Vec<Vec<String>>, Fault> {
     if !is_dicom(bytes) {
-        return Err(no_directory("it is not DICOM"));
+        return Err(no_directory("its first bytes are not those of DICOM"));
     }
     let directory = DataSet::read(bytes)?.attributes;
     let records = directory.get(tags::DIRECTORY_RECORD_SEQUENCE).and_then(|records| records.items());
@@ -47,7 +50,7 @@ fn listed(bytes: &[u8]) -> Result<Vec<Vec<String>>, Fault> {
     let leads_out = |part: &String| part.is_empty() || part.starts_with('.') || part.contains(['/', '\\', ':']);
     match films.iter().flatten().find(|part| leads_out(part)) {
         None => Ok(films),
-        Some(part) => Err(Fault::Damaged(format!("it lists a file at {part:?}, which is not a name in its folder"))),
+        Some(part) => Err(Fault::damaged(format!("it lists a file at {part:?}, which is not a name in its folder"))),
     }
 }
 

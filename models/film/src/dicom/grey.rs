@@ -8,7 +8,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
 use super::header::{Header, number};
-use super::lut::Lut;
+use super::lut::{self, Lut};
 use super::seen::Seen;
 use super::text::{code, text};
 use crate::{FilmWarning, GreyWindow};
@@ -62,7 +62,7 @@ pub(super) fn shades(
 /// The value of every possible word after the modality transform.
 fn values(film: &InMemDicomObject, header: &Header, warnings: &mut Vec<FilmWarning>) -> Vec<f64> {
     let stored = (0..=u16::MAX).map(|word| f64::from(header.value(word)));
-    if let Some(lut) = Lut::read(film, tags::MODALITY_LUT_SEQUENCE, header.signed) {
+    if let Some(lut) = Lut::read(film, lut::MODALITY, header.signed, warnings) {
         return stored.map(|value| lut.at(value)).collect();
     }
     let stated =
@@ -114,7 +114,7 @@ type Share = Box<dyn Fn(f64) -> f64>;
 /// shows nothing.
 fn stated(film: &InMemDicomObject, values: &[f64], warnings: &mut Vec<FilmWarning>) -> Option<(Share, FilmWarning)> {
     let any_below_zero = values.iter().any(|value| *value < 0.0);
-    if let Some(lut) = Lut::read(film, tags::VOILUT_SEQUENCE, any_below_zero) {
+    if let Some(lut) = Lut::read(film, lut::VOI, any_below_zero, warnings) {
         let top = lut.top();
         return Some((Box::new(move |value| lut.at(value) / top), FilmWarning::TableBesideData));
     }

@@ -4,16 +4,21 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
+use super::codec::Coding;
 use super::pixel_data::PixelData;
-use super::reader::Fault;
 use super::text::{code, text};
 use crate::Size;
+use crate::fault::Fault;
+use crate::pixels::grey_of;
 
 /// What to do about a film in colour.
 pub(super) const GREY_ADVICE: &str = "export it as MONOCHROME2, PNG or TIFF";
 
 /// The allowed numbers of bits of a pixel in the file.
 const BITS_ALLOCATED: [u32; 2] = [8, 16];
+
+/// The colours that are read in pixels that are not compressed. A film in colours is read only if it is grey.
+const NATIVE_COLOURS: &[&str] = &["RGB", "YBR_FULL"];
 
 /// How a film's pixels are stored: samples of 8 or 16 bits. Not all bits need to be used.
 #[derive(Debug)]
@@ -36,9 +41,11 @@ pub(super) enum Colours {
     Three(Three),
 }
 
-/// Three samples per pixel, which are not compressed.
+/// Three samples per pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Three {
+    /// Their PhotometricInterpretation.
+    pub(super) name: &'static str,
     /// Whether they are brightness and two samples for the colour (YBR_FULL), not red, green and blue.
     pub(super) brightness_first: bool,
     /// Whether all first samples come before all second ones.
@@ -46,18 +53,22 @@ pub(super) struct Three {
 }
 
 impl Colours {
-    /// What PhotometricInterpretation says, if Onemark reads it.
-    fn read(film: &InMemDicomObject, is_compressed: bool) -> Result<Self, Fault> {
+    /// What PhotometricInterpretation says, if Onemark reads it in pixels of this coding.
+    fn read(film: &InMemDicomObject, coding: Option<Coding>) -> Result<Self, Fault> {
         let stated = text(film, tags::PHOTOMETRIC_INTERPRETATION);
-        match (stated.as_str(), integer(film, tags::SAMPLES_PER_PIXEL)) {
-            ("MONOCHROME1", _) => Ok(Self::Grey { inverted: true }),
-            ("MONOCHROME2", _) => Ok(Self::Grey { inverted: false }),
-            ("", _) => Err(missing("PhotometricInterpretation")),
-            (name @ ("RGB" | "YBR_FULL"), Some(3)) if !is_compressed => {
+        match stated.as_str() {
+            "MONOCHROME1" => return Ok(Self::Grey { inverted: true }),
+            "MONOCHROME2" => return Ok(Self::Grey { inverted: false }),
+            "" => return Err(missing("PhotometricInterpretation")),
+            _ => {}
+        }
+        let read = coding.map_or(NATIVE_COLOURS, Coding::colours).iter().find(|name| **name == stated);
+        match read.filter(|_| integer(film, tags::SAMPLES_PER_PIXEL) == Some(3)) {
+            Some(name) => {
                 let planar = integer(film, tags::PLANAR_CONFIGURATION) == Some(1);
-                Ok(Self::Three(Three { brightness_first: name == "YBR_FULL", planar }))
+                Ok(Self::Three(Three { name, brightness_first: stated == "YBR_FULL", planar }))
             }
-            _ => {
+            None => {
                 let what = format!("its pixels are {}, not grey", code(film, tags::PHOTOMETRIC_INTERPRETATION));
                 Err(Fault::Unsupported(what, GREY_ADVICE))
             }
@@ -74,23 +85,28 @@ impl Colours {
 }
 
 impl Header {
-    pub(super) fn read(film: &InMemDicomObject, pixels: Option<&PixelData<'_>>) -> Result<Self, Fault> {
-        refuse_no_film(film, pixels.is_some())?;
-        let colours = Colours::read(film, matches!(pixels, Some(PixelData::Compressed(_))))?;
+    /// Reads and checks the description of pixels that are compressed in this way. An error names the attribute that is missing, that
+    /// contradicts another, or that says something that is not read. The caller checks the size.
+    pub(super) fn read(film: &InMemDicomObject, coding: Option<Coding>) -> Result<Self, Fault> {
+        let colours = Colours::read(film, coding)?;
         let [rows, columns] = [(tags::ROWS, "Rows"), (tags::COLUMNS, "Columns")]
             .map(|(tag, name)| integer(film, tag).ok_or_else(|| missing(name)));
         let bits_allocated = integer(film, tags::BITS_ALLOCATED).ok_or_else(|| missing("BitsAllocated"))?;
         let bits_stored = integer(film, tags::BITS_STORED).unwrap_or(bits_allocated);
         let high_bit = integer(film, tags::HIGH_BIT).unwrap_or(bits_stored.saturating_sub(1));
         let samples = integer(film, tags::SAMPLES_PER_PIXEL).unwrap_or(1);
-        if samples != colours.samples() || !BITS_ALLOCATED.contains(&bits_allocated) {
-            return Err(Fault::Unsupported(
-                format!("it has {samples} samples per pixel of {bits_allocated} bits each, where 1 of 8 or 16 is read"),
-                "export it as grey of 8 or 16 bits",
-            ));
+        const ADVICE: &str = "export it as grey of 8 or 16 bits";
+        if samples != colours.samples() {
+            let name = code(film, tags::PHOTOMETRIC_INTERPRETATION);
+            let what = format!("its pixels are {name} and have {samples} samples (SamplesPerPixel), where one is read");
+            return Err(Fault::Unsupported(what, ADVICE));
+        }
+        if !BITS_ALLOCATED.contains(&bits_allocated) {
+            let what = format!("its pixels have {bits_allocated} bits (BitsAllocated), where 8 or 16 are read");
+            return Err(Fault::Unsupported(what, ADVICE));
         }
         if bits_stored == 0 || high_bit >= bits_allocated || bits_stored > high_bit + 1 {
-            return Err(Fault::Damaged(format!(
+            return Err(Fault::damaged(format!(
                 "of {bits_allocated} bits it claims to use {bits_stored}, and the highest used bit is number {high_bit}"
             )));
         }
@@ -117,9 +133,8 @@ impl Header {
     }
 
     /// What a stored sample without sign is of its largest value, from 0 to 255.
-    pub(super) fn level(&self, raw: u16) -> u16 {
-        let most = (1_u32 << self.bits_stored) - 1;
-        ((u32::from(self.pattern(raw)) * 255 + most / 2) / most) as u16
+    pub(super) fn level(&self, raw: u16) -> u8 {
+        grey_of(self.pattern(raw).into(), (1 << self.bits_stored) - 1)
     }
 
     /// The number that a stored pixel encodes in its used bits.
@@ -142,11 +157,14 @@ impl Header {
 }
 
 fn missing(what: &str) -> Fault {
-    Fault::Damaged(format!("it does not state its {what}"))
+    Fault::damaged(format!("it does not state its {what}"))
 }
 
-/// Refuses a file without pixels or with more than one frame.
-fn refuse_no_film(film: &InMemDicomObject, has_pixels: bool) -> Result<(), Fault> {
+/// The pixels of a file; an error if it has none, or has more than one frame.
+pub(super) fn film_pixels<'p, 'a>(
+    film: &InMemDicomObject,
+    pixels: Option<&'p PixelData<'a>>,
+) -> Result<&'p PixelData<'a>, Fault> {
     if film.get(tags::DIRECTORY_RECORD_SEQUENCE).is_some() {
         return Err(Fault::Unsupported("it is a DICOMDIR, a list of films".into(), "give the films that it lists"));
     }
@@ -157,14 +175,13 @@ fn refuse_no_film(film: &InMemDicomObject, has_pixels: bool) -> Result<(), Fault
             "export the frame to be read as a separate film",
         ));
     }
-    if !has_pixels {
+    pixels.ok_or_else(|| {
         let what = match code(film, tags::MODALITY) {
             modality if modality.is_empty() => "it holds no pixels".into(),
             modality => format!("it holds no pixels (its modality is {modality})"),
         };
-        return Err(Fault::Unsupported(what, "give the film itself"));
-    }
-    Ok(())
+        Fault::Unsupported(what, "give the film itself")
+    })
 }
 
 /// An attribute that is an integer, if the file has it.

@@ -4,6 +4,13 @@ use dicom_core::{PrimitiveValue, Tag};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
+use crate::FilmWarning;
+
+/// An attribute that holds tables, and its name.
+pub(super) type Sequence = (Tag, &'static str);
+pub(super) const MODALITY: Sequence = (tags::MODALITY_LUT_SEQUENCE, "ModalityLUTSequence");
+pub(super) const VOI: Sequence = (tags::VOILUT_SEQUENCE, "VOILUTSequence");
+
 /// A lookup table. Its first entry is for the value `first`, the next one for `first + 1` and so on.
 pub(super) struct Lut {
     first: i32,
@@ -11,9 +18,27 @@ pub(super) struct Lut {
 }
 
 impl Lut {
-    /// The first table of a sequence. `signed`: whether `first` may be negative.
-    pub(super) fn read(film: &InMemDicomObject, sequence: Tag, signed: bool) -> Option<Self> {
-        let item = film.get(sequence)?.items()?.first()?;
+    /// The first table of this sequence; `None` if it has none. `signed`: whether the table's first value may be negative. A table that
+    /// can't be read is left out, with a warning.
+    pub(super) fn read(
+        film: &InMemDicomObject,
+        sequence: Sequence,
+        signed: bool,
+        warnings: &mut Vec<FilmWarning>,
+    ) -> Option<Self> {
+        let (tag, attribute) = sequence;
+        let table = match film.get(tag)?.items() {
+            Some([]) => return None,
+            Some([first, ..]) => Self::of_item(first, signed),
+            None => None,
+        };
+        if table.is_none() {
+            warnings.push(FilmWarning::UnusableTable { attribute });
+        }
+        table
+    }
+
+    fn of_item(item: &InMemDicomObject, signed: bool) -> Option<Self> {
         let descriptor = item.get(tags::LUT_DESCRIPTOR)?.to_multi_int::<i32>().ok()?;
         let [count, first, _] = descriptor.as_slice() else { return None };
         // 16 bits, whether the file declares them as signed or unsigned. A count of 0 means 2^16.
@@ -22,16 +47,15 @@ impl Lut {
             count => usize::from(count),
         };
         let first = if signed { i32::from(*first as i16) } else { i32::from(*first as u16) };
-        let words = match item.get(tags::LUT_DATA)?.value().primitive()? {
+        let mut entries = match item.get(tags::LUT_DATA)?.value().primitive()? {
             PrimitiveValue::U16(words) => words.to_vec(),
             PrimitiveValue::I16(words) => words.iter().map(|word| *word as u16).collect(),
             PrimitiveValue::U8(bytes) if bytes.len() >= 2 * count => {
-                bytes.chunks_exact(2).map(|two| u16::from_le_bytes([two[0], two[1]])).collect()
+                bytes.as_chunks().0.iter().map(|word| u16::from_le_bytes(*word)).collect()
             }
             PrimitiveValue::U8(bytes) => bytes.iter().copied().map(u16::from).collect(),
             _ => return None,
         };
-        let mut entries = words;
         // A word may contain two entries of 8 bits.
         if entries.len() < count {
             entries = entries.iter().flat_map(|word| word.to_le_bytes()).map(u16::from).collect();

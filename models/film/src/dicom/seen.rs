@@ -6,12 +6,13 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
 use super::header::Header;
+use crate::content::reach;
 
 /// One word per possible value of 16 bits.
 const WORDS: usize = 1 << 16;
 
-/// The share of pixels, at either end, that does not count for [`Seen::spread`]: marks and dead pixels.
-const SPREAD_TAIL: f64 = 0.005;
+/// One in this many pixels, at either end, does not count for [`Seen::spread`]: marks and dead pixels.
+const SPREAD_TAIL: u64 = 200;
 
 /// The words that a film's pixels have.
 pub(super) struct Seen {
@@ -52,26 +53,15 @@ impl Seen {
         (0..=self.greatest).filter(|word| self.counts[usize::from(*word)] > 0 && !self.is_padding(*word))
     }
 
-    /// Over how many grey levels the pixels of the picture spread, if each word has the level of `levels`.
+    /// How many grey levels lie between the darkest and the brightest pixels of the picture, if each word has the level of `levels`.
     pub(super) fn spread(&self, levels: &[u8]) -> u8 {
         let mut pixels = [0_u64; 256];
         for word in self.words() {
             pixels[usize::from(levels[usize::from(word)])] += u64::from(self.counts[usize::from(word)]);
         }
-        let tail = (pixels.iter().sum::<u64>() as f64 * SPREAD_TAIL) as u64;
-        let (darkest, brightest) = (passed(0..=u8::MAX, &pixels, tail), passed((0..=u8::MAX).rev(), &pixels, tail));
+        let [darkest, brightest] = reach(&pixels, pixels.iter().sum::<u64>() / SPREAD_TAIL);
         brightest.saturating_sub(darkest)
     }
-}
-
-/// The level at which more pixels than `tail` have been passed. `pixels`: how many have each level.
-fn passed(mut levels: impl Iterator<Item = u8>, pixels: &[u64; 256], tail: u64) -> u8 {
-    let mut passed = 0;
-    let level = levels.find(|level| {
-        passed += pixels[usize::from(*level)];
-        passed > tail
-    });
-    level.unwrap_or_default()
 }
 
 /// The numbers that are padding, if the file states any.

@@ -11,7 +11,7 @@ use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 
 use super::attributes::READ;
-use super::reader::Fault;
+use crate::fault::Fault;
 
 /// The largest depth of nested sequences. Films have two or three levels.
 const MAX_DEPTH: usize = 32;
@@ -127,7 +127,7 @@ pub(super) fn meta(bytes: &[u8]) -> Result<(Found<'_>, &[u8]), Fault> {
 }
 
 fn broken() -> Fault {
-    Fault::Damaged("its attributes are incomplete or contradict each other".into())
+    Fault::damaged("its attributes are incomplete or contradict each other")
 }
 
 struct Walk<'a> {
@@ -155,7 +155,7 @@ impl<'a> Walk<'a> {
 
     fn start(&mut self, encoding: Encoding) -> Result<Start, Fault> {
         self.left = self.left.checked_sub(1).ok_or_else(|| {
-            Fault::Damaged(format!("it has more than {MAX_ATTRIBUTES} attributes, items and fragments"))
+            Fault::damaged(format!("it has more than {MAX_ATTRIBUTES} attributes, items and fragments"))
         })?;
         let tag = Tag(self.number::<2>(encoding)? as u16, self.number::<2>(encoding)? as u16);
         let (stated, length) = if encoding.explicit && tag.group() != ITEMS_GROUP {
@@ -205,7 +205,7 @@ impl<'a> Walk<'a> {
         }
         let element = Element { vr, big_endian: encoding.big_endian, value };
         if found.get(&tag).is_some_and(|before| *before != element) {
-            return Err(Fault::Damaged(format!("it states its attribute {tag} twice, with two values")));
+            return Err(Fault::damaged(format!("it states its attribute {tag} twice, with two values")));
         }
         found.insert(tag, element);
         Ok(())
@@ -220,7 +220,7 @@ impl<'a> Walk<'a> {
         to_the_end: bool,
     ) -> Result<Vec<Found<'a>>, Fault> {
         if depth > MAX_DEPTH {
-            return Err(Fault::Damaged(format!("its sequences are nested more than {MAX_DEPTH} deep")));
+            return Err(Fault::damaged(format!("its sequences are nested more than {MAX_DEPTH} deep")));
         }
         let (encoding, mut items) = (encoding.of_items(self.rest), Vec::new());
         while !(to_the_end && self.rest.is_empty()) {

@@ -1,6 +1,6 @@
 //! Huffman codes, and the bits of a scan that they are read from.
 
-use super::{Fault, damaged};
+use super::{Fault, next_marker};
 
 /// The longest code in bits.
 const LONGEST: u32 = 16;
@@ -30,7 +30,7 @@ impl Table {
             }
         }
         if table.is_empty() || table.len() > 1 << LONGEST {
-            return Err(damaged("a table of its JPEG is missing or contradicts itself"));
+            return Err(Fault::damaged("a table of its JPEG is missing or contradicts itself"));
         }
         table.resize(1 << LONGEST, [0, 0]);
         Ok(Self(table))
@@ -101,15 +101,13 @@ impl<'a> Bits<'a> {
 
     /// The marker after the last code and the bytes from there on, marker included. An error if other data lie between.
     pub(super) fn end(self) -> Result<(u8, &'a [u8]), Fault> {
-        let early = || damaged("its JPEG ends before its end marker");
-        let is_marker = |pair: &[u8]| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xFF);
-        let skipped = self.bytes.windows(2).position(is_marker).ok_or_else(early)?;
+        let skipped = next_marker(self.bytes)?;
         let marker = &self.bytes[skipped..];
         // Any number of FF may precede a marker.
         let fill = self.bytes[..skipped].iter().rev().take_while(|byte| **byte == 0xFF).count();
         let spare = self.count as usize / 8 + skipped - fill;
         if spare > SPARE_BYTES {
-            return Err(damaged(format!("its JPEG has {spare} bytes more than its pixels need")));
+            return Err(Fault::damaged(format!("its JPEG has {spare} bytes more than its pixels need")));
         }
         Ok((marker[1], marker))
     }
@@ -118,7 +116,7 @@ impl<'a> Bits<'a> {
     pub(super) fn restart(self, number: u8) -> Result<Self, Fault> {
         let (marker, rest) = self.end()?;
         if marker != 0xD0 + number {
-            return Err(damaged("a part of its JPEG's pixels is missing"));
+            return Err(Fault::damaged("a part of its JPEG's pixels is missing"));
         }
         Ok(Self::new(&rest[2..]))
     }

@@ -1,7 +1,7 @@
 //! Walks over the codes of one scan, as a decoder does (ITU T.81, F.2 and G.2; lossless: H.2), without keeping what they say.
 
 use super::bits::{Bits, Codes, Missing, Table};
-use super::{BLOCK, Coding, Component, Fault, Frame, damaged};
+use super::{BLOCK, Coding, Component, Fault, Frame};
 
 /// What a scan says: some numbers of all blocks of some components.
 pub(super) struct Scan {
@@ -16,7 +16,7 @@ pub(super) struct Scan {
 }
 
 /// A component in a scan.
-pub(super) struct Part {
+struct Part {
     /// Its place among the frame's components.
     component: usize,
     /// Codes for means, or for the samples of a lossless JPEG.
@@ -28,7 +28,7 @@ pub(super) struct Part {
 impl Scan {
     /// Reads a scan's header (ITU T.81, B.2.3), and notes in `frame` what the scan says.
     pub(super) fn read(body: &[u8], frame: &mut Frame, codes: &[[Codes; 4]; 2], restart: usize) -> Result<Self, Fault> {
-        let wrong = || damaged("the header of a scan of its JPEG contradicts itself");
+        let wrong = || Fault::damaged("the header of a scan of its JPEG contradicts itself");
         let (count, rest) = body.split_first().ok_or_else(wrong)?;
         let (parts, rest) = rest.split_at_checked(2 * usize::from(*count)).ok_or_else(wrong)?;
         let [first, last, bits] = rest.first_chunk::<3>().ok_or_else(wrong)?;
@@ -92,8 +92,13 @@ impl Scan {
                             let nonzero = component.nonzero.get_mut(at);
                             self.block(part, nonzero, &mut bits, &mut skipped_blocks, frame.coding).map_err(
                                 |Missing| {
-                                    let share = 100 * (row * columns + column) / (rows * columns);
-                                    damaged(format!("its JPEG has data of the first {share} % of its pixels only"))
+                                    // Beyond 32 bits for a lossless film.
+                                    let [done, all] =
+                                        [row * columns + column, rows * columns].map(|units| units as u64);
+                                    let share = 100 * done / all;
+                                    Fault::damaged(format!(
+                                        "its JPEG has sound data of the first {share} % of its pixels only"
+                                    ))
                                 },
                             )?;
                         }
@@ -240,7 +245,7 @@ impl Component {
             // Each later scan says one bit, and a first scan comes once.
             let expected = if refines { missing.and_then(|missing| missing.checked_sub(1)) } else { Some(low) };
             if expected != Some(low) || missing.is_some() != refines {
-                return Err(damaged("the scans of its JPEG contradict each other"));
+                return Err(Fault::damaged("the scans of its JPEG contradict each other"));
             }
             *missing = Some(low);
         }

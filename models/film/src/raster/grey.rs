@@ -11,8 +11,10 @@ const TOP: u16 = u16::MAX;
 const HALF: u16 = 1 << 15;
 /// Films whose values are all below this, but for some of `TOP`, are read with fewer bits too.
 const EIGHTH: u16 = 1 << 13;
-/// How far apart the samples of a pixel with a colour are, at least. JPEG and scanners add a few levels.
+/// The samples of a pixel with a colour are further apart than this. JPEG and scanners add a few levels.
 const COLOUR_LEVELS: u8 = 32;
+/// A film is in colours if more than one in this many of its pixels are.
+const COLOURED: u64 = 100;
 
 /// 8-bit grey, row after row; `None` for pixels that are neither of 8 nor of 16 bits.
 pub(super) fn convert(image: &DynamicImage, white_is_zero: bool, warnings: &mut Vec<FilmWarning>) -> Option<Vec<u8>> {
@@ -42,7 +44,7 @@ pub(super) fn convert(image: &DynamicImage, white_is_zero: bool, warnings: &mut 
     if seen.transparent {
         warnings.push(FilmWarning::Transparent);
     }
-    if 100 * seen.coloured > grey.len() {
+    if COLOURED * seen.coloured > grey.len() as u64 {
         warnings.push(FilmWarning::Colours);
     }
     Some(grey)
@@ -55,7 +57,7 @@ fn is_alpha(index: usize, channels: usize) -> bool {
 /// What was seen in pixels beside grey.
 #[derive(Default)]
 struct Seen {
-    coloured: usize,
+    coloured: u64,
     transparent: bool,
 }
 
@@ -78,7 +80,7 @@ impl Seen {
     }
 
     fn luma_of_colour(&mut self, r: u8, g: u8, b: u8) -> u8 {
-        self.coloured += usize::from(r.max(g).max(b) - r.min(g).min(b) > COLOUR_LEVELS);
+        self.coloured += u64::from(r.max(g).max(b) - r.min(g).min(b) > COLOUR_LEVELS);
         let [r, g, b] = [r, g, b].map(u32::from);
         // ITU-R 601 in 16-bit fixed point. The weights sum to 2^16, so grey pixels do not change.
         ((19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16) as u8

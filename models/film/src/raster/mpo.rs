@@ -1,7 +1,7 @@
 //! Files of several JPEGs with equal rights, such as those of stereo cameras (CIPA DC-007, Multi-Picture Format). The index of the
 //! pictures lies in the first one's header. Previews and brightness maps beside a photograph are listed there too, but are no films.
 
-use super::Fault;
+use super::{Fault, pages};
 use crate::jpeg;
 
 /// The marker of the segment with the index, and how its body begins.
@@ -10,7 +10,7 @@ const NAME: &[u8] = b"MPF\0";
 /// The tag of the list of pictures.
 const PICTURES: u32 = 0xB002;
 /// The length of an entry of that list.
-const ENTRY: usize = 16;
+const ENTRY: u64 = 16;
 /// The kinds of pictures with equal rights: of a panorama, for two eyes, from several angles.
 const EQUAL: [u32; 3] = [0x02_0001, 0x02_0002, 0x02_0003];
 
@@ -18,21 +18,22 @@ const EQUAL: [u32; 3] = [0x02_0001, 0x02_0002, 0x02_0003];
 pub(super) fn refuse_pictures(file: &[u8]) -> Result<(), Fault> {
     let indices = jpeg::header_segments(file).filter(|(marker, _)| *marker == SEGMENT);
     let pictures = indices.filter_map(|(_, body)| equal_pictures(body.strip_prefix(NAME)?)).max().unwrap_or_default();
-    if pictures > 1 { Err(Fault::pages(pictures, "pictures")) } else { Ok(()) }
+    if pictures > 1 { Err(pages(pictures, "pictures")) } else { Ok(()) }
 }
 
 /// The number of pictures with equal rights in an index, which is a small TIFF.
 fn equal_pictures(index: &[u8]) -> Option<usize> {
     let little = index.starts_with(b"II");
-    let number = |at: usize, bytes: usize| -> Option<u32> {
-        let bytes = index.get(at..at.checked_add(bytes)?)?;
+    // Places are sums of numbers in the file, which 32 bits may not hold.
+    let number = |at: u64, bytes: usize| -> Option<u32> {
+        let bytes = index.get(usize::try_from(at).ok()?..)?.get(..bytes)?;
         let join = |number: u32, byte: &u8| number << 8 | u32::from(*byte);
         Some(if little { bytes.iter().rev().fold(0, join) } else { bytes.iter().fold(0, join) })
     };
-    let tags = number(4, 4)? as usize;
-    let mut entries = (0..number(tags, 2)? as usize).map(|entry| tags + 2 + 12 * entry);
+    let tags = u64::from(number(4, 4)?);
+    let mut entries = (0..u64::from(number(tags, 2)?)).map(|entry| tags + 2 + 12 * entry);
     let list = entries.find(|at| number(*at, 2) == Some(PICTURES))?;
-    let (length, start) = (number(list + 4, 4)? as usize, number(list + 8, 4)? as usize);
+    let (length, start) = (u64::from(number(list + 4, 4)?), u64::from(number(list + 8, 4)?));
     let kinds = (0..length / ENTRY).map_while(|entry| Some(number(start + ENTRY * entry, 4)? & 0xFF_FFFF));
     Some(kinds.filter(|kind| EQUAL.contains(kind)).count())
 }

@@ -1,8 +1,8 @@
-//! What a PNG says before and after its pixels: animation and orientation.
+//! What a PNG says before and after its pixels: animation, orientation and resolution.
 
 use image::metadata::Orientation;
 
-use super::{Fault, Outline};
+use super::{Fault, Outline, pages, resolution};
 
 /// The length of the signature.
 const SIGNATURE: usize = 8;
@@ -15,11 +15,18 @@ pub(super) fn outline(png: &[u8]) -> Result<Outline, Fault> {
             b"acTL" => {
                 let pictures = body.first_chunk().map_or(0, |count| u32::from_be_bytes(*count));
                 if pictures > 1 {
-                    return Err(Fault::pages(pictures, "pictures, an animation"));
+                    return Err(pages(pictures, "pictures, an animation"));
                 }
+            }
+            b"pHYs" => {
+                let [x, y] = [0, 4]
+                    .map(|at| body.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |side| u32::from_be_bytes(*side)));
+                outline.resolution = resolution(x, y);
             }
             // It may also follow the pixels, where the decoder does not look for it.
             b"eXIf" => outline.orientation = Orientation::from_exif_chunk(body),
+            // What follows is no part of the picture, whatever it looks like.
+            b"IEND" => break,
             _ => {}
         }
         rest = after;

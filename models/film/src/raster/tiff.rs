@@ -5,9 +5,11 @@ use std::io::Cursor;
 use flate2::{Decompress, FlushDecompress, Status};
 use tiff::TiffError;
 use tiff::decoder::Decoder;
+use tiff::decoder::ifd::Value;
 use tiff::tags::Tag;
 
-use super::{ADVICE, Fault, Outline};
+use super::{Fault, Outline, other_pixels, pages, resolution, too_much_memory, unreadable};
+use crate::content::LastRows;
 use crate::read::MAX_FILM_BYTES;
 use crate::{MAX_FILM_PIXELS, jpeg};
 
@@ -16,7 +18,8 @@ const MAX_PAGES: usize = 1000;
 /// Values of the compression tag.
 const UNCOMPRESSED: u32 = 1;
 const JPEG: u32 = 7;
-const DEFLATE: [u32; 2] = [8, 32_946];
+const DEFLATE: u32 = 8;
+const OLD_DEFLATE: u32 = 32_946;
 /// The largest size of the tables that all JPEG strips share.
 const MAX_TABLES: usize = 1 << 14;
 
@@ -25,10 +28,10 @@ type Reader<'a> = Decoder<Cursor<&'a [u8]>>;
 impl From<TiffError> for Fault {
     fn from(error: TiffError) -> Self {
         match error {
-            TiffError::UnsupportedError(_) => {
-                Self::Unsupported(format!("its pixels are of a kind that is not read ({error})"), ADVICE)
-            }
-            _ => Self::Damaged(error.to_string()),
+            TiffError::UnsupportedError(_) => other_pixels(error),
+            TiffError::LimitsExceeded => Self::unsupported("one of its tags has more values than are read"),
+            TiffError::IoError(error) => unreadable(&error),
+            _ => Self::damaged(error.to_string()),
         }
     }
 }
@@ -37,24 +40,41 @@ pub(super) fn outline(bytes: &[u8]) -> Result<Outline, Fault> {
     let mut file = Decoder::new(Cursor::new(bytes))?;
     refuse_pages(&mut file)?;
     refuse_numbers(&mut file)?;
-    let compression = file.find_tag_unsigned(Tag::Compression)?.unwrap_or(UNCOMPRESSED);
-    let parts = parts(&mut file, bytes)?;
-    if compression == JPEG {
-        let tables = file.find_tag(Tag::JPEGTables)?.map_or_else(|| Ok(Vec::new()), |tables| tables.into_u8_vec())?;
-        validate_jpeg(&tables, &parts)?;
-    }
-    if DEFLATE.contains(&compression) {
-        validate_deflate(&parts)?;
-    }
+    let plain = compression(&mut file)? == UNCOMPRESSED;
     let white_is_zero = file.find_tag_unsigned::<u32>(Tag::PhotometricInterpretation)? == Some(0);
-    Ok(Outline { orientation: None, white_is_zero, plain: compression == UNCOMPRESSED })
+    let side = |tag: Tag| match file.find_tag(tag) {
+        Ok(Some(Value::Rational(pixels, units))) if units > 0 => f64::from(pixels) / f64::from(units),
+        _ => 0.0,
+    };
+    let [x, y] = [Tag::XResolution, Tag::YResolution].map(side);
+    let last_rows = plain.then_some(LastRows::Lower);
+    Ok(Outline { orientation: None, white_is_zero, last_rows, resolution: resolution(x, y) })
+}
+
+/// Refuses a file of which a strip or tile is missing or not whole. The size must be checked before: strips are inflated here.
+pub(super) fn validate_parts(bytes: &[u8]) -> Result<(), Fault> {
+    let mut file = Decoder::new(Cursor::new(bytes))?;
+    let parts = parts(&mut file, bytes)?;
+    match compression(&mut file)? {
+        JPEG => {
+            let tables =
+                file.find_tag(Tag::JPEGTables)?.map_or_else(|| Ok(Vec::new()), |tables| tables.into_u8_vec())?;
+            validate_jpeg(&tables, &parts)
+        }
+        DEFLATE | OLD_DEFLATE => validate_deflate(&parts),
+        _ => Ok(()),
+    }
+}
+
+fn compression(file: &mut Reader<'_>) -> Result<u32, Fault> {
+    Ok(file.find_tag_unsigned(Tag::Compression)?.unwrap_or(UNCOMPRESSED))
 }
 
 /// Refuses a file of several pages, unless the others are the first one's thumbnails or masks.
 fn refuse_pages(file: &mut Reader<'_>) -> Result<(), Fault> {
-    let (mut pages, mut films, mut first_is_film) = (0, 0, false);
+    let (mut count, mut films, mut first_is_film) = (0, 0, false);
     let mut next = file.ifd_pointer();
-    while let Some(page) = next.filter(|_| pages < MAX_PAGES) {
+    while let Some(page) = next.filter(|_| count < MAX_PAGES) {
         // Some programs leave nonsense where the place of the next page is due.
         let Ok(directory) = file.read_directory(page) else { break };
         let mut tags = file.read_directory_tags(&directory);
@@ -62,13 +82,14 @@ fn refuse_pages(file: &mut Reader<'_>) -> Result<(), Fault> {
         let kind: u32 = tags.find_tag_unsigned(Tag::NewSubfileType).ok().flatten().unwrap_or(0);
         let older: u32 = tags.find_tag_unsigned(Tag::SubfileType).ok().flatten().unwrap_or(0);
         let is_film = kind & 0b101 == 0 && older != 2;
-        first_is_film |= pages == 0 && is_film;
+        first_is_film |= count == 0 && is_film;
         films += usize::from(is_film);
-        pages += 1;
+        count += 1;
         next = directory.next();
     }
-    if pages > 1 && (films > 1 || !first_is_film) {
-        return Err(Fault::pages(pages, "pages"));
+    if count > 1 && (films > 1 || !first_is_film) {
+        let more = if count == MAX_PAGES { "or more " } else { "" };
+        return Err(pages(count, &format!("{more}pages")));
     }
     Ok(())
 }
@@ -87,12 +108,12 @@ fn refuse_numbers(file: &mut Reader<'_>) -> Result<(), Fault> {
         _ if ![1, 8, 16].contains(&bits) => format!("its pixels are numbers of {bits} bits"),
         _ => return Ok(()),
     };
-    Err(Fault::Unsupported(what, ADVICE))
+    Err(Fault::unsupported(what))
 }
 
 /// The strips or tiles. An error if one is missing.
 fn parts<'a>(file: &mut Reader<'_>, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>, Fault> {
-    let missing = || Fault::Damaged("a part of its pixels is missing".into());
+    let missing = || Fault::damaged("a part of its pixels is missing");
     let mut list = |strips: Tag, tiles: Tag| -> Result<Vec<u64>, Fault> {
         let list = file.find_tag_unsigned_vec(strips)?;
         Ok(list.map_or_else(|| file.find_tag_unsigned_vec(tiles), |list| Ok(Some(list)))?.unwrap_or_default())
@@ -104,8 +125,8 @@ fn parts<'a>(file: &mut Reader<'_>, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>, Fa
         bytes.get(offset..offset.checked_add(length)?).filter(|part| !part.is_empty())
     };
     let parts: Vec<&[u8]> = offsets.iter().zip(&lengths).map(part).collect::<Option<_>>().ok_or_else(missing)?;
-    if parts.iter().map(|part| part.len()).sum::<usize>() > bytes.len() {
-        return Err(Fault::Damaged("parts of its pixels overlap".into()));
+    if parts.iter().map(|part| part.len() as u64).sum::<u64>() > bytes.len() as u64 {
+        return Err(Fault::damaged("parts of its pixels overlap"));
     }
     Ok(parts)
 }
@@ -114,7 +135,10 @@ fn parts<'a>(file: &mut Reader<'_>, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>, Fa
 fn validate_jpeg(tables: &[u8], parts: &[&[u8]]) -> Result<(), Fault> {
     let tables = tables.strip_suffix(b"\xFF\xD9").unwrap_or(tables);
     if tables.len() > MAX_TABLES {
-        return Err(Fault::Damaged("its tables are too large".into()));
+        return Err(Fault::damaged(format!(
+            "the JPEG tables of its strips have {} bytes, and at most {MAX_TABLES} are possible",
+            tables.len()
+        )));
     }
     let mut pixels = 0;
     for part in parts {
@@ -122,7 +146,7 @@ fn validate_jpeg(tables: &[u8], parts: &[&[u8]]) -> Result<(), Fault> {
             if tables.is_empty() { part.to_vec() } else { [tables, part.get(2..).unwrap_or_default()].concat() };
         pixels += jpeg::frame(&whole)?.size().pixels();
         if pixels > 2 * MAX_FILM_PIXELS {
-            return Err(Fault::Damaged("its strips have more pixels than a film can have".into()));
+            return Err(Fault::damaged("its strips have more pixels than a film can have"));
         }
         jpeg::validate(&whole)?;
     }
@@ -131,7 +155,7 @@ fn validate_jpeg(tables: &[u8], parts: &[&[u8]]) -> Result<(), Fault> {
 
 /// Refuses strips whose checksum is wrong or missing. The decoder stops before it when it has all pixels, right or not.
 fn validate_deflate(parts: &[&[u8]]) -> Result<(), Fault> {
-    let damaged = || Fault::Damaged("the checksum of a part of its pixels is wrong or missing".into());
+    let damaged = || Fault::damaged("a part of its pixels can't be inflated, or its checksum is wrong or missing");
     let mut inflated = vec![0; 1 << 16];
     let mut total = 0;
     for part in parts {
@@ -142,7 +166,7 @@ fn validate_deflate(parts: &[&[u8]]) -> Result<(), Fault> {
             let status = inflater.decompress(rest, &mut inflated, FlushDecompress::None).map_err(|_| damaged())?;
             total += inflater.total_out() - before.1;
             if total > MAX_FILM_BYTES {
-                return Err(Fault::Unsupported(format!("it needs more memory than {MAX_FILM_BYTES} bytes"), ADVICE));
+                return Err(too_much_memory());
             }
             match status {
                 Status::StreamEnd => break,

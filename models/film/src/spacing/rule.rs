@@ -19,6 +19,8 @@ pub(crate) struct FileStatement {
     pub(crate) device: Option<Spacing>,
     /// How many times as high as wide a pixel is.
     pub(crate) aspect: Option<f64>,
+    /// Resolution tags by which pixels are not square: pixels per unit of length, along x and y.
+    pub(crate) resolution: Option<[f64; 2]>,
     /// Warnings that apply only if the spacing is the file's, or if nobody states one.
     pub(crate) warnings: Vec<SpacingWarning>,
 }
@@ -34,17 +36,27 @@ pub(crate) struct Statements {
 }
 
 impl Statements {
-    /// The spacing of a film of this size, and the warnings about it. A person's statement replaces that of a dataset, and a
-    /// dataset's that of the file.
-    pub(crate) fn resolve(&self, size: Size) -> (Option<Spacing>, Vec<SpacingWarning>) {
+    /// The spacing that is used. A person's statement replaces that of a dataset, and a dataset's that of the file.
+    pub(crate) fn used(&self) -> Option<&Spacing> {
+        self.person.as_ref().or(self.dataset.as_ref()).or(self.file.spacing.as_ref())
+    }
+
+    /// What a person should know about the spacing of a film of this size.
+    pub(crate) fn warnings(&self, size: Size) -> Vec<SpacingWarning> {
         let Self { file, dataset, person } = self;
-        let Some(used) = person.as_ref().or(dataset.as_ref()) else {
-            let doubts = file.spacing.iter().flat_map(|used| doubts(used, size, file));
-            return (file.spacing.clone(), file.warnings.iter().cloned().chain(doubts).collect());
-        };
-        let others = [dataset, &file.spacing].into_iter().flatten().filter(|other| !used.agrees_with(other));
-        let differ = others.map(|other| SpacingWarning::Differ { used: used.clone(), other: other.clone() });
-        (Some(used.clone()), differ.chain(doubts(used, size, file)).collect())
+        let used = self.used();
+        let mut warnings = if dataset.is_none() && person.is_none() { file.warnings.clone() } else { Vec::new() };
+        if let Some(used) = used {
+            // The one that is used agrees with itself.
+            let others = [dataset, &file.spacing].into_iter().flatten().filter(|other| !used.agrees_with(other));
+            warnings.extend(others.map(|other| SpacingWarning::Differ { used: used.clone(), other: other.clone() }));
+            warnings.extend(doubts(used, size, file));
+        }
+        let aspect = used.map_or(1.0, |used| used.y() / used.x());
+        let contradicts = |[x, y]: &[f64; 2]| !is_nearly_square(aspect * y / x);
+        let resolution = file.resolution.filter(contradicts);
+        warnings.extend(resolution.map(|px_per_unit| SpacingWarning::NotSquare { px_per_unit }));
+        warnings
     }
 }
 
@@ -70,6 +82,14 @@ fn doubts(used: &Spacing, size: Size, file: &FileStatement) -> Vec<SpacingWarnin
         warnings.push(SpacingWarning::ContradictedAspect { spacing: used.clone(), aspect });
     }
     warnings
+}
+
+/// Resolution tags are whole numbers, or rounded: up to this share they don't say that pixels are not square.
+const NEARLY_SQUARE: f64 = 1e-2;
+
+/// Whether this ratio of two sides is 1 but for the rounding of resolution tags.
+pub(crate) fn is_nearly_square(ratio: f64) -> bool {
+    (1.0 - NEARLY_SQUARE..=1.0 / (1.0 - NEARLY_SQUARE)).contains(&ratio)
 }
 
 /// Two numbers that differ by less than this share of the larger one are the same: programs round differently when they write.
@@ -124,8 +144,8 @@ mod tests {
                 dataset: dataset.and_then(|mm| square(mm, "a dataset")),
                 person: person.and_then(|mm| square(mm, "a person")),
             };
-            let (spacing, warnings) = statements.resolve(SIZE);
-            assert_eq!(spacing.as_ref().map(Spacing::source), used, "{statements:?}");
+            let warnings = statements.warnings(SIZE);
+            assert_eq!(statements.used().map(Spacing::source), used, "{statements:?}");
             let named = warnings.iter().filter(|one| matches!(one, SpacingWarning::Differ { .. })).count();
             assert_eq!(named, differ, "{warnings:?}");
             let of_file = warnings.contains(&SpacingWarning::AtDetector);
@@ -137,8 +157,7 @@ mod tests {
     fn both_values_and_both_sources_are_named() {
         let file = FileStatement { spacing: square(0.6, "PixelSpacing"), ..FileStatement::default() };
         let statements = Statements { file, dataset: None, person: Some(spacing(0.1, 0.2, "--spacing")) };
-        let (_, warnings) = statements.resolve(SIZE);
-        let said = warnings[0].to_string();
+        let said = statements.warnings(SIZE)[0].to_string();
         for part in ["0.1 x 0.2 mm per px by --spacing", "0.6 x 0.6 mm per px by PixelSpacing"] {
             assert!(said.contains(part), "{said}");
         }
@@ -173,7 +192,7 @@ mod tests {
                     1 => statements.dataset = Some(stated.clone()),
                     _ => statements.person = Some(stated.clone()),
                 }
-                statements.resolve(SIZE)
+                (statements.used().cloned(), statements.warnings(SIZE))
             });
             assert_eq!((&by_file, &by_dataset), (&by_person, &by_person));
             let (used, warnings) = by_file;
@@ -182,6 +201,18 @@ mod tests {
             for (warning, says) in warnings.iter().zip(expected) {
                 assert!(warning.to_string().contains(says), "{warning}");
             }
+        }
+    }
+    #[test]
+    fn resolution_tags_are_named_unless_the_spacing_has_their_shape() {
+        let file = FileStatement { resolution: Some([300.0, 150.0]), ..FileStatement::default() };
+        for (stated, named) in
+            [(None, true), (Some((0.1, 0.1)), true), (Some((0.1, 0.2)), false), (Some((0.1, 0.201)), false)]
+        {
+            let person = stated.map(|(x, y)| spacing(x, y, "a person"));
+            let warnings = Statements { file: file.clone(), dataset: None, person }.warnings(SIZE);
+            let said = SpacingWarning::NotSquare { px_per_unit: [300.0, 150.0] };
+            assert_eq!(warnings.contains(&said), named, "{stated:?}: {warnings:?}");
         }
     }
 }

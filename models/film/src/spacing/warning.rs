@@ -96,6 +96,11 @@ pub enum SpacingWarning {
         /// How many times as high as wide a pixel is by PixelAspectRatio.
         aspect: f64,
     },
+    /// By the resolution tags of the file, pixels are not square, and the spacing, if there is one, has not their shape.
+    NotSquare {
+        /// Pixels per unit of length, along x and y.
+        px_per_unit: [f64; 2],
+    },
 }
 
 impl fmt::Display for SpacingWarning {
@@ -150,6 +155,13 @@ impl fmt::Display for SpacingWarning {
                 f,
                 "{spacing} contradicts {PIXEL_ASPECT_RATIO}, by which a pixel is {} times as high as wide",
                 short(*aspect)
+            ),
+            Self::NotSquare { px_per_unit: [x, y] } => write!(
+                f,
+                "its resolution tags state {} px to the right and {} px down for the same length, so its pixels may not be square; check \
+                 their shape, and state the size of a pixel in x and y",
+                short(*x),
+                short(*y)
             ),
         }
     }

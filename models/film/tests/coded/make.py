@@ -45,6 +45,8 @@ def main():
     wide = film.astype(np.uint16) * 257
     grey = Image.fromarray(film)
     colour = Image.merge("RGB", [grey, grey, grey])
+    coloured = colour.copy()
+    coloured.putpixel((40, 30), (255, 255, 0))
     deep = Image.fromarray(wide)
     files = {
         "baseline.jpg": pillow(grey, "JPEG", quality=90),
@@ -61,6 +63,10 @@ def main():
         "precincts.j2k": pillow(deep, "JPEG2000", no_jp2=True, precinct_size=(32, 32), codeblock_size=(16, 16), progression="RPCL"),
         "lossy.j2k": pillow(deep, "JPEG2000", no_jp2=True, irreversible=True, quality_layers=[20, 8, 3]),
         "tiles.j2k": pillow(grey, "JPEG2000", no_jp2=True, tile_size=(32, 32)),
+        "colour.j2k": pillow(colour, "JPEG2000", no_jp2=True, mct=1),
+        "colour-lossy.j2k": pillow(colour, "JPEG2000", no_jp2=True, mct=1, irreversible=True, quality_layers=[20, 8, 3]),
+        "coloured.j2k": pillow(coloured, "JPEG2000", no_jp2=True, mct=1),
+        "colour-lossless.jpg": imagecodecs.jpeg_encode(np.dstack([film] * 3), lossless=True),
         "big.tif": tiff([film], compression="deflate", bigtiff=True),
         "lzw.tif": tiff([wide], compression="lzw", rowsperstrip=20),
         "deflate.tif": tiff([wide], compression="deflate", rowsperstrip=20),
