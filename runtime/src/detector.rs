@@ -129,7 +129,7 @@ impl Detector {
         }
         let prior = manifest.shape_prior.as_ref().map(|prior| prior.marginal(&wanted));
         Ok(Self {
-            bundle: BundleId { name: manifest.name.clone(), sha256: bundle.digest()? },
+            bundle: BundleId { name: manifest.name.clone(), sha256: bundle.digest() },
             landmark_set: manifest.landmark_set.clone().or_built_in_analysis(),
             threads,
             decoding: match (options.decoding, &prior) {
