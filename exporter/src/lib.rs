@@ -19,9 +19,11 @@ use onemark_film::FilmError;
 use onemark_models::bundle::{Bundle, BundleError, Precision};
 use onemark_models::checkpoint::{Checkpoint, CheckpointError};
 use onemark_models::graph::GraphError;
+use onemark_models::invalid::Invalid;
 use onemark_models::landmarks::{LandmarkError, LandmarkSet};
 use onemark_models::recipe::RecipeError;
 use onemark_models::reference::ReferenceError;
+use onemark_models::text::{validate_line, validate_text};
 use onemark_runtime::RuntimeError;
 
 use crate::compile::{Compiled, Progress, compile, grid};
@@ -37,6 +39,15 @@ pub struct BundleInfo {
     pub intended_use: String,
     /// The licence of its weights.
     pub weights_licence: String,
+}
+
+impl BundleInfo {
+    /// Checks the rules for texts of a manifest.
+    fn validate(&self) -> Result<(), Invalid> {
+        validate_line("name", &self.name)?;
+        validate_text("intended_use", &self.intended_use)?;
+        validate_text("weights_licence", &self.weights_licence)
+    }
 }
 
 /// How to compile.
@@ -65,6 +76,9 @@ pub struct Export {
 #[non_exhaustive]
 #[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum ExportError {
+    /// A text of the [`BundleInfo`] breaks a rule.
+    #[error(transparent)]
+    Info(Invalid),
     /// The checkpoint can't be used.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -155,7 +169,7 @@ fn after(before: &[&str]) -> String {
 /// first pass and after each step. The bundle is in memory; nothing is written to disk.
 ///
 /// # Errors
-/// The checkpoint does not fit its recipe, a pass fails, or the bundle differs from the trained network.
+/// A text of `info` breaks a rule, the checkpoint does not fit its recipe, a pass fails, or the bundle differs from the trained network.
 ///
 /// # Example
 /// ```
@@ -186,6 +200,7 @@ pub fn export(
     films: &[PathBuf],
     observe: impl FnMut(&Progress<'_>),
 ) -> Result<Export, ExportError> {
+    info.validate().map_err(ExportError::Info)?;
     let landmarks = LandmarkSet::named(&checkpoint.recipe.landmarks)?;
     let size = checkpoint.recipe.network.size;
     let synthetic = ("a synthetic film".to_owned(), synthetic::synthetic_film(size));

@@ -86,6 +86,22 @@ fn every_architecture_survives_its_passes() {
     }
 }
 
+/// Before the work begins.
+#[test]
+fn texts_of_a_bundle_are_checked_first() {
+    let checkpoint = &SMALL.0;
+    let long = "x".repeat(20_001);
+    for (info, says) in [
+        (BundleInfo { name: "=1+1".into(), ..info() }, "name: must not begin with"),
+        (BundleInfo { intended_use: "\u{1b}[2J".into(), ..info() }, "intended_use: holds the hidden character"),
+        (BundleInfo { weights_licence: long, ..info() }, "weights_licence: has 20001 characters"),
+    ] {
+        let mut steps = 0;
+        let refused = export(checkpoint, &info, &Options::default(), &[], |_| steps += 1).unwrap_err();
+        assert!(steps == 0 && refused.to_string().starts_with(says), "{steps}: {refused}");
+    }
+}
+
 /// Exports without optional passes, with a quantised trunk and in half precision. The self-check accepts each of them.
 #[test]
 fn other_ways_to_compile_come_to_the_same() {

@@ -19,7 +19,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::container::Container;
-pub use self::container::MOST_FILES;
 use self::limits::LARGEST_MANIFEST;
 pub use self::manifest::{
     FORMAT, FileEntry, GraphEntry, HeadEntry, Input, Manifest, Precision, Span, TensorEntry, WEIGHTS,
@@ -145,8 +144,14 @@ impl Bundle {
     fn of(origin: PathBuf, manifest: Manifest, files: BTreeMap<String, Arc<[u8]>>) -> Result<Self, BundleError> {
         validate(&origin, &manifest)?;
         validate_numbers(&origin, &manifest, &files)?;
-        let text = yaml::write(&manifest)?.into_bytes().into();
-        Ok(Self { origin, manifest, text, files })
+        let text = yaml::write(&manifest)?.into_bytes();
+        if text.len() as u64 > LARGEST_MANIFEST {
+            let why = format!("has {} bytes; at most {LARGEST_MANIFEST} are read", text.len());
+            return Err(BundleError::Manifest { path: origin, invalid: Invalid::new("", why) });
+        }
+        // What is made can be opened.
+        read_manifest(&origin, &text)?;
+        Ok(Self { origin, manifest, text: text.into(), files })
     }
 
     /// Opens a folder or a stored zip, and verifies all of it: names, plain files, nothing missing, nothing extra, sizes
@@ -222,11 +227,8 @@ impl Bundle {
 
     /// SHA-256 of the manifest's file as 64 lower-case hexadecimal digits. It identifies the bundle, because the manifest holds the
     /// digests of all other files.
-    ///
-    /// # Errors
-    /// None. Earlier versions wrote the manifest anew, which could fail.
-    pub fn digest(&self) -> Result<String, BundleError> {
-        Ok(sha256(&self.text))
+    pub fn digest(&self) -> String {
+        sha256(&self.text)
     }
 
     /// Every file of the bundle, the manifest first.

@@ -6,10 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::limits::LARGEST_NUMBER;
 use crate::invalid::Invalid;
 use crate::shape_prior::SCORE_FLOOR;
-use crate::statistics::{nearest_rank_quantile, sorted};
+use crate::statistics::{USABLE, is_usable, nearest_rank_quantile, sorted};
 
 /// A point farther than this from the truth, in mm, is wrong: the outermost radius of the field's detection rates.
 pub const WRONG_MM: f64 = 4.0;
@@ -125,11 +124,10 @@ impl Calibration {
         let Reliability { coverage, auroc, calibration_error, lost, out_of_distribution, .. } = self.reliability;
         let shares = [coverage, auroc, calibration_error, lost, out_of_distribution];
         let mut shares = shares.into_iter().chain(self.landmarks.iter().map(|landmark| landmark.within_2_mm));
-        let is_usable = |number: f64| number.abs() <= f64::from(LARGEST_NUMBER);
         let why = if self.landmarks.len() != landmarks {
             "must have an entry for each landmark"
         } else if !numbers.chain([self.slope, self.weakest, self.out_of_distribution]).all(is_usable) {
-            "must hold finite numbers"
+            USABLE
         } else if !shares.all(|share| (0.0..=1.0).contains(&share)) {
             "shares must lie between 0 and 1"
         } else if self.landmarks.iter().any(|landmark| landmark.deviation <= 0.0 || landmark.radius_mm < 0.0) {

@@ -123,11 +123,12 @@ impl GrowingFile {
     /// The disk is full, for example. What was added before is kept.
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let added = self.file.write_all(bytes);
-        match (&mut self.length, &added) {
-            (Some(length), Ok(())) => *length += bytes.len() as u64,
-            // Half a row is worse than none.
-            (Some(length), Err(_)) => self.file.set_len(*length)?,
-            (None, _) => {}
+        if let Some(length) = &mut self.length {
+            match added {
+                Ok(()) => *length += bytes.len() as u64,
+                // Half a row is worse than none. If that fails too, the first error says why.
+                Err(_) => drop(self.file.set_len(*length)),
+            }
         }
         added
     }
@@ -296,6 +297,18 @@ mod tests {
         assert!(GrowingFile::start(Path::new("/dev/full"), b"one").is_err());
         let mut full = GrowingFile::start(Path::new("/dev/full"), b"").unwrap();
         assert!(full.append(b"more").is_err());
+    }
+
+    /// The first error is told, whatever becomes of the attempt to take back half a row.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_error_of_writing_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table");
+        fs::write(&path, "one").unwrap();
+        let mut only_read = GrowingFile { file: File::open(&path).unwrap(), length: Some(3) };
+        const NOT_OPEN_FOR_WRITING: i32 = 9;
+        assert_eq!(only_read.append(b"two").unwrap_err().raw_os_error(), Some(NOT_OPEN_FOR_WRITING));
     }
 
     #[cfg(target_os = "linux")]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::text::for_message;
 
-/// A rule that a value breaks. The caller adds the name of the file, if it knows one. The message escapes control characters.
+/// A rule that a value breaks. The caller adds the name of the file, if it knows one. The message escapes hidden characters.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}", prefix(.key), for_message(.why))]
 pub struct Invalid {

@@ -34,13 +34,19 @@ impl Lock {
     /// The lock on `target`, or `None` if somebody else has it. `target` need not exist, its folder must.
     ///
     /// # Errors
-    /// The folder can't be written to.
+    /// The folder can't be written to, or the file beside the target belongs to another user.
     pub fn try_new(target: &Path) -> io::Result<Option<Self>> {
-        Self::take(target, |file| match file.try_lock() {
-            Ok(()) => Ok(true),
-            Err(TryLockError::WouldBlock) => Ok(false),
-            Err(TryLockError::Error(error)) => unsupported_is_fine(error),
-        })
+        loop {
+            let lock = Candidate::open(target)?;
+            match lock.file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => unsupported_is_fine(error)?,
+            }
+            if lock.counts() {
+                return Ok(Some(lock.taken()));
+            }
+        }
     }
 
     /// The same, but waits until nobody else has it.
@@ -49,28 +55,51 @@ impl Lock {
     /// As [`Lock::try_new`].
     pub fn wait(target: &Path) -> io::Result<Self> {
         loop {
-            if let Some(lock) = Self::take(target, |file| file.lock().map(|()| true).or_else(unsupported_is_fine))? {
-                return Ok(lock);
+            let lock = Candidate::open(target)?;
+            lock.file.lock().or_else(unsupported_is_fine)?;
+            if lock.counts() {
+                return Ok(lock.taken());
             }
         }
     }
+}
 
-    fn take(target: &Path, lock: impl Fn(&File) -> io::Result<bool>) -> io::Result<Option<Self>> {
+/// The file to lock, opened.
+struct Candidate {
+    path: PathBuf,
+    file: File,
+}
+
+impl Candidate {
+    fn open(target: &Path) -> io::Result<Self> {
         let mut name = std::ffi::OsString::from(".");
         name.push(target.file_name().unwrap_or(target.as_os_str()));
         name.push(".lock");
         let path = parent(target).join(name);
-        loop {
-            let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
-            if !lock(&file)? {
-                return Ok(None);
-            }
-            // Whoever had the lock may have removed the file in the meantime; then a new one counts.
-            if is_at(&file, &path) {
-                return Ok(Some(Self { path, _file: file }));
-            }
+        match OpenOptions::new().create(true).truncate(false).write(true).open(&path) {
+            Ok(file) => Ok(Self { path, file }),
+            Err(error) => Err(explained(&path, error)),
         }
     }
+
+    /// Whether the file still is at its path. Whoever had the lock may have removed it; then a new one counts.
+    fn counts(&self) -> bool {
+        is_at(&self.file, &self.path)
+    }
+
+    fn taken(self) -> Lock {
+        Lock { path: self.path, _file: self.file }
+    }
+}
+
+/// Says what to do about a lock's file that can't be opened although it is there: a program of another user has left it.
+fn explained(path: &Path, error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::PermissionDenied || !path.exists() {
+        return error;
+    }
+    let path = path.display();
+    let why = format!("{path} belongs to another user; if no program of theirs is at work on the bundle, remove it");
+    io::Error::new(error.kind(), why)
 }
 
 impl Drop for Lock {
@@ -82,8 +111,8 @@ impl Drop for Lock {
     }
 }
 
-fn unsupported_is_fine(error: io::Error) -> io::Result<bool> {
-    if error.kind() == io::ErrorKind::Unsupported { Ok(true) } else { Err(error) }
+fn unsupported_is_fine(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::Unsupported { Ok(()) } else { Err(error) }
 }
 
 /// Whether a path still leads to this open file.
@@ -135,5 +164,17 @@ mod tests {
     fn a_folder_that_does_not_exist_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         assert!(Lock::try_new(&folder.path().join("nowhere/target")).is_err());
+    }
+
+    #[test]
+    fn a_lock_of_another_user_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".target.lock");
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        assert_eq!(explained(&path, denied()).to_string(), denied().to_string());
+        fs::write(&path, "").unwrap();
+        let told = explained(&path, denied());
+        assert_eq!(told.kind(), io::ErrorKind::PermissionDenied);
+        assert!(told.to_string().contains(".target.lock belongs to another user; if no program"), "{told}");
     }
 }

@@ -7,9 +7,8 @@ use nalgebra::{DMatrix, DVector, Matrix2, Matrix2xX, Vector2};
 use onemark_film::geometry::GridPoint;
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::limits::LARGEST_NUMBER;
 use crate::invalid::Invalid;
-use crate::statistics::upper_median;
+use crate::statistics::{USABLE, is_usable, upper_median};
 
 /// The landmarks of several films: `points[film][landmark]`.
 pub type PointSets = Vec<Vec<GridPoint>>;
@@ -221,13 +220,14 @@ impl ShapePrior {
         let numbers =
             self.covariance.iter().flatten().chain(self.mean.iter().flat_map(|point| [&point.row, &point.column]));
         let matrix = || DMatrix::from_fn(size, size, |row, column| self.covariance[row][column]);
-        let largest = f64::from(LARGEST_NUMBER);
         if self.mean.len() != landmarks {
             Err(Invalid::new("mean", format!("must have a (row, column) for each of {landmarks} landmarks")))
         } else if self.covariance.len() != size || self.covariance.iter().any(|row| row.len() != size) {
             Err(Invalid::new("covariance", "must have an entry for each pair of coordinates"))
-        } else if !numbers.chain([&self.noise]).all(|number| number.abs() <= largest) || self.noise <= 0.0 {
-            Err(Invalid::new("", "all numbers must be finite, and the noise above 0"))
+        } else if !numbers.chain([&self.noise]).all(|number| is_usable(*number)) {
+            Err(Invalid::new("", USABLE))
+        } else if self.noise <= 0.0 {
+            Err(Invalid::new("noise", "must be above 0"))
         } else if matrix() != matrix().transpose() || matrix().cholesky().is_none() {
             Err(Invalid::new("covariance", "must be symmetric and positive definite"))
         } else {

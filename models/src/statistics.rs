@@ -1,5 +1,16 @@
 //! Medians and quantiles, each by the convention that its name says. Results are in bundles and reports, so a convention never
-//! changes. All of them order numbers by [`f64::total_cmp`].
+//! changes. All of them order numbers by [`f64::total_cmp`]. Also, which numbers can be computed with.
+
+/// The largest absolute value of a weight, a template vector's element, and a number of a calibration, a prior or a familiarity.
+/// Products of a few such numbers are still finite in single precision.
+pub const LARGEST_NUMBER: f32 = 1e9;
+/// The rule for numbers of a manifest, for messages.
+pub(crate) const USABLE: &str = "numbers must be finite and at most 1e9 in absolute value";
+
+/// Whether a number is finite and at most [`LARGEST_NUMBER`] in absolute value.
+pub(crate) fn is_usable(number: f64) -> bool {
+    number.abs() <= f64::from(LARGEST_NUMBER)
+}
 
 /// The numbers in ascending order.
 pub fn sorted(numbers: impl IntoIterator<Item = f64>) -> Vec<f64> {
@@ -53,6 +64,12 @@ mod tests {
     use super::*;
 
     const FOUR: [f64; 4] = [4.0, 1.0, 3.0, 2.0];
+
+    #[test]
+    fn the_rule_states_the_bound() {
+        assert!(USABLE.contains(&format!(" {LARGEST_NUMBER:e} ")));
+        assert!(is_usable(-1e9) && [f64::NAN, f64::NEG_INFINITY, 1.001e9].into_iter().all(|number| !is_usable(number)));
+    }
 
     #[test]
     fn medians_differ_for_an_even_count() {

@@ -49,7 +49,7 @@ pub fn validate_text(key: &str, text: &str) -> Result<(), Invalid> {
 }
 
 fn hidden_character(hidden: char) -> String {
-    format!("holds the control character {}; remove it", hidden.escape_default())
+    format!("holds the hidden character {}; remove it", hidden.escape_default())
 }
 
 /// The text for a message: hidden characters are written out, and the middle of a very long text is left out.

@@ -16,7 +16,7 @@ use crate::invalid::Invalid;
 use crate::spelling::nearest;
 use crate::text::for_message;
 
-/// Why a YAML text is refused. Where the message repeats words of the text, it escapes control characters and shortens long words.
+/// Why a YAML text is refused. Where the message repeats words of the text, it escapes hidden characters and shortens long words.
 #[derive(Debug, thiserror::Error)]
 #[error("{origin}{}: {}{}", at(.line), for_message(.message), hint(.suggestion))]
 pub struct YamlError {

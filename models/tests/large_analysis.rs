@@ -51,5 +51,5 @@ fn too_many_measurements_or_terms_are_refused() {
     let mut set = doubles(0);
     set.analysis.measurements[0].title = "\u{1b}[2J".into();
     let title = set.validate().unwrap_err().to_string();
-    assert!(title.starts_with("measurement `m0`.title: holds the control character"), "{title}");
+    assert!(title.starts_with("measurement `m0`.title: holds the hidden character"), "{title}");
 }

@@ -7,11 +7,14 @@ use std::collections::BTreeMap;
 use ndarray::Array2;
 use onemark_film::geometry::{GridMap, Point, Size};
 use onemark_film::{Film, FilmError};
+use onemark_models::bundle::limits::MOST_ADAPTED_FILMS;
 use onemark_models::bundle::{AdaptedFilm, Bundle, BundleError, names};
 use onemark_models::files::sha256;
 use onemark_models::graph::Level;
+use onemark_models::invalid::Invalid;
 use onemark_models::landmarks::LandmarkId;
 use onemark_models::parallel::in_parallel;
+use onemark_models::text::validate_text;
 
 use crate::detector::Detector;
 use crate::embeddings::{Embeddings, Scorer, Vectors};
@@ -90,6 +93,18 @@ pub enum AdaptError {
         /// Height in px.
         height: u32,
     },
+    /// The bundle would be adapted to more films than a bundle can record.
+    #[error(
+        "with these examples, the bundle would be adapted to {films} films; at most {MOST_ADAPTED_FILMS} are possible"
+    )]
+    #[non_exhaustive]
+    TooMany {
+        /// The films so far and the examples.
+        films: usize,
+    },
+    /// The text that says where the films come from breaks a rule.
+    #[error(transparent)]
+    Source(Invalid),
     /// The bundle was adapted to the film before, or the film is given twice.
     #[error("film {film} of the examples was used before; a film counts once")]
     #[non_exhaustive]
@@ -100,8 +115,8 @@ pub enum AdaptError {
 }
 
 /// Adapts a bundle to `examples`. Gives the new bundle and, per film, the changes of its landmarks' errors by adaptation to the
-/// other films; none if there is one film only. `source` says where the films come from, for the bundle's record. The new bundle
-/// is not calibrated, because other vectors give other scores.
+/// other films; none if there is one film only. `source` says where the films come from, for the bundle's record. Other vectors give
+/// other scores. So the new bundle is not calibrated and refuses no films of another kind, until the adaptation is undone.
 ///
 /// ```
 /// # mod spot { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/spot/mod.rs")); }
@@ -132,6 +147,7 @@ pub fn adapt(
     options: Options,
 ) -> Result<(Bundle, Vec<Vec<Change>>), AdaptError> {
     validate(bundle, examples)?;
+    source.map_or(Ok(()), |source| validate_text("source", source)).map_err(AdaptError::Source)?;
     let digests: Vec<String> = examples.iter().map(|example| sha256(example.film.grey())).collect();
     let adapted = bundle.manifest().adapted.as_ref();
     for (index, sha256) in digests.iter().enumerate() {
@@ -177,6 +193,10 @@ pub fn adapt(
 fn validate(bundle: &Bundle, examples: &[Example<'_>]) -> Result<(), AdaptError> {
     if examples.is_empty() {
         return Err(AdaptError::Nothing { film: 1 });
+    }
+    let films = bundle.manifest().adapted.as_ref().map_or(0, |adapted| adapted.films.len()) + examples.len();
+    if films > MOST_ADAPTED_FILMS {
+        return Err(AdaptError::TooMany { films });
     }
     let expected = bundle.manifest().landmark_set.len();
     for (film, Example { film: pixels, points }) in (1..).zip(examples) {

@@ -32,11 +32,12 @@ pub use onnxruntime::{Library, OnnxRuntime, library};
 /// # Errors
 /// The bundle has no such file, or [`RuntimeError::Graph`]: it is not an ONNX graph, or uses what a bundle must not use.
 pub fn graph(bundle: &Bundle, file: &str) -> Result<CheckedGraph, RuntimeError> {
-    check(file, bundle.bytes(file)?, bundle.bytes(WEIGHTS)?)
+    checked(bundle, file, &weights(bundle)?)
 }
 
-/// Checks all graphs of a bundle: each can be opened, and has the inputs and outputs that the manifest states. All weights that a
-/// graph uses are finite. [`Detector::new`](crate::Detector::new) does the same for the landmarks to find.
+/// Checks all graphs of a bundle, also those that nothing uses: each can be opened, and has the inputs and outputs that the manifest
+/// states for it. All weights that a graph uses are finite. [`Detector::new`](crate::Detector::new) does the same for the landmarks
+/// to find.
 ///
 /// ```
 /// # mod spot { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/spot/mod.rs")); }
@@ -53,7 +54,8 @@ pub fn graph(bundle: &Bundle, file: &str) -> Result<CheckedGraph, RuntimeError> 
 /// [`RuntimeError::Graph`] for the first graph that is refused.
 pub fn check_graphs(bundle: &Bundle) -> Result<(), RuntimeError> {
     let weights = weights(bundle)?;
-    bundle.manifest().graphs().try_for_each(|entry| stated_graph(bundle, entry, &weights).map(drop))
+    bundle.manifest().graphs().try_for_each(|entry| stated_graph(bundle, entry, &weights).map(drop))?;
+    bundle.unused().try_for_each(|file| checked(bundle, file, &weights).map(drop))
 }
 
 /// The weights of a bundle, for its graphs to share.
@@ -67,11 +69,14 @@ pub(crate) fn stated_graph(
     entry: &GraphEntry,
     weights: &Weights,
 ) -> Result<CheckedGraph, RuntimeError> {
-    let graph = onemark_onnx::check(&entry.file, bundle.bytes(&entry.file)?, weights);
-    let graph = graph.map_err(|error| RuntimeError::graph(&entry.file, error))?;
+    let graph = checked(bundle, &entry.file, weights)?;
     let agree = agree(&entry.inputs, graph.inputs()) && agree(&entry.outputs, graph.outputs());
     let why = "it has other inputs or outputs than the manifest states; export the bundle again";
     if agree { Ok(graph) } else { Err(RuntimeError::graph(&entry.file, why)) }
+}
+
+fn checked(bundle: &Bundle, file: &str, weights: &Weights) -> Result<CheckedGraph, RuntimeError> {
+    onemark_onnx::check(file, bundle.bytes(file)?, weights).map_err(|error| RuntimeError::graph(file, error))
 }
 
 /// Whether these are the same tensors, in any order. The manifest names none of its tensors twice.

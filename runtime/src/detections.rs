@@ -64,6 +64,10 @@ pub struct Detections {
     /// Whether the film is out of distribution for the calibration or the training films; then a person must review every point.
     #[serde(rename = "unusual")]
     out_of_distribution: Option<bool>,
+    /// By how much the film's evidence is lower than that of the training films, in the median over all landmarks. It is there
+    /// if the bundle knows its training films, all landmarks were searched for, and the film shows something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    training_distance: Option<f64>,
     /// Why no landmark counts as found, where the film as a whole is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refusal: Option<String>,
@@ -171,14 +175,21 @@ pub(crate) struct Found<'a> {
 
 impl Detections {
     /// The result for a film: positions in px, in mm if the film's spacing is known, confidences if the bundle is calibrated, and
-    /// the measurements between the landmarks.
-    pub(crate) fn new(context: &DetectionContext<'_>, film: &Film, found: &[Found<'_>]) -> Self {
+    /// the measurements between the landmarks. `best` are the landmarks' best scores, before a prior has moved points.
+    pub(crate) fn new(context: &DetectionContext<'_>, film: &Film, found: &[Found<'_>], best: &[f32]) -> Self {
         let calibration = context.calibration;
         let mut landmarks: Vec<_> = found.iter().map(|found| Detection::new(context, film.spacing(), found)).collect();
         let scores = || landmarks.iter().map(|landmark| (landmark.number - 1, landmark.score));
         let unusual = calibration.map(|calibration| calibration.is_out_of_distribution(scores()));
-        let unfamiliar = context.familiarity.filter(|familiarity| !familiarity.knows(scores()));
-        let refusal = refusal(film, unfamiliar);
+        let nothing = film.warnings().iter().find(|warning| warning.shows_nothing());
+        let familiarity = context.familiarity.filter(|_| nothing.is_none());
+        let training_distance = familiarity.map(|familiarity| familiarity.distance(best));
+        let unfamiliar = familiarity.zip(training_distance).filter(|(known, distance)| !known.is_near(*distance));
+        let refusal = match (nothing, unfamiliar) {
+            (Some(nothing), _) => Some(nothing.to_string()),
+            (None, Some((known, _))) => Some(unlike(known.films)),
+            (None, None) => None,
+        };
         let out_of_distribution = unusual.or(context.familiarity.map(|_| false));
         let out_of_distribution = if refusal.is_some() { Some(true) } else { out_of_distribution };
         if refusal.is_some() {
@@ -193,6 +204,7 @@ impl Detections {
             pixel_aspect: film.pixel_aspect(),
             calibration: calibration.map(|calibration| calibration.films.clone()),
             out_of_distribution,
+            training_distance,
             refusal,
             landmarks,
             measurements: Vec::new(),
@@ -247,6 +259,13 @@ impl Detections {
     /// point. None where the bundle knows neither.
     pub fn out_of_distribution(&self) -> Option<bool> {
         self.out_of_distribution
+    }
+
+    /// By how much the film's evidence is lower than that of the training films, in the median over all landmarks: the larger, the
+    /// less the film is like them ([`Familiarity`]). None where the bundle does not know its training films, where only some
+    /// landmarks were searched for, and on a film that shows nothing.
+    pub fn training_distance(&self) -> Option<f64> {
+        self.training_distance
     }
 
     /// Why no landmark counts as found: the film as a whole is refused, because it shows nothing or is of another kind than the
@@ -431,16 +450,9 @@ impl Detection {
     }
 }
 
-/// Why no landmark of a film counts as found: it shows nothing, or it is not of the kind of the training films, given as
-/// `unfamiliar` then.
-fn refusal(film: &Film, unfamiliar: Option<&Familiarity>) -> Option<String> {
-    let nothing = film.warnings().iter().find(|warning| warning.shows_nothing());
-    nothing.map(ToString::to_string).or_else(|| {
-        let films = unfamiliar?.films;
-        Some(format!(
-            "it is unlike the {films} films that the network was trained on; check what it shows and which side is up"
-        ))
-    })
+/// Why no landmark counts as found on a film that is not of the kind of the training films.
+fn unlike(films: usize) -> String {
+    format!("it is unlike the {films} films that the network was trained on; check what it shows and which side is up")
 }
 
 fn millimetres(position: Point, spacing: &Spacing) -> Millimetres {

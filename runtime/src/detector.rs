@@ -55,6 +55,7 @@ pub struct Detector {
     decoding: Decoding,
     prior: Option<ShapePrior>,
     calibration: Option<Calibration>,
+    /// If the bundle has one, and all of its landmarks are to be found: it judges by all.
     familiarity: Option<Familiarity>,
     grid: GridSize,
     trunk: LazySession,
@@ -116,9 +117,10 @@ impl Detector {
         let trunk = LazySession::new(bundle, &manifest.trunk, weights, threads)?;
         let all = &manifest.landmark_set.landmarks;
         let wanted = wanted(options.landmarks, all.len())?;
-        let head =
-            |index: &usize| Head::new(bundle, &manifest.trunk, &all[*index], &manifest.heads[*index].graph, weights);
-        let heads = wanted.iter().map(head).collect::<Result<Vec<Head>, RuntimeError>>()?;
+        let heads = in_parallel(threads, &wanted, |&index| {
+            Head::new(bundle, &manifest.trunk, &all[index], &manifest.heads[index].graph, weights)
+        });
+        let heads = heads.into_iter().collect::<Result<Vec<Head>, RuntimeError>>()?;
         trunk.open(backend.as_ref())?;
         let plan = manifest.plan.as_ref().filter(|_| options.pruning);
         let pruned = plan.map(|plan| PrunedHeads::open(bundle, plan, &wanted, weights, backend.clone(), threads));
@@ -129,7 +131,7 @@ impl Detector {
         }
         let prior = manifest.shape_prior.as_ref().map(|prior| prior.marginal(&wanted));
         Ok(Self {
-            bundle: BundleId { name: manifest.name.clone(), sha256: bundle.digest()? },
+            bundle: BundleId { name: manifest.name.clone(), sha256: bundle.digest() },
             landmark_set: manifest.landmark_set.clone().or_built_in_analysis(),
             threads,
             decoding: match (options.decoding, &prior) {
@@ -138,7 +140,7 @@ impl Detector {
             },
             prior,
             calibration: manifest.calibration.clone(),
-            familiarity: manifest.familiarity.clone(),
+            familiarity: manifest.familiarity.clone().filter(|_| wanted.len() == all.len()),
             grid: GridSize::new(manifest.input.size, manifest.input.size),
             trunk,
             heads,
@@ -239,6 +241,8 @@ impl Detector {
             Ok((scores, peak))
         });
         let (mut scores, peaks): (Vec<Scores<'_>>, Vec<Peak>) = scored?.into_iter().unzip();
+        // A prior moves points to places where the score is lower. Those of the training films were not moved.
+        let best: Vec<f32> = peaks.iter().map(|peak| peak.score.clamp(0.0, 1.0)).collect();
         let peaks = decode::apply_prior(&mut scores, peaks, self.decoding, self.prior.as_ref(), self.threads);
         let peaks = peaks.map_err(|error| self.decode_error(error))?;
         let found = self.heads.iter().zip(peaks).zip(&scores);
@@ -252,7 +256,7 @@ impl Detector {
             familiarity: self.familiarity.as_ref(),
             map: GridMap::new(film.size(), self.grid),
         };
-        Ok(Detections::new(&context, film, &found.collect::<Vec<_>>()))
+        Ok(Detections::new(&context, film, &found.collect::<Vec<_>>(), &best))
     }
 
     /// The whole score map of a landmark, by its number, axes [row, column], on a film that is on the grid already. The graphs

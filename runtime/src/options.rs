@@ -93,7 +93,7 @@ impl Options {
     /// The numbers, from 1, of the landmarks to find. Default: all landmarks of the bundle.
     ///
     /// Results come in the bundle's order, each landmark once. Opening the bundle fails if it has no landmark with one of
-    /// these numbers.
+    /// these numbers. If they are not all landmarks, films of another kind are not refused, because that is judged by all landmarks.
     ///
     /// ```
     /// # mod spot { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/spot/mod.rs")); }

@@ -85,8 +85,9 @@ impl PrunedHeads {
         let score = window.outputs.iter().position(|output| output.name == SCORE);
         let computed = window.inputs.iter().map(|input| computed(&plan.tiling, input, backend.as_ref()));
         let computed = computed.collect::<Result<Vec<_>, _>>()?;
+        let made = [by_name(&bundle.manifest().trunk.outputs), by_name(&coarse.outputs)];
         let landmarks = landmarks.iter().map(|index| LandmarkId::from_index(*index));
-        let landmarks = landmarks.map(|landmark| inputs(bundle, plan, landmark, &computed, backend.as_ref()));
+        let landmarks = landmarks.map(|landmark| inputs(bundle, plan, landmark, &made, &computed, backend.as_ref()));
         Ok(Self {
             landmarks: landmarks.collect::<Result<_, _>>()?,
             coarse: Pool::open(bundle, coarse, weights, backend.as_ref(), threads)?,
@@ -124,11 +125,19 @@ fn computed(tiling: &Tiling, input: &TensorEntry, backend: &dyn Backend) -> Resu
     Ok(None)
 }
 
-/// Finds where each input of the plan's graphs comes from, for one landmark.
+/// The indices of a graph's outputs.
+type ByName<'a> = HashMap<&'a str, usize>;
+
+fn by_name(outputs: &[TensorEntry]) -> ByName<'_> {
+    outputs.iter().enumerate().map(|(index, output)| (output.name.as_str(), index)).collect()
+}
+
+/// Finds where each input of the plan's graphs comes from, for one landmark. `trunk` and `coarse` are the outputs of these graphs.
 fn inputs(
     bundle: &Bundle,
     plan: &Plan,
     landmark: LandmarkId,
+    [trunk, coarse]: &[ByName<'_>; 2],
     computed: &[Option<Computed>],
     backend: &dyn Backend,
 ) -> Result<Inputs, RuntimeError> {
@@ -150,22 +159,18 @@ fn inputs(
             specific.push(backend.keep(numbers)?);
         }
     }
-    let by_name = |made: &[TensorEntry]| -> HashMap<String, usize> {
-        made.iter().enumerate().map(|(index, made)| (made.name.clone(), index)).collect()
-    };
-    let (trunk, coarse) = (by_name(&manifest.trunk.outputs), by_name(&plan.coarse.outputs));
     let level = |tensor: &TensorEntry| (plan.tiling.size / tensor.shape[2].max(1)).max(1).ilog2() as usize;
     let source = |graph: &GraphEntry, is_window: bool, index: usize, input: &TensorEntry| {
-        let output_of = |by_name: &HashMap<String, usize>, made: &[TensorEntry]| {
-            let output = names::feeding(&input.name, landmark).find_map(|name| by_name.get(&name).copied())?;
+        let output_of = |by_name: &ByName<'_>, made: &[TensorEntry]| {
+            let output = names::feeding(&input.name, landmark).find_map(|name| by_name.get(name.as_str()).copied())?;
             let level = level(&made[output]);
             (!is_window || level < plan.tiling.levels.len()).then_some((output, level))
         };
         let of_specific = || places.get(input.name.as_str()).map(|place| Source::Specific(*place));
         let of_trunk =
-            || output_of(&trunk, &manifest.trunk.outputs).map(|(output, level)| Source::Trunk { output, level });
+            || output_of(trunk, &manifest.trunk.outputs).map(|(output, level)| Source::Trunk { output, level });
         let of_coarse =
-            || output_of(&coarse, &plan.coarse.outputs).map(|(output, level)| Source::Coarse { output, level });
+            || output_of(coarse, &plan.coarse.outputs).map(|(output, level)| Source::Coarse { output, level });
         let of_tiling = || computed[index].is_some().then_some(Source::Computed);
         let source = of_specific().or_else(of_trunk);
         let source = if is_window { source.or_else(of_coarse).or_else(of_tiling) } else { source };

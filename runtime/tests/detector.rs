@@ -7,16 +7,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use ndarray::{Array2, Array4};
-use onemark_film::geometry::{Cell, Point};
+use onemark_film::geometry::{Cell, GridPoint, Point};
 use onemark_film::{Film, Spacing};
-use onemark_models::bundle::Bundle;
+use onemark_models::bundle::{AdaptedFilm, Bundle, Manifest};
 use onemark_models::familiarity::Familiarity;
-use onemark_runtime::backend::{Backend, CheckedGraph, Outputs, Session, Tensor};
+use onemark_models::shape_prior::ShapePrior;
+use onemark_runtime::adapt::{AdaptError, Example, adapt};
+use onemark_runtime::backend::{Backend, CheckedGraph, Outputs, Session, Tensor, check_graphs};
 use onemark_runtime::{BackendKind, Cancel, Chain, Decoding, Detections, Detector, Options, RuntimeError, Status};
 
 #[allow(dead_code, reason = "the examples in the documentation use the rest")]
 mod spot;
-use spot::{FILM, SPOT, bundle, film};
+use spot::{FILM, SPOT, bundle, film, film_with};
 
 /// Film px per cell of the grid.
 const SCALE: (f64, f64) = (4.0, 2.5);
@@ -58,23 +60,101 @@ fn landmarks_are_found_where_they_are() {
     }
 }
 
+/// The bundle of the spot, which knows eight training films with bright spots.
+fn knowing(prior: Option<ShapePrior>) -> Bundle {
+    let familiarity = Familiarity::fit(Array2::from_elem((8, 2), 0.95).view());
+    let manifest = Manifest { familiarity, shape_prior: prior, ..bundle(1.0).manifest().clone() };
+    bundle(1.0).with_manifest(manifest).unwrap()
+}
+
+/// The film of the spot, with each grey value times this.
+fn film_times(factor: f32) -> Film {
+    Film::from_grey(FILM, film().grey().iter().map(|grey| (f32::from(*grey) * factor) as u8).collect()).unwrap()
+}
+
 #[test]
 fn a_film_of_another_kind_has_no_points() {
-    let plain = bundle(1.0);
-    let mut manifest = plain.manifest().clone();
-    manifest.familiarity = Familiarity::fit(Array2::from_elem((8, 2), 0.95).view());
-    let detector = detector(&plain.with_manifest(manifest).unwrap(), BackendKind::Tract, 1, Decoding::Subpixel);
-    let judged = |factor: f32| {
-        let grey = film().grey().iter().map(|grey| (f32::from(*grey) * factor) as u8).collect();
-        detector.detect(&Film::from_grey(FILM, grey).unwrap()).unwrap()
-    };
+    let backend = backends().next().unwrap();
+    let detector = detector(&knowing(None), backend, 1, Decoding::Subpixel);
+    let judged = |factor: f32| detector.detect(&film_times(factor)).unwrap();
     let (known, refused) = (judged(0.4), judged(0.15));
+    assert!(known.training_distance().unwrap() < 4_f64.ln() && refused.training_distance().unwrap() > 4_f64.ln());
     assert_eq!((known.refusal(), known.out_of_distribution()), (None, Some(false)));
     assert!(known.landmarks().iter().all(|landmark| landmark.status() == Status::Found));
     assert!(refused.refusal().unwrap().contains("unlike the 8 films"), "{refused:?}");
     assert_eq!(refused.out_of_distribution(), Some(true));
     assert!(refused.landmarks().iter().all(|landmark| landmark.status() == Status::NotFound));
     assert_eq!(serde_json::from_value::<Detections>(serde_json::to_value(&refused).unwrap()).unwrap(), refused);
+}
+
+/// A film is judged by all landmarks or not at all.
+#[test]
+fn some_landmarks_refuse_no_film() {
+    for backend in backends() {
+        let judged = |landmarks: &[usize]| {
+            let options = Options::default().with_backend(backend).with_landmarks(landmarks.iter().copied());
+            Detector::new(&knowing(None), options).unwrap().detect(&film_times(0.15)).unwrap()
+        };
+        assert!(judged(&[2, 1]).refusal().is_some(), "{backend}");
+        let some = judged(&[1]);
+        assert_eq!((some.refusal(), some.out_of_distribution(), some.training_distance()), (None, None, None));
+        assert_eq!(some.landmarks()[0].status(), Status::Found, "{backend}");
+    }
+}
+
+/// Both landmarks are expected at a dim spot, far from the bright one that the training films have too.
+#[test]
+fn a_prior_makes_no_film_strange() {
+    let bright = film();
+    let dim = film_with(Point::new(75.0, 20.0));
+    let both = bright.grey().iter().zip(dim.grey()).map(|(bright, dim)| (*bright).max(dim / 7)).collect();
+    let both = Film::from_grey(FILM, both).unwrap();
+    let prior = ShapePrior {
+        mean: vec![GridPoint::new(8.5, 19.0), GridPoint::new(8.5, 18.0)],
+        covariance: (0..4).map(|row| (0..4).map(|column| f64::from(row == column)).collect()).collect(),
+        noise: 0.5,
+    };
+    for backend in backends() {
+        let detector = |decoding| detector(&knowing(Some(prior.clone())), backend, 1, decoding);
+        let moved = detector(Decoding::ShapePrior).detect(&both).unwrap();
+        let best = detector(Decoding::Subpixel).detect(&both).unwrap();
+        assert!(moved.landmarks()[0].score() < 0.2 && best.landmarks()[0].score() > 0.9, "{backend}: {moved:?}");
+        assert_eq!((moved.refusal(), best.refusal()), (None, None), "{backend}");
+        assert_eq!(moved.training_distance(), best.training_distance());
+    }
+}
+
+/// A graph that nothing uses could be opened by another program.
+#[test]
+fn graphs_that_nothing_uses_are_checked_too() {
+    let with_more = |graph: &[u8]| {
+        let spot = bundle(1.0);
+        let files = spot.manifest().files.keys().map(|name| (name.clone(), spot.bytes(name).unwrap().to_vec()));
+        let files = files.chain([("more.onnx".to_owned(), graph.to_vec())]).collect();
+        Bundle::new(spot.manifest().clone(), files).unwrap()
+    };
+    let good = bundle(1.0).bytes("trunk.onnx").unwrap().to_vec();
+    check_graphs(&with_more(&good)).unwrap();
+    let error = check_graphs(&with_more(b"not a graph")).unwrap_err();
+    assert!(matches!(&error, RuntimeError::Graph { graph, .. } if graph == "more.onnx"), "{error}");
+}
+
+#[test]
+fn what_an_adaptation_would_record_is_checked_first() {
+    let start = spot::adaptable();
+    let vectors = start.template_vectors().unwrap();
+    let one = |number: usize| AdaptedFilm { sha256: number.to_string(), source: None, landmarks: vec![1] };
+    let full = start.with_template_vectors(&vectors, (0..1000).map(one).collect()).unwrap();
+    let (film, points) = (film(), [Some(SPOT), None]);
+    let refused = |bundle: &Bundle, source: Option<&str>| {
+        let options = Options::default().with_backend(backends().next().unwrap());
+        adapt(bundle, &[Example { film: &film, points: &points }], source, options).unwrap_err()
+    };
+    let error = refused(&full, None);
+    assert!(matches!(error, AdaptError::TooMany { films: 1001, .. }), "{error}");
+    let error = refused(&start, Some("\u{1b}[2J"));
+    assert!(matches!(error, AdaptError::Source(_)), "{error}");
+    assert!(error.to_string().starts_with("source: holds the hidden character"), "{error}");
 }
 
 #[test]

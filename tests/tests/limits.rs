@@ -2,10 +2,12 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use onemark_models::bundle::limits::{
-    LARGEST_BUNDLE, LARGEST_GRID, LARGEST_MANIFEST, LARGEST_NUMBER, MOST_ELEMENTS, MOST_ENTRIES, MOST_TENSORS,
+    LARGEST_BUNDLE, LARGEST_GRID, LARGEST_MANIFEST, LONGEST_HISTORY, MOST_ADAPTED_FILMS, MOST_ELEMENTS, MOST_FILES,
+    MOST_TENSORS,
 };
-use onemark_models::bundle::{MOST_FILES, tiling};
+use onemark_models::bundle::tiling;
 use onemark_models::landmarks::{LONGEST_NAME, MOST_LANDMARKS, MOST_MEASUREMENTS, MOST_TERMS};
+use onemark_models::statistics::LARGEST_NUMBER;
 use onemark_models::text::{LONGEST_LINE, LONGEST_TEXT};
 use onemark_models::yaml::{DEEPEST, MOST_VALUES};
 
@@ -36,13 +38,14 @@ fn the_limits_of_bundles_are_those_of_the_code() {
         ("YAML: values, keys and items", number(MOST_VALUES)),
         ("names and titles", format!("{LONGEST_LINE} characters")),
         ("other texts", format!("{} characters", number(LONGEST_TEXT))),
-        ("history, films adapted to", format!("{} entries", number(MOST_ENTRIES))),
+        ("history", format!("{} entries", number(LONGEST_HISTORY))),
+        ("films adapted to", format!("{} entries", number(MOST_ADAPTED_FILMS))),
         ("landmarks", number(MOST_LANDMARKS)),
         ("a landmark's name", format!("{LONGEST_NAME} characters")),
         ("sources, lines, measurements", format!("{MOST_MEASUREMENTS} each")),
         ("terms of a sum, classes of a measurement", format!("{MOST_TERMS} each")),
         ("weights, template vectors", format!("finite, at most {LARGEST_NUMBER:e} ")),
-        ("numbers of calibration and prior", format!("finite, at most {LARGEST_NUMBER:e} ")),
+        ("numbers of calibration, prior and familiarity", format!("finite, at most {LARGEST_NUMBER:e} ")),
         ("the network's grid", format!("{} rows", number(LARGEST_GRID))),
         ("levels of a tiling", number(tiling::MAX_LEVELS)),
         ("tiles along an axis", number(tiling::MOST_TILES)),
@@ -56,4 +59,5 @@ fn the_limits_of_bundles_are_those_of_the_code() {
     }
     // The weights are checked by one crate, the numbers that the manifest places by the other.
     assert_eq!((onemark_onnx::LARGEST_NUMBER, onemark_onnx::MOST_ELEMENTS), (LARGEST_NUMBER, MOST_ELEMENTS));
+    assert_eq!(onemark_onnx::MOST_TENSORS, MOST_TENSORS);
 }

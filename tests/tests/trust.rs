@@ -11,7 +11,8 @@ use image::{GrayImage, Luma};
 use onemark_exporter::synthetic::synthetic_film;
 use onemark_film::Film;
 use onemark_film::geometry::{GridMap, Point};
-use onemark_models::bundle::{Bundle, WEIGHTS};
+use onemark_models::bundle::{Bundle, Manifest, WEIGHTS};
+use onemark_models::familiarity::Familiarity;
 use onemark_runtime::adapt::{AdaptError, Example, adapt};
 use onemark_runtime::{BackendKind, Detection, Detector, Options};
 use onemark_tests::{Outcome, Program, backends, film_of, tiny_bundle};
@@ -220,6 +221,24 @@ fn a_calibrated_bundle_says_what_its_points_are_worth() {
     Program::Runtime.succeed(here, "adapt adapted.onemark --undo --out undone.onemark");
     let undone = Bundle::open(here.join("undone.onemark")).unwrap();
     assert_eq!(undone.manifest(), Bundle::open(here.join("sure.onemark")).unwrap().manifest());
+}
+
+/// Films that a person has annotated are of the right kind, however unlike the films of the training they are.
+#[test]
+fn films_of_a_calibration_are_not_refused() {
+    let here = lab(20);
+    let here = here.path();
+    let tiny = Bundle::open(here.join("tiny.onemark")).unwrap();
+    let familiarity = Some(Familiarity { films: 8, medians: vec![1.0; 19], farthest: 0.1 });
+    let known = tiny.with_manifest(Manifest { familiarity, ..tiny.manifest().clone() }).unwrap();
+    known.write(&here.join("known.onemark"), false).unwrap();
+    let line = "detect films/images/00.png --backend tract --json - --bundle";
+    assert!(detected(here, &format!("{line} known.onemark"))["refusal"].is_string());
+    let told = "calibrate known.onemark --data films --backend tract --out sure.onemark";
+    let told = Program::Runtime.succeed(here, told).stderr;
+    assert!(told.contains("20 of these films are unlike the films of the training"), "{told}");
+    let sure = detected(here, &format!("{line} sure.onemark"));
+    assert_eq!((&sure["refusal"], &sure["calibration"]), (&Value::Null, &"20 annotated films".into()));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use prost::Message as _;
 
 use crate::builder::{IR_VERSION, OPSET};
-use crate::error::OnnxError;
+use crate::error::{OnnxError, some};
 use crate::external::{Weights, is_external};
 use crate::numbers;
 use crate::proto::{AttributeProto, DataLocation, GraphProto, ModelProto, NodeProto, TensorProto};
@@ -88,17 +88,14 @@ pub fn check(file: &str, onnx: &[u8], weights: &Weights) -> Result<CheckedGraph,
     if !model.training_info.is_empty() {
         return Err(OnnxError::TrainingInfo);
     }
-    if model.graph.is_none() {
-        return Err(OnnxError::NoGraph);
-    }
+    let mut graph = model.graph.take().ok_or(OnnxError::NoGraph)?;
     validate_versions(&model)?;
-    let graph = model.graph.as_mut().ok_or(OnnxError::NoGraph)?;
-    validate_names(graph)?;
-    validate_values(graph)?;
+    validate_names(&graph)?;
+    validate_values(&graph)?;
     graph.node.iter().try_for_each(validate_node)?;
-    let external = validate_initialisers(graph, weights)?;
-    let [inputs, outputs] = shapes::follow(graph, constants(graph, &external, weights)?)?;
-    let bytes = model.encode_to_vec();
+    let external = validate_initialisers(&mut graph, weights)?;
+    let [inputs, outputs] = shapes::follow(&graph, constants(&graph, &external, weights)?)?;
+    let bytes = ModelProto { graph: Some(graph), ..model }.encode_to_vec();
     Ok(CheckedGraph { file: file.into(), bytes, external, weights: weights.clone(), inputs, outputs })
 }
 
@@ -111,8 +108,8 @@ fn validate_versions(model: &ModelProto) -> Result<(), OnnxError> {
     match model.opset_import.as_slice() {
         [only] if is_own(&only.domain) && only.version == OPSET => Ok(()),
         others => {
-            let versions = others.iter().map(|set| set.version.to_string()).collect::<Vec<_>>().join(", ");
-            let found = if others.len() == 1 { versions } else { format!("[{versions}]") };
+            let versions: Vec<i64> = others.iter().map(|set| set.version).collect();
+            let found = if let [only] = versions.as_slice() { only.to_string() } else { some(&versions) };
             Err(OnnxError::Version { what: "operator set", found, expected: OPSET })
         }
     }
@@ -123,7 +120,7 @@ fn is_own(domain: &str) -> bool {
     matches!(domain, "" | "ai.onnx")
 }
 
-/// Messages repeat names, so all must be short and printable.
+/// Messages repeat names, so all must be short, and nothing in them may be hidden.
 fn validate_names(graph: &GraphProto) -> Result<(), OnnxError> {
     let nodes = graph.node.iter().flat_map(|node| {
         let attributes = node.attribute.iter().map(|attribute| &attribute.name);
@@ -131,7 +128,8 @@ fn validate_names(graph: &GraphProto) -> Result<(), OnnxError> {
     });
     let values = graph.input.iter().chain(&graph.output).map(|value| &value.name);
     let mut names = nodes.chain(values).chain(graph.initializer.iter().map(|tensor| &tensor.name));
-    match names.all(|name| name.len() <= LONGEST_NAME && !name.contains(char::is_control)) {
+    let is_plain = |name: &String| name.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    match names.all(|name| name.len() <= LONGEST_NAME && is_plain(name)) {
         true => Ok(()),
         false => Err(OnnxError::Name { longest: LONGEST_NAME }),
     }

@@ -1,5 +1,7 @@
 //! Why a graph is refused.
 
+use std::fmt;
+
 use crate::external::ExternalError;
 
 /// Why the bytes of an ONNX file are refused. Messages do not name the file, because the caller of [`crate::check()`] knows it.
@@ -28,8 +30,8 @@ pub enum OnnxError {
         found: String,
         expected: i64,
     },
-    /// A name is too long, or has characters that are not printed.
-    #[error("a name in it is longer than {longest} bytes, or has characters that can't be printed")]
+    /// A name is too long, or has other characters than the printed ones of ASCII.
+    #[error("a name in it is longer than {longest} bytes, or holds a hidden character or one that is not ASCII")]
     #[non_exhaustive]
     Name { longest: usize },
     /// The file has no graph.
@@ -99,8 +101,35 @@ pub enum OnnxError {
     #[error("its tensors use the same bytes of {file} several times, in different ways")]
     #[non_exhaustive]
     Shared { file: String },
+    /// The graph has too many inputs or outputs.
+    #[error("it has {count} {what}; a graph of a bundle has at most {most}")]
+    #[non_exhaustive]
+    TooMany {
+        /// "inputs" or "outputs".
+        what: &'static str,
+        count: usize,
+        most: usize,
+    },
     /// The graph takes too long.
-    #[error("it takes {products} multiplications; a graph of a bundle takes at most {most}")]
+    #[error("it takes as long as {products} multiplications; a graph of a bundle takes at most {most}")]
     #[non_exhaustive]
     TooMuch { products: u64, most: u64 },
+}
+
+/// The first items of a list, for a message.
+pub(crate) fn some<T: fmt::Debug>(items: &[T]) -> String {
+    const SHOWN: usize = 8;
+    match items.get(..SHOWN) {
+        Some(first) if items.len() > SHOWN => format!("{first:?} and {} more", items.len() - SHOWN),
+        _ => format!("{items:?}"),
+    }
+}
+
+/// What a file states, in quotes for a message: its first characters, hidden ones written out.
+pub(crate) fn quoted(text: &str) -> String {
+    const SHOWN: usize = 100;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("`{}…`", text.get(..end).unwrap_or_default().escape_debug()),
+        None => format!("`{}`", text.escape_debug()),
+    }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::error::OnnxError;
+use crate::error::{OnnxError, quoted};
 use crate::numbers::Kind;
 use crate::proto::{DataLocation, TensorProto};
 
@@ -38,19 +38,24 @@ impl Weights {
 
     /// Checks the numbers of a tensor, unless that was done before.
     pub(crate) fn validate(&self, tensor: &TensorProto, kind: Kind, range: &Range<usize>) -> Result<(), OnnxError> {
-        let mut usable = self.usable.lock().unwrap_or_else(PoisonError::into_inner);
+        let usable = || self.usable.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (range.start, range.end, kind);
-        if usable.ranges.contains(&key) {
-            return Ok(());
+        {
+            let usable = usable();
+            if usable.ranges.contains(&key) {
+                return Ok(());
+            }
+            // Different tensors have different bytes, so all of them together are about as long as the file.
+            if usable.length.saturating_add(range.len()) > self.bytes.len().saturating_mul(2) {
+                return Err(OnnxError::Shared { file: self.name.to_string() });
+            }
         }
-        // Different tensors have different bytes, so all of them together are about as long as the file.
-        if usable.length.saturating_add(range.len()) > self.bytes.len().saturating_mul(2) {
-            return Err(OnnxError::Shared { file: self.name.to_string() });
+        // Other graphs are checked at the same time.
+        crate::numbers::validate(tensor, kind, self.bytes.get(range.clone()).unwrap_or_default())?;
+        let mut usable = usable();
+        if usable.ranges.insert(key) {
+            usable.length += range.len();
         }
-        let bytes = self.bytes.get(range.clone()).unwrap_or_default();
-        crate::numbers::validate(tensor, kind, bytes)?;
-        usable.length += range.len();
-        usable.ranges.insert(key);
         Ok(())
     }
 
@@ -93,7 +98,7 @@ impl fmt::Debug for Weights {
 #[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum ExternalError {
     /// It names another file.
-    #[error("its data are in `{}`; only {allowed} is read", location.escape_debug())]
+    #[error("its data are in {}; only {allowed} is read", quoted(.location))]
     #[non_exhaustive]
     OtherFile {
         /// The file that the tensor names.
@@ -102,7 +107,7 @@ pub enum ExternalError {
         allowed: Arc<str>,
     },
     /// An offset or a length is not a whole number.
-    #[error("its {key} `{}` is not a number of bytes", text.escape_debug())]
+    #[error("its {key} {} is not a number of bytes", quoted(.text))]
     #[non_exhaustive]
     NotANumber {
         /// `offset` or `length`.
@@ -119,7 +124,7 @@ pub enum ExternalError {
         file: Arc<str>,
     },
     /// A key occurs twice, or is not one of `location`, `offset` and `length`. Parsers differ in how they read such data.
-    #[error("its external data have the key `{}` twice, or it is not one of location, offset and length", key.escape_debug())]
+    #[error("its external data have the key {} twice, or it is not one of location, offset and length", quoted(.key))]
     #[non_exhaustive]
     Key { key: String },
 }

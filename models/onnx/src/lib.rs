@@ -39,4 +39,4 @@ pub use checked::{CheckedGraph, LARGEST_GRAPH, check};
 pub use error::OnnxError;
 pub use external::{ExternalError, Weights};
 pub use numbers::{LARGEST_NUMBER, MOST_ELEMENTS};
-pub use shapes::MOST_PRODUCTS;
+pub use shapes::{MOST_PRODUCTS, MOST_TENSORS};

@@ -1,12 +1,14 @@
 //! The numbers of constants: as many as the shape says, finite, and not too large to compute with.
 
-use crate::error::OnnxError;
+use crate::error::{OnnxError, some};
 use crate::proto::{DataType, TensorProto};
 
 /// The largest absolute value of a constant. Products of a few such numbers are still finite in single precision.
 pub const LARGEST_NUMBER: f32 = 1e9;
 /// The largest number of elements of a tensor.
 pub const MOST_ELEMENTS: usize = 1 << 28;
+/// The largest number of axes of a tensor. Bundles use four.
+const MOST_AXES: usize = 8;
 
 /// A type of numbers that a bundle uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +32,7 @@ impl Kind {
         kinds.into_iter().find(|(code, _)| *code as i32 == data_type).map(|(_, kind)| kind)
     }
 
-    fn width(self) -> usize {
+    pub(crate) fn width(self) -> usize {
         match self {
             Self::U8 | Self::I8 => 1,
             Self::F16 => 2,
@@ -59,10 +61,10 @@ impl Kind {
     }
 }
 
-/// The number of elements of a shape, if there are 1 to [`MOST_ELEMENTS`].
+/// The number of elements of a shape, if there are 1 to [`MOST_ELEMENTS`], along at most [`MOST_AXES`].
 pub(crate) fn elements(shape: &[usize]) -> Option<usize> {
     let elements = shape.iter().try_fold(1_usize, |product, side| product.checked_mul(*side));
-    elements.filter(|elements| (1..=MOST_ELEMENTS).contains(elements))
+    elements.filter(|elements| (1..=MOST_ELEMENTS).contains(elements) && shape.len() <= MOST_AXES)
 }
 
 /// The type and the shape of a constant whose numbers are `bytes`.
@@ -74,7 +76,7 @@ pub(crate) fn describe(tensor: &TensorProto, bytes: &[u8]) -> Result<(Kind, Vec<
     let length = shape.as_deref().and_then(elements).and_then(|elements| elements.checked_mul(kind.width()));
     match (shape, length) {
         (Some(shape), Some(length)) if length == bytes.len() => Ok((kind, shape)),
-        _ => Err(refuse(format!("{} bytes are not the numbers of its shape {:?}", bytes.len(), tensor.dims))),
+        _ => Err(refuse(format!("{} bytes are not the numbers of its shape {}", bytes.len(), some(&tensor.dims)))),
     }
 }
 
@@ -83,7 +85,7 @@ pub(crate) fn validate(tensor: &TensorProto, kind: Kind, bytes: &[u8]) -> Result
     if kind.are_usable(bytes) {
         return Ok(());
     }
-    let why = "it holds a number that is not finite or is too large to compute with; export the bundle again";
+    let why = "it holds a number that is not finite or larger than 1e9; export the bundle again";
     Err(OnnxError::Constant { tensor: tensor.name.clone(), why: why.into() })
 }
 

@@ -1,27 +1,29 @@
 //! The operators of format 1 with the attributes that its exporter writes: what each takes, and the shape that it makes. Rules are
 //! those of ONNX's operator set 18, as far as format 1 needs them.
 
+use crate::error::some;
 use crate::numbers::Kind;
 use crate::proto::{AttributeProto, AttributeType, DataType, NodeProto};
-use crate::shapes::Value;
+use crate::shapes::{PER_NUMBER, Value};
 
 /// The inputs of a node; `None` for an optional one that is not given.
 type Inputs<'a> = [Option<&'a Value<'a>>];
 
-/// Type and shape of the result, and the multiplications that it takes.
+/// Type and shape of the result, and the multiplications that it takes. Numbers that are only read and written are counted by
+/// [`crate::shapes`].
 type Made = Result<(Kind, Vec<usize>, u64), String>;
 
 /// The largest factor of an up-sampling: level 5 to the grid.
 const LARGEST_FACTOR: f32 = 64.0;
+/// The longest list of numbers that is an argument of an operator: the steps of a convolution's channels.
+const LONGEST_LIST: usize = 65_536;
 
 /// What a node makes of its inputs.
 pub(crate) fn apply(node: &NodeProto, inputs: &Inputs<'_>) -> Made {
     let attributes = Attributes(&node.attribute);
     let known = |names: &[&str]| attributes.only(names);
     match node.op_type.as_str() {
-        "Conv" => {
-            known(&["dilations", "group", "kernel_shape", "pads", "strides"]).and_then(|()| conv(&attributes, inputs))
-        }
+        "Conv" => known(&["dilations", "kernel_shape", "pads", "strides"]).and_then(|()| conv(&attributes, inputs)),
         "MaxPool" => known(&["kernel_shape", "strides"]).and_then(|()| max_pool(&attributes, inputs)),
         "Resize" => known(&["coordinate_transformation_mode", "mode"]).and_then(|()| resize(&attributes, inputs)),
         "Concat" => known(&["axis"]).and_then(|()| concat(&attributes, inputs)),
@@ -68,8 +70,8 @@ impl Attributes<'_> {
         let numbers = attribute.ints.iter().map(|number| usize::try_from(*number).ok());
         let numbers: Option<Vec<usize>> = numbers.map(|one| one.filter(|one| (least..=MOST).contains(one))).collect();
         let numbers = numbers.and_then(|numbers| <[usize; N]>::try_from(numbers).ok());
-        numbers
-            .ok_or_else(|| format!("its `{name}` must be {N} numbers from {least} to {MOST}, not {:?}", attribute.ints))
+        let found = || some(&attribute.ints);
+        numbers.ok_or_else(|| format!("its `{name}` must be {N} numbers from {least} to {MOST}, not {}", found()))
     }
 
     /// Checks that a whole number, if it is given, has this value.
@@ -77,6 +79,11 @@ impl Attributes<'_> {
         let found = self.get(name, AttributeType::Int)?.map_or(default, |attribute| attribute.i);
         if found == value { Ok(()) } else { Err(format!("its `{name}` must be {value}, not {found}")) }
     }
+}
+
+/// The product of sides.
+fn product(sides: impl IntoIterator<Item = usize>) -> u64 {
+    sides.into_iter().fold(1, |product, side| product.saturating_mul(side as u64))
 }
 
 /// The inputs by place, if there are `least` to `most`.
@@ -99,15 +106,24 @@ fn axes(value: Option<&Value<'_>>) -> Result<[usize; 4], String> {
 
 /// The numbers of a constant list of f32.
 fn floats(value: Option<&Value<'_>>) -> Result<Vec<f32>, String> {
-    let bytes = given(value, Kind::F32)?.bytes.ok_or("an input must be a constant")?;
-    Ok(bytes.as_chunks().0.iter().map(|number| f32::from_le_bytes(*number)).collect())
+    Ok(list(value, Kind::F32)?.as_chunks().0.iter().map(|number| f32::from_le_bytes(*number)).collect())
 }
 
 /// The numbers of a constant list of i64, none of them negative.
 fn indices(value: Option<&Value<'_>>) -> Result<Vec<usize>, String> {
-    let bytes = given(value, Kind::I64)?.bytes.ok_or("an input must be a constant")?;
-    let numbers = bytes.as_chunks().0.iter().map(|number| usize::try_from(i64::from_le_bytes(*number)));
+    let numbers = list(value, Kind::I64)?.as_chunks().0.iter();
+    let numbers = numbers.map(|number| usize::try_from(i64::from_le_bytes(*number)));
     numbers.collect::<Result<_, _>>().map_err(|_| "an input has a negative number".into())
+}
+
+/// The bytes of a constant list that is not long.
+fn list<'a>(value: Option<&'a Value<'a>>, kind: Kind) -> Result<&'a [u8], String> {
+    let value = given(value, kind)?;
+    let bytes = value.bytes.ok_or("an input must be a constant")?;
+    match bytes.len() / kind.width() {
+        0..=LONGEST_LIST => Ok(bytes),
+        length => Err(format!("an input has {length} numbers; at most {LONGEST_LIST} are read")),
+    }
 }
 
 /// The number of places of a kernel along an axis.
@@ -122,7 +138,6 @@ fn conv(attributes: &Attributes<'_>, inputs: &Inputs<'_>) -> Made {
     let [x, weight, bias] = take::<3>(inputs, 2)?;
     let [batch, channels, rows, columns] = axes(x)?;
     let [out, depth, height, width] = axes(weight)?;
-    attributes.is("group", 1, 1)?;
     let kernel = attributes.numbers("kernel_shape", 1, [height, width])?;
     if kernel != [height, width] {
         return Err(format!("its `kernel_shape` is {kernel:?}, but its weights are {height}x{width}"));
@@ -138,8 +153,7 @@ fn conv(attributes: &Attributes<'_>, inputs: &Inputs<'_>) -> Made {
     let [top, left, bottom, right] = attributes.numbers("pads", 0, [0; 4])?;
     let rows = places(rows, top + bottom, height, down, step_down)?;
     let columns = places(columns, left + right, width, across, step_across)?;
-    let products = [batch, out, rows, columns, depth, height, width].map(|side| side as u64);
-    Ok((Kind::F32, vec![batch, out, rows, columns], products.into_iter().fold(1, u64::saturating_mul)))
+    Ok((Kind::F32, vec![batch, out, rows, columns], product([batch, out, rows, columns, depth, height, width])))
 }
 
 fn max_pool(attributes: &Attributes<'_>, inputs: &Inputs<'_>) -> Made {
@@ -151,7 +165,8 @@ fn max_pool(attributes: &Attributes<'_>, inputs: &Inputs<'_>) -> Made {
     }
     let [down, across] = attributes.numbers("strides", 1, [1; 2])?;
     let (rows, columns) = (places(rows, 0, height, 1, down)?, places(columns, 0, width, 1, across)?);
-    Ok((Kind::F32, vec![batch, channels, rows, columns], 0))
+    // A comparison takes as long as a multiplication.
+    Ok((Kind::F32, vec![batch, channels, rows, columns], product([batch, channels, rows, columns, height, width])))
 }
 
 fn resize(attributes: &Attributes<'_>, inputs: &Inputs<'_>) -> Made {
@@ -169,7 +184,9 @@ fn resize(attributes: &Attributes<'_>, inputs: &Inputs<'_>) -> Made {
             let [rows, columns] = [(rows, down), (columns, across)].map(|(side, by)| side.saturating_mul(*by as usize));
             Ok((Kind::F32, vec![batch, channels, rows, columns], 0))
         }
-        other => Err(format!("its scales must be 1, 1 and two whole numbers up to {LARGEST_FACTOR}, not {other:?}")),
+        other => {
+            Err(format!("its scales must be 1, 1 and two whole numbers up to {LARGEST_FACTOR}, not {}", some(other)))
+        }
     }
 }
 
@@ -178,7 +195,7 @@ fn concat(attributes: &Attributes<'_>, inputs: &Inputs<'_>) -> Made {
     let all = inputs.iter().map(|input| axes(*input)).collect::<Result<Vec<[usize; 4]>, String>>()?;
     let &[batch, _, rows, columns] = all.first().ok_or("it has no input")?;
     if all.iter().any(|other| [other[0], other[2], other[3]] != [batch, rows, columns]) {
-        return Err(format!("its inputs do not fit together: {all:?}"));
+        return Err(format!("its inputs do not fit together: {}", some(&all)));
     }
     let channels = all.iter().map(|other| other[1]).fold(0, usize::saturating_add);
     Ok((Kind::F32, vec![batch, channels, rows, columns], 0))
@@ -217,7 +234,7 @@ fn matrix_product(inputs: &Inputs<'_>) -> Made {
     }
     let mut shape = broadcast_shape(&[a, b], &[c, d])?;
     shape.extend([rows, columns]);
-    let products = shape.iter().chain([&depth]).map(|side| *side as u64).fold(1, u64::saturating_mul);
+    let products = product(shape.iter().copied().chain([depth]));
     Ok((Kind::F32, shape, products))
 }
 
@@ -238,9 +255,10 @@ fn slice(inputs: &Inputs<'_>) -> Made {
 
 fn clip(inputs: &Inputs<'_>) -> Made {
     let [x, low, high] = take::<3>(inputs, 3)?;
-    match [floats(low)?.as_slice(), floats(high)?.as_slice()] {
-        [[low], [high]] if low <= high => Ok((Kind::F32, given(x, Kind::F32)?.shape.clone(), 0)),
-        other => Err(format!("its limits must be two numbers, the lower first, not {other:?}")),
+    let (low, high) = (floats(low)?, floats(high)?);
+    match (low.as_slice(), high.as_slice()) {
+        ([low], [high]) if low <= high => Ok((Kind::F32, given(x, Kind::F32)?.shape.clone(), 0)),
+        _ => Err(format!("its limits must be two numbers, the lower first, not {} and {}", some(&low), some(&high))),
     }
 }
 
@@ -281,11 +299,11 @@ fn dequantise(attributes: &Attributes<'_>, inputs: &Inputs<'_>) -> Made {
 
 fn reduce(attributes: &Attributes<'_>, inputs: &Inputs<'_>) -> Made {
     let [x, over] = take::<2>(inputs, 2)?;
-    let [batch, _, rows, columns] = axes(x)?;
+    let [batch, channels, rows, columns] = axes(x)?;
     attributes.is("keepdims", 1, 1)?;
     match indices(over)?.as_slice() {
-        [1] => Ok((Kind::F32, vec![batch, 1, rows, columns], 0)),
-        other => Err(format!("it must reduce the channels, not the axes {other:?}")),
+        [1] => Ok((Kind::F32, vec![batch, 1, rows, columns], PER_NUMBER * product([batch, channels, rows, columns]))),
+        other => Err(format!("it must reduce the channels, not the axes {}", some(other))),
     }
 }
 

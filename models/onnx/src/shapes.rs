@@ -1,7 +1,7 @@
 //! Follows a graph from its inputs to its outputs: every value is made once and before it is used, and its type and shape follow
 //! from the operators. So no backend meets an operator, an attribute or a shape that was not checked here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::OnnxError;
 use crate::numbers::{Kind, elements};
@@ -10,6 +10,10 @@ use crate::proto::{DataType, GraphProto, NodeProto, ValueInfoProto};
 
 /// The largest number of multiplications of a graph: some minutes on a small machine.
 pub const MOST_PRODUCTS: u64 = 10_000_000_000_000;
+/// The largest number of inputs, and of outputs, of a graph.
+pub const MOST_TENSORS: usize = 4096;
+/// To read and write a number takes about as long as so many multiplications of a convolution.
+pub(crate) const PER_NUMBER: u64 = 16;
 
 /// A value of a graph.
 #[derive(Clone, Debug)]
@@ -28,6 +32,11 @@ pub(crate) fn follow<'a>(
     graph: &'a GraphProto,
     constants: BTreeMap<&'a str, Value<'a>>,
 ) -> Result<[Vec<Named>; 2], OnnxError> {
+    for (what, count) in [("inputs", graph.input.len()), ("outputs", graph.output.len())] {
+        if count > MOST_TENSORS {
+            return Err(OnnxError::TooMany { what, count, most: MOST_TENSORS });
+        }
+    }
     let inputs = graph.input.iter().map(declared).collect::<Result<Vec<Named>, OnnxError>>()?;
     let mut values = constants;
     for (value, (_, shape)) in graph.input.iter().zip(&inputs) {
@@ -51,6 +60,10 @@ pub(crate) fn follow<'a>(
         return Err(OnnxError::TooMuch { products, most: MOST_PRODUCTS });
     }
     let outputs = graph.output.iter().map(declared).collect::<Result<Vec<Named>, OnnxError>>()?;
+    let mut names = BTreeSet::new();
+    if let Some((twice, _)) = outputs.iter().find(|(name, _)| !names.insert(name)) {
+        return Err(OnnxError::Twice { tensor: twice.clone() });
+    }
     for (name, shape) in &outputs {
         let refuse = |why: String| OnnxError::Value { value: name.clone(), why };
         let value = values.get(name.as_str()).ok_or_else(|| refuse("no node makes it".into()))?;
@@ -76,7 +89,7 @@ fn declared(value: &ValueInfoProto) -> Result<Named, OnnxError> {
     Ok((value.name.clone(), shape.ok_or_else(|| refuse("its shape must be stated in numbers, and not be too large"))?))
 }
 
-/// The value that a node makes, and how many multiplications that takes.
+/// The value that a node makes, and how many multiplications take as long.
 fn made(node: &NodeProto, values: &BTreeMap<&str, Value<'_>>) -> Result<(Value<'static>, u64), String> {
     let input = |name: &String| match name.as_str() {
         // The empty name stands for an optional input that is not given.
@@ -85,8 +98,9 @@ fn made(node: &NodeProto, values: &BTreeMap<&str, Value<'_>>) -> Result<(Value<'
     };
     let inputs = node.input.iter().map(input).collect::<Result<Vec<Option<&Value<'_>>>, String>>()?;
     let (kind, shape, products) = operators::apply(node, &inputs)?;
-    if elements(&shape).is_none() {
+    let Some(written) = elements(&shape) else {
         return Err(format!("it makes a tensor that is too large: {shape:?}"));
-    }
-    Ok((Value { kind, shape, bytes: None }, products))
+    };
+    let cost = products.saturating_add(PER_NUMBER * written as u64);
+    Ok((Value { kind, shape, bytes: None }, cost))
 }

@@ -9,9 +9,7 @@ use std::sync::Arc;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::BundleError;
-
-/// The largest number of files in a bundle: a graph for each landmark, and a few others.
-pub const MOST_FILES: usize = 1000;
+use super::limits::MOST_FILES;
 
 /// An opened folder or archive.
 pub(super) enum Container<'a> {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::rules::rule;
 use super::{GraphEntry, Manifest, Precision, Span, TensorEntry, WEIGHTS};
 use crate::invalid::Invalid;
+use crate::statistics::LARGEST_NUMBER;
 use crate::text::{validate_line, validate_text};
 
 /// The largest manifest that is read, in bytes: thirty times the usual size.
@@ -17,11 +18,14 @@ pub const LARGEST_GRID: usize = 2048;
 pub const MOST_TENSORS: usize = 4096;
 /// The largest number of elements of a tensor.
 pub const MOST_ELEMENTS: usize = 1 << 28;
-/// The largest number of entries in the history, and of films that a bundle was adapted to.
-pub const MOST_ENTRIES: usize = 1000;
-/// The largest absolute value of a weight, a template vector's element, and a number of a calibration or a prior. Products of a few
-/// such numbers are still finite in single precision.
-pub const LARGEST_NUMBER: f32 = 1e9;
+/// The largest number of files, with the manifest: a graph for each landmark, and a few others.
+pub const MOST_FILES: usize = 1000;
+/// The largest number of characters in a file's name.
+pub(super) const LONGEST_FILE_NAME: usize = 120;
+/// The largest number of entries in the history. A training adds one for each epoch.
+pub const LONGEST_HISTORY: usize = 50_000;
+/// The largest number of films that a bundle was adapted to.
+pub const MOST_ADAPTED_FILMS: usize = 1000;
 
 impl Manifest {
     /// Checks counts, sizes and texts, before rules that take time.
@@ -31,9 +35,15 @@ impl Manifest {
         rule(bytes.is_some_and(|bytes| bytes <= LARGEST_BUNDLE), "files", why)?;
         let why = format!("must be 1 to {LARGEST_GRID}, not {}", self.input.size);
         rule((1..=LARGEST_GRID).contains(&self.input.size), "input.size", why)?;
+        let count = self.files.len() + 1;
+        let why = format!("has {count} entries with the manifest; at most {MOST_FILES} are read");
+        rule(count <= MOST_FILES, "files", why)?;
         let films = self.adapted.iter().flat_map(|adapted| &adapted.films);
-        for (key, count) in [("history", self.history.len()), ("adapted.films", films.clone().count())] {
-            rule(count <= MOST_ENTRIES, key, format!("has {count} entries; at most {MOST_ENTRIES} are read"))?;
+        for (key, count, most) in [
+            ("history", self.history.len(), LONGEST_HISTORY),
+            ("adapted.films", films.clone().count(), MOST_ADAPTED_FILMS),
+        ] {
+            rule(count <= most, key, format!("has {count} entries; at most {most} are read"))?;
         }
         for (key, line) in [("name", &self.name), ("made_by", &self.made_by)] {
             validate_line(key, line)?;
@@ -73,7 +83,7 @@ impl Manifest {
             for (Span { offset, length }, key, name) in places {
                 let end = offset.saturating_add(length);
                 let bytes = weights.get(offset.max(read).min(end)..end).unwrap_or_default();
-                let why = "holds a number that is not finite or is too large to compute with; export the bundle again";
+                let why = "holds a number that is not finite or larger than 1e9; export the bundle again";
                 rule(precision.are_usable(bytes), format!("{WEIGHTS}: {key}: `{name}`"), why)?;
                 read = read.max(end);
             }

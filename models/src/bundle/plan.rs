@@ -13,7 +13,7 @@ use crate::graph::{Port, Shape};
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// From the trunk's outputs to the bound (the output of shape `[1, 1, size, size]`) and to the inputs of windows. The names of
-    /// inputs contain no landmark numbers ([`names::feeds`]).
+    /// inputs contain no landmark numbers ([`names::feeding`]).
     pub coarse: GraphEntry,
     /// From windows of the outputs of trunk and coarse graph, and from the matrices and masks of [`Tiling`], to the window's `score`.
     pub window: GraphEntry,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::limits::LONGEST_FILE_NAME;
 use super::{
     Adaptation, GraphEntry, HeadEntry, MANIFEST, Manifest, Plan, Precision, Span, TensorEntry, WEIGHTS, names,
 };
@@ -9,9 +10,6 @@ use crate::graph::{Level, Shape};
 use crate::invalid::Invalid;
 use crate::landmarks::LandmarkId;
 use crate::network::SCORE;
-
-/// The largest number of characters in a file's name.
-const LONGEST_NAME: usize = 120;
 
 /// An error for `key` if `good` is false.
 pub(super) fn rule(good: bool, key: impl Into<String>, why: impl Into<String>) -> Result<(), Invalid> {
@@ -192,7 +190,7 @@ fn validate_head(head: &HeadEntry, trunk: &BTreeMap<&str, &TensorEntry>, grid: S
 /// Refuses a file's name that could have a special meaning in a path.
 fn validate_name(name: &str) -> Result<(), &'static str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(plain) {
+    if name.is_empty() || name.len() > LONGEST_FILE_NAME || !name.chars().all(plain) {
         Err("a file's name must be 1 to 120 letters, digits, `.`, `-` and `_`, with no folders")
     } else if name.starts_with('.') {
         Err("a file's name must not start with a dot")

@@ -279,6 +279,9 @@ mod strict {
     }
 }
 
+/// The indices of the measurements that a formula combines, in its order; `None` for a name that is not defined above it.
+pub(super) type Operands = Vec<Option<usize>>;
+
 impl Analysis {
     /// Whether nothing is measured.
     pub fn is_empty(&self) -> bool {
@@ -287,8 +290,12 @@ impl Analysis {
 
     /// The units of all measurements, in their order.
     pub fn units(&self) -> Vec<Unit> {
+        self.units_with(&self.operands())
+    }
+
+    pub(super) fn units_with(&self, operands: &[Operands]) -> Vec<Unit> {
         let mut units: Vec<Unit> = Vec::with_capacity(self.measurements.len());
-        for (definition, operands) in self.measurements.iter().zip(self.operands()) {
+        for (definition, operands) in self.measurements.iter().zip(operands) {
             units.push(match &definition.formula {
                 Formula::Angle(_) | Formula::Between(_) | Formula::Turn { .. } => Unit::Degrees,
                 Formula::Distance(_)
@@ -306,9 +313,8 @@ impl Analysis {
         units
     }
 
-    /// Per measurement, the indices of the measurements that its formula combines, in its order; `None` for a name that is not defined
-    /// above it. Formulas may use only measurements above them, so there are no cycles.
-    pub(super) fn operands(&self) -> Vec<Vec<Option<usize>>> {
+    /// The operands of each measurement. Formulas may use only measurements above them, so there are no cycles.
+    pub(super) fn operands(&self) -> Vec<Operands> {
         let mut above = BTreeMap::new();
         let all = self.measurements.iter().enumerate();
         all.map(|(index, definition)| {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::analysis::Operands;
 use super::{Analysis, Class, Definition, Formula, LandmarkSet, Norm, Unit};
 use onemark_film::Spacing;
 use onemark_film::geometry::Point;
@@ -210,9 +211,11 @@ impl LandmarkSet {
                 None
             }
         };
-        let results =
-            analysis.values(&places, &analysis.operands()).into_iter().zip(analysis.variances(&places, &errors));
-        let definitions = analysis.measurements.iter().zip(analysis.units()).zip(analysis.needs());
+        let operands = analysis.operands();
+        let values = analysis.values(&places, &operands);
+        let results = values.into_iter().zip(analysis.variances(&places, &errors, &operands));
+        let definitions = analysis.measurements.iter().zip(analysis.units_with(&operands));
+        let definitions = definitions.zip(analysis.needs(&operands));
         let all = definitions.zip(results).map(|(((definition, kind), needs), (value, variance))| {
             let refused = refusal(&needs, kind, value);
             let value = Some(value).filter(|_| refused.is_none());
@@ -244,19 +247,19 @@ impl LandmarkSet {
 
 impl Analysis {
     /// The landmarks that each measurement depends on.
-    fn needs(&self) -> Vec<BTreeSet<&str>> {
+    fn needs(&self, operands: &[Operands]) -> Vec<BTreeSet<&str>> {
         let mut all: Vec<BTreeSet<&str>> = Vec::with_capacity(self.measurements.len());
-        for (definition, operands) in self.measurements.iter().zip(self.operands()) {
+        for (definition, operands) in self.measurements.iter().zip(operands) {
             let parts = definition.formula.parts();
             let lines = parts.lines.iter().filter_map(|line| self.lines.get(*line)).flatten().map(String::as_str);
-            let operands = operands.into_iter().flatten().flat_map(|index| all[index].iter().copied());
+            let operands = operands.iter().flatten().flat_map(|index| all[*index].iter().copied());
             all.push(parts.landmarks.iter().copied().chain(lines).chain(operands).collect());
         }
         all
     }
 
     /// The values of all measurements; NaN for one without a value.
-    fn values(&self, places: &Places<'_>, operands: &[Vec<Option<usize>>]) -> Vec<f64> {
+    fn values(&self, places: &Places<'_>, operands: &[Operands]) -> Vec<f64> {
         let mut values: Vec<f64> = Vec::with_capacity(self.measurements.len());
         for (definition, operands) in self.measurements.iter().zip(operands) {
             let operands: Vec<f64> =
@@ -267,9 +270,8 @@ impl Analysis {
     }
 
     /// The variances of all measurements that follow from errors of landmarks, by central differences.
-    fn variances(&self, places: &Places<'_>, errors: &BTreeMap<&str, f64>) -> Vec<f64> {
+    fn variances(&self, places: &Places<'_>, errors: &BTreeMap<&str, f64>, operands: &[Operands]) -> Vec<f64> {
         let mut variances = vec![0.0; self.measurements.len()];
-        let operands = self.operands();
         let mut moved = places.clone();
         for (name, place) in places {
             let Some(sd) = errors.get(name) else { continue };
@@ -278,7 +280,7 @@ impl Analysis {
                     let mut place = *place;
                     place[axis] += step;
                     moved.insert(name, place);
-                    self.values(&moved, &operands)
+                    self.values(&moved, operands)
                 };
                 let (ahead, behind) = (at(STEP_MM), at(-STEP_MM));
                 for (variance, (ahead, behind)) in variances.iter_mut().zip(ahead.iter().zip(behind)) {

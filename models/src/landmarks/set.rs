@@ -1,5 +1,6 @@
 //! Landmark sets: the landmarks of one kind of film, their order, names and definitions.
 
+use onemark_film::visible::cut;
 use serde::{Deserialize, Serialize};
 
 use super::{Analysis, LandmarkId};
@@ -53,14 +54,12 @@ impl TryFrom<Unchecked> for LandmarkSet {
         let set = Self { id, name, source, landmarks, analysis };
         match set.validate() {
             Ok(()) => Ok(set),
-            Err(Invalid { key, why }) => Err(Invalid::new(format!("landmark set \"{}\": {key}", short(&set.id)), why)),
+            Err(Invalid { key, why }) => {
+                let id = cut(&set.id, LONGEST_NAME);
+                Err(Invalid::new(format!("landmark set \"{id}\": {key}"), why))
+            }
         }
     }
-}
-
-/// The first characters of an id that may be wrong itself.
-fn short(id: &str) -> String {
-    id.chars().take(LONGEST_NAME).collect()
 }
 
 /// One named point.
@@ -150,7 +149,7 @@ impl LandmarkSet {
     }
 
     /// Checks that there are 1 to [`MOST_LANDMARKS`] landmarks, that numbers are 1, 2, 3, ... in this order, that names are unique
-    /// and suitable for file names, that texts are short and without control characters, and that the analysis satisfies its rules.
+    /// and suitable for file names, that texts are short and without hidden characters, and that the analysis satisfies its rules.
     ///
     /// # Errors
     /// The first rule that is broken.
@@ -244,10 +243,7 @@ mod tests {
         type Harm<'a> = &'a dyn Fn(&mut LandmarkSet);
         let harms: [(Harm<'_>, &str); 8] = [
             (&|set| set.landmarks[18].title = "x".repeat(70_000), "entry 19.title: has 70000 characters"),
-            (
-                &|set| set.landmarks[0].title = "\u{1b}]0;title\u{7}".into(),
-                "entry 1.title: holds the control character",
-            ),
+            (&|set| set.landmarks[0].title = "\u{1b}]0;title\u{7}".into(), "entry 1.title: holds the hidden character"),
             (&|set| set.landmarks[0].title = "=1+1".into(), "entry 1.title: must not begin with"),
             (&|set| set.landmarks[0].definition = "\u{9b}31m".into(), "entry 1.definition: holds"),
             (&|set| set.landmarks[0].name = "x".repeat(LONGEST_NAME + 1), "entry 1: its name has 101 characters"),

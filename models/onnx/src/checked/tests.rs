@@ -195,14 +195,35 @@ fn only_the_versions_of_format_1_are_let_pass() {
 /// Messages repeat names.
 #[test]
 fn names_can_be_printed() {
-    for name in ["\u{1b}[2J".to_owned(), "a\nb".into(), "x".repeat(LONGEST_NAME + 1)] {
+    let hidden = ["\u{1b}[2J", "a\nb", "a\u{202e}b", "a\u{200b}b", "é"].map(str::to_owned);
+    for name in hidden.into_iter().chain(["x".repeat(LONGEST_NAME + 1)]) {
         let refused = changed(|model| main(model).node[0].name = name.clone()).unwrap_err();
-        assert!(matches!(refused, OnnxError::Name { .. }), "{refused}");
+        assert!(matches!(refused, OnnxError::Name { .. }), "{name:?}: {refused}");
+        assert!(refused.to_string().contains("hidden character"), "{refused}");
         let refused = changed(|model| main(model).initializer[0].name = name).unwrap_err();
         assert!(matches!(refused, OnnxError::Name { .. }), "{refused}");
     }
     let why = self::refused(outside(&[("location", "\u{1b}[2J")])).to_string();
     assert!(why.contains("\\u{1b}[2J"), "{why}");
+}
+
+/// What a file states at length is quoted in short.
+#[test]
+fn messages_are_short() {
+    let long = "\u{202e}x".repeat(100_000);
+    let external = [
+        self::refused(outside(&[("location", &long)])),
+        self::refused(outside(&[("location", "weights.bin"), ("offset", &long)])),
+        self::refused(outside(&[(&long, "weights.bin")])),
+    ];
+    let own = OperatorSetIdProto { domain: String::new(), version: 18 };
+    let sets = changed(|model| model.opset_import = vec![own; 100_000]).unwrap_err();
+    let dims = TensorProto { dims: vec![1; 100_000], ..kernel() };
+    let dims = check("test.onnx", &convolution(dims), &weights()).unwrap_err();
+    let [sets, dims] = [sets, dims].map(|error| error.to_string());
+    for message in external.iter().map(ToString::to_string).chain([sets, dims]) {
+        assert!(message.len() < 1000 && !message.contains('\u{202e}'), "{} bytes", message.len());
+    }
 }
 
 #[test]

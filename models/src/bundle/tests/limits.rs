@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::confidence::{Calibration, LandmarkCalibration, Reliability};
+use crate::familiarity::Familiarity;
 
 type Harm<'a> = &'a dyn Fn(&mut Manifest);
 
@@ -20,18 +21,18 @@ fn refused(harm: Harm<'_>) -> String {
 fn texts_are_short_and_steer_nothing() {
     let harms: [(Harm<'_>, &str); 10] = [
         (&|manifest| title(manifest, "x".repeat(70_000)), "landmark_set.entry 1.title: has 70000 characters"),
-        (&|manifest| title(manifest, "\u{1b}]0;title\u{7}".into()), "title: holds the control character \\u{1b}"),
+        (&|manifest| title(manifest, "\u{1b}]0;title\u{7}".into()), "title: holds the hidden character \\u{1b}"),
         (&|manifest| title(manifest, "=1+1".into()), "title: must not begin with ="),
         (
             &|manifest| manifest.landmark_set.landmarks[0].name = "a\0b".into(),
             "\"a\\u{0}b\" must be lower-case letters",
         ),
-        (&|manifest| manifest.name = "a\nb".into(), "name: holds the control character \\n"),
+        (&|manifest| manifest.name = "a\nb".into(), "name: holds the hidden character \\n"),
         (&|manifest| manifest.made_by = "x".repeat(201), "made_by: has 201 characters"),
-        (&|manifest| manifest.intended_use = "\u{9b}31m".into(), "intended_use: holds the control character \\u{9b}"),
+        (&|manifest| manifest.intended_use = "\u{9b}31m".into(), "intended_use: holds the hidden character \\u{9b}"),
         (&|manifest| manifest.recipe = "x".repeat(20_001), "recipe: has 20001 characters"),
-        (&|manifest| manifest.history = vec!["\u{1b}[2J".into()], "history: holds the control character"),
-        (&|manifest| manifest.history = vec![String::new(); 1001], "history: has 1001 entries"),
+        (&|manifest| manifest.history = vec!["\u{1b}[2J".into()], "history: holds the hidden character"),
+        (&|manifest| manifest.history = vec![String::new(); 50_001], "history: has 50001 entries"),
     ];
     for (harm, why) in harms {
         let error = refused(harm);
@@ -40,6 +41,45 @@ fn texts_are_short_and_steer_nothing() {
     let mut manifest = toy().manifest().clone();
     manifest.intended_use = "For tests:\n- nothing else.\n".into();
     toy().with_manifest(manifest).unwrap();
+}
+
+/// A line for each epoch.
+#[test]
+fn a_long_training_has_a_long_history() {
+    let line = "phase adapters, epoch 40000/50000: loss 0.123, 0.52 cells off on held-out copies of the template, 31 s";
+    let folder = TempDir::new().unwrap();
+    let manifest = Manifest { history: vec![line.to_owned(); 50_000], ..toy().manifest().clone() };
+    toy().with_manifest(manifest).unwrap().write(&folder.path().join("toy"), false).unwrap();
+    assert_eq!(Bundle::open(folder.path().join("toy")).unwrap().manifest().history.len(), 50_000);
+}
+
+/// What can't be opened can't be made.
+#[test]
+fn a_manifest_is_not_too_large_to_be_read() {
+    let made = |manifest: Manifest| toy().with_manifest(manifest).unwrap_err().to_string();
+    let long = made(Manifest { history: vec!["x".repeat(200); 50_000], ..toy().manifest().clone() });
+    assert!(long.contains("toy/manifest.yaml: has 10") && long.contains("bytes; at most 8388608 are read"), "{long}");
+    let mut manifest = toy().manifest().clone();
+    let spans = (0..70_000).map(|number| (format!("more{number}"), Span { offset: 0, length: 8 }));
+    manifest.template_vectors.extend(spans);
+    let many = made(manifest);
+    assert!(many.contains("more than 400000 values"), "{many}");
+    let mut files: BTreeMap<_, _> = toy().files.iter().map(|(name, bytes)| (name.clone(), bytes.to_vec())).collect();
+    files.extend((0..997).map(|number| (format!("more{number}.onnx"), vec![])));
+    let many = Bundle::new(toy().manifest().clone(), files.clone()).unwrap_err().to_string();
+    assert!(many.contains("files: has 1001 entries with the manifest; at most 1000 are read"), "{many}");
+    files.remove("more0.onnx");
+    let folder = TempDir::new().unwrap();
+    Bundle::new(toy().manifest().clone(), files).unwrap().write(&folder.path().join("toy"), false).unwrap();
+    Bundle::open(folder.path().join("toy")).unwrap();
+}
+
+#[test]
+fn films_that_a_bundle_was_adapted_to_are_counted() {
+    let films = |count| vec![adapted_film("a").remove(0); count];
+    with_vectors().with_template_vectors(&learnt([0.5, 1.0]), films(1000)).unwrap();
+    let many = with_vectors().with_template_vectors(&learnt([0.5, 1.0]), films(1001)).unwrap_err().to_string();
+    assert!(many.contains("adapted.films: has 1001 entries; at most 1000 are read"), "{many}");
 }
 
 fn title(manifest: &mut Manifest, title: String) {
@@ -115,14 +155,14 @@ fn the_digest_is_that_of_the_file() {
     let commented = format!("# Cleared for diagnosis.\n{text}");
     fs::write(path.join(MANIFEST), &commented).unwrap();
     let bundle = Bundle::open(&path).unwrap();
-    assert_eq!(bundle.digest().unwrap(), sha256(commented.as_bytes()));
+    assert_eq!(bundle.digest(), sha256(commented.as_bytes()));
     bundle.write(&copy, false).unwrap();
     bundle.write_archive(&zip, false).unwrap();
     for again in [copy, zip] {
-        assert_eq!(Bundle::open(again).unwrap().digest().unwrap(), bundle.digest().unwrap());
+        assert_eq!(Bundle::open(again).unwrap().digest(), bundle.digest());
     }
     let changed = bundle.with_manifest(toy().manifest().clone()).unwrap();
-    assert_eq!(changed.digest().unwrap(), sha256(text.as_bytes()));
+    assert_eq!(changed.digest(), sha256(text.as_bytes()));
 }
 
 #[test]
@@ -229,6 +269,16 @@ fn a_calibration_and_a_prior_hold_numbers() {
     for (index, harm) in harms.into_iter().enumerate() {
         let error = calibrated(harm).unwrap_err().to_string();
         assert!(error.contains("calibration"), "{index}: {error}");
+        assert!(index > 2 || error.contains("numbers must be finite and at most 1e9 in absolute value"), "{error}");
+    }
+    let known = |median: f64, farthest: f64| {
+        let familiarity = Some(Familiarity { films: 8, medians: vec![median], farthest });
+        toy().with_manifest(Manifest { familiarity, ..toy().manifest().clone() })
+    };
+    known(-1e9, 1e9).unwrap();
+    for (median, farthest) in [(f64::NAN, 1.0), (1e38, 1.0), (-1.0, f64::INFINITY), (-1.0, 1e38), (-1.0, 0.0)] {
+        let error = known(median, farthest).unwrap_err().to_string();
+        assert!(error.contains("familiarity."), "{error}");
     }
     let prior = |noise| ShapePrior {
         mean: vec![GridPoint::new(1.0, 2.0)],

@@ -62,9 +62,16 @@ int main(int count, char **arguments) {
     check(onemark_detect(detector, &film, &detections));
     free(pixels);
 
+    if (onemark_refusal(detections) != NULL) {
+        fprintf(stderr, "no landmark counts as found: %s\n", onemark_refusal(detections));
+    }
     for (size_t index = 0; index < onemark_landmark_count(detections); index++) {
         OnemarkLandmark landmark = {.size = sizeof landmark};
         check(onemark_landmark(detections, index, &landmark));
+        if (landmark.found == ONEMARK_FOUND_NOT_FOUND) {
+            printf("%s not found\n", landmark.name);
+            continue;
+        }
         /* 17 digits represent a double exactly. */
         printf("%s %.17g %.17g px %.17g %.17g mm %.17g\n", landmark.name, landmark.x_px, landmark.y_px, landmark.x_mm,
                landmark.y_mm, landmark.score);

@@ -194,6 +194,13 @@ size_t onemark_warning_count(const struct OnemarkDetections *detections);
 const char *onemark_warning(const struct OnemarkDetections *detections,
                             size_t index);
 
+// Returns why no landmark counts as found, if the film as a whole is refused: a sentence for people. Valid as long as the detections;
+// NULL for other films, and for NULL.
+//
+// # Safety
+// `detections` is NULL or came from onemark_detect or onemark_detect_file.
+const char *onemark_refusal(const struct OnemarkDetections *detections);
+
 // Returns all results of the film as JSON, as in `onemark detect --json`. Valid as long as the detections; NULL for NULL.
 //
 // # Safety

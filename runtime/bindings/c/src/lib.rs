@@ -169,6 +169,18 @@ pub unsafe extern "C" fn onemark_warning(detections: *const OnemarkDetections, i
     warning.map_or(ptr::null(), |warning| warning.as_ptr())
 }
 
+/// Returns why no landmark counts as found, if the film as a whole is refused: a sentence for people. Valid as long as the detections;
+/// NULL for other films, and for NULL.
+///
+/// # Safety
+/// `detections` is NULL or came from onemark_detect or onemark_detect_file.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn onemark_refusal(detections: *const OnemarkDetections) -> *const c_char {
+    // SAFETY: promised by the caller.
+    let refusal = unsafe { detections.as_ref() }.and_then(|detections| detections.refusal.as_ref());
+    refusal.map_or(ptr::null(), |refusal| refusal.as_ptr())
+}
+
 /// Returns all results of the film as JSON, as in `onemark detect --json`. Valid as long as the detections; NULL for NULL.
 ///
 /// # Safety

@@ -50,6 +50,8 @@ pub struct OnemarkDetections {
     pub(crate) landmarks: Vec<(Detection, CString, CString)>,
     /// What a person should know about how the film was read.
     pub(crate) warnings: Vec<CString>,
+    /// Why the film as a whole is refused.
+    pub(crate) refusal: Option<CString>,
     pub(crate) json: CString,
 }
 
@@ -178,6 +180,7 @@ impl OnemarkDetections {
         Ok(Self {
             landmarks: detections.landmarks().iter().map(named).collect(),
             warnings: warnings.iter().map(|warning| c_string(warning)).collect(),
+            refusal: detections.refusal().map(c_string),
             json: c_string(&json),
         })
     }

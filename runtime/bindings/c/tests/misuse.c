@@ -113,8 +113,18 @@ int main(int count, char **arguments) {
     MUST(strstr(onemark_json(warned), "\"warnings\":[\"600 x 600 mm") != NULL);
     onemark_detections_free(warned);
 
+    /* A film that is all one grey is refused as a whole. */
+    MUST(onemark_refusal(detections) == NULL);
+    uint8_t grey[64 * 64] = {0};
+    OnemarkFilm plain = {.size = sizeof plain, .pixels = grey, .bytes = sizeof grey, .stride = 64, .width = 64, .height = 64, .bits = 8};
+    OnemarkDetections *refused_film;
+    MUST(onemark_detect(detector, &plain, &refused_film) == ONEMARK_STATUS_OK && onemark_refusal(refused_film) != NULL);
+    MUST(onemark_landmark(refused_film, 0, &landmark) == ONEMARK_STATUS_OK && landmark.found == ONEMARK_FOUND_NOT_FOUND);
+    onemark_detections_free(refused_film);
+
     MUST(onemark_landmark_count(NULL) == 0 && onemark_json(NULL) == NULL);
     MUST(onemark_warning_count(NULL) == 0 && onemark_warning(NULL, 0) == NULL);
+    MUST(onemark_refusal(NULL) == NULL);
     onemark_detections_free(NULL);
     onemark_detections_free(detections);
     onemark_close(NULL);

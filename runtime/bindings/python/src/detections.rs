@@ -31,6 +31,12 @@ impl Detections {
         self.warnings.iter().map(String::as_str).collect()
     }
 
+    /// Why no landmark counts as found, if the film as a whole is refused; None for other films.
+    #[getter]
+    fn refusal(&self) -> Option<&str> {
+        self.found.refusal()
+    }
+
     /// Where the mm come from: "0.1 x 0.1 mm per px by PixelSpacing"; None if no spacing is stated.
     #[getter]
     fn spacing(&self) -> Option<String> {
@@ -61,7 +67,7 @@ impl Detections {
     }
 
     /// Positions, float64 [n, 2]: x to the right, then y down, in px from the film's top-left corner; the centre
-    /// of the first pixel is at (0.5, 0.5).
+    /// of the first pixel is at (0.5, 0.5). A guess where `status` is "not-found".
     #[getter]
     fn positions<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray2<f64>> {
         points(py, &self.each(|landmark| [landmark.position().x, landmark.position().y]))

@@ -42,9 +42,9 @@ impl Detector {
 
     /// Finds the landmarks on a film: grey pixels, uint8 or uint16, axes [row, column].
     ///
-    /// `spacing` is mm per px, x then y; without it there are no mm. Read `warnings` of the result. `bits` is the number of bits used of a uint16 (default: 16).
-    /// `inverted` means that small values are bright, as in DICOM's MONOCHROME1. `window` is the centre and the width of the
-    /// values from black to white (default: the full range of `bits`).
+    /// `spacing` is mm per px, x then y; without it there are no mm. Read `warnings` and `refusal` of the result. `bits` is the
+    /// number of bits used of a uint16 (default: 16). `inverted` means that small values are bright, as in DICOM's MONOCHROME1.
+    /// `window` is the centre and the width of the values from black to white (default: the full range of `bits`).
     #[pyo3(signature = (image, *, spacing=None, bits=None, inverted=false, window=None))]
     fn detect(
         &self,

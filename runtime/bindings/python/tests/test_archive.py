@@ -42,13 +42,14 @@ def dicom(pixels, syntax):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Films in folders, and one file that is not a film."""
+    """Films in folders, one that shows nothing, and one file that is not a film."""
     folder = tmp_path / "films"
     for number in range(FILMS):
         place = folder / f"patient{number // 5}"
         place.mkdir(parents=True, exist_ok=True)
         pixels = np.roll(film(np.uint16, 12), number, axis=1)
         dicom(pixels, RLELossless if number % 2 else ExplicitVRLittleEndian).save_as(place / f"{number:03}", enforce_file_format=True)
+    dicom(np.zeros((100, 80), np.uint16), ExplicitVRLittleEndian).save_as(folder / "black", enforce_file_format=True)
     (folder / "note.txt").write_text("no film")
     (folder / ".hidden").write_text("not looked at")
     return folder
@@ -86,24 +87,28 @@ def test_killed_it_goes_on(folder, bundle, tmp_path):
     second = run(folder, bundle, out)
     # One file is not a film.
     assert second.returncode == 1, second.stderr
-    assert f"{FILMS + 1} files, " in second.stdout and " 0 of them done before" not in second.stdout
-    assert f"{FILMS + 1} files, 1 failed" in second.stdout
+    assert f"{FILMS + 2} files, " in second.stdout and " 0 of them done before" not in second.stdout
+    assert f"{FILMS + 2} files, 1 failed" in second.stdout
     assert not parts.exists()
 
     table = pq.read_table(out)
     by_file = {}
     for row in table.to_pylist():
         by_file.setdefault(row["file"], []).append(row)
-    assert list(by_file) == sorted(by_file) and len(by_file) == FILMS + 1
+    assert list(by_file) == sorted(by_file) and len(by_file) == FILMS + 2
     [note] = by_file.pop("note.txt")
     assert "note.txt is not a film Onemark can read" in note["error"] and note["x_px"] is None
+    # It has no points, not even guesses.
+    black = by_file.pop("black")
+    assert {row["status"] for row in black} == {"not-found"} and "grey" in black[0]["refusal"]
+    assert {row[key] for row in black for key in ["x_px", "y_px", "x_mm", "y_mm"]} == {None}
     detector = onemark.Detector(bundle, backend="tract")
     for file, landmarks in by_file.items():
         found = detector.detect_file(folder / file)
         assert [row["name"] for row in landmarks] == found.names
         assert [[row["x_px"], row["y_px"]] for row in landmarks] == found.positions.tolist()
         assert [[row["x_mm"], row["y_mm"]] for row in landmarks] == found.positions_mm.tolist()
-        assert all(row["error"] is None and row["bundle_sha256"] == detector.bundle[1] for row in landmarks)
+        assert all(row["error"] is None and row["refusal"] is None and row["bundle_sha256"] == detector.bundle[1] for row in landmarks)
 
     again = run(folder, bundle, out)
     assert again.returncode == 1 and "already exists" in again.stderr

@@ -121,6 +121,13 @@ def test_bits_and_inversion(detector):
     assert not np.array_equal(detector.detect(image, bits=12, window=(1000, 900)).scores, expected.scores)
 
 
+def test_a_film_that_shows_nothing_is_refused(detector):
+    refused = detector.detect(np.zeros((100, 80), np.uint8))
+    assert "grey" in refused.refusal and set(refused.status) == {"not-found"}
+    assert refused.to_dict()["refusal"] == refused.refusal
+    assert detector.detect(film(np.uint8, 8)).refusal is None
+
+
 def test_several_threads_get_the_same(detector):
     image = film(np.uint8, 8)
     expected = detector.detect(image).to_dict()

@@ -81,9 +81,9 @@ impl Calibrate {
         let scores = Array2::from_shape_vec(shape, scores.collect())?;
         let errors = films.iter().flat_map(|film| film.film_errors_mm.clone());
         let errors = Array2::from_shape_vec(shape, errors.collect())?;
-        let films = format!("{} annotated films", films.len());
+        let about = format!("{} annotated films", films.len());
         let patients = patients(&fingerprints.iter().collect::<Vec<_>>());
-        let calibration = calibrate::fit(films, scores.view(), errors.view(), &patients)?;
+        let calibration = calibrate::fit(about, scores.view(), errors.view(), &patients)?;
 
         let header = ["#", "landmark", "mean mm", "within 2 mm %", "radius mm", "wrong %"].map(str::to_owned).to_vec();
         let rows =
@@ -104,6 +104,16 @@ impl Calibrate {
         console::print(format_args!("\n{}", reliability(&calibration.reliability)))?;
         let mut manifest = bundle.manifest().clone();
         manifest.calibration = Some(calibration);
+        if let Some(known) = &mut manifest.familiarity {
+            let distances = || films.iter().filter_map(|film| film.detections.training_distance());
+            let far = distances().filter(|distance| !known.is_near(*distance)).count();
+            if far > 0 {
+                console::note(format_args!(
+                    "{far} of these films are unlike the films of the training; the new bundle no longer refuses such films"
+                ));
+            }
+            known.widen(distances());
+        }
         self.target.write(&bundle.with_manifest(manifest)?)?;
         Ok(ExitCode::SUCCESS)
     }

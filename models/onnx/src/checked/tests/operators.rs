@@ -34,10 +34,11 @@ fn a_kernel_is_that_of_its_weights() {
     for (attribute, says) in [
         (negative, "`kernel_shape` must be 2 numbers"),
         (integers("kernel_shape", [3]), "`kernel_shape` must be 2 numbers"),
+        (integers("kernel_shape", [3; 100_000]), "from 1 to 4096, not [3, 3, 3, 3, 3, 3, 3, 3] and 99992 more"),
         (integers("strides", [0, 1]), "`strides` must be 2 numbers from 1"),
         (integers("dilations", [1 << 40, 1]), "`dilations` must be 2 numbers from 1 to 4096"),
         (integers("dilations", [100, 1]), "its kernel reaches over 201 cells of 10"),
-        (integer("group", 2), "`group` must be 1, not 2"),
+        (integer("group", 1), "attribute `group` is not one of format 1"),
         (string("auto_pad", "SAME_UPPER"), "attribute `auto_pad` is not one of format 1"),
         (pads(), "attribute `pads` is not one of format 1, or is there twice"),
         (AttributeProto { r#type: AttributeType::Floats as i32, ..integers("strides", [1, 1]) }, "another type"),
@@ -58,8 +59,10 @@ fn shapes_fit_together() {
     assert!(bias.contains("bias must have 2 numbers"), "{bias}");
     let added = why(node("Add", "y", &["x", "w"], vec![]), threes(), &[1, 1, 8, 8], &[1, 1, 8, 8]);
     assert!(added.contains("do not fit together"), "{added}");
-    let huge = why(node("Relu", "y", &["x"], vec![]), vec![], &[1, 1 << 20, 1 << 20, 1], &SHAPE);
-    assert!(huge.contains("value x: its shape must be stated in numbers"), "{huge}");
+    for shape in [&[1, 1 << 20, 1 << 20, 1][..], &[1; 9]] {
+        let huge = why(node("Relu", "y", &["x"], vec![]), vec![], shape, shape);
+        assert!(huge.contains("value x: its shape must be stated in numbers"), "{huge}");
+    }
     let scales = |by: f32| vec![floats("s", &[4], &[1.0, 1.0, by, by])];
     let modes = || vec![string("coordinate_transformation_mode", "half_pixel"), string("mode", "linear")];
     let resize = || node("Resize", "y", &["x", "", "s"], modes());
@@ -99,6 +102,9 @@ fn what_says_a_shape_is_a_constant_in_order() {
         one(node("Clip", "y", &["x", "l", "h"], vec![]), constants, &SHAPE, &SHAPE)
     };
     assert!(clip(0.0, 1.0).is_ok() && clip(1.0, 0.0).is_err());
+    let long = vec![floats("l", &[70_000], &[0.0; 70_000]), floats("h", &[], &[1.0])];
+    let long = why(node("Clip", "y", &["x", "l", "h"], vec![]), long, &SHAPE, &SHAPE);
+    assert!(long.contains("an input has 70000 numbers; at most 65536 are read"), "{long}");
     let unknown = why(node("Clip", "y", &["x", "x", "x"], vec![]), vec![], &SHAPE, &SHAPE);
     assert!(unknown.contains("must be a constant"), "{unknown}");
 }
@@ -139,14 +145,62 @@ fn every_value_is_made_once_before_it_is_used() {
     assert!(nodes(vec![two]).unwrap_err().to_string().contains("must have one output"));
 }
 
-/// Billions of multiplications on a grid that is not large.
+/// Billions of multiplications on a grid that is not large, or as much work without one.
 #[test]
 fn a_graph_ends_in_some_minutes() {
-    let nodes = (0..2000).map(|place| {
-        let (from, to) = (if place == 0 { "x".into() } else { format!("v{place}") }, format!("v{}", place + 1));
-        node("MatMul", &to, &[&from, &from], vec![])
-    });
-    let graph = graph("long", nodes.collect(), vec![], vec![value("x", &[1, 1, 2048, 2048])], vec![]);
+    let chain = |count: usize, side: usize, made: &dyn Fn(&str, &str) -> NodeProto| {
+        let name = |place: usize| if place == 0 { "x".into() } else { format!("v{place}") };
+        let nodes = (0..count).map(|place| made(&name(place), &name(place + 1))).collect();
+        let over = vec![indices("channels", &[1])];
+        let graph = graph("long", nodes, over, vec![value("x", &[1, 1, side, side])], vec![]);
+        check("test.onnx", &file(graph, "a test", "1"), &weights())
+    };
+    let relu = |from: &str, to: &str| node("Relu", to, &[from], vec![]);
+    let attempts = [
+        chain(2000, 2048, &|from, to| node("MatMul", to, &[from, from], vec![])),
+        chain(3000, 16_384, &relu),
+        chain(3000, 16_384, &|_, to| node("Add", to, &["x", "x"], vec![])),
+        chain(3000, 16_384, &|_, to| node("ReduceL2", to, &["x", "channels"], vec![])),
+        chain(1, 8192, &|from, to| node("MaxPool", to, &[from], vec![integers("kernel_shape", [4096; 2])])),
+    ];
+    for (index, attempt) in attempts.into_iter().enumerate() {
+        assert!(matches!(attempt, Err(OnnxError::TooMuch { .. })), "{index}");
+    }
+    chain(1000, 2048, &relu).unwrap();
+}
+
+/// Many channels become one: the time is that of reading them.
+#[test]
+fn what_is_read_counts_too() {
+    let reduce = |place: usize| node("ReduceL2", &format!("v{place}"), &["x", "channels"], vec![]);
+    let wide = vec![value("x", &[1, 1 << 28, 1, 1])];
+    let graph = graph("wide", (0..3000).map(reduce).collect(), vec![indices("channels", &[1])], wide, vec![]);
     let refused = check("test.onnx", &file(graph, "a test", "1"), &weights()).unwrap_err();
     assert!(matches!(refused, OnnxError::TooMuch { .. }), "{refused}");
+}
+
+#[test]
+fn a_graph_has_not_too_many_inputs_and_outputs() {
+    let counted = |inputs: usize, outputs: usize| {
+        let names = |what: &str, count: usize| (0..count).map(|i| format!("{what}{i}")).collect::<Vec<String>>();
+        let (inputs, outputs) = (names("x", inputs), names("y", outputs));
+        let nodes = outputs.iter().map(|output| node("Relu", output, &["x0"], vec![])).collect();
+        let values = |names: &[String]| names.iter().map(|name| value(name, &SHAPE)).collect();
+        let graph = graph("many", nodes, vec![], values(&inputs), values(&outputs));
+        check("test.onnx", &file(graph, "a test", "1"), &weights())
+    };
+    counted(4096, 4096).unwrap();
+    let refused = counted(4097, 1).unwrap_err().to_string();
+    assert_eq!(refused, "it has 4097 inputs; a graph of a bundle has at most 4096");
+    let refused = counted(1, 4097).unwrap_err().to_string();
+    assert_eq!(refused, "it has 4097 outputs; a graph of a bundle has at most 4096");
+}
+
+/// A reader that counts outputs takes the second for another one.
+#[test]
+fn an_output_is_named_once() {
+    let relu = node("Relu", "y", &["x"], vec![]);
+    let graph = graph("twice", vec![relu], vec![], vec![value("x", &SHAPE)], vec![value("y", &SHAPE); 2]);
+    let refused = check("test.onnx", &file(graph, "a test", "1"), &weights()).unwrap_err();
+    assert!(matches!(&refused, OnnxError::Twice { tensor } if tensor == "y"), "{refused}");
 }

@@ -2,7 +2,7 @@
 
     detector = onemark.Detector("head19.onemark")
     found = detector.detect(pixels, spacing=(0.1, 0.1))
-    found.positions, found.positions_mm
+    found.status, found.positions, found.positions_mm  # where the status is "not-found", the position is a guess
 """
 
 from ._onemark import Detections, Detector, OnemarkError, __version__

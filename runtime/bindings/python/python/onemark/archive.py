@@ -28,9 +28,9 @@ SCHEMA = pa.schema(
         ("number", pa.int32()),  # of the landmark, from 1
         ("name", pa.string()),
         ("status", pa.string()),  # found, not-found
-        ("x_px", pa.float64()),  # from the film's top-left corner
+        ("x_px", pa.float64()),  # from the film's top-left corner; null where the landmark was not found
         ("y_px", pa.float64()),
-        ("x_mm", pa.float64()),  # null where no spacing is stated
+        ("x_mm", pa.float64()),  # null also where no spacing is stated
         ("y_mm", pa.float64()),
         ("score", pa.float32()),
         ("confidence", pa.float64()),  # null where the bundle is not calibrated
@@ -40,6 +40,7 @@ SCHEMA = pa.schema(
         ("bundle_sha256", pa.string()),
         ("error", pa.string()),
         ("warnings", pa.string()),  # about how the film was read, joined by "; "; null where there are none
+        ("refusal", pa.string()),  # why no landmark of the film counts as found; null for other films
     ]
 )
 
@@ -47,18 +48,21 @@ SCHEMA = pa.schema(
 def rows(file, report):
     """The table's rows of one film, from the result of `Detections.to_dict`."""
     for landmark in report["landmarks"]:
-        mm = landmark["mm"] or {"x": None, "y": None}
+        # The position of a landmark that was not found is a guess.
+        none = {"x": None, "y": None}
+        px, mm = (none, none) if landmark["status"] == "not-found" else (landmark["position"], landmark["mm"] or none)
         yield {
             "file": file,
             **{key: landmark[key] for key in ["number", "name", "status", "score", "confidence", "radius_mm"]},
-            "x_px": landmark["position"]["x"],
-            "y_px": landmark["position"]["y"],
+            "x_px": px["x"],
+            "y_px": px["y"],
             "x_mm": mm["x"],
             "y_mm": mm["y"],
             "spacing_source": (report["spacing"] or {}).get("source"),
             "backend": report["backend"],
             "bundle_sha256": report["bundle"]["sha256"],
             "warnings": "; ".join(report["warnings"]) or None,
+            "refusal": report.get("refusal"),
         }
 
 
