@@ -38,8 +38,8 @@ pub(crate) fn read(bytes: &[u8], name: &Path) -> Result<Film, FilmError> {
     let attributes = &data_set.attributes;
     let header = Header::read(attributes, data_set.pixels.as_ref()).map_err(at)?;
     validate_size(header.size, Some(name))?;
-    let (spacing, mut warnings) = spacing::read(attributes);
-    warnings.extend(data_set.warnings);
+    let spacing = spacing::read(attributes);
+    let mut warnings = data_set.warnings;
     kind::compare(attributes, &mut warnings);
     let grey = match (header.colours, &data_set.pixels) {
         (Colours::Three(three), Some(PixelData::Native(native))) => colour::grey(native, &header, three).map_err(at)?,

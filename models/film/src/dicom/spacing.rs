@@ -15,15 +15,15 @@ use crate::spacing::{
     FileStatement, IMAGER_PIXEL_SPACING, MAGNIFICATION, NOMINAL_SCANNED_PIXEL_SPACING, PIXEL_ASPECT_RATIO,
     PIXEL_SPACING, is_same,
 };
-use crate::{FilmWarning, Spacing, SpacingWarning};
+use crate::{Spacing, SpacingWarning};
 
 /// The largest factor by which a radiograph magnifies the patient. A larger one is a mistake.
 const MOST_MAGNIFIED: f64 = 5.0;
 /// The most oblong pixels of any use: one side this many times as long as the other.
 const MOST_OBLONG: f64 = 100.0;
 
-/// What the film's file states about its spacing. No warnings beside those in the statement.
-pub(super) fn read(film: &InMemDicomObject) -> (FileStatement, Vec<FilmWarning>) {
+/// What the film's file states about its spacing.
+pub(super) fn read(film: &InMemDicomObject) -> FileStatement {
     let mut warnings = Vec::new();
     let mut stated = |attribute, tag| {
         let spacing = pair(film, tag).and_then(|[y, x]| Spacing::new(x, y, attribute).ok());
@@ -59,7 +59,7 @@ pub(super) fn read(film: &InMemDicomObject) -> (FileStatement, Vec<FilmWarning>)
     if aspect.is_none() {
         warnings.extend(unusable(film, PIXEL_ASPECT_RATIO, tags::PIXEL_ASPECT_RATIO));
     }
-    (FileStatement { spacing: patient.or_else(|| device.clone()), device, aspect, warnings }, Vec::new())
+    FileStatement { spacing: patient.or_else(|| device.clone()), device, aspect, warnings }
 }
 
 /// An attribute's two numbers: of rows (down), then of columns (to the right).
