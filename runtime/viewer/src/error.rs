@@ -1,5 +1,7 @@
 //! Errors of the viewer.
 
+use std::path::PathBuf;
+
 use onemark_film::FilmError;
 use onemark_models::bundle::BundleError;
 use onemark_results::ResultsError;
@@ -50,6 +52,18 @@ pub enum ViewerError {
     /// No place for adapted bundles was given.
     #[error("this viewer may not adapt its bundle: no place for the new bundle was given")]
     MayNotAdapt,
+    /// Another program is writing the adapted bundle.
+    #[error("another command is writing {path}; try again when it has ended")]
+    Busy { path: PathBuf },
+    /// The adapted bundle is not the one that this viewer wrote last.
+    #[error(
+        "{path} was changed by another program since this viewer last wrote it: nothing is written, so that nothing of it is lost; \
+         open the viewer again with this bundle, or with another place for the new one"
+    )]
+    Changed { path: PathBuf },
+    /// The adapted bundle can't be locked or read.
+    #[error("can't look at {path}")]
+    Target { path: PathBuf, source: std::io::Error },
     /// The server can't listen on the port.
     #[error("can't listen on port {port} of this machine")]
     Listen { port: u16, source: std::io::Error },
@@ -60,6 +74,7 @@ impl ViewerError {
     pub fn status(&self) -> u16 {
         match self {
             Self::Json(_) | Self::Image(_) => 500,
+            Self::Busy { .. } | Self::Changed { .. } => 409,
             _ => 400,
         }
     }

@@ -5,6 +5,7 @@ use image::{ExtendedColorType, ImageEncoder as _};
 use onemark_film::Spacing;
 use onemark_film::geometry::Point;
 use onemark_models::landmarks::{Landmark, Measurement};
+use onemark_results::json::to_text;
 use onemark_results::remark;
 use onemark_runtime::{BundleId, Chain, Detection, Detector, FilmSize};
 use serde::Serialize;
@@ -17,7 +18,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// A response, with HTTP's status and headers.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// 200; 400 or 500, with the error in the body; or 404.
+    /// 200; 400, 409 or 500, with the error in the body; or 404.
     pub status: u16,
     /// The body's media type.
     pub kind: &'static str,
@@ -34,7 +35,7 @@ impl Answer {
     }
 
     fn document(value: &impl Serialize) -> Result<Self, ViewerError> {
-        Ok(Self { status: 200, kind: "application/json", name: None, bytes: serde_json::to_vec(value)? })
+        Ok(Self { status: 200, kind: "application/json", name: None, bytes: to_text(value, false)?.into_bytes() })
     }
 }
 
