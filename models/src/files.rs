@@ -1,7 +1,7 @@
-//! Writes files and folders completely or not at all; computes digests.
+//! Writes files and folders completely or not at all; reads files of a limited size; computes digests.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -12,6 +12,20 @@ const TEMPORARY: &str = ".onemark-";
 /// SHA-256 as 64 lower-case hexadecimal digits, as in manifests.
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Reads a whole file of at most `most` bytes. Of a larger one, and of a pipe or a device, which may never end, no more is read.
+///
+/// # Errors
+/// It can't be read; [`io::ErrorKind::FileTooLarge`].
+pub fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let too_large = || io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {most} bytes"));
+    if fs::metadata(path)?.len() > most {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most { Err(too_large()) } else { Ok(bytes) }
 }
 
 /// Writes a file under a temporary name next to `path`, then renames it: `path` contains all of `bytes`, or its old content.
@@ -228,6 +242,26 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn no_more_is_read_than_was_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "12345").unwrap();
+        assert_eq!(read_at_most(&path, 5).unwrap(), b"12345");
+        assert_eq!(read_at_most(&path, u64::MAX).unwrap(), b"12345");
+        let error = read_at_most(&path, 4).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (io::ErrorKind::FileTooLarge, "it has more than 4 bytes")
+        );
+        assert_eq!(read_at_most(&folder.path().join("none"), 4).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(read_at_most(folder.path(), 1 << 20).is_err());
+        // Its size is 0, but it has no end.
+        if cfg!(unix) {
+            assert_eq!(read_at_most(Path::new("/dev/zero"), 4).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        }
+    }
 
     #[cfg(unix)]
     #[test]

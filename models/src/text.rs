@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use onemark_film::visible::{is_hidden, visible};
+use onemark_film::visible::{FORMULAS, is_hidden, visible};
 
 use crate::invalid::Invalid;
 
@@ -12,9 +12,6 @@ pub const LONGEST_LINE: usize = 200;
 pub const LONGEST_TEXT: usize = 20_000;
 /// The largest number of characters of a message that repeats what other people wrote.
 const LONGEST_MESSAGE: usize = 2_000;
-
-/// The first characters of cells that spreadsheets compute, also in their wide forms.
-const FORMULAS: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
 
 /// Checks a name or a title for people: one line of at most [`LONGEST_LINE`] characters, which no spreadsheet takes for a formula.
 /// It may be empty.

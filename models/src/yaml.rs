@@ -5,6 +5,8 @@ mod bounds;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
+use std::path::Path;
 
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize as _, Deserializer};
@@ -12,6 +14,8 @@ pub use serde_yaml::Value;
 pub(crate) use serde_yaml::with::singleton_map;
 
 pub use self::bounds::{DEEPEST, MOST_VALUES};
+use crate::bundle::limits::LARGEST_MANIFEST;
+use crate::files::read_at_most;
 use crate::invalid::Invalid;
 use crate::spelling::nearest;
 use crate::text::for_message;
@@ -36,6 +40,15 @@ fn at(line: &Option<usize>) -> String {
 
 fn hint(suggestion: &Option<String>) -> String {
     suggestion.as_ref().map_or(String::new(), |word| format!("; did you mean `{word}`?"))
+}
+
+/// The text of a YAML file of at most [`LARGEST_MANIFEST`] bytes.
+///
+/// # Errors
+/// It can't be read, is larger, or is not UTF-8.
+pub fn load(path: &Path) -> io::Result<String> {
+    let bytes = read_at_most(path, LARGEST_MANIFEST)?;
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
 }
 
 /// Reads a value. Unknown keys are errors if the type refuses unknown fields.
@@ -174,6 +187,17 @@ fn unknown_word(message: &str) -> Option<String> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn files_are_short_texts() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "a: 1").unwrap();
+        assert_eq!(load(file.path()).unwrap(), "a: 1");
+        std::fs::write(file.path(), [b'#', 0xFF]).unwrap();
+        assert!(load(file.path()).unwrap_err().to_string().contains("not UTF-8"));
+        file.as_file().set_len(LARGEST_MANIFEST + 1).unwrap();
+        assert_eq!(load(file.path()).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
 
     const TEXT: &str = "a: 1\nb:\n  c: 2\n  d:\n    - e: 3\n      f: !tag { g: 4 }\n";
 

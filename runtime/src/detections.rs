@@ -346,7 +346,7 @@ impl Detections {
     /// Takes the measurements of `set` again. A landmark's radius gives the errors of its measurements; measurements of a
     /// landmark that was not found are refused.
     pub fn measure(&mut self, set: &LandmarkSet) {
-        let found = |number: usize| self.landmark(number).filter(|one| one.status != Status::NotFound);
+        let found = |number: usize| self.landmark(number).and_then(Detection::unless_guess);
         let found: Vec<Option<&Detection>> =
             set.landmarks.iter().map(|landmark| found(landmark.number.number())).collect();
         let points: Vec<Option<Point>> = found.iter().map(|one| one.map(|one| one.position)).collect();
@@ -407,12 +407,27 @@ impl Detection {
         self.status
     }
 
+    /// This landmark, unless its position is a guess: then it was not found, and nothing may be built on where it is. Whoever shows
+    /// positions asks for them through this.
+    ///
+    /// ```
+    /// # let stored = r#"{"number": 1, "name": "sella", "title": "Sella", "status": "not-found", "cell": [160, 165],
+    /// #     "position": {"x": 833.5, "y": 1002.25}, "mm": null, "score": 0.11}"#;
+    /// # let sella: onemark_runtime::Detection = serde_json::from_str(stored)?;
+    /// assert_eq!(sella.unless_guess().map(|sella| sella.position()), None); // it was not found
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn unless_guess(&self) -> Option<&Self> {
+        (self.status != Status::NotFound).then_some(self)
+    }
+
     /// The best cell of the network's grid.
     pub fn cell(&self) -> Cell {
         self.cell
     }
 
-    /// The position in film px from the film's top-left corner. A guess if the landmark was not found.
+    /// The position in film px from the film's top-left corner. A guess if the landmark was not found
+    /// ([`unless_guess`](Detection::unless_guess)).
     pub fn position(&self) -> Point {
         self.position
     }

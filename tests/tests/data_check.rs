@@ -31,7 +31,7 @@ fn warnings_pass_and_errors_fail() {
     let films = small_films(&here.path().join("films"));
     fs::copy(films.film("001"), films.film("151")).unwrap();
     let outcome = Program::Runtime.succeed(here.path(), "data check films --sheet sheet.png --json found.json");
-    assert!(outcome.stdout.contains("001 151"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("001, 151"), "{}", outcome.stdout);
     assert!(outcome.stdout.ends_with("\nerrors: 0, warnings: 1\n"), "{}", outcome.stdout);
     let found: Value = serde_json::from_slice(&fs::read(here.path().join("found.json")).unwrap()).unwrap();
     let finding = &found["findings"][0];

@@ -179,6 +179,83 @@ fn conversions_of_many_films_and_their_refusals() {
 }
 
 #[test]
+fn several_films_have_their_own_points() {
+    let here = lab();
+    let here = here.path();
+    GrayImage::from_fn(64, 70, |x, y| Luma([(x * x / 20 + y * 3) as u8])).save(here.join("other.png")).unwrap();
+    fs::write(here.join("p.csv"), table()).unwrap();
+    fs::write(here.join("q.csv"), table().replace("31.5", "33.5")).unwrap();
+    // In order, where the files name no films.
+    let line = "points convert p.csv q.csv --film other.png --film film.png --to json --out both.json";
+    Program::Runtime.succeed(here, line);
+    let both: Value = serde_json::from_slice(&fs::read(here.join("both.json")).unwrap()).unwrap();
+    let x = |film: usize| (&both["films"][film]["file"], both["films"][film]["landmarks"][0]["position"]["x"].as_f64());
+    assert_eq!([x(0), x(1)], [(&"other.png".into(), Some(31.5)), (&"film.png".into(), Some(33.5))]);
+    // One file with the points of both, and one of each.
+    Program::Runtime.succeed(here, "points convert both.json --film film.png --film other.png --to csv --out b.csv");
+    let rows = fs::read_to_string(here.join("b.csv")).unwrap();
+    assert!(
+        rows.starts_with("image,landmark,x,y\nfilm.png,sella,33.5,20\n") && rows.contains("other.png,sella,31.5,20\n")
+    );
+    for folder in ["folder", "empty"] {
+        fs::create_dir(here.join(folder)).unwrap();
+    }
+    Program::Runtime.succeed(here, "points convert both.json --to labelme --out folder");
+    fs::rename(here.join("folder/film.json"), here.join("film.json")).unwrap();
+    let pairs = "--film film.png --film other.png";
+    for (line, expected) in [
+        (
+            format!("p.csv --to json --out o.json {pairs}"),
+            "p.csv: its points name no film, and 2 films were given; give a file",
+        ),
+        (
+            "p.csv q.csv --to json --out o.json".into(),
+            "p.csv: its points name no film, and there are several films; give --film",
+        ),
+        (
+            format!("p.csv q.csv b.csv --to json --out o.json {pairs}"),
+            "2 films and 3 files of points: give one --film for each",
+        ),
+        (
+            format!("both.json --any-film --to json --out o.json {pairs}"),
+            "--any-film takes one --film for each file of points",
+        ),
+        (
+            "both.json b.csv --to json --out o.json".into(),
+            "a film is there twice: film.png in both.json, and film.png in b.csv",
+        ),
+        (
+            "p.csv q.csv --film film.png --film film.png --to json --out o.json".into(),
+            "film.png in p.csv, and film.png in q.csv",
+        ),
+        // Before anything is read.
+        ("none.csv --to csv --out folder".into(), "can't write folder: it is a folder; give the name of a file"),
+        ("none.csv --to csv --out nowhere/o.csv".into(), "there is no folder nowhere"),
+        (
+            "none.csv none.json --to labelme --out o.json".into(),
+            "labelme takes a file for each of 2 films: make the folder o.json",
+        ),
+        // The first could be written, the second is an input.
+        ("film.json folder/other.json --to labelme --out folder".into(), "folder/other.json would be replaced"),
+    ] {
+        let said = fail(here, &format!("points convert {line}"));
+        assert!(said.contains(expected), "{line}: {said}");
+        assert!(!here.join("o.json").exists() && !here.join("folder/film.json").exists(), "{line}");
+    }
+    // A film that shows nothing, and points that are not on it.
+    GrayImage::from_pixel(40, 40, Luma([0])).save(here.join("black.png")).unwrap();
+    let said = Program::Runtime.succeed(here, "points convert p.csv --film black.png --to json --out o.json").stderr;
+    assert!(said.contains("warning: black.png: all of it is one grey (0)"), "{said}");
+    assert!(said.contains("warning: black.png: not on its 40x40 px: nasion, menton; check them"), "{said}");
+    // What is printed is shown, not obeyed.
+    fs::write(here.join("named.csv"), "image,landmark,x,y\n\u{9b}2J\u{202e}.png,sella,1,2\n").unwrap();
+    for form in ["csv", "json"] {
+        let printed = Program::Runtime.succeed(here, &format!("points convert named.csv --to {form} --out -")).stdout;
+        assert!(!printed.contains(['\u{9b}', '\u{202e}']) && printed.contains("9b"), "{printed}");
+    }
+}
+
+#[test]
 fn evaluation_counts_what_is_annotated() {
     let here = tempfile::tempdir().unwrap();
     let here = here.path();

@@ -265,6 +265,26 @@ fn a_killed_viewer_loses_no_correction() {
 }
 
 #[test]
+fn a_bundle_that_another_program_wrote_is_not_replaced() {
+    let here = desk_folder();
+    let line = "view . --bundle tiny.onemark --backend tract --spacing 0.5 --learn-to adapted.onemark";
+    let [one, other] = [1, 2].map(|file| Viewer::start(here.path(), &format!("{line} --corrections {file}.json")));
+    one.json("POST", "films/0/learn", "");
+    let digest = || Bundle::open(here.path().join("adapted.onemark")).unwrap().digest().unwrap();
+    let written = digest();
+    let (status, said) = other.answer("POST", "films/1/learn", "");
+    let said = String::from_utf8(said).unwrap();
+    assert!(status == 409 && said.contains("was changed by another program"), "{status} {said}");
+    assert_eq!(digest(), written);
+    // The one that wrote it goes on, unless somebody else is writing.
+    let lock = onemark_models::lock::Lock::wait(&here.path().join("adapted.onemark")).unwrap();
+    assert_eq!(one.answer("POST", "films/1/learn", "").0, 409);
+    drop(lock);
+    one.json("POST", "films/1/learn", "");
+    assert_ne!(digest(), written);
+}
+
+#[test]
 fn what_can_not_be_shown_is_said_at_once() {
     let here = desk_folder();
     for (line, says) in [

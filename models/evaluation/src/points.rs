@@ -32,22 +32,23 @@ mod slicer;
 mod table;
 
 use std::fmt;
-use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use onemark_film::Spacing;
 use onemark_film::geometry::Point;
+use onemark_film::visible::visible_json;
+use onemark_models::files::read_at_most;
 use onemark_models::landmarks::LandmarkSet;
 
-use crate::table::{Problem, decode};
+use crate::table::{LARGEST as LARGEST_TABLE, Problem, decode, said};
 pub use error::PointsError;
 pub use film::{FilmIdentity, for_film};
 use marks::{Marks, Names};
 
-/// Largest size of a file of points, in bytes: of JSON, because labelme puts the whole film into it, and of other forms.
+/// The largest size of a file of points, in bytes. Only JSON may be larger than a table, because labelme puts the whole film into it.
 const LARGEST: u64 = 64 << 20;
-const LARGEST_TABLE: u64 = 24 << 20;
 
 /// The form of a file of points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,12 +149,10 @@ pub fn read(path: &Path) -> Result<PointsFile, PointsError> {
 
 /// The bytes of a file of points.
 pub(crate) fn load(path: &Path) -> Result<Vec<u8>, PointsError> {
-    let failed = |source| PointsError::Read { path: path.to_owned(), source };
-    let bytes = fs::metadata(path).map_err(failed)?.len();
-    if bytes > LARGEST {
-        return Err(PointsError::TooLarge { path: path.to_owned(), bytes, most: LARGEST });
-    }
-    fs::read(path).map_err(failed)
+    read_at_most(path, LARGEST).map_err(|source| match source.kind() {
+        io::ErrorKind::FileTooLarge => PointsError::TooLarge { path: path.to_owned(), most: LARGEST },
+        _ => PointsError::Read { path: path.to_owned(), source },
+    })
 }
 
 /// Reads points from the bytes of a file. `path` is only for messages.
@@ -172,11 +171,10 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<PointsFile, PointsError> {
 pub(crate) fn survey(path: &Path, bytes: &[u8]) -> Result<PointsFile, PointsError> {
     let failed = |problem| error(path, problem);
     let text = decode(bytes).map_err(|what| PointsError::NotText { path: path.to_owned(), what })?;
-    let bytes = text.len() as u64;
     let marks = match text.trim_start() {
         start if start.starts_with(['{', '[']) => from_json(text),
-        _ if bytes > LARGEST_TABLE => {
-            return Err(PointsError::TooLarge { path: path.to_owned(), bytes, most: LARGEST_TABLE });
+        _ if text.len() as u64 > LARGEST_TABLE => {
+            return Err(PointsError::TooLarge { path: path.to_owned(), most: LARGEST_TABLE });
         }
         start if start.starts_with('<') => cvat::read(text),
         start if slicer::is_table(start) => slicer::read_table(text),
@@ -188,7 +186,9 @@ pub(crate) fn survey(path: &Path, bytes: &[u8]) -> Result<PointsFile, PointsErro
 
 /// Reads any of the forms that are JSON.
 fn from_json(text: &str) -> Result<Marks, Problem> {
-    let not_json = |error: serde_json::Error| Problem::new(format!("it is not JSON that can be read: {error}"));
+    let not_json = |error: serde_json::Error| {
+        Problem::new(format!("it is not JSON that can be read: {}", said(&error.to_string())))
+    };
     let json: serde_json::Value = serde_json::from_str(text).map_err(not_json)?;
     let has = |key: &str| json.get(key).is_some();
     let read = if has("shapes") {
@@ -257,7 +257,7 @@ impl PointsFile {
             let film = &mut films[mark.film];
             let index = names.index(&mark.label).map_err(|text| failed(mark.line, text))?;
             if std::mem::replace(&mut seen[mark.film][index], true) {
-                let on = film.film.name.as_ref().map_or(String::new(), |name| format!(" on {name}"));
+                let on = film.film.name.as_ref().map_or(String::new(), |name| format!(" on {}", said(name)));
                 let text = format!("landmark {} is there twice{on}; keep one of the two", names.describe(index));
                 return Err(failed(mark.line, text));
             }
@@ -316,5 +316,5 @@ fn annotated<'a>(
 
 /// JSON text of a value of our own, whose keys are all strings.
 fn json(value: &serde_json::Value) -> String {
-    format!("{value:#}")
+    visible_json(&format!("{value:#}")).into_owned()
 }

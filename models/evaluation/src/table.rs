@@ -5,9 +5,12 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 
 use onemark_film::visible::cut;
 
+/// The largest size of a table, in bytes.
+pub(crate) const LARGEST: u64 = 24 << 20;
 /// What may stand between two columns; the first one by which the header has the wanted columns is used.
 const DELIMITERS: [u8; 3] = [b'\t', b';', b','];
 /// What programs write where there is no value.
@@ -16,8 +19,9 @@ const NOTHING: [&str; 7] = ["", "-", "nan", "na", "n/a", "null", "none"];
 const MOST_COLUMNS: usize = 4096;
 /// The most columns that a message names.
 const MOST_NAMED: usize = 12;
-/// The most characters of a cell that a message shows.
+/// The most characters of a cell that a message shows, and of a name or of the words of another library.
 const MOST_SHOWN: usize = 60;
+const MOST_SAID: usize = 200;
 /// The most lines that one message names.
 const MOST_LINES: usize = 5;
 
@@ -64,6 +68,8 @@ pub(crate) struct Table {
     pub rows: Vec<Row>,
     /// What is wrong with other rows.
     pub problems: Vec<Problem>,
+    /// The line of the columns' names.
+    pub header: u64,
 }
 
 /// A row of a table: its line from 1, and its cells without white space around them.
@@ -100,7 +106,7 @@ impl Table {
             let name = shown(&columns[twice]);
             return Err(Problem::at(skipped + 1, format!("two columns are called \"{name}\"; rename one of them")));
         }
-        let mut table = Self { columns, rows: Vec::new(), problems: Vec::new() };
+        let mut table = Self { columns, rows: Vec::new(), problems: Vec::new(), header: skipped + 1 };
         let mut uneven = Vec::new();
         for mut row in records(text, *delimiter).skip(1) {
             row.line += skipped;
@@ -118,7 +124,7 @@ impl Table {
                 uneven.push((row.line, row.cells.len()));
             }
         }
-        table.problems.extend(uneven_rows(&uneven, table.columns.len(), *delimiter, skipped + 1));
+        table.problems.extend(uneven_rows(&uneven, table.columns.len(), *delimiter, table.header));
         Ok(table)
     }
 
@@ -201,6 +207,60 @@ pub(crate) fn shown(cell: &str) -> Cow<'_, str> {
     cut(cell, MOST_SHOWN)
 }
 
+/// A film's name, or an error of another library that may repeat a text of the file, for a message.
+pub(crate) fn said(text: &str) -> Cow<'_, str> {
+    cut(text, MOST_SAID)
+}
+
+/// Faults of many lines of a file: each kind of them is said once.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    /// In the order of their first lines.
+    faults: Vec<Fault>,
+    /// The places of kinds in `faults`.
+    places: HashMap<String, usize>,
+}
+
+#[derive(Debug)]
+struct Fault {
+    /// The index of the film, if all are about one.
+    film: Option<usize>,
+    first: Problem,
+    /// The lines of all, each once.
+    lines: Vec<u64>,
+    /// The number of faults of this kind.
+    count: usize,
+}
+
+impl Faults {
+    /// Adds a fault, which is about the film with this index or about none. The words of the first one of a kind are said.
+    pub(crate) fn add(&mut self, kind: impl Into<String>, film: Option<usize>, problem: Problem) {
+        let place = *self.places.entry(kind.into()).or_insert(self.faults.len());
+        match self.faults.get_mut(place) {
+            None => {
+                let lines = problem.line.into_iter().collect();
+                self.faults.push(Fault { film, first: problem, lines, count: 1 });
+            }
+            Some(fault) => {
+                fault.film = fault.film.filter(|one| film == Some(*one));
+                fault.lines.extend(problem.line.filter(|line| fault.lines.last() != Some(line)));
+                fault.count += 1;
+            }
+        }
+    }
+
+    /// One problem for each kind, with the index of the film that it is about, if it is about one.
+    pub(crate) fn into_problems(self) -> impl Iterator<Item = (Option<usize>, Problem)> {
+        self.faults.into_iter().map(|Fault { film, first: Problem { line, text }, lines, count }| {
+            let others = match line {
+                None if count > 1 => format!(" (and {} more)", count - 1),
+                _ => also(lines),
+            };
+            (film, Problem { line, text: text + &others })
+        })
+    }
+}
+
 /// Reads the numbers of one table. A number has a decimal point or a decimal comma, the same in the whole table: `1,234` beside
 /// `0.5` would be a thousand or more.
 #[derive(Debug, Default)]
@@ -244,15 +304,23 @@ pub(crate) enum NotANumber {
     },
 }
 
+/// What a cell has instead of a number, to follow "has".
+impl fmt::Display for NotANumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text => f.write_str("something that is not a number"),
+            Self::OtherMark { line } => write!(
+                f,
+                "another decimal mark than line {line}; write all numbers with points, or all with commas, and none with marks \
+                 for thousands"
+            ),
+        }
+    }
+}
+
 /// Whether a cell says that there is no value.
 pub(crate) fn is_nothing(cell: &str) -> bool {
     NOTHING.contains(&cell.to_lowercase().as_str())
-}
-
-/// The values of `key` in a map from strings, in the order of their first mention.
-pub(crate) fn index_of(known: &mut HashMap<String, usize>, name: &str) -> usize {
-    let next = known.len();
-    *known.entry(name.to_owned()).or_insert(next)
 }
 
 #[cfg(test)]
@@ -299,6 +367,26 @@ mod tests {
         let [Problem { line: Some(2), text }] = &table.problems[..] else { unreachable!("{:?}", table.problems) };
         assert!(text.contains("4 fields where 2") && text.contains("semicolons (also line 4)"), "{text}");
         assert_eq!(also([1, 2, 3, 4, 5, 6, 7, 8]), " (also lines 2, 3, 4, 5, 6 and 2 more)");
+    }
+
+    #[test]
+    fn a_kind_of_fault_is_said_once() {
+        let mut faults = Faults::default();
+        for line in 2..=9 {
+            faults.add("number", Some(1), Problem::at(line, format!("{line} is no number")));
+            faults.add("number", Some(1), Problem::at(line, "again"));
+        }
+        faults.add("name", Some(1), Problem::at(3, "no name"));
+        faults.add("name", Some(2), Problem::at(4, "no name"));
+        faults.add("shape", None, Problem::new("no point"));
+        faults.add("shape", None, Problem::new("no point"));
+        let said: Vec<_> = faults.into_problems().map(|(film, problem)| (film, problem.line, problem.text)).collect();
+        let expected = [
+            (Some(1), Some(2), "2 is no number (also lines 3, 4, 5, 6, 7 and 2 more)".to_owned()),
+            (None, Some(3), "no name (also line 4)".to_owned()),
+            (None, None, "no point (and 1 more)".to_owned()),
+        ];
+        assert_eq!(said, expected);
     }
 
     #[test]

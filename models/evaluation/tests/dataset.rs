@@ -226,6 +226,16 @@ fn plain_tables_that_are_wrong_are_named() {
         ("landmarks.csv", format!("{good}9.jpg,2,5,6\n"), "line 4: landmark 2 of 9.jpg is given twice"),
         ("landmarks.csv", format!("{good}9,2,5,6\n"), "line 4: landmark 2 of 9 is given twice"),
         ("landmarks.csv", format!("{good}11.jpg,1,5,6\n"), "line 4: there is no image \"11.jpg\""),
+        (
+            "landmarks.csv",
+            format!("{good}11.jpg,1,5,6\n12.jpg,1,5,6\n11.jpg,2,5,6\n"),
+            "line 4: there is no image \"11.jpg\" in images/, and none for \"12.jpg\"",
+        ),
+        (
+            "landmarks.csv",
+            "image,sella_x,sella_y,2_x\n9,1,2,3\n".to_owned(),
+            "line 1: column \"2_x\" has no column \"2_y\"",
+        ),
         ("landmarks.csv", format!("{good}10.jpg,1,5,\n"), "line 4: (5, ) has one of x and y"),
         ("landmarks.csv", format!("{good}10.jpg,1,5.5,\"6,5\"\n"), "line 4: (5.5, 6,5) has another decimal mark"),
         ("landmarks.csv", format!("{good}10.jpg,,5,6\n"), "line 4: no landmark is named"),
@@ -239,6 +249,22 @@ fn plain_tables_that_are_wrong_are_named() {
         ),
         ("spacing.csv", "image,mm_per_px_x,mm_per_px_y\n9,0,0.1\n".to_owned(), "spacing.csv, line 2: 0 x 0.1 mm"),
         ("spacing.csv", "image,mm_per_px_x,mm_per_px_y\n9,1,1\n9,1,1\n".to_owned(), "spacing.csv, line 3"),
+        (
+            "spacing.csv",
+            "image,mm_per_px_x,mm_per_px_y\n9,0,1\n10,0,1\n".to_owned(),
+            "line 2: 0 x 1 mm is not the size of a pixel; it must be above 0, as 0.1; where commas are decimal marks, separate \
+             the columns by semicolons (also line 3)",
+        ),
+        (
+            "spacing.csv",
+            "image,mm_per_px_x,mm_per_px_y\n9,0,1,0,1\n".to_owned(),
+            "line 2: there are 5 fields where 3 are named in line 1; where commas are decimal marks, separate the columns by semi",
+        ),
+        (
+            "spacing.csv",
+            "image;mm_per_px_x;mm_per_px_y\n9;0,1;0.1\n".to_owned(),
+            "line 2: 0,1 x 0.1 mm has another decimal mark than line 2; write all numbers with points, or all with commas",
+        ),
     ] {
         let root = plain();
         write(root.path(), file, &text);
@@ -329,6 +355,54 @@ fn a_fault_of_a_whole_table_is_said_once() {
 }
 
 #[test]
+fn each_kind_of_fault_is_said_once() {
+    let root = plain();
+    let rows = "9.jpg,1,1,2\n9.jpg,2,three,4\n9.jpg,2,3,\n10,1,five,6\n10,2,7,\n9.jpg,1,1,2\n9.jpg,1,1,2\n8.jpg,1,1,1\n7.jpg,1,1,1\n";
+    write(root.path(), "landmarks.csv", format!("image,landmark,x,y\n{rows}"));
+    write(
+        root.path(),
+        "spacing.csv",
+        "image,mm_per_px_x,mm_per_px_y\n9,0,0.1\n10,0.1,0.1\n9,-1,x\n10,0.1,0.1\n10,0.1,0.1\n",
+    );
+    let (_, complaints) = Dataset::survey(root.path()).unwrap();
+    let said: Vec<String> = complaints.iter().map(|complaint| complaint.error.to_string()).collect();
+    for (found, expected) in said.iter().zip([
+        "line 3: (three, 4) is not a position in px (also line 5)",
+        "line 4: (3, ) has one of x and y; write both, or leave both empty (also line 6)",
+        "line 9: there is no image \"8.jpg\" in images/, and none for \"7.jpg\"",
+        "line 7: landmark 1 of 9.jpg is given twice; keep one of the two (also line 8)",
+        "line 2: 0 x 0.1 mm is not the size of a pixel; it must be above 0, as 0.1 (also line 4)",
+        "line 5: the spacing of 10 is given twice; keep one of the two (also line 6)",
+    ]) {
+        assert!(found.ends_with(expected), "{found}\ninstead of {expected}");
+    }
+    assert_eq!(said.len(), 6, "{said:?}");
+    let films: Vec<Option<&str>> = complaints.iter().map(|complaint| complaint.film.as_deref()).collect();
+    assert_eq!(films, [None, None, None, Some("9"), Some("9"), Some("10")]);
+}
+
+/// No file of a dataset is read without a limit.
+#[test]
+fn files_that_are_too_large_are_refused() {
+    let root = plain();
+    let grow = |file: &str, bytes| {
+        let file = fs::OpenOptions::new().append(true).open(root.path().join(file)).unwrap();
+        file.set_len(bytes).unwrap();
+    };
+    grow("spacing.csv", (24 << 20) + 1);
+    let (_, complaints) = Dataset::survey(root.path()).unwrap();
+    assert!(complaints.len() == 1 && complaints[0].error.to_string().contains("cannot read"), "{complaints:?}");
+    grow("landmarks.csv", (64 << 20) + 1);
+    assert!(message(&root).contains("landmarks.csv has more than 67108864 bytes"), "{}", message(&root));
+    let root = isbi();
+    let path = root.path().join("AnnotationsByMD/400_senior/002.txt");
+    fs::OpenOptions::new().append(true).open(&path).unwrap().set_len((24 << 20) + 1).unwrap();
+    let error = Dataset::open(root.path(), Split::All).unwrap_err();
+    let DatasetError::Read { source, .. } = &error else { unreachable!("{error}") };
+    assert_eq!(source.kind(), std::io::ErrorKind::FileTooLarge);
+}
+
+#[test]
 fn landmarks_may_be_missing_on_films() {
     let root = plain();
     let table = "image,landmark,x,y\n9,1,1,2\n9,2,3,4\n10,1,,\n10,2,7,8\na.b,1,0,0\na.b,2,-1,-1\n";
@@ -376,6 +450,20 @@ fn points_of_other_programs_beside_the_films() {
     write(root.path(), "landmarks/9.csv", "landmark,x,y\nsella,1,2\n");
     let data = Dataset::open(root.path(), Split::All).unwrap();
     assert_eq!(data.cases[0].points.as_ref().unwrap()[..2], [Some(Point::new(1.0, 2.0)), None]);
+    // A name has dots, and other programs leave hidden files.
+    write(root.path(), "landmarks/a.b.csv", "landmark,x,y\nsella,5,6\n");
+    write(root.path(), "landmarks/1.2.840.10.json", labelme("9.jpg", 7.5));
+    for hidden in ["landmarks/._9.csv", "landmarks/.a.b.csv", "images/._9.json"] {
+        write(root.path(), hidden, "\0\u{5}\u{16}\u{7}");
+    }
+    let data = Dataset::open(root.path(), Split::All).unwrap();
+    assert_eq!(data.case("a.b").unwrap().points.as_ref().unwrap()[0], Some(Point::new(5.0, 6.0)));
+    // The size that one of two files states is kept.
+    let case = data.case("9").unwrap();
+    assert_eq!(case.points.as_ref().unwrap()[..2], [Some(Point::new(1.0, 2.0)), Some(Point::new(7.5, 4.0))]);
+    assert_eq!(case.points_size, Some(Size { width: 30, height: 40 }));
+    write(root.path(), "landmarks/c.d.csv", "landmark,x,y\nsella,5,6\n");
+    assert!(message(&root).contains("c.d.csv, line 2: there is no image \"c.d\" in images/"), "{}", message(&root));
     // A file for all films comes first.
     write(
         root.path(),

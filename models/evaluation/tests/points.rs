@@ -53,9 +53,9 @@ fn assert_same(found: &FilmPoints, expected: &FilmPoints) {
 
 #[test]
 fn every_form_gives_back_what_it_was_given() {
-    let films = [film("151.png"), film("a \"b\" & <c>.png")];
+    let films = [film("151.png"), film("a \"b\" & <c>.png"), film("=1+1.png"), film("-2;@3.png"), film("'4.png")];
     for (name, form) in Form::NAMES {
-        let films = &films[..if form.is_of_one_film() { 1 } else { 2 }];
+        let films = &films[..if form.is_of_one_film() { 1 } else { films.len() }];
         let written = points::write(form, films, &set(), Some(&spacing())).unwrap();
         let file = points::parse(Path::new(name), &written).unwrap();
         assert_eq!(file.form(), form);
@@ -259,11 +259,82 @@ fn json_and_csv_of_detect() {
     let two = refused(file(&landmark("nasion", "found")));
     assert!(two.contains("number 1 and name \"nasion\" are two landmarks"), "{two}");
 
+    // A status that nobody writes is a mistake: the point may be a guess.
+    for status in ["Found", "not found", "found\\u001b[2J"] {
+        let unknown = refused(file(&landmark("sella", status)));
+        assert!(
+            unknown.contains("write found, edited-by-hand or not-found") && !unknown.contains('\u{1b}'),
+            "{unknown}"
+        );
+    }
+    let without = file(&landmark("sella", "found")).replace(r#""status": "found", "#, "");
+    assert_eq!(read(without).unwrap()[0].points[0], Some(Point::new(833.5, 1002.0)));
+    let zero = file(&landmark("sella", "found")).replace("833.5", "0").replace("1002", "0.0");
+    assert_eq!(read(zero).unwrap()[0].points[0], None);
+
     let table = "file,number,name,title,status,x_px,y_px,x_mm,y_mm,score,confidence,radius_mm,surprise,error\n\
                  152.png,1,sella,Sella,found,833.500,1002.000,,,0.5,,,,\n152.png,2,nasion,Nasion,not-found,,,,,0.1,,,,\n\
                  gone.png,,,,,,,,,,,,,cannot read film gone.png\n";
     let films = read(table).unwrap();
     assert_eq!((films.len(), &films[0].points[..2]), (1, &[Some(Point::new(833.5, 1002.0)), None][..]));
+}
+
+#[test]
+fn no_table_of_ours_holds_a_formula() {
+    let films = [film("=cmd|'/C calc'!A0.png"), film("a;+1.png"), film("\u{1b}[2J.png")];
+    let table = String::from_utf8(points::write(Form::Csv, &films, &set(), None).unwrap()).unwrap();
+    for start in ["'=cmd", "a;'+1.png", "\\u{1b}[2J.png"] {
+        assert!(table.lines().any(|line| line.starts_with(start)), "{start}: {table}");
+    }
+}
+
+#[test]
+fn half_a_landmark_in_a_wide_table_is_said() {
+    for (text, expected) in [
+        (
+            "image,sella_x,sella_y,nasion_x\na.png,1,2,3\n",
+            "line 1: column \"nasion_x\" has no column \"nasion_y\" beside it",
+        ),
+        ("image,sella_x_px,sella_y_px,2_y\na.png,1,2,3\n", "line 1: column \"2_y\" has no column \"2_x\" beside it"),
+        (
+            "sep=;\nimage;1_x;1_y;2_x;3_y_px\na;1;2;3;4\n",
+            "line 2: column \"2_x\" has no column \"2_y\" beside it; add it, or rename \"2_x\" (and 1 more)",
+        ),
+    ] {
+        assert!(refused(text).contains(expected), "{}", refused(text));
+    }
+    // Other columns are ignored, also those of mm.
+    let films = read("image,sella_x_px,sella_y_px,sella_x_mm,sella_y_mm,reader\na.png,1,2,3,4,5\n").unwrap();
+    assert_eq!(films[0].points[0], Some(Point::new(1.0, 2.0)));
+    assert!(read("image,landmark,x,y,offset_x\na.png,1,2,3,4\n").is_ok());
+}
+
+#[test]
+fn names_of_other_people_are_shown_in_messages() {
+    let name = "a\u{1b}[2J\nerror: b.png";
+    let json = serde_json::json!({"films": [{"file": name, "film": {"width": 9, "height": 9},
+        "landmarks": [{"name": "sella", "position": {"x": 1, "y": 2}}, {"number": 1, "position": {"x": 1, "y": 2}}]}]});
+    let shapes = serde_json::json!({"shapes": [{"label": name}], "imagePath": name});
+    let coco = serde_json::json!({"images": [{"id": name, "file_name": "a"}, {"id": name, "file_name": "b"}], "annotations": []});
+    let xml = format!("<annotations><image></{name}></annotations>");
+    let mut messages =
+        vec![refused(json.to_string()), refused(shapes.to_string()), refused(coco.to_string()), refused(xml)];
+    messages.push(refused(serde_json::json!({"films": name}).to_string()));
+    let here = |name: &str, side| FilmIdentity {
+        name: Some(name.to_owned()),
+        size: Some(Size { width: side, height: side }),
+        sha256: None,
+    };
+    let points = vec![FilmPoints { film: here(name, 9), points: vec![] }];
+    for film in [here("other.png", 9), here(name, 8)] {
+        messages.push(points::for_film(points.clone(), &film, false).unwrap_err().to_string());
+    }
+    let mut bare = [film(name)];
+    bare[0].film.size = None;
+    messages.push(points::write(Form::Coco, &bare, &set(), None).unwrap_err().to_string());
+    for message in messages {
+        assert!(!message.contains(['\u{1b}', '\n']), "{message:?}");
+    }
 }
 
 #[test]
@@ -339,6 +410,12 @@ fn other_files_are_named() {
     ] {
         assert!(refused(bytes).contains(expected), "{}", refused(bytes));
     }
+    let large = tempfile::NamedTempFile::new().unwrap();
+    large.as_file().set_len((64 << 20) + 1).unwrap();
+    let said = points::read(large.path()).unwrap_err().to_string();
+    assert!(said.contains("has more than 67108864 bytes, which no file of points has"), "{said}");
+    let wide = format!("landmark,x,y{}", ",".repeat(24 << 20));
+    assert!(refused(wide).contains("has more than 25165824 bytes"));
     let missing = points::read(Path::new("nowhere.csv")).unwrap_err();
     assert!(missing.to_string().contains("cannot read nowhere.csv"), "{missing}");
 }

@@ -42,6 +42,99 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
     written_out(text, |letter| is_hidden(letter) && !matches!(letter, '\n' | '\t'))
 }
 
+/// The first characters of cells that spreadsheets compute, also in their wide forms.
+pub const FORMULAS: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+
+/// A text as the cell of a table that spreadsheets open: they would compute a text that begins with one of [`FORMULAS`], so it gets an
+/// apostrophe in front, as OWASP advises. Numbers stay numbers, and hidden characters are written out. [`from_cell`] takes the
+/// apostrophe away.
+///
+/// ```
+/// use onemark_film::visible::cell;
+///
+/// assert_eq!(cell("Sella"), "Sella");
+/// assert_eq!(cell("-3.5"), "-3.5");
+/// assert_eq!(cell("=HYPERLINK(\"http://…\")"), "'=HYPERLINK(\"http://…\")");
+/// // Where lists are separated by semicolons, what follows one is a cell of its own.
+/// assert_eq!(cell("a;=1+1"), "a;'=1+1");
+/// ```
+pub fn cell(text: &str) -> Cow<'_, str> {
+    let shown = visible(text);
+    // Tabs and line ends at the start are dangerous too; they have just been written out, beginning with a backslash.
+    if text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '-' | '+' | '.')) && is_number(text) {
+        return shown;
+    }
+    let mut safe = String::with_capacity(shown.len() + 1);
+    let mut starts = true;
+    for letter in shown.chars() {
+        if starts && FORMULAS.contains(&letter) {
+            safe.push('\'');
+        }
+        starts = still_starts(starts, letter);
+        safe.push(letter);
+    }
+    if safe == shown { shown } else { Cow::Owned(safe) }
+}
+
+/// The text of a cell, without the apostrophes that [`cell`] has put in front of formulas.
+///
+/// ```
+/// use onemark_film::visible::from_cell;
+///
+/// assert_eq!(from_cell("'=1.png"), "=1.png");
+/// assert_eq!(from_cell("'n Boer"), "'n Boer");
+/// ```
+pub fn from_cell(cell: &str) -> Cow<'_, str> {
+    if !cell.contains('\'') {
+        return Cow::Borrowed(cell);
+    }
+    let mut text = String::with_capacity(cell.len());
+    let mut starts = true;
+    let mut letters = cell.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let is_guard = starts && letter == '\'' && letters.peek().is_some_and(|next| FORMULAS.contains(next));
+        if !is_guard {
+            text.push(letter);
+        }
+        starts = still_starts(starts, letter);
+    }
+    Cow::Owned(text)
+}
+
+/// Whether a spreadsheet may take what follows a letter for the start of a cell.
+fn still_starts(starts: bool, letter: char) -> bool {
+    letter == ';' || (starts && (letter == ' ' || letter == '"'))
+}
+
+/// Whether a spreadsheet takes a text for a number: "-3.5", "1e-4".
+fn is_number(text: &str) -> bool {
+    text.parse::<f64>().is_ok_and(f64::is_finite)
+}
+
+/// JSON in which the characters that hide or reorder others are written as `\u…`. It has the same meaning as without.
+///
+/// ```
+/// use onemark_film::visible::visible_json;
+///
+/// assert_eq!(visible_json("[\n  \"Sella\u{9b}2J\"\n]"), "[\n  \"Sella\\u009b2J\"\n]");
+/// ```
+pub fn visible_json(text: &str) -> Cow<'_, str> {
+    // Outside of strings, JSON has none of them but line ends.
+    let hidden = |letter: char| is_hidden(letter) && letter != '\n';
+    if !text.contains(hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for letter in text.chars() {
+        if hidden(letter) {
+            safe.extend(letter.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            safe.push(letter);
+        }
+    }
+    Cow::Owned(safe)
+}
+
 /// [`visible`], at most `most` characters long; what is cut off is shown by an ellipsis.
 ///
 /// ```
@@ -95,6 +188,18 @@ mod tests {
         assert_eq!(cut("abcd", 3), "ab…");
         assert_eq!(cut("ä\u{1b}", 3), r"ä\…");
         assert_eq!(cut(&"x".repeat(70_000), 60).chars().count(), 60);
+    }
+
+    #[test]
+    fn a_cell_is_no_formula_and_gives_its_text_back() {
+        for text in
+            ["Sella", "=1.png", " =1", "\"@a", "a;+1;-b", "-3.5", "-3.5mm", "＝1", "a'b", "'n", "", "'", "a; =1"]
+        {
+            let cell = cell(text);
+            assert!(!cell.starts_with(FORMULAS) || is_number(text), "{text}: {cell}");
+            assert_eq!(from_cell(&cell), text, "{cell}");
+        }
+        assert_eq!(from_cell("''=1"), "''=1");
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(super) fn text_of(name: &str) -> Result<Cow<'static, str>, RecipeError> {
             hint: did_you_mean(name, names),
         });
     }
-    let text = std::fs::read_to_string(name).map_err(|source| RecipeError::Read { path: name.to_owned(), source })?;
+    let text = yaml::load(Path::new(name)).map_err(|source| RecipeError::Read { path: name.to_owned(), source })?;
     Ok(Cow::Owned(text))
 }
 

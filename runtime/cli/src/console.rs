@@ -12,7 +12,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use image::RgbImage;
 use onemark_evaluation::dataset::DatasetError;
 use onemark_evaluation::points::PointsError;
-use onemark_film::visible::{cut, visible_lines};
+use onemark_film::visible::{cut, visible, visible_lines};
 use onemark_film::{FilmError, Spacing};
 use onemark_models::bundle::{Bundle, BundleError};
 use onemark_models::files::{validate_place, write_whole};
@@ -31,13 +31,13 @@ pub struct RunOptions {
     /// Number of threads [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// Report the centre of the cell with the best score, as the paper does, without refining positions
+    /// Do not refine positions: report the centre of the best cell of the network's grid, as the paper does
     #[arg(long)]
     argmax: bool,
-    /// Find each landmark by its own score alone, without the bundle's shape prior
+    /// Find each landmark by itself: do not use what the bundle knows about how landmarks usually lie to each other
     #[arg(long, conflicts_with = "argmax")]
     no_shape_prior: bool,
-    /// Run every landmark's network on the whole film: slower, with the same result
+    /// Search the whole film for every landmark to the last detail: slower, with the same result
     #[arg(long)]
     no_pruning: bool,
 }
@@ -82,10 +82,10 @@ impl RunOptions {
 /// Where a command writes a new bundle.
 #[derive(Args)]
 pub struct Target {
-    /// The new bundle: a folder
+    /// Where to write the new bundle: a folder, which this makes
     #[arg(long, value_name = "NEW")]
     out: PathBuf,
-    /// Replace a bundle that already exists
+    /// Replace a bundle that already exists there
     #[arg(long)]
     force: bool,
 }
@@ -138,15 +138,28 @@ const WIDEST_LAST: usize = 2000;
 /// Writes to standard output, hidden characters written out. If its reader has gone away (`onemark … | head`), nothing more is
 /// printed, and the command goes on to write its files.
 pub fn print(text: impl Display) -> anyhow::Result<()> {
-    match write_bytes(Path::new("-"), visible_lines(&text.to_string()).as_bytes()) {
+    match to_stdout(visible_lines(&text.to_string()).as_bytes()) {
         Err(error) if is_broken_pipe(&error) => Ok(()),
         printed => printed,
     }
 }
 
-/// Prints a note to standard error, hidden characters written out, and ignores write errors.
+/// Prints a note to standard error, in one line with hidden characters written out, and ignores write errors.
 pub fn note(text: Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{}", visible_lines(&text.to_string()));
+    let _ = writeln!(io::stderr(), "{}", visible(text.to_string().trim_end()));
+}
+
+/// Most names in a list.
+const MOST_NAMES: usize = 8;
+
+/// The first few of some names, and the number of the others.
+pub fn few(names: &[String]) -> String {
+    match names.get(..MOST_NAMES) {
+        Some(first) if names.len() > MOST_NAMES => {
+            format!("{} and {} more", first.join(", "), names.len() - MOST_NAMES)
+        }
+        _ => names.join(", "),
+    }
 }
 
 /// Standard output of a command that also writes files: if its reader goes away, the files are written all the same.
@@ -166,18 +179,10 @@ impl Screen {
     /// # Errors
     /// It can't be written, and nothing else is: then there is no use in going on.
     pub fn print(&mut self, text: impl Display) -> anyhow::Result<()> {
-        self.write(visible_lines(&text.to_string()).as_bytes())
-    }
-
-    /// Writes bytes that are safe to show.
-    ///
-    /// # Errors
-    /// As [`Screen::print`].
-    pub fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         if self.fault.is_some() {
             return Ok(());
         }
-        match write_bytes(Path::new("-"), bytes) {
+        match to_stdout(visible_lines(&text.to_string()).as_bytes()) {
             Err(error) if self.has_files => self.fault = Some(error),
             written => return written,
         }
@@ -191,9 +196,10 @@ impl Screen {
     }
 }
 
-/// An error and its causes in one line, and the option that helps, if there is one.
+/// An error and its causes in one line, hidden characters written out, and the option that helps, if there is one.
 pub fn explain(error: &anyhow::Error) -> String {
-    format!("{error:#}{}", error.chain().find_map(remedy).unwrap_or_default())
+    let text = format!("{error:#}");
+    format!("{}{}", visible(text.trim_end()), error.chain().find_map(remedy).unwrap_or_default())
 }
 
 /// The option that helps against a library's error. Libraries do not know the options.
@@ -247,7 +253,7 @@ pub fn validate_outputs(outputs: &[(&str, Option<&PathBuf>)]) -> anyhow::Result<
 
 /// Refuses a place where no file can be written, before any work is done. `-` is standard output.
 pub fn validate_output(path: &Path) -> anyhow::Result<()> {
-    if path == Path::new("-") {
+    if is_stdout(path) {
         return Ok(());
     }
     let why = match (validate_place(path), path.parent()) {
@@ -261,16 +267,22 @@ pub fn validate_output(path: &Path) -> anyhow::Result<()> {
     anyhow::bail!("can't write {}: {why}", path.display())
 }
 
-/// Writes JSON to a file, completely or not at all; or to standard output if the path is `-`.
-pub fn write_json(path: &Path, value: &impl serde::Serialize) -> anyhow::Result<()> {
-    write_bytes(path, json::to_text(value, true)?.as_bytes())
+/// Whether a path stands for standard output.
+pub fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
 }
 
-/// Writes to a file, completely or not at all; or to standard output if the path is `-`.
-pub fn write_bytes(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    if path != Path::new("-") {
-        return write_file(path, bytes);
-    }
+/// Writes JSON to a file, completely or not at all; or prints it if the path is `-`.
+pub fn write_json(path: &Path, value: &impl serde::Serialize) -> anyhow::Result<()> {
+    write_text(path, &json::to_text(value, true)?)
+}
+
+/// Writes text to a file, completely or not at all; or prints it if the path is `-`.
+pub fn write_text(path: &Path, text: &str) -> anyhow::Result<()> {
+    if is_stdout(path) { print(text) } else { write_file(path, text.as_bytes()) }
+}
+
+fn to_stdout(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).context("standard output")
 }
@@ -306,6 +318,13 @@ pub fn table(rows: &[Vec<String>], left: &[usize]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_of_names_is_short() {
+        let names: Vec<String> = (1..=10).map(|number| number.to_string()).collect();
+        assert_eq!(few(&names), "1, 2, 3, 4, 5, 6, 7, 8 and 2 more");
+        assert_eq!((few(&names[..2]).as_str(), few(&[]).as_str()), ("1, 2", ""));
+    }
 
     #[test]
     fn a_cell_of_any_length_and_content_is_a_cell() {

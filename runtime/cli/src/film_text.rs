@@ -1,8 +1,8 @@
 //! A film's results as text for a person: first what to know before relying on them, then the numbers.
 
 use onemark_film::visible::visible;
-use onemark_results::FilmResults;
-use onemark_runtime::{Detection, Detections, FilmSize, Status};
+use onemark_results::{FilmResults, percent, status};
+use onemark_runtime::{Detection, Detections, FilmSize};
 
 use crate::commands::tables;
 use crate::console;
@@ -31,14 +31,14 @@ const COLUMNS: &[Column] = &[
     ("#", |landmark| Some(landmark.number().to_string())),
     ("landmark", |landmark| Some(landmark.title().to_owned())),
     ("status", |landmark| Some(status(landmark).to_owned())),
-    ("x px", |landmark| Some(format!("{:.1}", found(landmark)?.position().x))),
-    ("y px", |landmark| Some(format!("{:.1}", found(landmark)?.position().y))),
-    ("x mm", |landmark| Some(format!("{:.2}", found(landmark)?.mm()?.x))),
-    ("y mm", |landmark| Some(format!("{:.2}", found(landmark)?.mm()?.y))),
-    ("confidence", |landmark| Some(format!("{:.0} %", 100.0 * found(landmark)?.confidence()?))),
-    ("90 % within mm", |landmark| Some(format!("{:.1}", found(landmark)?.radius_mm()?))),
+    ("x px", |landmark| Some(format!("{:.1}", landmark.unless_guess()?.position().x))),
+    ("y px", |landmark| Some(format!("{:.1}", landmark.unless_guess()?.position().y))),
+    ("x mm", |landmark| Some(format!("{:.2}", landmark.unless_guess()?.mm()?.x))),
+    ("y mm", |landmark| Some(format!("{:.2}", landmark.unless_guess()?.mm()?.y))),
+    ("confidence", |landmark| Some(percent(landmark.unless_guess()?.confidence()?))),
+    ("90 % within mm", |landmark| Some(format!("{:.1}", landmark.unless_guess()?.radius_mm()?))),
     ("score", |landmark| Some(format!("{:.3}", landmark.score()))),
-    ("surprise", |landmark| Some(format!("{:.1}", found(landmark)?.mahalanobis()?))),
+    ("surprise", |landmark| Some(format!("{:.1}", landmark.unless_guess()?.mahalanobis()?))),
 ];
 
 /// One line per landmark; columns that no landmark needs are left out.
@@ -49,17 +49,4 @@ fn landmarks(detections: &Detections) -> String {
     let row = |landmark: &Detection| columns.iter().map(|(_, cell)| cell(landmark).unwrap_or_default()).collect();
     rows.extend(detections.landmarks().iter().map(row));
     console::table(&rows, &[1, 2])
-}
-
-/// The landmark, unless its position is a guess.
-fn found(landmark: &Detection) -> Option<&Detection> {
-    (landmark.status() != Status::NotFound).then_some(landmark)
-}
-
-fn status(landmark: &Detection) -> &'static str {
-    match landmark.status() {
-        Status::Found => "found",
-        Status::NotFound => "not found",
-        Status::EditedByHand => "edited by hand",
-    }
 }

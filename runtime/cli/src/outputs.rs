@@ -18,7 +18,7 @@ use onemark_results::{FORMATS, FilmResults, Format};
 pub use self::journal::Settings;
 pub use self::places::{PlacedFilm, anonymous, placed};
 pub use self::tables::Tables;
-use crate::console;
+use crate::console::{self, is_stdout};
 use crate::contained::contained;
 
 /// The output options; any number can be given together. The names of the last four are those of [`FORMATS`].
@@ -118,25 +118,27 @@ impl OutputFiles<'_> {
         let files: HashSet<PathBuf> = films.iter().map(|film| film.file.clone()).collect();
         let real: HashSet<PathBuf> = films.iter().filter_map(|film| film.file.canonicalize().ok()).collect();
         let journal = self.journalled().map(journal::path);
-        let tables = [("json", self.json), ("csv", self.csv), ("json", journal.as_deref())];
-        let tables =
-            tables.into_iter().filter_map(|(name, path)| Some((name, path.filter(|path| !is_stdout(path))?, None)));
+        let of_journal = if self.journalled() == self.json { "the journal of --json" } else { "the journal of --csv" };
+        let tables = [("--json", self.json), ("--csv", self.csv), (of_journal, journal.as_deref())];
+        let tables = tables
+            .into_iter()
+            .filter_map(|(name, path)| Some((name.to_owned(), path.filter(|path| !is_stdout(path))?, None)));
         let own = self.per_film.iter().flat_map(|(format, files)| {
-            files.iter().zip(films).map(|(file, film)| (format.name, file.as_path(), Some(&film.file)))
+            files.iter().zip(films).map(|(file, film)| (format!("--{}", format.name), file.as_path(), Some(&film.file)))
         });
-        let mut taken: HashMap<PathBuf, (&str, Option<&PathBuf>)> = HashMap::new();
+        let mut taken: HashMap<PathBuf, (String, Option<&PathBuf>)> = HashMap::new();
         for (name, output, film) in tables.chain(own) {
             // A file that does not exist yet is not a film.
             if files.contains(output) || output.canonicalize().is_ok_and(|output| real.contains(&output)) {
                 bail!("{} is a film: results would replace it; choose another place", output.display());
             }
-            match taken.insert(place_on_disk(output), (name, film)) {
+            match taken.insert(place_on_disk(output), (name.clone(), film)) {
                 Some((_, Some(other))) if Some(other) != film && film.is_some() => {
                     let film = film.unwrap_or(other).display();
-                    bail!("--{name} of {} and {film} would both be {}", other.display(), output.display());
+                    bail!("{name} of {} and {film} would both be {}", other.display(), output.display());
                 }
                 Some((other, before)) if before.is_none() || other != name => {
-                    bail!("--{other} and --{name} would both be written to {}", output.display());
+                    bail!("{other} and {name} would both be written to {}", output.display());
                 }
                 _ => {}
             }
@@ -162,10 +164,6 @@ impl OutputFiles<'_> {
     fn are_there(&self, index: usize) -> bool {
         self.per_film.iter().all(|(_, files)| files.get(index).is_some_and(|file| file.is_file()))
     }
-}
-
-fn is_stdout(path: &Path) -> bool {
-    path == Path::new("-")
 }
 
 /// A path in one spelling, by which it is compared with others.
@@ -270,7 +268,7 @@ mod tests {
             // The journal of a run needs a place too.
             (
                 outputs(|set| (set.json, set.csv) = (Some(here.join("a.json")), Some(here.join("a.jsonl")))),
-                "--csv and --json",
+                "--csv and the journal of --json",
             ),
         ] {
             let error = outputs.plan(one).err().unwrap().to_string();

@@ -1,7 +1,6 @@
 //! Points in files for the commands: those of one film, and which landmarks are missing. The forms are in
 //! [`onemark_evaluation::points`].
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -11,6 +10,7 @@ use onemark_film::Film;
 use onemark_film::geometry::Point;
 use onemark_models::bundle::Bundle;
 use onemark_models::landmarks::LandmarkSet;
+use onemark_models::yaml;
 
 /// Which landmarks points belong to.
 #[derive(Args)]
@@ -31,7 +31,7 @@ impl SetOptions {
         }
         let Some(name) = &self.landmarks else { return Ok(None) };
         if Path::new(name).is_file() {
-            let yaml = fs::read_to_string(name).with_context(|| format!("reading the landmark set {name}"))?;
+            let yaml = yaml::load(Path::new(name)).with_context(|| format!("reading the landmark set {name}"))?;
             return Ok(Some(LandmarkSet::from_yaml(&yaml).with_context(|| name.clone())?));
         }
         Ok(Some(LandmarkSet::named(name)?))
@@ -78,7 +78,7 @@ mod tests {
 
     fn points(text: &str) -> anyhow::Result<Vec<Option<Point>>> {
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), text).unwrap();
+        std::fs::write(file.path(), text).unwrap();
         let mut set = LandmarkSet::named("isbi19")?;
         set.landmarks.truncate(3);
         let film = Film::from_grey(Size { width: 4, height: 5 }, vec![0; 20])?;

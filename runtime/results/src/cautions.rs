@@ -47,8 +47,7 @@ impl FilmResults<'_> {
 /// A landmark's position described in a few words: "confidence 93 %, within 1.9 mm on 90 % of films".
 pub fn remark(landmark: &Detection) -> String {
     match landmark.status() {
-        Status::NotFound => "not found".into(),
-        Status::EditedByHand => "edited by hand".into(),
+        Status::NotFound | Status::EditedByHand => status(landmark).into(),
         Status::Found => {
             let confidence = landmark.confidence().map(|confidence| format!("confidence {}", percent(confidence)));
             let radius = landmark.radius_mm().map(|radius| format!("within {radius:.1} mm on 90 % of films"));
@@ -57,7 +56,16 @@ pub fn remark(landmark: &Detection) -> String {
     }
 }
 
+/// A landmark's status in words.
+pub fn status(landmark: &Detection) -> &'static str {
+    match landmark.status() {
+        Status::Found => "found",
+        Status::NotFound => "not found",
+        Status::EditedByHand => "edited by hand",
+    }
+}
+
 /// A share (0 to 1) as a percentage.
-pub(crate) fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
 }

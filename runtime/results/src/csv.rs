@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use csv::{Writer, WriterBuilder};
-use onemark_film::visible::visible;
+use onemark_film::visible::cell;
 use serde::Serialize;
 
 use crate::ResultsError;
@@ -53,41 +53,6 @@ struct Row<'a> {
     spacing: Option<String>,
 }
 
-/// A text as the cell of a table that spreadsheets open: they would compute a text that begins with `=`, `+`, `-` or `@`, so it
-/// gets an apostrophe in front, as OWASP advises. Numbers stay numbers, and hidden characters are written out.
-///
-/// ```
-/// use onemark_results::csv::cell;
-///
-/// assert_eq!(cell("Sella"), "Sella");
-/// assert_eq!(cell("-3.5"), "-3.5");
-/// assert_eq!(cell("=HYPERLINK(\"http://…\")"), "'=HYPERLINK(\"http://…\")");
-/// // Where lists are separated by semicolons, what follows one is a cell of its own.
-/// assert_eq!(cell("a;=1+1"), "a;'=1+1");
-/// ```
-pub fn cell(text: &str) -> Cow<'_, str> {
-    let shown = visible(text);
-    // Tabs and line ends at the start are dangerous too; they have just been written out, beginning with a backslash.
-    if text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '-' | '+' | '.')) && is_number(text) {
-        return shown;
-    }
-    let mut safe = String::with_capacity(shown.len() + 1);
-    let mut starts = true;
-    for letter in shown.chars() {
-        if starts && matches!(letter, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠') {
-            safe.push('\'');
-        }
-        starts = letter == ';' || (starts && (letter == ' ' || letter == '"'));
-        safe.push(letter);
-    }
-    if safe == shown { shown } else { Cow::Owned(safe) }
-}
-
-/// Whether a spreadsheet takes a text for a number: "-3.5", "1e-4".
-fn is_number(text: &str) -> bool {
-    text.parse::<f64>().is_ok_and(f64::is_finite)
-}
-
 /// Writes the table of these films as UTF-8.
 ///
 /// ```
@@ -101,7 +66,7 @@ fn is_number(text: &str) -> bool {
 ///
 /// # Errors
 /// [`ResultsError::Write`] if the CSV writer fails.
-pub fn write(films: &[FilmReport]) -> Result<Vec<u8>, ResultsError> {
+pub fn write<'a>(films: impl IntoIterator<Item = &'a FilmReport>) -> Result<Vec<u8>, ResultsError> {
     let mut table = header().into_bytes();
     for film in films {
         table.extend(rows(film)?);
@@ -138,7 +103,7 @@ pub fn rows(film: &FilmReport) -> Result<Vec<u8>, ResultsError> {
 }
 
 fn row<'a>(file: &'a str, landmark: &'a Detection) -> Row<'a> {
-    let here = (landmark.status() != Status::NotFound).then_some(landmark);
+    let here = landmark.unless_guess();
     let [px, mm] = [|px: f64| format!("{px:.3}"), |mm: f64| format!("{mm:.4}")];
     Row {
         file: cell(file),
@@ -151,7 +116,7 @@ fn row<'a>(file: &'a str, landmark: &'a Detection) -> Row<'a> {
         x_mm: here.and_then(Detection::mm).map(|place| mm(place.x)),
         y_mm: here.and_then(Detection::mm).map(|place| mm(place.y)),
         score: Some(format!("{:.4}", landmark.score())),
-        confidence: landmark.confidence().map(|confidence| format!("{confidence:.4}")),
+        confidence: here.and_then(Detection::confidence).map(|confidence| format!("{confidence:.4}")),
         radius_mm: here.and_then(Detection::radius_mm).map(|radius| format!("{radius:.2}")),
         surprise: here.and_then(Detection::mahalanobis).map(|deviations| format!("{deviations:.2}")),
         ..Row::default()

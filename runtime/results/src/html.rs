@@ -8,7 +8,7 @@ use onemark_film::Film;
 use onemark_film::geometry::Point;
 use onemark_film::visible::visible_lines;
 
-use crate::cautions::{percent, remark};
+use crate::cautions::{percent, remark, status};
 use crate::film_results::INTENDED_USE;
 use crate::{FilmResults, PROGRAM, ResultsError, png};
 use onemark_runtime::{Detection, Status};
@@ -99,7 +99,7 @@ fn cautions(results: &FilmResults<'_>) -> Markup {
 
 /// The film with numbered points; circles where a radius is known. What was not found is nowhere.
 fn figure(results: &FilmResults<'_>, film: &str) -> Markup {
-    let shown = || results.detections.landmarks().iter().filter(|landmark| landmark.status() != Status::NotFound);
+    let shown = || results.detections.landmarks().iter().filter_map(Detection::unless_guess);
     let (width, height) = (results.film.width(), results.film.height());
     let side = f64::from(width.max(height));
     let radius = |landmark: &Detection| {
@@ -199,7 +199,7 @@ fn table(results: &FilmResults<'_>) -> Markup {
                 }
                 tbody {
                     @for landmark in landmarks {
-                        @let here = (landmark.status() != Status::NotFound).then_some(landmark);
+                        @let here = landmark.unless_guess();
                         @let place = here.map(Detection::position);
                         @let millimetres = here.and_then(Detection::mm);
                         tr class=(class(landmark)) {
@@ -227,14 +227,6 @@ fn table(results: &FilmResults<'_>) -> Markup {
 /// An unknown value is a dash; an empty cell could be taken for a printing error.
 fn cell(text: Option<String>) -> String {
     text.unwrap_or_else(|| "–".into())
-}
-
-fn status(landmark: &Detection) -> &'static str {
-    match landmark.status() {
-        Status::Found => "found",
-        Status::NotFound => "not found",
-        Status::EditedByHand => "edited by hand",
-    }
 }
 
 /// The origin of the results: film, bundle, program, date.

@@ -5,9 +5,8 @@
 
 use std::borrow::Cow;
 
-use onemark_film::geometry::Point;
-use onemark_film::visible::is_hidden;
-use onemark_runtime::{Detections, Status};
+use onemark_film::visible::visible_json;
+use onemark_runtime::Detections;
 use serde::{Deserialize, Serialize};
 
 use crate::{PROGRAM, ResultsError};
@@ -151,51 +150,5 @@ impl FilmReport {
 /// The value can't be written as JSON.
 pub fn to_text(value: &impl Serialize, indented: bool) -> serde_json::Result<String> {
     let text = if indented { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) }?;
-    // Outside of strings, JSON has none of them but line ends.
-    let mut safe = String::with_capacity(text.len() + 1);
-    for letter in text.chars() {
-        if is_hidden(letter) && letter != '\n' {
-            safe.extend(letter.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
-        } else {
-            safe.push(letter);
-        }
-    }
-    safe.push('\n');
-    Ok(safe)
-}
-
-/// A landmark's name, position and status: the part of a document that a person may type by hand.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[non_exhaustive]
-pub struct NamedPosition {
-    /// Short name: "posterior-nasal-spine".
-    pub name: String,
-    /// In px from the film's top-left corner.
-    pub position: Point,
-    /// Whether the landmark was found, not found, or placed by hand.
-    pub status: Status,
-}
-
-/// Reads the landmarks of each film of a document. All other fields are ignored and may be missing.
-///
-/// ```
-/// let typed = r#"{"films": [{"landmarks": [{"name": "sella", "position": {"x": 833.5, "y": 1002}, "status": "edited-by-hand"}]}]}"#;
-/// let films = onemark_results::json::positions(typed)?;
-/// assert_eq!(films[0][0].position.x, 833.5);
-/// # Ok::<(), onemark_results::ResultsError>(())
-/// ```
-///
-/// # Errors
-/// [`ResultsError::NotADocument`], also if a film of the document failed: it has no landmarks.
-pub fn positions(text: &str) -> Result<Vec<Vec<NamedPosition>>, ResultsError> {
-    #[derive(Deserialize)]
-    struct Positions {
-        films: Vec<Film>,
-    }
-    #[derive(Deserialize)]
-    struct Film {
-        landmarks: Vec<NamedPosition>,
-    }
-    let document: Positions = serde_json::from_str(text).map_err(ResultsError::NotADocument)?;
-    Ok(document.films.into_iter().map(|film| film.landmarks).collect())
+    Ok(visible_json(&text).into_owned() + "\n")
 }

@@ -46,7 +46,7 @@ mod picture;
 #[cfg(any(feature = "html", feature = "overlay"))]
 mod png;
 
-pub use cautions::remark;
+pub use cautions::{percent, remark, status};
 pub use film_results::{FORMATS, FilmResults, Format, PROGRAM, ResultsError};
 #[cfg(feature = "overlay")]
 #[doc(hidden)]

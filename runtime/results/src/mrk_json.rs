@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::json::to_text;
 use crate::{FilmResults, ResultsError, remark};
-use onemark_runtime::{Detection, Status};
+use onemark_runtime::Detection;
 
 const SCHEMA: &str = "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/markups-schema-v1.0.3.json#";
 
@@ -69,15 +69,14 @@ pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
     };
     let (x, y) = (spacing.x(), spacing.y());
     let point = |landmark: &Detection| {
-        let found = landmark.status() != Status::NotFound;
-        let Point { x: right, y: down } = landmark.position();
-        let position = [x * (right - 0.5), y * (down - 0.5), 0.0];
+        let position = landmark.unless_guess().map(Detection::position);
+        let position = position.map(|Point { x: right, y: down }| [x * (right - 0.5), y * (down - 0.5), 0.0]);
         ControlPoint {
             id: landmark.number().to_string(),
             label: landmark.title().to_owned(),
             description: remark(landmark),
-            position: found.then_some(position),
-            position_status: if found { "defined" } else { "undefined" },
+            position_status: if position.is_some() { "defined" } else { "undefined" },
+            position,
         }
     };
     let points = PointList {

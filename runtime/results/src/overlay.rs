@@ -64,7 +64,7 @@ pub fn named(results: &FilmResults<'_>) -> RgbImage {
     let unit = f64::from(picture.width()) / f64::from(WIDTH);
     let radius = RADIUS * unit;
     let (lost, found): (Vec<&Detection>, Vec<_>) =
-        results.detections.landmarks().iter().partition(|landmark| landmark.status() == Status::NotFound);
+        results.detections.landmarks().iter().partition(|landmark| landmark.unless_guess().is_none());
     let found: Vec<_> = found.into_iter().map(|one| (one, place(one.position(), scale))).collect();
     for (landmark, mark) in &found {
         let colour = if landmark.status() == Status::EditedByHand { BY_HAND } else { FOUND };
@@ -164,14 +164,16 @@ impl Area {
     }
 }
 
-/// Draws `found`, and `truth` where it is known, both in film px and in the same order. A line joins each pair.
+/// Draws true positions, and beside each the found one, if the landmark was found. All are in film px; a line joins each pair.
 #[doc(hidden)]
-pub fn compare(film: &Film, found: &[Point], truth: &[Point]) -> RgbImage {
+pub fn compare(film: &Film, pairs: &[(Point, Option<Point>)]) -> RgbImage {
     let (mut picture, scale) = resized(film, WIDTH);
-    for (found, truth) in found.iter().zip(truth) {
-        stroke(&mut picture, place(*truth, scale), place(*found, scale), 0.5, FOUND);
+    let truth: Vec<Point> = pairs.iter().map(|(truth, _)| *truth).collect();
+    let found: Vec<Point> = pairs.iter().filter_map(|(_, found)| *found).collect();
+    for (truth, found) in pairs.iter().filter_map(|(truth, found)| Some((truth, (*found)?))) {
+        stroke(&mut picture, place(*truth, scale), place(found, scale), 0.5, FOUND);
     }
-    dots(&mut picture, scale, RADIUS, [(truth, TRUE), (found, FOUND)]);
+    dots(&mut picture, scale, RADIUS, [(&truth, TRUE), (&found, FOUND)]);
     picture
 }
 
@@ -206,19 +208,30 @@ mod tests {
     fn marks_are_where_the_landmarks_are_on_dark_and_light_film() {
         for grey in [0, 255] {
             let film = Film::from_grey(Size { width: 1536, height: 1000 }, vec![grey; 1536 * 1000]).unwrap();
-            let picture = compare(&film, &[Point::new(400.0, 600.0)], &[Point::new(1000.0, 200.0)]);
+            let lost = Point::new(600.0, 900.0);
+            let pairs = [(Point::new(1000.0, 200.0), Some(Point::new(400.0, 600.0))), (lost, None)];
+            let picture = compare(&film, &pairs);
             assert_eq!(picture.dimensions(), (768, 500));
             assert_eq!(picture.get_pixel(200, 300).0, FOUND.map(|channel| channel as u8));
             assert_eq!(picture.get_pixel(500, 100).0, TRUE.map(|channel| channel as u8));
             assert_eq!(picture.get_pixel(203, 302).0, OUTLINE.map(|channel| channel as u8));
             assert_eq!(picture.get_pixel(700, 450).0, [grey; 3]);
+            // What was not found has its true place only.
+            assert_eq!(picture.get_pixel(300, 450).0, TRUE.map(|channel| channel as u8));
+            let red = picture.pixels().filter(|pixel| pixel.0 == FOUND.map(|channel| channel as u8));
+            let alone = compare(&film, &pairs[..1]);
+            assert_eq!(
+                red.count(),
+                alone.pixels().filter(|pixel| pixel.0 == FOUND.map(|channel| channel as u8)).count()
+            );
         }
     }
 
     #[test]
     fn marks_beyond_the_film_are_cut_off() {
         let film = Film::from_grey(Size { width: 4, height: 4 }, vec![0; 16]).unwrap();
-        compare(&film, &[Point::new(-1e9, 1e9), Point::new(f64::NAN, 2.0)], &[Point::new(4.0, 4.0)]);
+        let far = [Point::new(-1e9, 1e9), Point::new(f64::NAN, 2.0), Point::new(4.0, 4.0)];
+        compare(&film, &[(far[2], Some(far[0])), (far[1], None), (far[2], Some(far[1]))]);
     }
 
     #[test]

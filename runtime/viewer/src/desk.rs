@@ -2,18 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::Local;
 use onemark_film::geometry::Point;
 use onemark_film::{Film, FilmError, Spacing, without_extension};
-use onemark_models::bundle::Bundle;
+use onemark_models::bundle::limits::LARGEST_MANIFEST;
+use onemark_models::bundle::{Bundle, MANIFEST};
+use onemark_models::files::{read_at_most, sha256};
 use onemark_models::landmarks::LandmarkSet;
+use onemark_models::lock::Lock;
 
 use crate::ViewerError;
 use crate::kept::{Kept, is_by_hand};
-use onemark_results::json::{Document, FilmReport};
+use onemark_results::json::{self, Document, FilmReport};
 use onemark_results::{FORMATS, FilmResults, csv};
 use onemark_runtime::adapt::{Example, adapt};
 use onemark_runtime::{Detection, Detections, Detector, Options, RuntimeError, Status};
@@ -58,8 +62,8 @@ pub struct Desk {
     /// Where a bundle adapted to corrected films is written.
     adapt_to: Option<PathBuf>,
     engine: Mutex<Engine>,
-    /// Held while the bundle is adapted.
-    adapting: Mutex<()>,
+    /// Held while the bundle is adapted: the digest of what was written last, if anything was.
+    written: Mutex<Option<String>>,
     /// Detections by film, for the films that have been opened.
     seen: Mutex<BTreeMap<usize, Seen>>,
     /// Where corrections are kept.
@@ -106,7 +110,7 @@ impl Desk {
     pub fn new(bundle: Bundle, options: Options, adapt_to: Option<PathBuf>) -> Result<Self, RuntimeError> {
         let detector = Arc::new(Detector::new(&bundle, options.clone())?);
         let engine = Mutex::new(Engine { bundle, detector });
-        Ok(Self { films: Vec::new(), options, adapt_to, engine, adapting: Mutex::default(), seen: Mutex::default(), kept: None })
+        Ok(Self { films: Vec::new(), options, adapt_to, engine, written: Mutex::default(), seen: Mutex::default(), kept: None })
     }
 
     /// Keeps corrections in a file as they are made, and repeats those that it has already, each on its film. Returns the number of
@@ -215,7 +219,7 @@ impl Desk {
         let bytes = match FORMATS.iter().find(|one| one.name == format) {
             Some(one) => (one.write)(&results(&self.film(index)?, &detections, &file))?,
             None if format == "csv" => csv::write(&report(detections))?,
-            None => serde_json::to_vec_pretty(&Document::new(report(detections)))?,
+            None => json::to_text(&Document::new(report(detections)), true)?.into_bytes(),
         };
         Ok(Saved { name, bytes })
     }
@@ -224,15 +228,17 @@ impl Desk {
     /// corrected. Returns the outcome in a sentence.
     pub(super) fn adapt(&self, index: usize) -> Result<String, ViewerError> {
         let target = self.adapt_to.as_ref().ok_or(ViewerError::MayNotAdapt)?;
-        // A second window waits, and adds its film to the bundle of the first.
-        let _turn = lock(&self.adapting);
+        // A second window waits, and adds its film to the bundle of the first. Another program's bundle is never replaced.
+        let mut written = lock(&self.written);
+        let _lock = lock_unchanged(target, written.as_deref())?;
         let film = self.film(index)?;
         let corrected = self.seen(index, &film)?.corrected;
-        let known = |landmark: &Detection| (landmark.status() != Status::NotFound).then_some(landmark.position());
-        let points: Vec<Option<Point>> = corrected.landmarks().iter().map(known).collect();
+        let known = corrected.landmarks().iter().map(|landmark| landmark.unless_guess().map(Detection::position));
+        let points: Vec<Option<Point>> = known.collect();
         let bundle = lock(&self.engine).bundle.clone();
         let (bundle, _) = adapt(&bundle, &[Example { film: &film, points: &points }], None, self.options.clone())?;
         bundle.write(target, true)?;
+        *written = Some(bundle.digest()?);
         let films = bundle.manifest().adapted.as_ref().map_or(0, |adapted| adapted.films.len());
         let detector = Arc::new(Detector::new(&bundle, self.options.clone())?);
         *lock(&self.engine) = Engine { bundle, detector };
@@ -258,6 +264,19 @@ impl Desk {
         }
         let seen = Seen { seconds, corrected, found };
         Ok(lock(&self.seen).entry(index).or_insert(seen).clone())
+    }
+}
+
+/// The lock on the bundle at `target`, if nothing is there, or what this viewer has written last, with this digest.
+fn lock_unchanged(target: &Path, written: Option<&str>) -> Result<Lock, ViewerError> {
+    let path = || target.to_owned();
+    let failed = |source| ViewerError::Target { path: path(), source };
+    let held = Lock::try_new(target).map_err(failed)?.ok_or_else(|| ViewerError::Busy { path: path() })?;
+    match read_at_most(&target.join(MANIFEST), LARGEST_MANIFEST) {
+        Ok(manifest) if written == Some(&sha256(&manifest)) => Ok(held),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(held),
+        Err(error) if error.kind() != ErrorKind::NotADirectory => Err(failed(error)),
+        _ => Err(ViewerError::Changed { path: path() }),
     }
 }
 

@@ -58,6 +58,18 @@ pub enum ViewerError {
     /// Corrections can't be kept.
     #[error("corrections can't be kept in {path}")]
     Kept { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
+    /// Another program is writing the adapted bundle.
+    #[error("another command is writing {path}; try again when it has ended")]
+    Busy { path: PathBuf },
+    /// The adapted bundle is not the one that this viewer wrote last.
+    #[error(
+        "{path} was changed by another program since this viewer last wrote it: nothing is written, so that nothing of it is lost; \
+         open the viewer again with this bundle, or with another place for the new one"
+    )]
+    Changed { path: PathBuf },
+    /// The adapted bundle can't be locked or read.
+    #[error("can't look at {path}")]
+    Target { path: PathBuf, source: std::io::Error },
     /// The server can't listen on the port.
     #[error("can't listen on port {port} of this machine")]
     Listen { port: u16, source: std::io::Error },
@@ -67,9 +79,8 @@ impl ViewerError {
     /// The HTTP status for this error.
     pub fn status(&self) -> u16 {
         match self {
-            Self::Json(_) | Self::Image(_) => 500,
-            Self::Kept { .. } => 500,
-            Self::Stale => 409,
+            Self::Json(_) | Self::Image(_) | Self::Kept { .. } => 500,
+            Self::Stale | Self::Busy { .. } | Self::Changed { .. } => 409,
             _ => 400,
         }
     }

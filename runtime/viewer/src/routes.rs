@@ -5,6 +5,7 @@ use image::{ExtendedColorType, ImageEncoder as _};
 use onemark_film::Spacing;
 use onemark_film::geometry::Point;
 use onemark_models::landmarks::{Landmark, Measurement};
+use onemark_results::json::to_text;
 use onemark_results::remark;
 use onemark_runtime::{BundleId, Chain, Detection, Detector, FilmSize};
 use serde::{Deserialize, Serialize};
@@ -34,7 +35,7 @@ impl Answer {
     }
 
     fn document(value: &impl Serialize) -> Result<Self, ViewerError> {
-        Ok(Self { status: 200, kind: "application/json", name: None, bytes: serde_json::to_vec(value)? })
+        Ok(Self { status: 200, kind: "application/json", name: None, bytes: to_text(value, false)?.into_bytes() })
     }
 }
 

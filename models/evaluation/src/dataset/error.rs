@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use onemark_film::Size;
+use onemark_film::visible::visible;
 
 use super::Split;
 use crate::points::PointsError;
+use crate::table::said;
 
 /// Why a dataset cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -25,16 +27,16 @@ pub enum DatasetError {
     #[error("there is no film of split \"{split}\" in {root}; check the folder, or choose another split")]
     NoFilms { root: PathBuf, split: Split },
     /// No split has this name.
-    #[error("no split is called \"{name}\"; choose train, test1, test2 or all")]
+    #[error("no split is called \"{}\"; choose train, test1, test2 or all", said(.name))]
     UnknownSplit { name: String },
     /// A plain folder is not divided into test sets.
     #[error("{root} is a plain folder without split \"{split}\"; choose all (or train, which is the same there)")]
     NoSplits { root: PathBuf, split: Split },
     /// Two films have the same id.
-    #[error("two films are called \"{id}\": {first} and {second}; keep one of them")]
+    #[error("two films are called \"{}\": {first} and {second}; keep one of them", said(.id))]
     DuplicateId { id: String, first: PathBuf, second: PathBuf },
     /// No film has this id.
-    #[error("there is no film \"{id}\" in split \"{split}\" of {root}; the nearest ids are {nearest}")]
+    #[error("there is no film \"{}\" in split \"{split}\" of {root}; the nearest ids are {}", said(.id), visible(.nearest))]
     NoSuchFilm {
         id: String,
         root: PathBuf,

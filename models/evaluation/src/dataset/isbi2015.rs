@@ -1,15 +1,15 @@
 //! Reads the ISBI 2015 cephalometric films as published (METHOD.md sec. 1e and 7): folders of films, and two readers' text files.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Case, Complain, DatasetError, SPACING_SOURCE, Split, StatedSpacing, films_in};
 use onemark_film::geometry::Point;
 use onemark_film::{Size, Spacing};
+use onemark_models::files::read_at_most;
 
 use crate::points::marks::annotated;
-use crate::table::decode;
+use crate::table::{LARGEST, decode, shown};
 
 /// Films of Test1 whose patient appears on an earlier film: in TrainingData (20), or in Test1 itself (278, 294, 277);
 /// results are reported with and without them (METHOD.md sec. 7, and 280, 288, 201 and 299, which `onemark data check` found).
@@ -131,7 +131,7 @@ impl Annotations {
 
 /// The points of one reader's file; `None` if the file does not exist.
 fn read_points(path: &Path) -> Result<Option<Vec<Option<Point>>>, DatasetError> {
-    let bytes = match fs::read(path) {
+    let bytes = match read_at_most(path, LARGEST) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => {
@@ -158,7 +158,7 @@ fn read_points(path: &Path) -> Result<Option<Vec<Option<Point>>>, DatasetError> 
         parse_point(text).map(|point| annotated(point.x, point.y)).ok_or_else(|| DatasetError::Line {
             path: path.to_owned(),
             line: *line,
-            problem: format!("\"{}\" is not a position \"x,y\" in px", text.trim()),
+            problem: format!("\"{}\" is not a position \"x,y\" in px", shown(text.trim())),
         })
     });
     points.collect::<Result<_, _>>().map(Some)

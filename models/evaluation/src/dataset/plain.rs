@@ -9,12 +9,16 @@ use std::path::{Path, PathBuf};
 use super::{Case, Complain, DatasetError, SPACING_SOURCE, Split, StatedSpacing, films_in};
 use crate::points::film::{file_name, without_extension};
 use crate::points::marks::{Mark, Names};
-use crate::points::{self, FilmIdentity};
-use crate::table::{Numbers, Row, Table, also, decode};
+use crate::points::{self, FilmIdentity, Form};
+use crate::table::{self, Faults, NotANumber, Numbers, Problem, Row, Table, decode, said, shown};
 use onemark_film::Spacing;
 use onemark_film::geometry::Point;
-use onemark_models::landmarks::LandmarkSet;
+use onemark_film::visible::from_cell;
+use onemark_models::files::read_at_most;
+use onemark_models::landmarks::{LandmarkSet, MOST_LANDMARKS};
 
+/// The most films that a message names beside the first.
+const MOST_NAMED: usize = 5;
 /// The endings of files of points.
 const ENDINGS: [&str; 5] = ["csv", "tsv", "txt", "json", "xml"];
 
@@ -32,7 +36,9 @@ pub(super) fn annotations(root: &Path) -> Option<Vec<PathBuf>> {
     };
     let inside = |folder: &Path, endings: &[&str]| {
         let entries = fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
-        let mut files: Vec<PathBuf> = entries.filter(|path| path.is_file() && ends_in(path, endings)).collect();
+        let is_shown = |path: &PathBuf| path.file_name().is_some_and(|name| !name.as_encoded_bytes().starts_with(b"."));
+        let entries = entries.filter(|path| is_shown(path) && ends_in(path, endings));
+        let mut files: Vec<PathBuf> = entries.filter(|path| path.is_file()).collect();
         files.sort();
         files
     };
@@ -76,12 +82,6 @@ struct Found<'a> {
     mark: Mark,
 }
 
-impl Found<'_> {
-    fn error(&self, problem: String) -> DatasetError {
-        points::error(self.path, crate::table::Problem { line: self.mark.line, text: problem }).into()
-    }
-}
-
 /// Reads a file of points into `found`, and complains about what can't be read.
 fn read_points<'a>(
     path: &'a Path,
@@ -113,33 +113,62 @@ fn read_points<'a>(
     let names = FilmNames::of(cases);
     let film_of = |film: &FilmIdentity| match &film.name {
         Some(name) => name.clone(),
-        None if per_film => {
-            let name = path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
-            name.split_once('.').map_or(name.clone(), |(stem, _)| stem.to_owned())
-        }
+        None if per_film => path.file_stem().map_or(String::new(), |name| name.to_string_lossy().into_owned()),
         None => String::new(),
     };
     let films: Vec<(String, Option<usize>)> =
         file.films.iter().map(film_of).map(|name| (name.clone(), names.find(&name))).collect();
-    let mut missing = HashSet::new();
+    let mut missing = Missing::default();
     for mark in file.marks {
         let (name, case) = &films[mark.film];
         let Some(case) = *case else {
-            // One complaint per image, not one per landmark.
-            if missing.insert(mark.film) {
-                let problem = match name.as_str() {
-                    "" => "there is no image's name; add a column image".to_owned(),
-                    name => format!("there is no image \"{}\" in images/", crate::table::shown(name)),
-                };
-                let line = mark.line;
-                complain(None, points::error(path, crate::table::Problem { line, text: problem }).into())?;
-            }
+            missing.add(mark.film, name, mark.line);
             continue;
         };
-        cases[case].points_size = file.films[mark.film].size;
+        let size = file.films[mark.film].size;
+        cases[case].points_size = size.or(cases[case].points_size);
         found.push(Found { path, case, film: name.clone(), mark });
     }
-    Ok(())
+    let problem = missing.into_problem(file.form);
+    problem.map_or(Ok(()), |problem| complain(None, points::error(path, problem).into()))
+}
+
+/// Films of a file that the dataset does not have.
+#[derive(Default)]
+struct Missing {
+    films: HashSet<usize>,
+    names: Vec<String>,
+    line: Option<u64>,
+}
+
+impl Missing {
+    /// Adds a landmark of the film with this index.
+    fn add(&mut self, film: usize, name: &str, line: Option<u64>) {
+        if self.films.insert(film) {
+            self.line = self.line.or(line);
+            self.names.push(name.to_owned());
+        }
+    }
+
+    /// One problem about all of them.
+    fn into_problem(self, form: Form) -> Option<Problem> {
+        let Self { names, line, .. } = self;
+        let first = names.first()?;
+        let text = match first.as_str() {
+            "" if form == Form::Csv => "there is no image's name; add a column image".to_owned(),
+            "" => "a film has no name; give it the name of its image".to_owned(),
+            first => format!("there is no image \"{}\" in images/", said(first)),
+        };
+        let others: Vec<String> = names.iter().skip(1).map(|name| format!("\"{}\"", said(name))).collect();
+        let others = match others.get(..MOST_NAMED) {
+            _ if others.is_empty() => String::new(),
+            Some(first) if others.len() > MOST_NAMED => {
+                format!(", and none for {} and {} more", first.join(", "), others.len() - MOST_NAMED)
+            }
+            _ => format!(", and none for {}", others.join(", ")),
+        };
+        Some(Problem { line, text: text + &others })
+    }
 }
 
 /// Looks the landmarks up and adds their positions to `cases`.
@@ -160,26 +189,27 @@ fn add_points(
         },
     };
     let mut slots: BTreeMap<usize, Vec<Option<Option<Point>>>> = BTreeMap::new();
-    // What is wrong with labels, once for all lines with the same fault.
-    let mut wrong: BTreeMap<String, Vec<&Found<'_>>> = BTreeMap::new();
-    for one in found {
-        let slots = slots.entry(one.case).or_insert_with(|| vec![None; names.count()]);
-        match names.index(&one.mark.label) {
+    let mut faults: BTreeMap<&Path, Faults> = BTreeMap::new();
+    for Found { path, case, film, mark } in found {
+        let slots = slots.entry(*case).or_insert_with(|| vec![None; names.count()]);
+        let (kind, text) = match names.index(&mark.label) {
             Ok(index) if slots[index].is_some() => {
-                let landmark = names.describe(index);
-                let problem = format!("landmark {landmark} of {} is given twice; keep one of the two", one.film);
-                complain(Some(&cases[one.case].id.clone()), one.error(problem))?;
+                let (landmark, film) = (names.describe(index), said(film));
+                ("twice".to_owned(), format!("landmark {landmark} of {film} is given twice; keep one of the two"))
             }
-            Ok(index) => slots[index] = Some(one.mark.at),
-            Err(problem) => wrong.entry(problem).or_default().push(one),
-        }
+            Ok(index) => {
+                slots[index] = Some(mark.at);
+                continue;
+            }
+            Err(text) => (text.clone(), text),
+        };
+        faults.entry(path).or_default().add(kind, Some(*case), Problem { line: mark.line, text });
     }
-    for (problem, lines) in wrong {
-        let Some(first) = lines.first() else { continue };
-        let of_one_film = lines.iter().all(|other| other.case == first.case);
-        let id = of_one_film.then(|| cases[first.case].id.clone());
-        let others = also(lines.iter().filter_map(|found| found.mark.line));
-        complain(id.as_deref(), first.error(problem + &others))?;
+    for (path, faults) in faults {
+        for (case, problem) in faults.into_problems() {
+            let id = case.map(|case| cases[case].id.clone());
+            complain(id.as_deref(), points::error(path, problem).into())?;
+        }
     }
     for (case, slots) in slots {
         let points: Vec<Option<Point>> = slots.into_iter().map(Option::flatten).collect();
@@ -205,16 +235,16 @@ fn landmarks_of_most(found: &[Found<'_>]) -> usize {
     most.max(common.unwrap_or_default()).min(MOST_LANDMARKS)
 }
 
-/// No set has more landmarks; a larger number is a mistake.
-const MOST_LANDMARKS: usize = 1000;
-
 /// Adds the spacings of `spacing.csv` to `cases`. A film without a row has no spacing. Rows about films of other splits are ignored.
 pub(super) fn read_spacing(path: &Path, cases: &mut [Case], complain: &mut Complain<'_>) -> Result<(), DatasetError> {
     let films = FilmNames::of(cases);
     for case in cases.iter_mut() {
         case.spacing = None;
     }
-    let bytes = fs::read(path).map_err(|source| DatasetError::Read { path: path.to_owned(), source })?;
+    let bytes = match read_at_most(path, table::LARGEST) {
+        Ok(bytes) => bytes,
+        Err(source) => return complain(None, DatasetError::Read { path: path.to_owned(), source }),
+    };
     let text = match decode(&bytes) {
         Ok(text) => text,
         Err(what) => return complain(None, DatasetError::NotText { path: path.to_owned(), what }),
@@ -229,23 +259,38 @@ pub(super) fn read_spacing(path: &Path, cases: &mut [Case], complain: &mut Compl
     for problem in &table.problems {
         complain(None, points::error(path, problem.clone()).into())?;
     }
-    let mut numbers = Numbers::default();
+    let (mut numbers, mut faults) = (Numbers::default(), Faults::default());
     for Row { line, cells } in &table.rows {
         let [image, x, y] =
             [0, 1, 2].map(|index: usize| columns.get(index).map_or("", |column| cells[*column].as_str()));
-        let case = films.find(image).map(|film| &mut cases[film]);
-        let id = case.as_ref().map(|case| case.id.clone());
-        let mut mm = |cell| numbers.read(*line, cell).ok().flatten();
-        let spacing = mm(x).zip(mm(y)).and_then(|(x, y)| Spacing::new(x, y, SPACING_SOURCE).ok());
+        let image = from_cell(image);
+        let case = films.find(&image);
+        let said_size = format!("{} x {} mm", shown(x), shown(y));
+        let spacing = match numbers.read(*line, x).and_then(|x| Ok((x, numbers.read(*line, y)?))) {
+            Ok((Some(x), Some(y))) => Spacing::new(x, y, SPACING_SOURCE).ok(),
+            Ok(_) | Err(NotANumber::Text) => None,
+            Err(mark @ NotANumber::OtherMark { .. }) => {
+                faults.add("mark", case, Problem::at(*line, format!("{said_size} has {mark}")));
+                continue;
+            }
+        };
         let Some(spacing) = spacing else {
-            let problem = format!("{x} x {y} mm is not the size of a pixel; it must be above 0");
-            complain(id.as_deref(), line_error(path, *line, problem))?;
+            // 0,1 in a table with commas between its columns.
+            let commas = "; where commas are decimal marks, separate the columns by semicolons";
+            let hint = if x == "0" && !y.contains(['.', ',']) { commas } else { "" };
+            let text = format!("{said_size} is not the size of a pixel; it must be above 0, as 0.1{hint}");
+            faults.add("size", case, Problem::at(*line, text));
             continue;
         };
         let stated = StatedSpacing { spacing, only_for: None };
-        if case.is_some_and(|case| case.spacing.replace(stated).is_some()) {
-            complain(id.as_deref(), line_error(path, *line, format!("the spacing of {image} is given twice")))?;
+        if case.is_some_and(|case| cases[case].spacing.replace(stated).is_some()) {
+            let text = format!("the spacing of {} is given twice; keep one of the two", said(&image));
+            faults.add("twice", case, Problem::at(*line, text));
         }
+    }
+    for (case, problem) in faults.into_problems() {
+        let id = case.map(|case| cases[case].id.clone());
+        complain(id.as_deref(), points::error(path, problem).into())?;
     }
     Ok(())
 }
@@ -281,8 +326,4 @@ impl FilmNames {
         let digits = name.trim_start_matches('0');
         if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.to_owned() } else { name }
     }
-}
-
-fn line_error(path: &Path, line: u64, problem: String) -> DatasetError {
-    DatasetError::Line { path: path.to_owned(), line, problem }
 }

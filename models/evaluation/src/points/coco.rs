@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::marks::{Label, Marks, annotated};
 use super::{FilmIdentity, FilmPoints, Form, PointsError};
-use crate::table::Problem;
+use crate::table::{Problem, said, shown};
 
 /// Visibilities: not annotated, and annotated and visible.
 const NOT_ANNOTATED: f64 = 0.0;
@@ -52,7 +52,8 @@ struct Category {
 }
 
 pub(super) fn read(json: Value) -> Result<Marks, Problem> {
-    let not_coco = |error| Problem::new(format!("it is not COCO keypoints: {error}"));
+    let not_coco =
+        |error: serde_json::Error| Problem::new(format!("it is not COCO keypoints: {}", said(&error.to_string())));
     let document: Document = serde_json::from_value(json).map_err(not_coco)?;
     let mut marks = Marks::new(Form::Coco);
     let mut films: HashMap<String, usize> = HashMap::new();
@@ -60,6 +61,7 @@ pub(super) fn read(json: Value) -> Result<Marks, Problem> {
         let film = FilmIdentity { sha256, ..FilmIdentity::named(&file_name).with_size(width, height) };
         let film = marks.add_film(film);
         if films.insert(id.to_string(), film).is_some() {
+            let id = shown(&id.to_string()).into_owned();
             return Err(Problem::new(format!("two images have the id {id}; give each its own")));
         }
     }
@@ -69,7 +71,8 @@ pub(super) fn read(json: Value) -> Result<Marks, Problem> {
         if keypoints.is_empty() {
             continue;
         }
-        let Some(film) = films.get(&image_id.to_string()) else {
+        let (id, image_id) = (image_id.to_string(), shown(&image_id.to_string()).into_owned());
+        let Some(film) = films.get(&id) else {
             return Err(Problem::new(format!("an annotation is for image {image_id}, which is not in images")));
         };
         let names = names.get(&category_id.to_string()).map_or(&[][..], Vec::as_slice);

@@ -10,7 +10,7 @@ use roxmltree::{Document, Node, ParsingOptions};
 
 use super::marks::{Label, Marks, annotated};
 use super::{FilmIdentity, FilmPoints, Form, PointsError};
-use crate::table::{Problem, shown};
+use crate::table::{Problem, said, shown};
 
 /// The most elements and texts of a file: those of ten thousand films.
 const MOST_NODES: u32 = 1_000_000;
@@ -18,7 +18,8 @@ const MOST_NODES: u32 = 1_000_000;
 pub(super) fn read(text: &str) -> Result<Marks, Problem> {
     // Document types, which could name other files or grow without bound, are refused.
     let options = ParsingOptions { allow_dtd: false, nodes_limit: MOST_NODES, ..ParsingOptions::default() };
-    let not_xml = |error| Problem::new(format!("it is not XML that can be read: {error}"));
+    let not_xml =
+        |error: roxmltree::Error| Problem::new(format!("it is not XML that can be read: {}", said(&error.to_string())));
     let document = Document::parse_with_options(text, options).map_err(not_xml)?;
     if !document.root_element().has_tag_name("annotations") {
         let name = shown(document.root_element().tag_name().name());

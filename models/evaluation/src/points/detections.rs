@@ -5,14 +5,14 @@ use onemark_models::landmarks::LandmarkSet;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::marks::{Label, Marks};
+use super::marks::{Label, Marks, annotated, has_position};
 use super::{FilmIdentity, FilmPoints, Form};
-use crate::table::Problem;
+use crate::table::{Problem, said, shown};
 
 /// The version of the form that is written, for points alone.
 const SCHEMA: &str = "onemark-points/1";
-/// The status of a landmark that was not found: its position is a guess.
-const NOT_FOUND: &str = "not-found";
+/// The status of a landmark that a person placed.
+const BY_HAND: &str = "edited-by-hand";
 
 #[derive(Deserialize)]
 struct Document {
@@ -45,7 +45,9 @@ struct Landmark {
 }
 
 pub(super) fn read(json: Value) -> Result<Marks, Problem> {
-    let not_ours = |error| Problem::new(format!("it is not JSON of `onemark detect`: {error}"));
+    let not_ours = |error: serde_json::Error| {
+        Problem::new(format!("it is not JSON of `onemark detect`: {}", said(&error.to_string())))
+    };
     let document: Document = serde_json::from_value(json).map_err(not_ours)?;
     let mut marks = Marks::new(Form::Json);
     for Film { file, film: Stated { width, height }, film_sha256: sha256, landmarks } in document.films {
@@ -55,8 +57,17 @@ pub(super) fn read(json: Value) -> Result<Marks, Problem> {
             if number.is_none() && name.is_none() {
                 return Err(Problem::new("a landmark has neither a name nor a number"));
             }
-            let found = status.as_deref() != Some(NOT_FOUND);
-            marks.add(film, Label { number, name }, position.filter(|_| found));
+            let has_position = match &status {
+                None => true,
+                Some(status) => has_position(status).ok_or_else(|| {
+                    let status = shown(status);
+                    Problem::new(format!(
+                        "a landmark has the status \"{status}\"; write found, edited-by-hand or not-found"
+                    ))
+                })?,
+            };
+            let at = position.filter(|_| has_position).and_then(|point| annotated(point.x, point.y));
+            marks.add(film, Label { number, name }, at);
         }
     }
     Ok(marks)
@@ -69,7 +80,7 @@ pub(super) fn write(films: &[FilmPoints], set: &LandmarkSet) -> String {
                 "number": landmark.number.number(),
                 "name": landmark.name,
                 "title": landmark.title,
-                "status": "edited-by-hand",
+                "status": BY_HAND,
                 "position": { "x": point.x, "y": point.y },
             })
         });

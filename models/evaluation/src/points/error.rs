@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use onemark_film::Size;
 
 use super::Form;
+use crate::table::said;
 
 /// Why points can't be read, written, or taken for a film's.
 #[derive(Debug, thiserror::Error)]
@@ -15,8 +16,8 @@ pub enum PointsError {
     #[error("cannot read {path}")]
     Read { path: PathBuf, source: std::io::Error },
     /// The file is larger than any file of points.
-    #[error("{path} has {bytes} bytes, a file of points at most {most}; check that it is the right file")]
-    TooLarge { path: PathBuf, bytes: u64, most: u64 },
+    #[error("{path} has more than {most} bytes, which no file of points has; check that it is the right file")]
+    TooLarge { path: PathBuf, most: u64 },
     /// The file is no UTF-8 text.
     #[error("cannot read {path}: {what}")]
     NotText {
@@ -41,7 +42,7 @@ pub enum PointsError {
         problem: String,
     },
     /// No form has this name.
-    #[error("no form of points is called \"{name}\"; choose csv, json, labelme, coco, cvat, slicer or fcsv")]
+    #[error("no form of points is called \"{}\"; choose csv, json, labelme, coco, cvat, slicer or fcsv", said(.name))]
     UnknownForm { name: String },
     /// The points were placed on a film of another size.
     #[error("the points are for a film of {stated} px{}, but {film} has {size} px; give the film that they were placed on", in_brackets(.of))]

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use onemark_film::{FILM_EXTENSIONS, Film, Size};
+use onemark_film::{Film, Size, has_film_extension};
 use onemark_models::files::sha256;
 
 use super::{FilmPoints, Form, PointsError};
+use crate::table::said;
 
 /// What is known about the film that points were placed on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,13 +53,13 @@ impl FilmIdentity {
     /// Name and size, for a form that states both.
     pub(super) fn stated(&self, form: Form) -> Result<(&str, Size), PointsError> {
         let name = self.name.as_deref().ok_or(PointsError::NoName { form })?;
-        let size = self.size.ok_or_else(|| PointsError::NoSize { form, film: name.to_owned() })?;
+        let size = self.size.ok_or_else(|| PointsError::NoSize { form, film: self.shown() })?;
         Ok((name, size))
     }
 
     /// The name, or what stands for it in messages.
     fn shown(&self) -> String {
-        self.name.clone().unwrap_or_else(|| "a film without a name".to_owned())
+        self.name.as_deref().map_or_else(|| "a film without a name".to_owned(), |name| said(name).into_owned())
     }
 }
 
@@ -69,9 +70,8 @@ pub(crate) fn file_name(path: &str) -> &str {
 
 /// A film's file name without its extension. Other dots stay.
 pub(crate) fn without_extension(name: &str) -> &str {
-    let is_film = |extension: &str| FILM_EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str());
     match name.rsplit_once('.') {
-        Some((stem, extension)) if is_film(extension) => stem,
+        Some((stem, _)) if has_film_extension(Path::new(name)) => stem,
         _ => name,
     }
 }
@@ -133,7 +133,8 @@ pub fn for_film(films: Vec<FilmPoints>, film: &FilmIdentity, any_film: bool) -> 
     if let (Some(stated), Some(size)) = (found.film.size, film.size)
         && stated != size
     {
-        return Err(PointsError::OtherSize { film: film.shown(), size, of: found.film.name, stated });
+        let of = found.film.name.is_some().then(|| found.film.shown());
+        return Err(PointsError::OtherSize { film: film.shown(), size, of, stated });
     }
     let other_pixels = found.film.sha256.is_some() && film.sha256.is_some() && found.film.sha256 != film.sha256;
     if other_pixels && !any_film {

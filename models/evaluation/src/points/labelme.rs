@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::marks::{Label, Marks, annotated};
 use super::{FilmIdentity, FilmPoints, Form};
-use crate::table::{Problem, shown};
+use crate::table::{Problem, said, shown};
 
 /// The version of labelme whose form is written.
 const VERSION: &str = "5.4.1";
@@ -37,7 +37,8 @@ fn point() -> String {
 }
 
 pub(super) fn read(json: Value) -> Result<Marks, Problem> {
-    let not_labelme = |error| Problem::new(format!("it is not labelme's JSON: {error}"));
+    let not_labelme =
+        |error: serde_json::Error| Problem::new(format!("it is not labelme's JSON: {}", said(&error.to_string())));
     let document: Document = serde_json::from_value(json).map_err(not_labelme)?;
     let mut marks = Marks::new(Form::Labelme);
     let film = FilmIdentity::named(document.image_path.as_deref().unwrap_or_default());

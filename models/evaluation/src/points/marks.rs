@@ -70,6 +70,16 @@ pub(crate) fn annotated(x: f64, y: f64) -> Option<Point> {
     (!stands_for_none).then_some(Point::new(x, y))
 }
 
+/// Whether a landmark of this status, as `onemark detect` writes it, has a position: one that was not found has a guess. `None` if
+/// there is no such status.
+pub(crate) fn has_position(status: &str) -> Option<bool> {
+    match status {
+        "found" | "edited-by-hand" => Some(true),
+        "not-found" => Some(false),
+        _ => None,
+    }
+}
+
 /// The landmarks that labels are looked up in.
 #[derive(Clone, Debug)]
 pub(crate) struct Names<'a> {

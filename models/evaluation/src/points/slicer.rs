@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::marks::{Label, Marks};
 use super::{FilmIdentity, FilmPoints, Form};
-use crate::table::{Problem, shown};
+use crate::table::{Problem, said, shown};
 
 /// How the older table begins.
 const TABLE: &str = "# Markups fiducial file version";
@@ -84,7 +84,9 @@ fn on_film([x, y, z]: [f64; 3], label: &str) -> Result<Point, Problem> {
 }
 
 pub(super) fn read(json: Value) -> Result<Marks, Problem> {
-    let not_slicer = |error| Problem::new(format!("it is not markups of 3D Slicer: {error}"));
+    let not_slicer = |error: serde_json::Error| {
+        Problem::new(format!("it is not markups of 3D Slicer: {}", said(&error.to_string())))
+    };
     let document: Document = serde_json::from_value(json).map_err(not_slicer)?;
     let (mut marks, film) = nameless(Form::Slicer);
     for markup in document.markups {

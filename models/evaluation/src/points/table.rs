@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 
+use onemark_film::visible::{cell as safe_cell, from_cell};
 use onemark_models::landmarks::LandmarkSet;
 
-use super::marks::{Label, Mark, Marks, annotated, number};
+use super::marks::{Label, Mark, Marks, annotated, has_position, number};
 use super::{FilmIdentity, FilmPoints, Form};
-use crate::table::{NotANumber, Numbers, Problem, Row, Table, also, index_of, shown};
+use crate::table::{Faults, NotANumber, Numbers, Problem, Row, Table, shown};
 
 /// The spellings of columns, as [`crate::table::plain`] makes them, the surest first.
 const IMAGE: [&str; 7] = ["image", "film", "file", "filename", "file_name", "image_name", "image_file"];
@@ -52,28 +53,30 @@ pub(super) fn read(text: &str) -> Result<Marks, Problem> {
     let Some(columns) = Columns::of(&table.columns) else { return Err(Problem::new(WANTED)) };
     let image = table.column(&IMAGE);
     let [status, failure] = ["status", "error"].map(|name| table.column(&[name]));
-    let mut known = HashMap::new();
-    let mut reader = Reader { marks: Marks::new(Form::Csv), numbers: Numbers::default(), bad: Vec::new() };
+    let mut known: HashMap<&str, usize> = HashMap::new();
+    let mut reader = Reader { marks: Marks::new(Form::Csv), numbers: Numbers::default(), faults: Faults::default() };
     reader.marks.problems.append(&mut table.problems);
+    if let Columns::Films(_) = &columns {
+        reader.marks.problems.extend(lonely(&table));
+    }
     for Row { line, cells } in &table.rows {
         let cell = |column: Option<usize>| column.and_then(|column| cells.get(column)).map_or("", String::as_str);
         if !cell(failure).is_empty() {
             continue;
         }
-        let film = index_of(&mut known, cell(image));
-        if film == reader.marks.films.len() {
-            reader.marks.add_film(FilmIdentity::named(cell(image)));
-        }
+        let name = cell(image);
+        let film = *known.entry(name).or_insert_with(|| reader.marks.add_film(FilmIdentity::named(&from_cell(name))));
         match &columns {
             Columns::Landmarks { name, number: digits, at } => {
-                let mut label = Label::of(cell(*name));
+                let mut label = Label::of(&from_cell(cell(*name)));
                 label.name = label.name.filter(|name| !name.is_empty());
                 label.number = number(cell(*digits)).or(label.number);
                 if label == Label::default() {
-                    reader.bad.push((*line, "no landmark is named".to_owned()));
+                    reader.faults.add("name", None, Problem::at(*line, "no landmark is named"));
                 } else {
-                    let found = cell(status) != "not-found";
-                    reader.add(film, *line, label, at.map(|column| if found { cell(Some(column)) } else { "" }));
+                    // A column of this name may be another program's.
+                    let is_there = has_position(cell(status)) != Some(false);
+                    reader.add(film, *line, label, at.map(|column| if is_there { cell(Some(column)) } else { "" }));
                 }
             }
             Columns::Films(landmarks) => {
@@ -89,8 +92,7 @@ pub(super) fn read(text: &str) -> Result<Marks, Problem> {
 struct Reader {
     marks: Marks,
     numbers: Numbers,
-    /// What is wrong with lines, for one message on all of them.
-    bad: Vec<(u64, String)>,
+    faults: Faults,
 }
 
 impl Reader {
@@ -103,31 +105,47 @@ impl Reader {
             Ok((None, None)) => None,
             Ok(_) => {
                 let text = format!("{} has one of x and y; write both, or leave both empty", shown_pair());
-                return self.bad.push((line, text));
+                return self.faults.add("one of two", None, Problem::at(line, text));
             }
             Err(NotANumber::Text) => {
-                return self.bad.push((line, format!("{} is not a position in px", shown_pair())));
+                let text = format!("{} is not a position in px", shown_pair());
+                return self.faults.add("number", None, Problem::at(line, text));
             }
-            Err(NotANumber::OtherMark { line: other }) => {
-                let text = format!(
-                    "{} has another decimal mark than line {other}; write all numbers with points, or all with commas, \
-                     and none with marks for thousands",
-                    shown_pair()
-                );
-                return self.bad.push((line, text));
+            Err(mark @ NotANumber::OtherMark { .. }) => {
+                let text = format!("{} has {mark}", shown_pair());
+                return self.faults.add("mark", None, Problem::at(line, text));
             }
         };
         self.marks.marks.push(Mark { film, line: Some(line), label, at });
     }
 
     fn done(mut self) -> Marks {
-        if let Some((line, text)) = self.bad.first() {
-            let mut lines: Vec<u64> = self.bad.iter().map(|(line, _)| *line).collect();
-            lines.dedup();
-            self.marks.problems.push(Problem::at(*line, text.clone() + &also(lines)));
-        }
+        self.marks.problems.extend(self.faults.into_problems().map(|(_, problem)| problem));
         self.marks
     }
+}
+
+/// One problem about all columns for an x or a y of a table with a row per film that lack their other half.
+fn lonely(table: &Table) -> Option<Problem> {
+    let has = |label: &str, endings: [&str; 2]| {
+        endings.iter().any(|ending| table.columns.iter().any(|column| column.strip_suffix(ending) == Some(label)))
+    };
+    let half = |column: &String, endings: [&str; 2], others: [&str; 2]| {
+        let (label, ending) = endings.iter().find_map(|ending| Some((column.strip_suffix(ending)?, ending)))?;
+        let is_alone = !label.is_empty() && !has(label, others);
+        is_alone.then(|| (column.clone(), format!("{label}{}", if ending.starts_with("_x") { "_y" } else { "_x" })))
+    };
+    let (x, y) = (["_x", "_x_px"], ["_y", "_y_px"]);
+    let mut lonely = table.columns.iter().filter_map(|column| half(column, x, y).or_else(|| half(column, y, x)));
+    let (column, other) = lonely.next()?;
+    let others = match lonely.count() {
+        0 => String::new(),
+        count => format!(" (and {count} more)"),
+    };
+    let (column, other) = (shown(&column), shown(&other));
+    let text =
+        format!("column \"{column}\" has no column \"{other}\" beside it; add it, or rename \"{column}\"{others}");
+    Some(Problem::at(table.header, text))
 }
 
 /// A table `image,landmark,x,y` with landmarks by name, without those that are not annotated.
@@ -136,9 +154,9 @@ pub(super) fn write(films: &[FilmPoints], set: &LandmarkSet) -> String {
     // Into memory, and with four cells in each row, so nothing can fail.
     let _ = table.write_record(["image", "landmark", "x", "y"]);
     for film in films {
-        let image = film.film.name.as_deref().unwrap_or_default();
+        let image = safe_cell(film.film.name.as_deref().unwrap_or_default());
         for (landmark, point) in super::annotated(film, set) {
-            let _ = table.write_record([image, &landmark.name, &point.x.to_string(), &point.y.to_string()]);
+            let _ = table.write_record([image.as_ref(), &landmark.name, &point.x.to_string(), &point.y.to_string()]);
         }
     }
     String::from_utf8(table.into_inner().unwrap_or_default()).unwrap_or_default()

@@ -22,7 +22,7 @@ const MOST_MAGNIFIED: f64 = 5.0;
 /// The most oblong pixels of any use: one side this many times as long as the other.
 const MOST_OBLONG: f64 = 100.0;
 
-/// What the film's file states about its spacing, with the warnings about it.
+/// What the film's file states about its spacing.
 pub(super) fn read(film: &InMemDicomObject) -> FileStatement {
     let mut warnings = Vec::new();
     let mut stated = |attribute, tag| {

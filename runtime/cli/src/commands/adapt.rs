@@ -28,13 +28,13 @@ pub struct Adapt {
     /// keypoints, CVAT or 3D Slicer
     #[arg(long = "points", value_name = "FILE")]
     points: Vec<PathBuf>,
-    /// Take points that were placed on a film of another name
+    /// Take the points also if they were placed on a film of another name or with other pixels
     #[arg(long)]
     any_film: bool,
     /// Pixel spacing of all films: mm per pixel, or x,y; replaces what the films state
     #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
-    /// Where the films come from, for the bundle's record; do not name patients
+    /// Where the films come from, in words; the bundle keeps it, so do not name patients
     #[arg(long, value_name = "TEXT")]
     source: Option<String>,
     /// Undo all adaptations instead: restore the bundle as exported

@@ -69,7 +69,7 @@ impl Calibrate {
         })?;
         if !adapted.seen.is_empty() {
             let ids: Vec<String> = adapted.seen.iter().map(|index| films[*index].id.clone()).collect();
-            console::note(format_args!("left out: {}, to which the bundle was adapted", left_out::few(&ids)));
+            console::note(format_args!("left out: {}, to which the bundle was adapted", left_out::films(&ids)));
         }
         let (films, fingerprints) = (adapted.without(films), adapted.without(fingerprints));
         if let Some(missing) = points::missing(set, films.iter().map(|film| film.truth.as_slice())) {

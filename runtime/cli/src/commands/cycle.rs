@@ -18,8 +18,10 @@ use super::said::Said;
 use super::{films, tables};
 use crate::console::{self, RunOptions};
 
-/// Measures how consistent a bundle is on films without annotations: finds landmarks on each film, then finds the same places on
-/// the template, and reports their distance from the template's landmarks in mm
+/// Measures how far a bundle can be trusted on films without annotations
+///
+/// Finds the landmarks on each film, then looks for the same places on the template, and reports in mm how far they are from the
+/// template's landmarks.
 #[derive(Args)]
 pub struct Cycle {
     /// The bundle
@@ -30,7 +32,7 @@ pub struct Cycle {
     /// Which films of the dataset
     #[arg(long, default_value = "train", value_parser = PossibleValuesParser::new(Split::NAMES.map(|(name, _)| name)))]
     split: String,
-    /// The id of the annotated film that the network was trained from
+    /// The annotated film that the network was trained from: its file's name without the ending
     #[arg(long, value_name = "ID")]
     template: String,
     #[command(flatten)]

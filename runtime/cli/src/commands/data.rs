@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Instant;
@@ -14,6 +14,7 @@ use onemark_evaluation::audit::{Audit, Finding, Kind, Severity};
 use onemark_evaluation::dataset::{Case, Dataset};
 use onemark_film::Film;
 use onemark_film::geometry::Point;
+use onemark_film::visible::visible;
 use onemark_models::parallel::in_parallel;
 use onemark_results::overlay;
 
@@ -22,15 +23,14 @@ use crate::console;
 use crate::points::SetOptions;
 use crate::sheet::{self, Tile};
 
-/// Most findings of a kind in the table, and most ids in one of its rows; `--json` has all.
+/// Most findings of a kind in the table; `--json` has all.
 const MOST_ROWS: usize = 40;
-const MOST_IDS: usize = 8;
 /// Most films on a sheet.
 const MOST_TILES: usize = 400;
 /// Colour of the tile for a film that can't be read.
 const NO_FILM: Rgb<u8> = Rgb([70, 20, 20]);
 
-/// Works with datasets
+/// Checks datasets
 #[derive(Subcommand)]
 pub enum Data {
     Check(Check),
@@ -81,7 +81,7 @@ impl Check {
         let audit = Audit::of(&data, &complaints, threads, &|| bar.inc(1));
         bar.finish_and_clear();
 
-        if self.json.as_deref() != Some(Path::new("-")) {
+        if !self.json.as_deref().is_some_and(console::is_stdout) {
             console::print(text(&data, &audit))?;
         }
         if let Some(path) = &self.json {
@@ -105,7 +105,7 @@ fn text(data: &Dataset, audit: &Audit) -> String {
     for folder in data.cases.iter().filter_map(|case| case.film.parent()?.file_name()) {
         *folders.entry(folder.to_string_lossy().into_owned()).or_default() += 1;
     }
-    let folders: Vec<String> = folders.iter().map(|(name, count)| format!("{count} in {name}")).collect();
+    let folders: Vec<String> = folders.iter().map(|(name, count)| format!("{count} in {}", visible(name))).collect();
     let Audit { films, annotated, .. } = audit;
     let mut text = format!("{films} films, {annotated} annotated: {}\n", folders.join(", "));
     text += &said::spacings(&audit.spacings);
@@ -135,7 +135,7 @@ fn findings(audit: &Audit) -> String {
                 Severity::Warning => "warning",
             };
             let landmarks: Vec<String> = finding.landmarks.iter().map(usize::to_string).collect();
-            let cells = [few(&finding.films), few(&landmarks), finding.message.clone()];
+            let cells = [console::few(&finding.films), console::few(&landmarks), finding.message.clone()];
             let start = [severity, finding.kind.title()].map(str::to_owned);
             rows.push(start.into_iter().chain(cells).collect());
         }
@@ -154,17 +154,9 @@ fn readers(audit: &Audit) -> String {
         let numbers = [landmark.mean_mm, landmark.median_mm, landmark.limit_mm].map(|mm| format!("{mm:.2}"));
         let beyond: Vec<String> =
             landmark.beyond.iter().map(|apart| format!("{} ({:.1})", apart.film, apart.mm)).collect();
-        [landmark.landmark.to_string()].into_iter().chain(numbers).chain([few(&beyond)]).collect()
+        [landmark.landmark.to_string()].into_iter().chain(numbers).chain([console::few(&beyond)]).collect()
     }));
     console::table(&rows, &[4])
-}
-
-/// The first few of some words, and the number of the others.
-fn few(words: &[String]) -> String {
-    match words.get(..MOST_IDS) {
-        Some(first) if words.len() > MOST_IDS => format!("{} and {} more", first.join(" "), words.len() - MOST_IDS),
-        _ => words.join(" "),
-    }
 }
 
 /// One tile per film with findings, in the order of the findings, so that repeated films are side by side.

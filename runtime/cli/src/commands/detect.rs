@@ -31,7 +31,7 @@ pub struct Detect {
     /// Films (DICOM, PNG, JPEG, BMP, TIFF), folders of films, patterns like 'films/*.dcm', or a disc's DICOMDIR
     #[arg(required = true, value_name = "FILM|DIR|PATTERN")]
     films: Vec<PathBuf>,
-    /// Take only part K of N of the films (K from 1), to share work between machines; film I is in part (I - 1) mod N + 1
+    /// Take only one of N parts of the films, to share the work between N machines: film K and every Nth film after it
     #[arg(long, value_name = "K/N")]
     shard: Option<Shard>,
     /// The bundle to run
@@ -48,7 +48,7 @@ pub struct Detect {
     spacing: Option<Spacing>,
     #[command(flatten)]
     outputs: Outputs,
-    /// Go on with a run that was stopped or killed: films that it has finished are not looked at again
+    /// Go on with the same command that was stopped or killed: films that it has finished are not looked at again
     #[arg(long)]
     resume: bool,
     /// Write a record of the run to a JSON file: versions, options, and digests of films and results; `onemark replay` repeats

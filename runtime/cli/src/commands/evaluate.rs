@@ -15,7 +15,7 @@ use onemark_evaluation::dataset::{Dataset, Split};
 use onemark_evaluation::metrics::Protocol;
 use onemark_evaluation::report::{self, BundleName, FilmErrors, Report, Summary};
 use onemark_film::Spacing;
-use onemark_film::geometry::Point;
+use onemark_film::visible::visible;
 use onemark_models::bundle::Bundle;
 use onemark_results::overlay;
 use onemark_runtime::{BundleId, Detection, Detections};
@@ -42,17 +42,17 @@ pub struct Evaluate {
     /// Only the first N of these films
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Summarise a second time without these: ids and ranges, or `repeated` for ISBI 2015's films of patients that appear
-    /// twice
+    /// Print the errors a second time, without these films: ids and ranges of ids, or `repeated` for the films of ISBI 2015
+    /// whose patient is on another film too
     #[arg(long, value_name = "IDS")]
     without: Option<String>,
     /// Pixel spacing of all films: mm per pixel, or x,y; replaces what the dataset and the films state
     #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
     spacing: Option<Spacing>,
-    /// Draw annotated landmarks in green and found ones in red on every film
+    /// Draw annotated landmarks in green and found ones in red on every film, as pictures in a folder
     #[arg(long, value_name = "DIR")]
     overlays: Option<PathBuf>,
-    /// Write everything as JSON: films, positions, errors, summaries
+    /// Write all films, positions and errors to a JSON file
     #[arg(long, value_name = "OUT.json")]
     report: Option<PathBuf>,
 }
@@ -78,10 +78,10 @@ impl Evaluate {
             errors::of_films(&detector, &data, self.spacing.as_ref(), |film, errors| match &self.overlays {
                 None => Ok(()),
                 Some(folder) => {
-                    let found = errors.detections.landmarks().iter().map(Detection::position);
-                    let both = found.zip(&errors.truth).filter_map(|(found, truth)| Some((found, (*truth)?)));
-                    let (found, truth): (Vec<Point>, Vec<Point>) = both.unzip();
-                    let picture = overlay::compare(film, &found, &truth);
+                    let found = errors.detections.landmarks().iter();
+                    let found = found.map(|landmark| landmark.unless_guess().map(Detection::position));
+                    let pairs = errors.truth.iter().zip(found).filter_map(|(truth, found)| Some(((*truth)?, found)));
+                    let picture = overlay::compare(film, &pairs.collect::<Vec<_>>());
                     console::write_png(&folder.join(format!("{}.png", errors.id)), &picture)
                 }
             })?;
@@ -139,7 +139,7 @@ fn text(Summary { protocol, without, bootstrap, evaluation }: &Summary) -> Strin
     };
     let left_out = match without.as_slice() {
         [] => String::new(),
-        ids => format!(", without {}", ids.join(" ")),
+        ids => format!(", without {}", visible(&ids.join(" "))),
     };
     format!("{title}, {} films{left_out}\n{}", evaluation.films().len(), tables::errors(evaluation, bootstrap))
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use onemark_film::visible::visible;
 use onemark_models::bundle::{Adaptation, Bundle};
 use onemark_models::confidence::Calibration;
+use onemark_results::percent;
 use onemark_runtime::backend::check_graphs;
 
 use super::tables;
@@ -17,7 +18,7 @@ use crate::console;
 pub struct Inspect {
     /// The bundle
     bundle: PathBuf,
-    /// Print its recipe too
+    /// Print the recipe that it was trained with, too
     #[arg(long)]
     recipe: bool,
 }
@@ -82,7 +83,6 @@ fn calibration(of: Option<&Calibration>) -> String {
     let Some(Calibration { films, reliability, .. }) = of else {
         return "none: its points have no confidence and no radius (`onemark calibrate`)".into();
     };
-    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
     format!(
         "by {films}; on held-out halves: landmarks within the radius {}, AUROC of confidence {:.2}, calibration error {}",
         percent(reliability.coverage),

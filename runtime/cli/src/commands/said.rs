@@ -6,9 +6,6 @@ use onemark_film::Film;
 
 use crate::console;
 
-/// Most films that a line names.
-const MOST_NAMES: usize = 8;
-
 /// The spacings and the warnings of films, with the names of the films of each.
 #[derive(Default)]
 pub struct Said {
@@ -23,18 +20,23 @@ impl Said {
         if let Some(spacing) = film.spacing() {
             *self.spacings.entry(spacing.to_string()).or_default() += 1;
         }
-        for warning in film.warnings().iter().map(ToString::to_string) {
-            match self.warnings.iter_mut().find(|(other, _)| *other == warning) {
-                Some((_, names)) => names.push(name.to_owned()),
-                None => self.warnings.push((warning, vec![name.to_owned()])),
-            }
+        for warning in film.warnings() {
+            self.add_warning(name, warning.to_string());
+        }
+    }
+
+    /// Adds a warning about a film.
+    pub fn add_warning(&mut self, name: &str, warning: String) {
+        match self.warnings.iter_mut().find(|(other, _)| *other == warning) {
+            Some((_, names)) => names.push(name.to_owned()),
+            None => self.warnings.push((warning, vec![name.to_owned()])),
         }
     }
 
     /// Prints each warning with the films that it is about.
     pub fn warn(&self) {
         for (warning, names) in &self.warnings {
-            console::note(format_args!("warning: {}: {warning}", few(names)));
+            console::note(format_args!("warning: {}: {warning}", console::few(names)));
         }
     }
 
@@ -48,16 +50,6 @@ impl Said {
 pub fn spacings(spacings: &BTreeMap<String, usize>) -> String {
     let films = |count: usize| if count == 1 { "1 film".to_owned() } else { format!("{count} films") };
     spacings.iter().map(|(spacing, count)| format!("{}: {spacing}\n", films(*count))).collect()
-}
-
-/// The names of a few films, and the number of the others.
-fn few(names: &[String]) -> String {
-    match names.get(..MOST_NAMES) {
-        Some(first) if names.len() > MOST_NAMES => {
-            format!("{} and {} more films", first.join(", "), names.len() - MOST_NAMES)
-        }
-        _ => names.join(", "),
-    }
 }
 
 #[cfg(test)]
@@ -78,7 +70,6 @@ mod tests {
         assert_eq!(said.spacings(), "10 films: 0.1 x 0.1 mm per px by --spacing\n");
         let [(warning, names)] = said.warnings.as_slice() else { unreachable!("{:?}", said.warnings) };
         assert!(warning.contains("would make the film 0.2 x 0.2 mm"), "{warning}");
-        assert_eq!(few(names), "1, 2, 3, 4, 5, 6, 7, 8 and 2 more films");
-        assert_eq!(few(&names[..2]), "1, 2");
+        assert_eq!(names.len(), 10);
     }
 }

@@ -16,8 +16,8 @@ use crate::inputs;
 /// Prints a link to open. The page connects to this program only, and this program to no other machine. End it with Ctrl-C.
 #[derive(Args)]
 pub struct View {
-    /// Films: files, folders, quoted patterns, DICOMDIRs
-    #[arg(required = true, value_name = "FILM|FOLDER|PATTERN")]
+    /// Films (DICOM, PNG, JPEG, BMP, TIFF), folders of films, patterns like 'films/*.dcm', or a disc's DICOMDIR
+    #[arg(required = true, value_name = "FILM|DIR|PATTERN")]
     films: Vec<PathBuf>,
     /// The bundle to run
     #[arg(long, short)]
@@ -33,7 +33,7 @@ pub struct View {
     /// Keep corrections in this JSON file as they are made; those that it has already are repeated
     #[arg(long, value_name = "FILE", default_value = "onemark-corrections.json")]
     corrections: PathBuf,
-    /// Let the page adapt the bundle to corrected films; the new bundle is written to this folder
+    /// Let the page adapt the bundle to films that were corrected, and write the new bundle to this folder, which this makes
     #[arg(long = "learn-to", value_name = "NEW")]
     adapt_to: Option<PathBuf>,
 }

@@ -6,11 +6,11 @@ use std::path::Path;
 use anyhow::Context as _;
 use onemark_models::files::GrowingFile;
 use onemark_results::csv;
-use onemark_results::json::{Document, FilmReport};
+use onemark_results::json::{self, Document, FilmReport};
 
 use super::journal::{Journal, Settings, Stamp};
-use super::{OutputFiles, PlacedFilm, is_stdout};
-use crate::console::{self, Screen};
+use super::{OutputFiles, PlacedFilm};
+use crate::console::{self, Screen, is_stdout};
 
 /// JSON and CSV of a run, with its journal.
 pub struct Tables<'a> {
@@ -80,9 +80,9 @@ impl Tables<'_> {
             journal.add(stamp.clone(), report)?;
         }
         let Some(path) = self.csv else { return Ok(()) };
-        let rows = if self.is_begun { csv::rows(report)? } else { all_rows(self.reports())? };
+        let rows = if self.is_begun { csv::rows(report)? } else { csv::write(self.reports())? };
         if is_stdout(path) {
-            screen.write(&rows)?;
+            screen.print(str::from_utf8(&rows)?)?;
         } else if let Err(error) = self.grow(path, &rows).with_context(|| format!("writing {}", path.display())) {
             console::note(format_args!("error: {}", console::explain(&error)));
             self.rows_are_whole = false;
@@ -109,17 +109,24 @@ impl Tables<'_> {
         if !is_whole && self.reports().next().is_none() {
             return Ok(());
         }
+        let rows = || anyhow::Ok(csv::write(self.reports())?);
         let csv = match self.csv {
             Some(path) if is_stdout(path) && !self.is_begun => {
-                all_rows(self.reports()).and_then(|rows| screen.write(&rows))
+                rows().and_then(|rows| screen.print(str::from_utf8(&rows)?))
             }
             Some(path) if !(is_stdout(path) || self.is_begun && self.rows_are_whole) => {
-                all_rows(self.reports()).and_then(|rows| console::write_file(path, &rows))
+                rows().and_then(|rows| console::write_file(path, &rows))
             }
             _ => Ok(()),
         };
         let document = Document::new(self.reports.drain(..).flatten().collect());
-        let json = self.json.map_or(Ok(()), |path| console::write_json(path, &document));
+        let json = match self.json {
+            Some(path) if is_stdout(path) => {
+                json::to_text(&document, true).map_err(anyhow::Error::from).and_then(|text| screen.print(text))
+            }
+            Some(path) => console::write_json(path, &document),
+            None => Ok(()),
+        };
         let written = csv.and(json);
         match self.journal {
             Some(journal) if is_whole && written.is_ok() => journal.remove(),
@@ -129,13 +136,4 @@ impl Tables<'_> {
             _ => written,
         }
     }
-}
-
-/// The whole table of these films.
-fn all_rows<'a>(reports: impl Iterator<Item = &'a FilmReport>) -> anyhow::Result<Vec<u8>> {
-    let mut table = csv::header().into_bytes();
-    for report in reports {
-        table.extend(csv::rows(report)?);
-    }
-    Ok(table)
 }

@@ -134,7 +134,7 @@ fn document(results: &FilmResults<'_>, image: &DicomIdentity, instance: &str, se
 fn content(results: &FilmResults<'_>, image: &DicomIdentity) -> Vec<InMemElement> {
     let (bundle, landmarks) = (results.detections.bundle(), results.detections.landmarks());
     let [found, lost]: [Vec<&Detection>; 2] =
-        [false, true].map(|lost| landmarks.iter().filter(|one| (one.status() == Status::NotFound) == lost).collect());
+        [false, true].map(|lost| landmarks.iter().filter(|one| one.unless_guess().is_none() == lost).collect());
 
     let source = Item::image(&image.sop_class_uid, &image.sop_instance_uid);
     let library = Item::container(dcm("126200", "Image Library Group")).with(vec![(Contains, source)]);

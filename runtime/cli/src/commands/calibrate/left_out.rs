@@ -10,8 +10,7 @@ use onemark_models::bundle::Bundle;
 use onemark_models::files::sha256;
 use onemark_models::recipe::Recipe;
 
-/// The most ids in a note.
-const MOST_IDS: usize = 8;
+use crate::console;
 
 /// The id of the template that a bundle was trained from.
 pub fn template(bundle: &Bundle) -> Option<String> {
@@ -34,7 +33,7 @@ pub fn by_name(data: &mut Dataset, template: Option<&str>) -> Vec<String> {
     if training.is_empty() {
         return notes;
     }
-    let words = few(&training);
+    let words = films(&training);
     if data.cases.len() - training.len() >= FEWEST_FILMS {
         data.cases.retain(|case| !case.is_of_training_folder());
         notes.push(format!("left out: {words} of TrainingData, on which the bundle may have been trained"));
@@ -75,12 +74,8 @@ impl Adapted {
 }
 
 /// The first few of some films, and the number of the others.
-pub fn few(ids: &[String]) -> String {
-    match ids.get(..MOST_IDS) {
-        Some(first) if ids.len() > MOST_IDS => format!("films {} and {} more", first.join(", "), ids.len() - MOST_IDS),
-        _ if ids.len() == 1 => format!("film {}", ids.concat()),
-        _ => format!("films {}", ids.join(", ")),
-    }
+pub fn films(ids: &[String]) -> String {
+    format!("{} {}", if ids.len() == 1 { "film" } else { "films" }, console::few(ids))
 }
 
 #[cfg(test)]
