@@ -9,7 +9,6 @@ use chrono::Local;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use onemark_film::{Film, Spacing};
-use onemark_models::bundle::Bundle;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::spelling;
 use onemark_results::json::FilmReport;
@@ -71,7 +70,7 @@ impl Detect {
         };
         let plan = self.outputs.plan(&films)?;
         let files: Vec<PathBuf> = films.into_iter().map(|film| film.file).collect();
-        let bundle = Bundle::open(&self.bundle)?;
+        let bundle = self.options.bundle(&self.bundle)?;
         let landmarks = self.landmarks(&bundle.manifest().landmark_set)?;
         let detector = self.options.open(&bundle, landmarks)?;
         let mut tables = plan.open(&files, &self.settings(&detector, &plan), self.resume)?;

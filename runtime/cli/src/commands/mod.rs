@@ -13,6 +13,7 @@ pub mod inspect;
 pub mod points;
 mod said;
 pub mod shell;
+pub mod sign;
 pub mod tables;
 pub mod verify;
 pub mod view;

@@ -41,7 +41,7 @@ impl View {
             Bundle::validate_target(target, false)?;
         }
         let films = inputs::find(&self.films, None)?;
-        let bundle = Bundle::open(&self.bundle)?;
+        let bundle = self.options.bundle(&self.bundle)?;
         let mut desk = Desk::new(bundle, self.options.for_library(), self.adapt_to)?;
         for film in films {
             desk.put(FilmSource::File(film), self.spacing.clone());
