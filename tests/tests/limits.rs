@@ -10,6 +10,7 @@ use onemark_models::landmarks::{LONGEST_NAME, MOST_LANDMARKS, MOST_MEASUREMENTS,
 use onemark_models::statistics::LARGEST_NUMBER;
 use onemark_models::text::{LONGEST_LINE, LONGEST_TEXT};
 use onemark_models::yaml::{DEEPEST, MOST_VALUES};
+use onemark_signing::{LARGEST_KEY, LARGEST_SIGNATURE, MOST_KEYS};
 
 const DOCS: &str = include_str!("../../docs/LIMITS.md");
 
@@ -33,6 +34,8 @@ fn the_limits_of_bundles_are_those_of_the_code() {
     for (what, expected) in [
         ("files, sum of their sizes", format!("{} bytes", grouped(LARGEST_BUNDLE))),
         ("files, number", number(MOST_FILES)),
+        ("a signature's file", format!("{} bytes", grouped(LARGEST_SIGNATURE))),
+        ("a key's file, keys in a folder", format!("{} bytes, {}", grouped(LARGEST_KEY), number(MOST_KEYS))),
         ("manifest", format!("{} bytes", grouped(LARGEST_MANIFEST))),
         ("YAML: nesting", format!("{DEEPEST} levels")),
         ("YAML: values, keys and items", number(MOST_VALUES)),

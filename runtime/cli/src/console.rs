@@ -20,7 +20,10 @@ use onemark_models::lock::Lock;
 use onemark_results::{ResultsError, json, overlay};
 use onemark_runtime::adapt::AdaptError;
 use onemark_runtime::{BackendKind, Decoding, Detector, Options, RuntimeError};
+use onemark_signing::SigningError;
 use onemark_viewer::ViewerError;
+
+use crate::trust::TrustOptions;
 
 /// Options of all commands that run a bundle.
 #[derive(Args)]
@@ -40,9 +43,16 @@ pub struct RunOptions {
     /// Search the whole film for every landmark to the last detail: slower, with the same result
     #[arg(long)]
     no_pruning: bool,
+    #[command(flatten)]
+    trust: TrustOptions,
 }
 
 impl RunOptions {
+    /// Opens a bundle, if the keys that are trusted have signed it.
+    pub fn bundle(&self, path: &Path) -> anyhow::Result<Bundle> {
+        self.trust.open(path)
+    }
+
     /// Opens the bundle's graphs, for some landmarks or all, and prints which backend runs them.
     pub fn open(&self, bundle: &Bundle, landmarks: Option<Vec<usize>>) -> anyhow::Result<Detector> {
         let options = self.for_library();
@@ -209,6 +219,9 @@ fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
     }
     if let Some(DatasetError::NoSpacing { .. }) = error.downcast_ref() {
         return Some(", or give --spacing");
+    }
+    if let Some(SigningError::NotSigned { .. }) = error.downcast_ref() {
+        return Some(", or say where it is by --signature");
     }
     match error.downcast_ref() {
         Some(PointsError::NoSpacing { .. }) => return Some("; give --spacing"),

@@ -12,6 +12,7 @@ mod interrupt;
 mod outputs;
 mod points;
 mod sheet;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,7 @@ enum Command {
     Points(commands::points::Points),
     Inspect(commands::inspect::Inspect),
     Verify(commands::verify::Verify),
+    Sign(commands::sign::Sign),
     Doctor(commands::doctor::Doctor),
     Completions(commands::shell::Completions),
     Man(commands::shell::Man),
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Command::Points(command) => command.run(),
         Command::Inspect(command) => command.run(),
         Command::Verify(command) => command.run(),
+        Command::Sign(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Completions(command) => command.run(Cli::command()),
         Command::Man(command) => command.run(Cli::command()),

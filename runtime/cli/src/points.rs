@@ -8,9 +8,10 @@ use clap::Args;
 use onemark_evaluation::points::{self, FilmIdentity, PointsError};
 use onemark_film::Film;
 use onemark_film::geometry::Point;
-use onemark_models::bundle::Bundle;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::yaml;
+
+use crate::trust::TrustOptions;
 
 /// Which landmarks points belong to.
 #[derive(Args)]
@@ -21,13 +22,15 @@ pub struct SetOptions {
     /// The landmark set of this bundle
     #[arg(long, value_name = "BUNDLE")]
     bundle: Option<PathBuf>,
+    #[command(flatten)]
+    trust: TrustOptions,
 }
 
 impl SetOptions {
     /// The set, if one was given.
     pub fn open(&self) -> anyhow::Result<Option<LandmarkSet>> {
         if let Some(bundle) = &self.bundle {
-            return Ok(Some(Bundle::open(bundle)?.manifest().landmark_set.clone()));
+            return Ok(Some(self.trust.open(bundle)?.manifest().landmark_set.clone()));
         }
         let Some(name) = &self.landmarks else { return Ok(None) };
         if Path::new(name).is_file() {

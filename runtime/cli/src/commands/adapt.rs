@@ -49,7 +49,7 @@ pub struct Adapt {
 impl Adapt {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let _lock = self.target.validate()?;
-        let bundle = Bundle::open(&self.bundle)?;
+        let bundle = self.options.bundle(&self.bundle)?;
         let new = if self.undo { bundle.without_adaptation()? } else { self.adapt(&bundle)? };
         self.target.write(&new)?;
         if bundle.manifest().calibration.is_some() && new.manifest().calibration.is_none() {

@@ -13,7 +13,6 @@ use onemark_evaluation::audit::{Fingerprint, patients};
 use onemark_evaluation::calibrate;
 use onemark_evaluation::dataset::{Dataset, Split};
 use onemark_film::Spacing;
-use onemark_models::bundle::Bundle;
 use onemark_models::confidence::{COVERAGE, Reliability, WRONG_MM};
 use onemark_runtime::Detection;
 
@@ -53,7 +52,7 @@ pub struct Calibrate {
 impl Calibrate {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let _lock = self.target.validate()?;
-        let bundle = Bundle::open(&self.bundle)?;
+        let bundle = self.options.bundle(&self.bundle)?;
         let set = &bundle.manifest().landmark_set;
         let mut data = Dataset::open_for(&self.data, self.split.parse()?, set)?;
         films::keep_annotated(&mut data, self.films.as_deref(), None)?;

@@ -12,7 +12,6 @@ use onemark_evaluation::dataset::{Dataset, Split};
 use onemark_evaluation::metrics::{self, Evaluation};
 use onemark_film::geometry::GridMap;
 use onemark_film::{Film, Spacing};
-use onemark_models::bundle::Bundle;
 
 use super::said::Said;
 use super::{films, tables};
@@ -48,7 +47,7 @@ pub struct Cycle {
 impl Cycle {
     /// Stops at the first film that fails, as `evaluate` does.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let bundle = Bundle::open(&self.bundle)?;
+        let bundle = self.options.bundle(&self.bundle)?;
         let mut data = Dataset::open_for(&self.data, self.split.parse()?, &bundle.manifest().landmark_set)?;
         let template = data.case(&self.template)?.clone();
         let truth = template.points.as_ref().with_context(|| format!("film {} is not annotated", template.id))?;

@@ -9,7 +9,6 @@ use chrono::{DateTime, Local};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use onemark_film::{Film, Spacing};
-use onemark_models::bundle::Bundle;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::spelling;
 use onemark_results::json::FilmReport;
@@ -83,7 +82,7 @@ impl Detect {
             Some(shard) => shard.part(films),
         };
         let plan = self.outputs.plan(&films)?;
-        let bundle = Bundle::open(&self.bundle)?;
+        let bundle = self.options.bundle(&self.bundle)?;
         let landmarks = self.landmarks(&bundle.manifest().landmark_set)?;
         let detector = self.options.open(&bundle, landmarks)?;
         let mut tables = plan.open(&films, &self.settings(&detector, &plan), self.resume)?;

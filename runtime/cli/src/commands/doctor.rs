@@ -5,17 +5,19 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
-use onemark_models::bundle::Bundle;
 use onemark_runtime::backend::{self, Library};
 use onemark_runtime::{BackendKind, Chain, Detector, Options};
 
 use crate::console;
+use crate::trust::TrustOptions;
 
 /// Shows which backends work on this machine, and why the others don't
 #[derive(Args)]
 pub struct Doctor {
     /// A bundle to open with every backend that works
     bundle: Option<PathBuf>,
+    #[command(flatten)]
+    trust: TrustOptions,
 }
 
 impl Doctor {
@@ -29,7 +31,7 @@ impl Doctor {
             }
             Err(why) => console::print(format_args!("{}\n", console::explain(&why.into())))?,
         }
-        let bundle = self.bundle.as_ref().map(Bundle::open).transpose()?;
+        let bundle = self.bundle.as_ref().map(|path| self.trust.open(path)).transpose()?;
         let (mut working, mut failed) = (0, 0);
         console::print("\n")?;
         for &kind in BackendKind::compiled() {

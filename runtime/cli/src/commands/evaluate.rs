@@ -16,7 +16,6 @@ use onemark_evaluation::metrics::Protocol;
 use onemark_evaluation::report::{self, BundleName, FilmErrors, Report, Summary};
 use onemark_film::Spacing;
 use onemark_film::visible::visible;
-use onemark_models::bundle::Bundle;
 use onemark_results::overlay;
 use onemark_runtime::{BundleId, Detection, Detections};
 
@@ -59,7 +58,7 @@ pub struct Evaluate {
 
 impl Evaluate {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let bundle = Bundle::open(&self.bundle)?;
+        let bundle = self.options.bundle(&self.bundle)?;
         let set = &bundle.manifest().landmark_set;
         let mut data = Dataset::open_for(&self.data, self.split.parse()?, set)?;
         films::keep_annotated(&mut data, self.films.as_deref(), self.limit)?;

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 use onemark_film::visible::visible;
-use onemark_models::bundle::{Adaptation, Bundle};
+use onemark_models::bundle::Adaptation;
 use onemark_models::confidence::Calibration;
 use onemark_results::percent;
 use onemark_runtime::backend::check_graphs;
 
 use super::tables;
 use crate::console;
+use crate::trust::TrustOptions;
 
 /// Shows a bundle's landmarks, graphs, measurements, origin and intended use
 #[derive(Args)]
@@ -21,11 +22,13 @@ pub struct Inspect {
     /// Print the recipe that it was trained with, too
     #[arg(long)]
     recipe: bool,
+    #[command(flatten)]
+    trust: TrustOptions,
 }
 
 impl Inspect {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let bundle = Bundle::open(&self.bundle)?;
+        let bundle = self.trust.open(&self.bundle)?;
         check_graphs(&bundle)?;
         let manifest = bundle.manifest();
         let set = &manifest.landmark_set;

@@ -14,6 +14,7 @@ pub mod points;
 pub mod replay;
 mod said;
 pub mod shell;
+pub mod sign;
 pub mod tables;
 pub mod verify;
 pub mod view;

@@ -44,7 +44,7 @@ impl View {
             Bundle::validate_target(target, false)?;
         }
         let films = inputs::find(&self.films, None)?;
-        let bundle = Bundle::open(&self.bundle)?;
+        let bundle = self.options.bundle(&self.bundle)?;
         let mut desk = Desk::new(bundle, self.options.for_library(), self.adapt_to)?;
         match desk.keep_in(&self.corrections)? {
             0 => console::note(format_args!("corrections are kept in {}", self.corrections.display())),
