@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use onemark_models::bundle::{Bundle, BundleError, MANIFEST, MOST_FILES};
+use onemark_models::bundle::limits::MOST_FILES;
+use onemark_models::bundle::{Bundle, BundleError, MANIFEST};
 use onemark_models::files::sha256;
 use onemark_models::text::for_message;
 use serde::{Deserialize, Serialize};
@@ -69,7 +70,7 @@ struct Resource {
 impl Statement {
     /// The statement about a bundle. Digests are those of the bytes in memory.
     pub(crate) fn of(bundle: &Bundle) -> Result<Self, BundleError> {
-        let mut files = BTreeMap::from([(MANIFEST.to_owned(), bundle.digest()?)]);
+        let mut files = BTreeMap::from([(MANIFEST.to_owned(), bundle.digest())]);
         for name in bundle.manifest().files.keys() {
             files.insert(name.clone(), sha256(bundle.bytes(name)?));
         }

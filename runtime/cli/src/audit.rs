@@ -11,6 +11,7 @@ use onemark_models::files::{read_at_most, sha256};
 use onemark_results::PROGRAM;
 use onemark_results::json::FilmReport;
 use onemark_runtime::{Detections, Detector, Options};
+use onemark_signing::Signer;
 use serde::{Deserialize, Serialize};
 
 use crate::console;
@@ -47,6 +48,8 @@ pub struct AuditedBundle {
     pub name: String,
     /// SHA-256 of its manifest, which holds those of its files.
     pub sha256: String,
+    /// Which of the trusted keys has signed it, if keys were trusted.
+    pub signer: Option<String>,
 }
 
 /// All that decides about the results besides bundle and films.
@@ -142,6 +145,7 @@ impl Audit {
     pub fn new<'a>(
         detector: &Detector,
         bundle: &Path,
+        signer: Option<&Signer>,
         options: AuditedOptions,
         started: DateTime<Local>,
         reports: impl Iterator<Item = &'a FilmReport>,
@@ -167,6 +171,7 @@ impl Audit {
                 path: bundle.display().to_string(),
                 name: detector.bundle().name.clone(),
                 sha256: detector.bundle().sha256.clone(),
+                signer: signer.map(ToString::to_string),
             },
             options,
             started: time(started),

@@ -20,6 +20,7 @@ use onemark_models::lock::Lock;
 use onemark_results::{ResultsError, json, overlay};
 use onemark_runtime::adapt::AdaptError;
 use onemark_runtime::{BackendKind, Decoding, Detector, Options, RuntimeError};
+use onemark_signing::Signer;
 use onemark_signing::SigningError;
 use onemark_viewer::ViewerError;
 
@@ -51,6 +52,11 @@ impl RunOptions {
     /// Opens a bundle, if the keys that are trusted have signed it.
     pub fn bundle(&self, path: &Path) -> anyhow::Result<Bundle> {
         self.trust.open(path)
+    }
+
+    /// The same; who signed it, if keys are trusted.
+    pub fn signed_bundle(&self, path: &Path) -> anyhow::Result<(Bundle, Option<Signer>)> {
+        self.trust.open_noted(path)
     }
 
     /// Opens the bundle's graphs, for some landmarks or all, and prints which backend runs them.

@@ -28,14 +28,19 @@ pub struct TrustOptions {
 impl TrustOptions {
     /// Opens a bundle. If keys are trusted, one of them must have signed it; which one is noted.
     pub fn open(&self, path: &Path) -> anyhow::Result<Bundle> {
-        let (bundle, signer) = self.open_signed(path)?;
-        if let Some(signer) = signer {
-            console::note(format_args!("{}: signed with {signer}", path.display()));
-        }
-        Ok(bundle)
+        Ok(self.open_noted(path)?.0)
     }
 
     /// Opens a bundle like [`TrustOptions::open`]; who signed it, if keys are trusted.
+    pub fn open_noted(&self, path: &Path) -> anyhow::Result<(Bundle, Option<Signer>)> {
+        let (bundle, signer) = self.open_signed(path)?;
+        if let Some(signer) = &signer {
+            console::note(format_args!("{}: signed with {signer}", path.display()));
+        }
+        Ok((bundle, signer))
+    }
+
+    /// The same without a note.
     pub fn open_signed(&self, path: &Path) -> anyhow::Result<(Bundle, Option<Signer>)> {
         match self.keys()? {
             Some(keys) => {

@@ -20,7 +20,7 @@ use crate::kept::{Kept, is_by_hand};
 use onemark_results::json::{self, Document, FilmReport};
 use onemark_results::{FORMATS, FilmResults, csv};
 use onemark_runtime::adapt::{Example, adapt};
-use onemark_runtime::{Detection, Detections, Detector, Options, RuntimeError, Status};
+use onemark_runtime::{Detection, Detections, Detector, Options, RuntimeError};
 
 /// Formats whose files can hold many films (here one): name and ending.
 const TABLES: [(&str, &str); 2] = [("json", "json"), ("csv", "csv")];
@@ -110,7 +110,15 @@ impl Desk {
     pub fn new(bundle: Bundle, options: Options, adapt_to: Option<PathBuf>) -> Result<Self, RuntimeError> {
         let detector = Arc::new(Detector::new(&bundle, options.clone())?);
         let engine = Mutex::new(Engine { bundle, detector });
-        Ok(Self { films: Vec::new(), options, adapt_to, engine, written: Mutex::default(), seen: Mutex::default(), kept: None })
+        Ok(Self {
+            films: Vec::new(),
+            options,
+            adapt_to,
+            engine,
+            written: Mutex::default(),
+            seen: Mutex::default(),
+            kept: None,
+        })
     }
 
     /// Keeps corrections in a file as they are made, and repeats those that it has already, each on its film. Returns the number of
@@ -238,7 +246,7 @@ impl Desk {
         let bundle = lock(&self.engine).bundle.clone();
         let (bundle, _) = adapt(&bundle, &[Example { film: &film, points: &points }], None, self.options.clone())?;
         bundle.write(target, true)?;
-        *written = Some(bundle.digest()?);
+        *written = Some(bundle.digest());
         let films = bundle.manifest().adapted.as_ref().map_or(0, |adapted| adapted.films.len());
         let detector = Arc::new(Detector::new(&bundle, self.options.clone())?);
         *lock(&self.engine) = Engine { bundle, detector };

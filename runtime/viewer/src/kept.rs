@@ -31,13 +31,19 @@ impl Kept {
     /// # Errors
     /// [`ViewerError::Kept`]: it can't be read, holds something else, or another viewer has it.
     pub fn open(path: &Path) -> Result<Self, ViewerError> {
-        let fault = |source: Box<dyn std::error::Error + Send + Sync>| ViewerError::Kept { path: path.to_owned(), source };
+        let fault =
+            |source: Box<dyn std::error::Error + Send + Sync>| ViewerError::Kept { path: path.to_owned(), source };
         let lock = Lock::try_new(path).map_err(|error| fault(error.into()))?;
-        let lock = lock.ok_or_else(|| fault("another viewer keeps its corrections there; choose another file".into()))?;
+        let lock =
+            lock.ok_or_else(|| fault("another viewer keeps its corrections there; choose another file".into()))?;
         let films = match read_at_most(path, MOST_BYTES) {
             Ok(bytes) => {
                 let document = Document::read(&String::from_utf8_lossy(&bytes)).map_err(|error| fault(error.into()))?;
-                document.films.into_iter().filter_map(|report| Some((film_sha256(&report)?.to_owned(), report))).collect()
+                document
+                    .films
+                    .into_iter()
+                    .filter_map(|report| Some((film_sha256(&report)?.to_owned(), report)))
+                    .collect()
             }
             Err(error) if error.kind() == ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(fault(error.into())),

@@ -166,7 +166,8 @@ impl Desk {
             }
             ("DELETE", ["films", film, "landmarks", landmark]) => {
                 let body = if body.is_empty() { b"{}" } else { body };
-                let Restore { was } = serde_json::from_slice(body).map_err(|source| ViewerError::Position { source })?;
+                let Restore { was } =
+                    serde_json::from_slice(body).map_err(|source| ViewerError::Position { source })?;
                 self.correct(number(film)?, number(landmark)?, None, was)?;
                 self.shown(film)?
             }

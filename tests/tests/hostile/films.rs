@@ -144,7 +144,10 @@ fn a_long_batch_stays_small() {
     good.save(here.path().join("good.png")).unwrap();
     for film in 0..films {
         let (name, bytes) = match film % 20 {
-            7 => (AMONG_GOOD_ONES[film / 20 % AMONG_GOOD_ONES.len()].0, AMONG_GOOD_ONES[film / 20 % AMONG_GOOD_ONES.len()].1()),
+            7 => (
+                AMONG_GOOD_ONES[film / 20 % AMONG_GOOD_ONES.len()].0,
+                AMONG_GOOD_ONES[film / 20 % AMONG_GOOD_ONES.len()].1(),
+            ),
             _ => ("good.png", fs::read(here.path().join("good.png")).unwrap()),
         };
         fs::write(folder.join(format!("{film:04}-{name}")), bytes).unwrap();
@@ -155,7 +158,15 @@ fn a_long_batch_stays_small() {
     // In kB: the most that it has had until now.
     let peak = || -> u64 {
         let status = fs::read_to_string(&status).unwrap();
-        status.lines().find(|line| line.starts_with("VmHWM")).unwrap().split_whitespace().nth(1).unwrap().parse().unwrap()
+        status
+            .lines()
+            .find(|line| line.starts_with("VmHWM"))
+            .unwrap()
+            .split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap()
     };
     let (mut told, mut early, mut late) = (0, 0, 0);
     for line in BufReader::new(run.stdout.take().unwrap()).lines() {

@@ -14,6 +14,7 @@ use onemark_models::spelling;
 use onemark_results::json::FilmReport;
 use onemark_results::{FilmResults, PROGRAM};
 use onemark_runtime::{Cancel, Detector, RuntimeError};
+use onemark_signing::Signer;
 
 use super::films;
 use crate::audit::{Audit, AuditedOptions};
@@ -82,7 +83,7 @@ impl Detect {
             Some(shard) => shard.part(films),
         };
         let plan = self.outputs.plan(&films)?;
-        let bundle = self.options.bundle(&self.bundle)?;
+        let (bundle, signer) = self.options.signed_bundle(&self.bundle)?;
         let landmarks = self.landmarks(&bundle.manifest().landmark_set)?;
         let detector = self.options.open(&bundle, landmarks)?;
         let mut tables = plan.open(&films, &self.settings(&detector, &plan), self.resume)?;
@@ -109,7 +110,7 @@ impl Detect {
             let (done, all) = (films.len() - tables.left().len(), films.len());
             console::note(format_args!("ended after {done} of {all} films{}", tables.way_on()));
         }
-        let audited = self.write_audit(&detector, started, &tables);
+        let audited = self.write_audit(&detector, signer.as_ref(), started, &tables);
         let written = tables.finish(is_whole, &mut screen);
         ended?;
         written?;
@@ -123,11 +124,17 @@ impl Detect {
     }
 
     /// Writes the record of the run, if it was asked for.
-    fn write_audit(&self, detector: &Detector, started: DateTime<Local>, tables: &Tables<'_>) -> anyhow::Result<()> {
+    fn write_audit(
+        &self,
+        detector: &Detector,
+        signer: Option<&Signer>,
+        started: DateTime<Local>,
+        tables: &Tables<'_>,
+    ) -> anyhow::Result<()> {
         let Some(path) = &self.audit else { return Ok(()) };
         let landmarks = self.landmarks(detector.landmark_set())?;
         let options = AuditedOptions::new(detector, self.options.pruning(), landmarks, self.spacing.as_ref());
-        Audit::new(detector, &self.bundle, options, started, tables.reports())?.write(path)
+        Audit::new(detector, &self.bundle, signer, options, started, tables.reports())?.write(path)
     }
 
     /// What decides about the results besides the films.
@@ -218,7 +225,8 @@ impl Run<'_> {
             self.bar.suspend(|| console::note(format_args!("warning: {file}: no landmark counts as found: {why}")));
         }
         let results = FilmResults { detections: &detections, film: &film, name: file, time: Local::now() };
-        let not_written: Vec<String> = self.plan.write(index, &results).iter().map(|error| placed.naming(error)).collect();
+        let not_written: Vec<String> =
+            self.plan.write(index, &results).iter().map(|error| placed.naming(error)).collect();
         for note in self.plan.notes(&results) {
             self.bar.suspend(|| console::note(format_args!("note: {file}: {note}")));
         }

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 use onemark_film::Film;
-use onemark_models::bundle::Bundle;
 use onemark_results::PROGRAM;
 use onemark_runtime::Detector;
 
@@ -14,6 +13,7 @@ use super::films;
 use crate::audit::{Audit, AuditedFilm, Outcome, machine};
 use crate::console;
 use crate::contained::contained;
+use crate::trust::TrustOptions;
 
 /// Repeats a run of `onemark detect` from its audit record, and says whether each film has the same result to the last bit
 ///
@@ -27,22 +27,26 @@ pub struct Replay {
     /// The bundle, if it is not where it was; it must be the same one
     #[arg(long, short)]
     bundle: Option<PathBuf>,
+    #[command(flatten)]
+    trust: TrustOptions,
 }
 
 impl Replay {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let audit = Audit::read(&self.audit)?;
         let path = self.bundle.unwrap_or_else(|| audit.bundle.path.clone().into());
-        let bundle = Bundle::open(&path)?;
-        let (then, now) = (&audit.bundle.sha256, bundle.digest()?);
+        let (bundle, now_signer) = self.trust.open_signed(&path)?;
+        let (then, now) = (&audit.bundle.sha256, bundle.digest());
         if *then != now {
             bail!("{} is another bundle: its manifest has SHA-256 {now}, and the run's had {then}", path.display());
         }
         let detector = Detector::new(&bundle, audit.options.for_library()?)?;
+        let signer = |signer: Option<String>| signer.unwrap_or_else(|| "not checked".into());
         for (what, then, now) in [
             ("program", &audit.program, PROGRAM),
             ("machine", &audit.machine, &machine()),
             ("backend", &audit.backend_version, &detector.backend().about()),
+            ("signature", &signer(audit.bundle.signer.clone()), &signer(now_signer.map(|signer| signer.to_string()))),
         ] {
             if then != now {
                 console::note(format_args!("another {what}: {now} instead of {then}"));
@@ -67,9 +71,9 @@ impl Replay {
 fn outcome(detector: &Detector, audit: &Audit, path: &Path, film: anyhow::Result<Film>) -> anyhow::Result<Outcome> {
     let found = film.and_then(|film| {
         let film = film.with_stated(None, audit.options.spacing.as_ref());
-        contained(|| detector.detect(&film)).map_err(anyhow::Error::from)?.map_err(|error| {
-            anyhow::Error::from(error).context(path.display().to_string())
-        })
+        contained(|| detector.detect(&film))
+            .map_err(anyhow::Error::from)?
+            .map_err(|error| anyhow::Error::from(error).context(path.display().to_string()))
     });
     match found {
         Ok(detections) => Outcome::of(&detections),
