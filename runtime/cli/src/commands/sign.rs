@@ -39,15 +39,15 @@ impl Sign {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let out = self.out.clone().unwrap_or_else(|| Signature::place_for(&self.bundle));
         self.validate(&out)?;
-        let key = self.key.or_else(|| env::var_os(KEY).filter(|key| !key.is_empty()).map(PathBuf::from));
-        let key = key.with_context(|| format!("there is no key: give --key, or set {KEY} to its file"))?;
-        if others_can_read(&key) {
-            let key = key.display();
+        let file = self.key.or_else(|| env::var_os(KEY).filter(|file| !file.is_empty()).map(PathBuf::from));
+        let file = file.with_context(|| format!("there is no key: give --key, or set {KEY} to its file"))?;
+        let key = SigningKey::open(&file)?;
+        if others_can_read(&file) {
+            let file = file.display();
             console::note(format_args!(
-                "warning: others can read the private key {key}; `chmod 600 {key}` prevents that"
+                "warning: others can read the private key {file}; `chmod 600 {file}` prevents that"
             ));
         }
-        let key = SigningKey::open(key)?;
         let bundle = Bundle::open(&self.bundle)?;
         let signature = sign(&bundle, &key)?;
 
