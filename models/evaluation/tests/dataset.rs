@@ -251,7 +251,7 @@ fn plain_tables_that_are_wrong_are_named() {
         ("spacing.csv", "image,mm_per_px_x,mm_per_px_y\n9,1,1\n9,1,1\n".to_owned(), "spacing.csv, line 3"),
         (
             "spacing.csv",
-            "image,mm_per_px_x,mm_per_px_y\n9,0,1\n10,0,1\n".to_owned(),
+            "image,mm_per_px_x,mm_per_px_y\n9,0,1\n9,0,1\n".to_owned(),
             "line 2: 0 x 1 mm is not the size of a pixel; it must be above 0, as 0.1; where commas are decimal marks, separate \
              the columns by semicolons (also line 3)",
         ),

@@ -189,24 +189,27 @@ fn add_points(
         },
     };
     let mut slots: BTreeMap<usize, Vec<Option<Option<Point>>>> = BTreeMap::new();
-    let mut faults: BTreeMap<&Path, Faults> = BTreeMap::new();
+    // Of each file: what is twice, once for each film, and what is wrong with labels, once for all lines with the same fault.
+    let mut faults: BTreeMap<&Path, [Faults; 2]> = BTreeMap::new();
     for Found { path, case, film, mark } in found {
         let slots = slots.entry(*case).or_insert_with(|| vec![None; names.count()]);
-        let (kind, text) = match names.index(&mark.label) {
+        let problem = |text: String| Problem { line: mark.line, text };
+        match names.index(&mark.label) {
             Ok(index) if slots[index].is_some() => {
                 let (landmark, film) = (names.describe(index), said(film));
-                ("twice".to_owned(), format!("landmark {landmark} of {film} is given twice; keep one of the two"))
+                let text = format!("landmark {landmark} of {film} is given twice; keep one of the two");
+                let [twice, _] = faults.entry(path).or_default();
+                twice.add(case.to_string(), Some(*case), problem(text));
             }
-            Ok(index) => {
-                slots[index] = Some(mark.at);
-                continue;
+            Ok(index) => slots[index] = Some(mark.at),
+            Err(text) => {
+                let [_, wrong] = faults.entry(path).or_default();
+                wrong.add(text.clone(), Some(*case), problem(text));
             }
-            Err(text) => (text.clone(), text),
-        };
-        faults.entry(path).or_default().add(kind, Some(*case), Problem { line: mark.line, text });
+        }
     }
     for (path, faults) in faults {
-        for (case, problem) in faults.into_problems() {
+        for (case, problem) in faults.into_iter().flat_map(Faults::into_problems) {
             let id = case.map(|case| cases[case].id.clone());
             complain(id.as_deref(), points::error(path, problem).into())?;
         }
@@ -265,12 +268,14 @@ pub(super) fn read_spacing(path: &Path, cases: &mut [Case], complain: &mut Compl
             [0, 1, 2].map(|index: usize| columns.get(index).map_or("", |column| cells[*column].as_str()));
         let image = from_cell(image);
         let case = films.find(&image);
+        // Each film has its own faults, so that it is known which films lack a spacing.
+        let kind = |fault: &str| format!("{fault} {case:?}");
         let said_size = format!("{} x {} mm", shown(x), shown(y));
         let spacing = match numbers.read(*line, x).and_then(|x| Ok((x, numbers.read(*line, y)?))) {
             Ok((Some(x), Some(y))) => Spacing::new(x, y, SPACING_SOURCE).ok(),
             Ok(_) | Err(NotANumber::Text) => None,
             Err(mark @ NotANumber::OtherMark { .. }) => {
-                faults.add("mark", case, Problem::at(*line, format!("{said_size} has {mark}")));
+                faults.add(kind("mark"), case, Problem::at(*line, format!("{said_size} has {mark}")));
                 continue;
             }
         };
@@ -279,13 +284,13 @@ pub(super) fn read_spacing(path: &Path, cases: &mut [Case], complain: &mut Compl
             let commas = "; where commas are decimal marks, separate the columns by semicolons";
             let hint = if x == "0" && !y.contains(['.', ',']) { commas } else { "" };
             let text = format!("{said_size} is not the size of a pixel; it must be above 0, as 0.1{hint}");
-            faults.add("size", case, Problem::at(*line, text));
+            faults.add(kind("size"), case, Problem::at(*line, text));
             continue;
         };
         let stated = StatedSpacing { spacing, only_for: None };
         if case.is_some_and(|case| cases[case].spacing.replace(stated).is_some()) {
             let text = format!("the spacing of {} is given twice; keep one of the two", said(&image));
-            faults.add("twice", case, Problem::at(*line, text));
+            faults.add(kind("twice"), case, Problem::at(*line, text));
         }
     }
     for (case, problem) in faults.into_problems() {
