@@ -42,7 +42,7 @@ fn a_run_is_repeated_from_its_record() {
     let record: Value = serde_json::from_slice(&fs::read(here.join("run.json")).unwrap()).unwrap();
     assert_eq!(record["options"]["threads"], 1);
     assert_eq!(record["films"].as_array().unwrap().len(), 3);
-    assert_eq!(record["bundle"]["sha256"], sha256(&fs::read(here.join("tiny.onemark/manifest.json")).unwrap()));
+    assert_eq!(record["bundle"]["sha256"], sha256(&fs::read(here.join("tiny.onemark/manifest.yaml")).unwrap()));
 
     let (code, said, errors) = run(here, "replay run.json");
     assert_eq!(code, Some(0), "{said}{errors}");
@@ -70,7 +70,7 @@ fn a_record_is_of_one_bundle_and_one_format() {
     let folder = lab();
     let here = folder.path();
     run(here, &format!("{DETECT} --audit run.json"));
-    let manifest = here.join("tiny.onemark/manifest.json");
+    let manifest = here.join("tiny.onemark/manifest.yaml");
     fs::write(&manifest, format!("{}\n", fs::read_to_string(&manifest).unwrap())).unwrap();
     let (code, _, errors) = run(here, "replay run.json");
     assert!(code == Some(1) && errors.contains("is another bundle"), "{errors}");
