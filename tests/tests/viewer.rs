@@ -248,8 +248,9 @@ fn a_killed_viewer_loses_no_correction() {
             assert_eq!(landmarks[before]["status"], "edited-by-hand");
         }
         viewer.json("PUT", &format!("films/1/landmarks/{}", x + 1), &format!(r#"{{"x": {x}, "y": 9.5}}"#));
-        let other = Outcome::from(Program::Runtime.command(here.path(), line).output().unwrap());
-        assert!(!other.success && other.stderr.contains("another viewer") && other.stderr.contains("--corrections"));
+        let explicit = format!("{line} --corrections onemark-corrections.json");
+        let other = Outcome::from(Program::Runtime.command(here.path(), &explicit).output().unwrap());
+        assert!(!other.success && other.stderr.contains("another viewer"), "{}", other.stderr);
     }
     let document = Document::read(&std::fs::read_to_string(&kept).unwrap()).unwrap();
     let [FilmReport::Done { detections, .. }] = document.films.as_slice() else { panic!("{document:?}") };
@@ -259,10 +260,26 @@ fn a_killed_viewer_loses_no_correction() {
     let viewer = Viewer::start(here.path(), line);
     assert_eq!(viewer.json("GET", "films/1", "")["landmarks"][1]["status"], "found");
     drop(viewer);
-    std::fs::write(&kept, "{\"what\": \"a person wrote\"}").unwrap();
-    let refused = Outcome::from(Program::Runtime.command(here.path(), line).output().unwrap());
-    assert!(!refused.success && refused.stderr.contains("corrections can't be kept in"), "{}", refused.stderr);
-    assert_eq!(std::fs::read_to_string(&kept).unwrap(), "{\"what\": \"a person wrote\"}");
+    // Whatever else a person has there stays: results of `detect`, corrections of other landmarks, something else.
+    let ours = std::fs::read_to_string(&kept).unwrap();
+    let results = "detect b.png --bundle tiny.onemark --backend tract --json found.json";
+    Program::Runtime.succeed(here.path(), results);
+    let found = std::fs::read_to_string(here.path().join("found.json")).unwrap();
+    let other_landmarks = ours.replace(r#""name": "nasion""#, r#""name": "knee""#);
+    assert_ne!(other_landmarks, ours);
+    for (text, says) in [
+        (found, "it is not a file of corrections: a film in it has none"),
+        (other_landmarks, "corrections of landmarks that this bundle does not have"),
+        ("{\"what\": \"a person wrote\"}".to_owned(), "corrections can't be kept in"),
+    ] {
+        std::fs::write(&kept, &text).unwrap();
+        let explicit = format!("{line} --corrections onemark-corrections.json");
+        let refused = Outcome::from(Program::Runtime.command(here.path(), &explicit).output().unwrap());
+        assert!(!refused.success && refused.stderr.contains(says), "{}", refused.stderr);
+        // By default, the viewer begins without keeping them.
+        drop(Viewer::start(here.path(), line));
+        assert_eq!(std::fs::read_to_string(&kept).unwrap(), text);
+    }
 }
 
 #[test]

@@ -61,7 +61,23 @@ impl Film {
     /// - [`FilmError::Unsupported`]: it is sound, but has something that is not read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FilmError> {
         let path = path.as_ref();
-        Self::from_bytes(&read_file(path)?, path)
+        Self::open_as(path, path)
+    }
+
+    /// As [`Film::open`], but errors call the film `name`, for those who must not learn the path.
+    ///
+    /// ```
+    /// # #[cfg(feature = "raster")] {
+    /// let error = onemark_film::Film::open_as("no/such/Muster_Maria.png", "film 1").unwrap_err();
+    /// assert_eq!(error.to_string(), "cannot read film film 1");
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Film::open`].
+    pub fn open_as(path: impl AsRef<Path>, name: impl AsRef<Path>) -> Result<Self, FilmError> {
+        let name = name.as_ref();
+        Self::from_bytes(&read_file(path.as_ref(), name)?, name)
     }
 
     /// Reads a film from the bytes of a file; `name` appears in messages only.
@@ -112,9 +128,10 @@ fn contained(read: impl FnOnce() -> Result<Film, FilmError>, name: &Path) -> Res
 }
 
 /// A file's bytes; an error if the file is too large for a film. Only files are read: a device or a pipe may never end.
-pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FilmError> {
-    let read_error = |source| FilmError::Read { path: path.to_owned(), source };
-    let too_large = |bytes| FilmError::FileTooLarge { path: path.to_owned(), bytes };
+/// Errors call it `name`.
+pub(crate) fn read_file(path: &Path, name: &Path) -> Result<Vec<u8>, FilmError> {
+    let read_error = |source| FilmError::Read { path: name.to_owned(), source };
+    let too_large = |bytes| FilmError::FileTooLarge { path: name.to_owned(), bytes };
     let metadata = fs::metadata(path).map_err(read_error)?;
     if let Some(kind) = no_file(metadata.file_type()) {
         return Err(read_error(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {kind}; give a file"))));

@@ -1,5 +1,5 @@
-//! The record of a run of `onemark detect`: by whom, with what and on which films, and the digests of the results. `onemark replay`
-//! repeats the run and compares.
+//! The record of a run of `onemark detect`: with what and on which films, and the digests of the results. `onemark replay` repeats the
+//! run and compares.
 
 use std::env::consts::{ARCH, OS};
 use std::path::Path;
@@ -28,7 +28,7 @@ pub struct Audit {
     audit: String,
     /// The program with its version.
     pub program: String,
-    /// Operating system and processor.
+    /// Operating system and kind of processor.
     pub machine: String,
     /// The backend with its version and place.
     pub backend_version: String,
@@ -37,6 +37,8 @@ pub struct Audit {
     /// When the run began and ended, in local time with its offset.
     started: String,
     ended: String,
+    /// The number of films that it was given; one that ended early has fewer below.
+    pub given: usize,
     pub films: Vec<AuditedFilm>,
 }
 
@@ -81,7 +83,7 @@ pub enum Outcome {
     Done {
         /// SHA-256 of its grey values.
         film_sha256: String,
-        /// SHA-256 of its results, as the JSON has them.
+        /// SHA-256 of its results: what the JSON has of it but for file, times and warnings, without spaces and line ends.
         result_sha256: String,
     },
     Failed {
@@ -103,7 +105,7 @@ impl Outcome {
             (Self::Done { film_sha256: before, .. }, Self::Done { film_sha256: now, .. }) if before != now => {
                 "the film has other pixels".to_owned()
             }
-            (Self::Done { .. }, Self::Done { .. }) => "the same film has other results".to_owned(),
+            (Self::Done { .. }, Self::Done { .. }) => "the same pixels have other results, or another spacing".to_owned(),
             (Self::Done { .. }, Self::Failed { error }) => format!("it fails now: {error}"),
             (Self::Failed { error }, Self::Done { .. }) => format!("it has results now, and failed: {error}"),
             (Self::Failed { error: before }, Self::Failed { error: now }) => {
@@ -148,6 +150,7 @@ impl Audit {
         signer: Option<&Signer>,
         options: AuditedOptions,
         started: DateTime<Local>,
+        given: usize,
         reports: impl Iterator<Item = &'a FilmReport>,
     ) -> anyhow::Result<Self> {
         let time = |time: DateTime<Local>| time.to_rfc3339_opts(SecondsFormat::Millis, false);
@@ -176,6 +179,7 @@ impl Audit {
             options,
             started: time(started),
             ended: time(Local::now()),
+            given,
             films: reports.filter_map(|report| film(report).transpose()).collect::<anyhow::Result<_>>()?,
         })
     }
@@ -197,7 +201,7 @@ impl Audit {
     }
 }
 
-/// Operating system and processor of this machine.
+/// Operating system and kind of processor of this machine.
 pub fn machine() -> String {
     format!("{OS} {ARCH}")
 }

@@ -21,7 +21,7 @@ pub use self::tables::Tables;
 use crate::console::{self, is_stdout};
 use crate::contained::contained;
 
-/// The output options; any number can be given together. The names of the last four are those of [`FORMATS`].
+/// The output options; any number can be given together. The names of those between are those of [`FORMATS`].
 #[derive(Args)]
 pub struct Outputs {
     /// Write all results to a JSON file; with `-`, to standard output instead of the tables
@@ -42,12 +42,17 @@ pub struct Outputs {
     /// Write an HTML page for reading and printing: into a folder, or to a .html file for one film
     #[arg(long, value_name = "DIR|OUT.html")]
     report: Option<PathBuf>,
+    /// Write a record of the run to a JSON file: versions, options, and digests of films and results; `onemark replay` repeats
+    /// the run from it
+    #[arg(long, value_name = "FILE")]
+    audit: Option<PathBuf>,
 }
 
 /// The output files for all films, chosen before any film is read.
 pub struct OutputFiles<'a> {
     json: Option<&'a Path>,
     csv: Option<&'a Path>,
+    audit: Option<&'a Path>,
     /// For each format, the files of all films in their order.
     per_film: Vec<(&'static Format, Vec<PathBuf>)>,
 }
@@ -60,7 +65,14 @@ impl Outputs {
         if json.is_some() && json == csv {
             bail!("--json and --csv would both be written to {}", json.unwrap_or(Path::new("-")).display());
         }
-        let mut single: Vec<&Path> = json.into_iter().chain(csv).collect();
+        let audit = self.audit.as_deref();
+        if audit.is_some_and(is_stdout) {
+            bail!("--audit needs a file: its record is no result");
+        }
+        if let (Some(_), Some(film)) = (audit, films.iter().find(|film| film.file.to_str().is_none())) {
+            bail!("{}: --audit can't name this file, because its name is not UTF-8; rename it", film.file.display());
+        }
+        let mut single: Vec<&Path> = json.into_iter().chain(csv).chain(audit).collect();
         let (mut folders, mut per_film) = (Vec::new(), Vec::new());
         let targets = [&self.overlay, &self.mrk_json, &self.dicom_sr, &self.report];
         for (format, target) in FORMATS.iter().zip(targets) {
@@ -75,7 +87,7 @@ impl Outputs {
                 per_film.push((format, films.iter().map(file).collect()));
             }
         }
-        let plan = OutputFiles { json, csv, per_film };
+        let plan = OutputFiles { json, csv, audit, per_film };
         plan.validate(films)?;
         single.into_iter().try_for_each(console::validate_output)?;
         for folder in folders {
@@ -94,7 +106,7 @@ impl OutputFiles<'_> {
 
     /// Whether anything but standard output is written.
     pub fn has_files(&self) -> bool {
-        !self.per_film.is_empty() || self.json.iter().chain(&self.csv).any(|path| !is_stdout(path))
+        !self.per_film.is_empty() || self.audit.is_some() || self.json.iter().chain(&self.csv).any(|path| !is_stdout(path))
     }
 
     /// What a person should know before opening a film's files in other programs.
@@ -105,6 +117,11 @@ impl OutputFiles<'_> {
     /// Where each output goes, as a person knows it, for the settings of a run.
     pub fn targets(&self) -> impl Iterator<Item = &'static str> {
         self.per_film.iter().map(|(format, _)| format.name)
+    }
+
+    /// Where the record of the run goes.
+    pub fn audit(&self) -> Option<&Path> {
+        self.audit
     }
 
     /// The table beside which the journal lies: the first that is a file.
@@ -119,7 +136,12 @@ impl OutputFiles<'_> {
         let real: HashSet<PathBuf> = films.iter().filter_map(|film| film.file.canonicalize().ok()).collect();
         let journal = self.journalled().map(journal::path);
         let of_journal = if self.journalled() == self.json { "the journal of --json" } else { "the journal of --csv" };
-        let tables = [("--json", self.json), ("--csv", self.csv), (of_journal, journal.as_deref())];
+        let tables = [
+            ("--json", self.json),
+            ("--csv", self.csv),
+            ("--audit", self.audit),
+            (of_journal, journal.as_deref()),
+        ];
         let tables = tables
             .into_iter()
             .filter_map(|(name, path)| Some((name.to_owned(), path.filter(|path| !is_stdout(path))?, None)));
@@ -189,7 +211,15 @@ mod tests {
 
     fn outputs(set: impl FnOnce(&mut Outputs)) -> Outputs {
         let mut outputs =
-            Outputs { json: None, csv: None, overlay: None, mrk_json: None, dicom_sr: None, report: None };
+            Outputs {
+            json: None,
+            csv: None,
+            overlay: None,
+            mrk_json: None,
+            dicom_sr: None,
+            report: None,
+            audit: None,
+        };
         set(&mut outputs);
         outputs
     }
@@ -199,7 +229,7 @@ mod tests {
         use clap::Args as _;
         let command = Outputs::augment_args(clap::Command::new("test"));
         let names: Vec<_> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
-        assert!(FORMATS.iter().map(|format| format.name).eq(names[2..].iter().copied()), "{names:?}");
+        assert!(FORMATS.iter().map(|format| format.name).eq(names[2..6].iter().copied()), "{names:?}");
     }
 
     fn films(files: &[&str]) -> Vec<PlacedFilm> {
@@ -234,6 +264,7 @@ mod tests {
         for (outputs, films) in [
             (outputs(|one| one.overlay = Some(folder.path().into())), &film_itself),
             (outputs(|one| one.csv = Some(film.clone())), &film_itself),
+            (outputs(|one| one.audit = Some(film.clone())), &film_itself),
             (outputs(|one| one.json = Some(folder.path().join("all.json"))), &journal),
         ] {
             let error = outputs.plan(films).err().unwrap().to_string();
@@ -264,6 +295,14 @@ mod tests {
             (
                 outputs(|set| (set.json, set.mrk_json) = (Some(here.join("1.mrk.json")), Some(here.into()))),
                 "--json and --mrk-json",
+            ),
+            (
+                outputs(|set| (set.json, set.audit) = (Some(here.join("all.json")), Some(here.join("sub/../all.json")))),
+                "--json and --audit",
+            ),
+            (
+                outputs(|set| (set.json, set.audit) = (Some(here.join("a.json")), Some(here.join("a.jsonl")))),
+                "--audit and the journal of --json",
             ),
             // The journal of a run needs a place too.
             (

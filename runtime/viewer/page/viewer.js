@@ -13,11 +13,14 @@ let desk, index, report;
 let view = { x: 0, y: 0, scale: 1 };
 // Number of movements. A response that arrives after a further movement is out of date.
 let movements = 0;
+// The corrections that are on their way, and where this page shows the landmarks of each film.
+let corrections = Promise.resolve();
+const places = {};
 const hidden = new Set();
 
 async function ask(path, options) {
   const answer = await request(path, options);
-  if (!answer.ok) throw Object.assign(new Error(await answer.text()), { status: answer.status });
+  if (!answer.ok) throw new Error(await answer.text());
   return answer;
 }
 
@@ -72,6 +75,7 @@ async function show(next) {
     film.alt = `The film ${found.file}`;
     element("stage").focus({ preventScroll: true });
     report = found;
+    note(next, found);
     fit();
     draw();
   });
@@ -218,24 +222,34 @@ function grey() {
 
 // Correcting
 
+// One after the other, so that each knows where the one before has put the landmark.
 async function correct(number, position) {
-  await during("measuring", async () => {
-    // Where this window shows it: a correction of what another window has moved since is refused.
-    const was = report.landmarks.find(landmark => landmark.number === number).position;
-    const options = { method: position ? "PUT" : "DELETE", body: JSON.stringify({ ...position, was }) };
-    const [film, before] = [index, movements];
-    const show = now => {
-      if (film !== index || before !== movements) return;
-      report = now;
-      draw();
-    };
-    try {
-      show(await told(`films/${film}/landmarks/${number}`, options));
-    } catch (error) {
-      if (error.status === 409) show(await told(`films/${film}`));
-      throw error;
-    }
-  });
+  const [film, before] = [index, movements];
+  corrections = corrections.then(() => during("measuring", () => send(film, number, position, before)));
+  await corrections;
+}
+
+async function send(film, number, position, before) {
+  // Where this page shows it: a correction of what another window has moved since is refused.
+  const body = JSON.stringify({ ...position, was: places[film][number] });
+  let now, fault;
+  try {
+    now = await told(`films/${film}/landmarks/${number}`, { method: position ? "PUT" : "DELETE", body });
+  } catch (error) {
+    fault = error;
+    now = await told(`films/${film}`);
+  }
+  places[film][number] = now.landmarks.find(landmark => landmark.number === number)?.position;
+  if (film === index && (fault || before === movements)) {
+    report = now;
+    note(film, now);
+    draw();
+  }
+  if (fault) throw fault;
+}
+
+function note(film, found) {
+  places[film] = Object.fromEntries(found.landmarks.map(landmark => [landmark.number, landmark.position]));
 }
 
 stage.addEventListener("pointerdown", event => {

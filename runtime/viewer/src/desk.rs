@@ -125,9 +125,10 @@ impl Desk {
     /// films that have some. The file is what `onemark detect --json` writes.
     ///
     /// # Errors
-    /// [`ViewerError::Kept`]: it can't be read, holds something else, or another viewer has it.
+    /// [`ViewerError::Kept`]: it can't be read or written, holds something else or corrections of other landmarks, or another viewer
+    /// has it.
     pub fn keep_in(&mut self, path: &Path) -> Result<usize, ViewerError> {
-        let kept = Kept::open(path)?;
+        let kept = Kept::open(path, &self.landmark_set())?;
         let films = kept.len();
         self.kept = Some(kept.into());
         Ok(films)
@@ -199,7 +200,7 @@ impl Desk {
         let mut all = lock(&self.seen);
         let seen = all.entry(index).or_insert(before);
         let now = seen.corrected.landmark(number).map(Detection::position);
-        if was.is_some() && was != now {
+        if now.is_some() && was.is_some() && was != now {
             return Err(ViewerError::Stale);
         }
         let mut corrected = seen.corrected.clone();

@@ -17,7 +17,7 @@ use crate::signature::is_dicom;
 /// # Errors
 /// [`FilmError`] for a file that can't be read as a DICOMDIR, that lists no film, or that lists a film outside its folder.
 pub fn directory_films(path: &Path) -> Result<Vec<PathBuf>, FilmError> {
-    let bytes = read_file(path).map_err(|error| match error {
+    let bytes = read_file(path, path).map_err(|error| match error {
         FilmError::FileTooLarge { .. } => no_directory("it is far too large").at(path),
         other => other,
     })?;

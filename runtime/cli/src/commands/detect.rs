@@ -17,9 +17,8 @@ use onemark_runtime::{Cancel, Detector, RuntimeError};
 use onemark_signing::Signer;
 
 use super::films;
-use crate::audit::{Audit, AuditedOptions};
+use crate::audit::{Audit, AuditedOptions, machine};
 use crate::console::{self, RunOptions, Screen};
-use crate::contained::contained;
 use crate::film_text;
 use crate::inputs::{self, Shard};
 use crate::interrupt::{self, cancelled_by_ctrl_c};
@@ -51,10 +50,6 @@ pub struct Detect {
     /// Go on with the same command that was stopped or killed: films that it has finished are not looked at again
     #[arg(long)]
     resume: bool,
-    /// Write a record of the run to a JSON file: versions, options, and digests of films and results; `onemark replay` repeats
-    /// the run from it
-    #[arg(long, value_name = "FILE")]
-    audit: Option<PathBuf>,
     /// Leave the names and digests of films out of all outputs: films are called film-0001, film-0002, … in their order
     #[arg(long, conflicts_with_all = ["audit", "dicom_sr"])]
     anonymous: bool,
@@ -73,9 +68,6 @@ impl Detect {
     /// Reports a film that can't be read and continues with the next. Then the exit code is not 0.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let started = Local::now();
-        if let Some(audit) = &self.audit {
-            console::validate_output(audit)?;
-        }
         let films = placed(inputs::search(&self.films)?);
         let films = if self.anonymous { anonymous(films) } else { films };
         let films = match self.shard {
@@ -99,7 +91,7 @@ impl Detect {
             bar,
             cancel: cancelled_by_ctrl_c()?,
         };
-        let mut screen = Screen::new(plan.has_files() || self.audit.is_some());
+        let mut screen = Screen::new(plan.has_files());
         let ended = run.look_at(&films, &left, &mut tables, &mut screen);
         run.bar.finish_and_clear();
         let failed = tell_of_failures(&tables);
@@ -110,8 +102,9 @@ impl Detect {
             let (done, all) = (films.len() - tables.left().len(), films.len());
             console::note(format_args!("ended after {done} of {all} films{}", tables.way_on()));
         }
-        let audited = self.write_audit(&detector, signer.as_ref(), started, &tables);
+        let audit = plan.audit().map(|path| (path, self.audit(&detector, signer.as_ref(), started, &tables, films.len())));
         let written = tables.finish(is_whole, &mut screen);
+        let audited = audit.map_or(Ok(()), |(path, audit)| audit?.write(path));
         ended?;
         written?;
         audited?;
@@ -123,18 +116,18 @@ impl Detect {
         })
     }
 
-    /// Writes the record of the run, if it was asked for.
-    fn write_audit(
+    /// The record of a run that ends now.
+    fn audit(
         &self,
         detector: &Detector,
         signer: Option<&Signer>,
         started: DateTime<Local>,
         tables: &Tables<'_>,
-    ) -> anyhow::Result<()> {
-        let Some(path) = &self.audit else { return Ok(()) };
+        films: usize,
+    ) -> anyhow::Result<Audit> {
         let landmarks = self.landmarks(detector.landmark_set())?;
         let options = AuditedOptions::new(detector, self.options.pruning(), landmarks, self.spacing.as_ref());
-        Audit::new(detector, &self.bundle, signer, options, started, tables.reports())?.write(path)
+        Audit::new(detector, &self.bundle, signer, options, started, films, tables.reports())
     }
 
     /// What decides about the results besides the films.
@@ -144,7 +137,8 @@ impl Detect {
         [
             ("program", PROGRAM.to_owned()),
             ("bundle", detector.bundle().sha256.clone()),
-            ("backend", detector.backend().name().to_owned()),
+            ("backend", detector.backend().about()),
+            ("machine", machine()),
             ("decoding", detector.decoding().to_string()),
             ("pruning", self.options.pruning().to_string()),
             ("landmarks", self.landmarks.as_ref().map_or_else(|| "all".into(), |names| names.join(","))),
@@ -180,10 +174,11 @@ impl Run<'_> {
         tables: &mut Tables<'_>,
         screen: &mut Screen,
     ) -> anyhow::Result<()> {
-        let left_files: Vec<PathBuf> = left.iter().map(|index| films[*index].file.clone()).collect();
-        films::read_ahead(&left_files, |read| {
+        let files: Vec<(PathBuf, String)> =
+            left.iter().map(|index| (films[*index].file.clone(), films[*index].name.clone())).collect();
+        films::read_ahead(&files, |read| {
             let mut start = Instant::now();
-            for (index, (_, film)) in left.iter().zip(read) {
+            for (index, film) in left.iter().zip(read) {
                 if self.cancel.is_cancelled() {
                     break;
                 }
@@ -191,7 +186,7 @@ impl Run<'_> {
                 let (report, text) = match film.and_then(|film| self.one(*index, placed, film, start)) {
                     Ok(found) => found,
                     Err(error) if matches!(error.downcast_ref(), Some(RuntimeError::Cancelled)) => break,
-                    Err(error) => (FilmReport::failed(&*placed.name, placed.naming(&error)), String::new()),
+                    Err(error) => (FilmReport::failed(&*placed.name, console::explain(&error)), String::new()),
                 };
                 start = Instant::now();
                 // What a person is told of is noted down already.
@@ -217,16 +212,14 @@ impl Run<'_> {
         for warning in film.warnings() {
             self.bar.suspend(|| console::note(format_args!("warning: {file}: {warning}")));
         }
-        let job = || self.detector.job(&film).with_cancel(&self.cancel).run();
-        let detections = contained(job).map_err(anyhow::Error::from).and_then(|found| Ok(found?));
-        let detections = detections.with_context(|| file.to_owned())?;
+        let detections = films::detect(self.detector.job(&film).with_cancel(&self.cancel), file)?;
         let detections = if placed.is_anonymous { detections.without_film_sha256() } else { detections };
         if let Some(why) = detections.refusal() {
             self.bar.suspend(|| console::note(format_args!("warning: {file}: no landmark counts as found: {why}")));
         }
         let results = FilmResults { detections: &detections, film: &film, name: file, time: Local::now() };
         let not_written: Vec<String> =
-            self.plan.write(index, &results).iter().map(|error| placed.naming(error)).collect();
+            self.plan.write(index, &results).iter().map(console::explain).collect();
         for note in self.plan.notes(&results) {
             self.bar.suspend(|| console::note(format_args!("note: {file}: {note}")));
         }

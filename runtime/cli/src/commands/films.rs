@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use onemark_evaluation::dataset::{Dataset, REPEATED_TEST1_FILMS};
 use onemark_film::Film;
 use onemark_models::landmarks::LandmarkSet;
+use onemark_runtime::{Detections, Job};
 
 use crate::contained::contained;
 use crate::{console, points};
@@ -18,23 +19,30 @@ const REPEATED: &str = "repeated";
 /// Number of films read ahead. Each takes much memory.
 const AHEAD: usize = 1;
 
-/// Reads films, in order, while `work` uses earlier ones. A reader that panics is an error of its film.
-pub fn read_ahead<'a, T>(
-    files: &'a [PathBuf],
-    work: impl FnOnce(&mut dyn Iterator<Item = (&'a Path, anyhow::Result<Film>)>) -> T,
+/// Reads films, in order, while `work` uses earlier ones. Each has a file, and a name for messages. A reader that panics is an error
+/// of its film.
+pub fn read_ahead<T>(
+    films: &[(PathBuf, String)],
+    work: impl FnOnce(&mut dyn Iterator<Item = anyhow::Result<Film>>) -> T,
 ) -> T {
     thread::scope(|scope| {
-        let (sender, films) = sync_channel(AHEAD);
+        let (sender, read) = sync_channel(AHEAD);
         scope.spawn(move || {
             // Ends when all are read, or when `work` has returned.
-            files.iter().try_for_each(|file| sender.send((file.as_path(), read(file))).map_err(drop))
+            films.iter().try_for_each(|(file, name)| sender.send(open(file, name)).map_err(drop))
         });
-        work(&mut films.into_iter())
+        work(&mut read.into_iter())
     })
 }
 
-fn read(file: &Path) -> anyhow::Result<Film> {
-    Ok(contained(|| Film::open(file)).with_context(|| file.display().to_string())??)
+fn open(file: &Path, name: &str) -> anyhow::Result<Film> {
+    Ok(contained(|| Film::open_as(file, name)).with_context(|| name.to_owned())??)
+}
+
+/// Finds the landmarks of the film that is called `name`. A panic is an error of this film.
+pub fn detect(job: Job<'_>, name: &str) -> anyhow::Result<Detections> {
+    let found = contained(|| job.run()).map_err(anyhow::Error::from).and_then(|found| Ok(found?));
+    found.with_context(|| name.to_owned())
 }
 
 /// Keeps the annotated films among the selected ones, at most `limit`.

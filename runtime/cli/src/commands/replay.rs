@@ -1,6 +1,6 @@
 //! `onemark replay`: repeats a run from its audit record.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -12,14 +12,13 @@ use onemark_runtime::Detector;
 use super::films;
 use crate::audit::{Audit, AuditedFilm, Outcome, machine};
 use crate::console;
-use crate::contained::contained;
 use crate::trust::TrustOptions;
 
 /// Repeats a run of `onemark detect` from its audit record, and says whether each film has the same result to the last bit
 ///
 /// Films and bundle are read from where the record says; run it in the folder of the first run.
 ///
-/// Exit status: 0 if all results are the same.
+/// Exit status: 0 if all results are the same, 1 if one is not or if the run can't be repeated.
 #[derive(Args)]
 pub struct Replay {
     /// What `onemark detect --audit` wrote
@@ -53,27 +52,28 @@ impl Replay {
             }
         }
 
-        let files: Vec<PathBuf> = audit.films.iter().map(|film| film.file.clone().into()).collect();
+        let files: Vec<(PathBuf, String)> =
+            audit.films.iter().map(|film| ((&film.file).into(), film.file.clone())).collect();
         let mut same = 0;
         films::read_ahead(&files, |films| {
-            for (before, (path, film)) in audit.films.iter().zip(films) {
-                let now = self::outcome(&detector, &audit, path, film)?;
-                same += usize::from(tell(before, &now)?);
+            for (before, film) in audit.films.iter().zip(films) {
+                same += usize::from(tell(before, &outcome(&detector, &audit, &before.file, film)?)?);
             }
             anyhow::Ok(())
         })?;
         console::print(format_args!("{same} of {} films have the same result\n", files.len()))?;
+        if audit.given > files.len() {
+            console::note(format_args!("the run ended early: it was given {} films", audit.given));
+        }
         Ok(if same == files.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
 /// What comes of a film now.
-fn outcome(detector: &Detector, audit: &Audit, path: &Path, film: anyhow::Result<Film>) -> anyhow::Result<Outcome> {
+fn outcome(detector: &Detector, audit: &Audit, name: &str, film: anyhow::Result<Film>) -> anyhow::Result<Outcome> {
     let found = film.and_then(|film| {
         let film = film.with_stated(None, audit.options.spacing.as_ref());
-        contained(|| detector.detect(&film))
-            .map_err(anyhow::Error::from)?
-            .map_err(|error| anyhow::Error::from(error).context(path.display().to_string()))
+        films::detect(detector.job(&film), name)
     });
     match found {
         Ok(detections) => Outcome::of(&detections),

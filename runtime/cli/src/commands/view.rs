@@ -1,6 +1,6 @@
 //! `onemark view`: shows films and their landmarks to a person, in a browser on this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -10,6 +10,9 @@ use onemark_viewer::{Desk, FilmSource, Server};
 
 use crate::console::{self, RunOptions};
 use crate::inputs;
+
+/// Where corrections are kept, unless a person says otherwise.
+const CORRECTIONS: &str = "onemark-corrections.json";
 
 /// Shows films with their landmarks in a browser on this machine, to correct landmarks and save results
 ///
@@ -30,9 +33,10 @@ pub struct View {
     /// The port to listen on [default: a free one]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     port: u16,
-    /// Keep corrections in this JSON file as they are made; those that it has already are repeated
-    #[arg(long, value_name = "FILE", default_value = "onemark-corrections.json")]
-    corrections: PathBuf,
+    /// Keep corrections in this JSON file as they are made; those that it has already are repeated [default:
+    /// onemark-corrections.json in the current folder, if it can be written]
+    #[arg(long, value_name = "FILE")]
+    corrections: Option<PathBuf>,
     /// Let the page adapt the bundle to films that were corrected, and write the new bundle to this folder, which this makes
     #[arg(long = "learn-to", value_name = "NEW")]
     adapt_to: Option<PathBuf>,
@@ -46,12 +50,9 @@ impl View {
         let films = inputs::find(&self.films, None)?;
         let bundle = self.options.bundle(&self.bundle)?;
         let mut desk = Desk::new(bundle, self.options.for_library(), self.adapt_to)?;
-        match desk.keep_in(&self.corrections)? {
-            0 => console::note(format_args!("corrections are kept in {}", self.corrections.display())),
-            films => console::note(format_args!(
-                "corrections are kept in {}, which has those of {films} films",
-                self.corrections.display()
-            )),
+        match &self.corrections {
+            Some(file) => keep(&mut desk, file)?,
+            None => keep_if_possible(&mut desk),
         }
         for film in films {
             desk.put(FilmSource::File(film), self.spacing.clone());
@@ -61,5 +62,20 @@ impl View {
         console::note(format_args!("open this link in a browser; end with Ctrl-C"));
         server.run()?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Keeps corrections in a file.
+fn keep(desk: &mut Desk, file: &Path) -> anyhow::Result<()> {
+    let films = desk.keep_in(file)?;
+    let those = if films == 0 { String::new() } else { format!(", which has those of {films} films") };
+    console::note(format_args!("corrections are kept in {}{those}", file.display()));
+    Ok(())
+}
+
+/// Keeps corrections in the current folder; on a disc, for example, nothing can be written.
+fn keep_if_possible(desk: &mut Desk) {
+    if let Err(error) = keep(desk, Path::new(CORRECTIONS)) {
+        console::note(format_args!("warning: a crash would lose corrections: {}", console::explain(&error)));
     }
 }

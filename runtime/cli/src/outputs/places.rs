@@ -6,7 +6,6 @@ use std::path::{Component, Path, PathBuf, absolute};
 
 use onemark_film::without_extension;
 
-use crate::console;
 use crate::inputs::FoundFilm;
 
 /// A film, and the place of its files.
@@ -20,14 +19,6 @@ pub struct PlacedFilm {
     pub name: String,
     /// Whether its outputs must not tell which film it is.
     pub is_anonymous: bool,
-}
-
-impl PlacedFilm {
-    /// An error in words that call the film by its name in the outputs.
-    pub fn naming(&self, error: &anyhow::Error) -> String {
-        let text = console::explain(error);
-        if self.is_anonymous { text.replace(&self.file.display().to_string(), &self.name) } else { text }
-    }
 }
 
 /// Gives each film its place, and its file's name. [`places`] says which place.

@@ -27,9 +27,10 @@ pub fn of_films(
     let mut said = Said::default();
     let bar = ProgressBar::new(data.cases.len() as u64);
     bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} films, {eta} left, at {msg}")?);
-    let files: Vec<PathBuf> = data.cases.iter().map(|case| case.film.clone()).collect();
+    let files: Vec<(PathBuf, String)> =
+        data.cases.iter().map(|case| (case.film.clone(), case.film.display().to_string())).collect();
     let films = films::read_ahead(&files, |films| {
-        let errors = data.cases.iter().zip(films).map(|(case, (_, film))| {
+        let errors = data.cases.iter().zip(films).map(|(case, film)| {
             bar.set_message(visible(&case.id).into_owned());
             let errors = film.and_then(|film| {
                 let (film, errors) = one(detector, case, film, spacing, &mut said)?;
