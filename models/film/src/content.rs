@@ -25,10 +25,7 @@ pub(crate) enum LastRows {
 /// Warnings about the pixels of a film, as its file has them. `last_rows`: which rows are stored last, if pixels are stored as they are;
 /// coded ones were checked when they were decoded.
 pub(crate) fn cautions(size: Size, grey: &[u8], last_rows: Option<LastRows>) -> Vec<FilmWarning> {
-    let mut counts = [0_u64; 256];
-    for grey in grey {
-        counts[usize::from(*grey)] += 1;
-    }
+    let counts = count(grey);
     let levels = (0..=u8::MAX).zip(counts);
     let Some((grey_level, most)) = levels.max_by_key(|(_, count)| *count) else { return Vec::new() };
     let total = grey.len() as u64;
@@ -42,6 +39,22 @@ pub(crate) fn cautions(size: Size, grey: &[u8], last_rows: Option<LastRows>) -> 
     }
     warnings.extend(last_rows.and_then(|last| one_grey_at_the_end(size, grey, last)));
     warnings
+}
+
+/// How many pixels have each level.
+fn count(grey: &[u8]) -> [u64; 256] {
+    // Four tables, because neighbours are often equal, and a processor waits for one sum before it adds to it again.
+    let mut tables = [[0_u64; 256]; 4];
+    let (fours, rest) = grey.as_chunks::<4>();
+    for four in fours {
+        for (table, level) in tables.iter_mut().zip(four) {
+            table[usize::from(*level)] += 1;
+        }
+    }
+    for level in rest {
+        tables[0][usize::from(*level)] += 1;
+    }
+    std::array::from_fn(|level| tables.iter().map(|table| table[level]).sum())
 }
 
 /// The darkest and the brightest level of a film, but for `few` pixels at either end. `counts`: how many pixels have each level.

@@ -97,10 +97,9 @@ pub(crate) fn read(bytes: &[u8], format: Raster, name: &Path) -> Result<Film, Fi
     let orientation = outline.orientation.or_else(|| decoder.orientation().ok()).unwrap_or(Orientation::NoTransforms);
     let decoded = DynamicImage::from_decoder(decoder).map_err(|error| refused(error.into()))?;
     let mut warnings = Vec::new();
-    let Some(grey) = grey::convert(&decoded, outline.white_is_zero, &mut warnings) else {
+    let Some(grey) = grey::convert(decoded, outline.white_is_zero, &mut warnings) else {
         return Err(refused(Fault::unsupported("its pixels are floating-point numbers")));
     };
-    drop(decoded);
     warnings.extend(content::small(size));
     warnings.extend(content::cautions(size, &grey, outline.last_rows));
     let (upright, grey) = turn(size, grey, orientation, &mut warnings);

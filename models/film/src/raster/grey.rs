@@ -17,13 +17,13 @@ const COLOUR_LEVELS: u8 = 32;
 const COLOURED: u64 = 100;
 
 /// 8-bit grey, row after row; `None` for pixels that are neither of 8 nor of 16 bits.
-pub(super) fn convert(image: &DynamicImage, white_is_zero: bool, warnings: &mut Vec<FilmWarning>) -> Option<Vec<u8>> {
+pub(super) fn convert(image: DynamicImage, white_is_zero: bool, warnings: &mut Vec<FilmWarning>) -> Option<Vec<u8>> {
     use DynamicImage as D;
     let channels = usize::from(image.color().channel_count());
     let bytes = image.as_bytes();
     let mut seen = Seen::default();
-    let grey = match image {
-        D::ImageLuma8(_) => bytes.to_vec(),
+    let grey: Vec<u8> = match image {
+        D::ImageLuma8(grey) => return Some(grey.into_raw()),
         D::ImageLumaA8(_) | D::ImageRgb8(_) | D::ImageRgba8(_) => {
             bytes.chunks_exact(channels).map(|pixel| seen.luma(pixel)).collect()
         }
