@@ -50,12 +50,12 @@ impl Familiarity {
         let medians = scores.axis_iter(Axis(1)).map(median).collect();
         let mut fitted = Self { films: scores.nrows(), medians, farthest: -LEAST_SHARE.ln() };
         let distances: Vec<f64> = scores.rows().into_iter().map(|film| fitted.distance(&film.to_vec())).collect();
-        fitted.widen(distances);
+        fitted.farthest = distances.into_iter().fold(fitted.farthest, with_margin);
         (fitted.films >= FEWEST_FILMS).then_some(fitted)
     }
 
-    /// Lets films of these distances be of the same kind, and films that are little farther, because somebody knows that they are:
-    /// those of the training, and those of a calibration.
+    /// Lets films of these distances be of the same kind, and films that are little farther, because a person has annotated them, but
+    /// none beyond [`Familiarity::widest`]: films that lie farther are more likely to be wrong ones, and change nothing.
     ///
     /// ```
     /// # use ndarray::Array2;
@@ -64,11 +64,19 @@ impl Familiarity {
     /// let distance = known.distance(&[0.1, 0.1, 0.1]);
     /// assert!(!known.is_near(distance));
     /// known.widen([distance]);
-    /// assert!(known.is_near(distance) && !known.is_near(3.0 * distance));
+    /// assert!(known.is_near(distance) && !known.is_near(2.0 * distance));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn widen(&mut self, distances: impl IntoIterator<Item = f64>) {
-        self.farthest = distances.into_iter().fold(self.farthest, |farthest, distance| farthest.max(MARGIN * distance));
+        let widest = self.widest();
+        let believed = distances.into_iter().filter(|distance| *distance <= widest);
+        self.farthest = believed.fold(self.farthest, with_margin).min(widest);
+    }
+
+    /// The largest limit that [`Familiarity::widen`] sets: a quarter of the usual score less than the farthest film of the training
+    /// has at the least. However often it widens, the limit stays below twice ln 4, or is what the training made of it.
+    pub fn widest(&self) -> f64 {
+        self.farthest.max(self.farthest / MARGIN - LEAST_SHARE.ln())
     }
 
     /// Whether a film of this distance is of the kind of the training films.
@@ -97,5 +105,50 @@ impl Familiarity {
         } else {
             Ok(())
         }
+    }
+}
+
+/// The limit, if a film of this distance is of the same kind.
+fn with_margin(limit: f64, distance: f64) -> f64 {
+    limit.max(MARGIN * distance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LN_4: f64 = 1.386;
+
+    fn known(farthest: f64) -> Familiarity {
+        Familiarity { films: 8, medians: vec![0.0], farthest }
+    }
+
+    #[test]
+    fn one_wrong_film_does_not_end_the_refusal_of_others() {
+        for wrong in [2.1, 3.3, 13.0, f64::INFINITY, f64::NAN] {
+            let mut limit = known(LN_4);
+            limit.widen([0.2, wrong]);
+            assert_eq!(limit.farthest, LN_4, "{wrong}");
+        }
+        // Films that are little farther are believed, with less margin.
+        let mut limit = known(LN_4);
+        limit.widen([0.2, 1.9]);
+        assert!(limit.is_near(1.9) && !limit.is_near(2.1), "{}", limit.farthest);
+        let mut limit = known(LN_4);
+        limit.widen([0.8]);
+        assert_eq!(limit.farthest, 1.6);
+    }
+
+    #[test]
+    fn no_number_of_calibrations_widens_without_end() {
+        let mut limit = known(LN_4);
+        for _ in 0..100 {
+            limit.widen([limit.widest()]);
+        }
+        assert!(limit.farthest < 2.0 * LN_4 + 0.01, "{}", limit.farthest);
+        // What the training has made of it stays.
+        let mut limit = known(5.0);
+        limit.widen([4.9, 5.1]);
+        assert_eq!(limit.farthest, 5.0);
     }
 }

@@ -14,18 +14,41 @@ pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Up to this limit, bytes are not copied while they are read.
+const NOT_COPIED: u64 = 1 << 16;
+
 /// Reads a whole file of at most `most` bytes. Of a larger one, and of a pipe or a device, which may never end, no more is read.
+/// Up to a limit of 65,536 bytes, they are not copied while they are read, so a caller can erase them.
 ///
 /// # Errors
 /// It can't be read; [`io::ErrorKind::FileTooLarge`].
 pub fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let too_large = || io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {most} bytes"));
+    let too_large = || {
+        let why = format!("it has more than {most} bytes; check that it is the right file");
+        io::Error::new(io::ErrorKind::FileTooLarge, why)
+    };
     if fs::metadata(path)?.len() > most {
         return Err(too_large());
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(most.min(NOT_COPIED) as usize + 1);
     File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most { Err(too_large()) } else { Ok(bytes) }
+}
+
+/// Reads as [`read_at_most`], but only a regular file: opening a pipe would wait for somebody to write to it.
+///
+/// # Errors
+/// As [`read_at_most`]; it is a folder, a pipe or a device.
+pub fn read_file_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is a folder, a pipe or a device; give a file"));
+    }
+    read_at_most(path, most)
+}
+
+/// Whether two paths lead to the same file or folder, which exists.
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// Writes a file under a temporary name next to `path`, then renames it: `path` contains all of `bytes`, or its old content.
@@ -253,7 +276,7 @@ mod tests {
         let error = read_at_most(&path, 4).unwrap_err();
         assert_eq!(
             (error.kind(), error.to_string().as_str()),
-            (io::ErrorKind::FileTooLarge, "it has more than 4 bytes")
+            (io::ErrorKind::FileTooLarge, "it has more than 4 bytes; check that it is the right file")
         );
         assert_eq!(read_at_most(&folder.path().join("none"), 4).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert!(read_at_most(folder.path(), 1 << 20).is_err());
@@ -261,6 +284,33 @@ mod tests {
         if cfg!(unix) {
             assert_eq!(read_at_most(Path::new("/dev/zero"), 4).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn where_a_file_is_wanted_nothing_else_is_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, pipe] = ["file", "pipe"].map(|name| folder.path().join(name));
+        fs::write(&file, "12345").unwrap();
+        assert_eq!(read_file_at_most(&file, 5).unwrap(), b"12345");
+        assert_eq!(read_file_at_most(&file, 4).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        // Nobody writes to it, so opening it would wait for ever.
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for other in [&pipe, folder.path(), Path::new("/dev/zero")] {
+            let error = read_file_at_most(other, 4).unwrap_err().to_string();
+            assert_eq!(error, "it is a folder, a pipe or a device; give a file", "{}", other.display());
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_is_the_same_by_every_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link, none] = ["file", "link", "none"].map(|name| folder.path().join(name));
+        fs::write(&file, "").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(is_same(&file, &link) && is_same(&file, &folder.path().join("./file")));
+        assert!(!is_same(&file, folder.path()) && !is_same(&none, &none));
     }
 
     #[cfg(unix)]

@@ -34,7 +34,7 @@ impl Lock {
     /// The lock on `target`, or `None` if somebody else has it. `target` need not exist, its folder must.
     ///
     /// # Errors
-    /// The folder can't be written to, or the file beside the target belongs to another user.
+    /// The folder can't be written to, or the file beside the target can't be opened.
     pub fn try_new(target: &Path) -> io::Result<Option<Self>> {
         loop {
             let lock = Candidate::open(target)?;
@@ -78,7 +78,7 @@ impl Candidate {
         let path = parent(target).join(name);
         match OpenOptions::new().create(true).truncate(false).write(true).open(&path) {
             Ok(file) => Ok(Self { path, file }),
-            Err(error) => Err(explained(&path, error)),
+            Err(error) => Err(explained(&path, target, error)),
         }
     }
 
@@ -92,13 +92,15 @@ impl Candidate {
     }
 }
 
-/// Says what to do about a lock's file that can't be opened although it is there: a program of another user has left it.
-fn explained(path: &Path, error: io::Error) -> io::Error {
+/// Says what to do about a lock's file that can't be opened although it is there: mostly, a program of another user has left it.
+fn explained(path: &Path, target: &Path, error: io::Error) -> io::Error {
     if error.kind() != io::ErrorKind::PermissionDenied || !path.exists() {
         return error;
     }
-    let path = path.display();
-    let why = format!("{path} belongs to another user; if no program of theirs is at work on the bundle, remove it");
+    let (path, target) = (path.display(), target.display());
+    let why = format!(
+        "{path} can't be opened; it may belong to another user: if no other program is at work on {target}, remove it"
+    );
     io::Error::new(error.kind(), why)
 }
 
@@ -167,14 +169,18 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_of_another_user_says_what_to_do() {
+    fn a_lock_that_cannot_be_opened_says_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(".target.lock");
+        let [path, target] = [".target.lock", "target"].map(|name| folder.path().join(name));
         let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
-        assert_eq!(explained(&path, denied()).to_string(), denied().to_string());
+        assert_eq!(explained(&path, &target, denied()).to_string(), denied().to_string());
         fs::write(&path, "").unwrap();
-        let told = explained(&path, denied());
+        let told = explained(&path, &target, denied());
         assert_eq!(told.kind(), io::ErrorKind::PermissionDenied);
-        assert!(told.to_string().contains(".target.lock belongs to another user; if no program"), "{told}");
+        let expected = format!(
+            ".target.lock can't be opened; it may belong to another user: if no other program is at work on {}, remove it",
+            target.display()
+        );
+        assert!(told.to_string().ends_with(&expected), "{told}");
     }
 }

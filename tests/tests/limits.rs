@@ -28,6 +28,24 @@ fn grouped(number: u64) -> String {
     groups.collect::<Vec<_>>().join(",")
 }
 
+/// The value of `const NAME: u64 = A << B;` in a source file: a constant that its crate keeps to itself.
+#[track_caller]
+fn private(source: &str, name: &str) -> u64 {
+    let value = source.split(&format!("const {name}: u64 = ")).nth(1).and_then(|rest| rest.split(';').next());
+    let (number, bits) = value.and_then(|value| value.split_once(" << ")).unwrap();
+    number.parse::<u64>().unwrap() << bits.parse::<u32>().unwrap()
+}
+
+#[test]
+fn the_limits_of_our_own_files_are_those_of_the_code() {
+    for (what, source) in [
+        ("the record of an audit", include_str!("../../runtime/cli/src/audit.rs")),
+        ("the viewer's file of corrections", include_str!("../../runtime/viewer/src/kept.rs")),
+    ] {
+        assert_eq!(limit(what), format!("{} bytes", grouped(private(source, "MOST_BYTES"))), "{what}");
+    }
+}
+
 #[test]
 fn the_limits_of_bundles_are_those_of_the_code() {
     let number = |number: usize| grouped(number as u64);

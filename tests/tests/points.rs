@@ -155,6 +155,7 @@ fn conversions_of_many_films_and_their_refusals() {
     Program::Runtime.succeed(here, "points convert two.csv --to json --out two.json --landmarks isbi19");
     let said = fail(here, "points convert two.csv --to labelme --out folder --bundle tiny.onemark");
     assert!(said.contains("make the folder folder"), "{said}");
+    fs::write(here.join("set.yaml"), "not read").unwrap();
     fs::create_dir(here.join("folder")).unwrap();
     Program::Runtime.succeed(here, "points convert two.csv --to labelme --out folder --bundle tiny.onemark");
     Program::Runtime.succeed(here, "points convert folder/a.json folder/b.json --to csv --out back.csv");
@@ -165,6 +166,9 @@ fn conversions_of_many_films_and_their_refusals() {
             "states the film's size, which is not known for a.png",
         ),
         ("points convert two.csv --to csv --out two.csv --landmarks isbi19", "two.csv would be replaced"),
+        // What says which landmarks there are is an input too.
+        ("points convert two.csv --to csv --out set.yaml --landmarks ./set.yaml", "set.yaml would be replaced"),
+        ("points convert two.csv --to csv --out set.yaml --bundle set.yaml", "set.yaml would be replaced"),
         ("points convert two.csv --to csv --out c.csv --landmarks isbi20", "did you mean \"isbi19\"?"),
         (
             "points convert two.csv --to json --out c.json --landmarks isbi19 --film film.png",

@@ -223,22 +223,37 @@ fn a_calibrated_bundle_says_what_its_points_are_worth() {
     assert_eq!(undone.manifest(), Bundle::open(here.join("sure.onemark")).unwrap().manifest());
 }
 
-/// Films that a person has annotated are of the right kind, however unlike the films of the training they are.
+/// Films that a person has annotated are of the right kind, unless they are too unlike the films of the training.
 #[test]
-fn films_of_a_calibration_are_not_refused() {
+fn films_of_a_calibration_are_not_refused_unless_they_are_too_far() {
     let here = lab(20);
     let here = here.path();
     let tiny = Bundle::open(here.join("tiny.onemark")).unwrap();
-    let familiarity = Some(Familiarity { films: 8, medians: vec![1.0; 19], farthest: 0.1 });
-    let known = tiny.with_manifest(Manifest { familiarity, ..tiny.manifest().clone() }).unwrap();
-    known.write(&here.join("known.onemark"), false).unwrap();
     let line = "detect films/images/00.png --backend tract --json - --bundle";
-    assert!(detected(here, &format!("{line} known.onemark"))["refusal"].is_string());
-    let told = "calibrate known.onemark --data films --backend tract --out sure.onemark";
-    let told = Program::Runtime.succeed(here, told).stderr;
-    assert!(told.contains("20 of these films are unlike the films of the training"), "{told}");
-    let sure = detected(here, &format!("{line} sure.onemark"));
-    assert_eq!((&sure["refusal"], &sure["calibration"]), (&Value::Null, &"20 annotated films".into()));
+    // All films are as far from the training as its medians are high. What film 00 has with medians of 0:
+    let write = |median: f64| {
+        let familiarity = Some(Familiarity { films: 8, medians: vec![median; 19], farthest: 0.1 });
+        let known = tiny.with_manifest(Manifest { familiarity, ..tiny.manifest().clone() }).unwrap();
+        known.write(&here.join("known.onemark"), true).unwrap();
+        detected(here, &format!("{line} known.onemark"))
+    };
+    let own = write(0.0)["training_distance"].as_f64().unwrap();
+    for (distance, expected, is_refused) in [
+        (1.0, "no longer refused by the new bundle: film", false),
+        (3.0, "warning: too unlike the films of the training, and still refused by the new bundle: film", true),
+    ] {
+        assert!(write(distance - own)["refusal"].is_string());
+        let told = "calibrate known.onemark --data films --backend tract --out sure.onemark --force";
+        let told = Program::Runtime.succeed(here, told).stderr;
+        assert!(told.contains(expected), "{told}");
+        let sure = detected(here, &format!("{line} sure.onemark"));
+        assert_eq!((sure["refusal"].is_string(), &sure["calibration"]), (is_refused, &"20 annotated films".into()));
+    }
+    // Some landmarks alone say nothing about the film, and that is said.
+    let partly = Program::Runtime.succeed(here, &format!("{line} sure.onemark --landmarks 1,2")).stderr;
+    assert!(partly.contains("films of another kind are not refused"), "{partly}");
+    let whole = Program::Runtime.succeed(here, &format!("{line} sure.onemark")).stderr;
+    assert!(!whole.contains("films of another kind"), "{whole}");
 }
 
 #[test]

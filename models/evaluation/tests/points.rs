@@ -277,6 +277,21 @@ fn json_and_csv_of_detect() {
                  gone.png,,,,,,,,,,,,,cannot read film gone.png\n";
     let films = read(table).unwrap();
     assert_eq!((films.len(), &films[0].points[..2]), (1, &[Some(Point::new(833.5, 1002.0)), None][..]));
+
+    // The same rule for the table: nobody knows whether such a position is a guess.
+    for status in ["Found", "not found", "found\u{1b}[2J"] {
+        let unknown = refused(table.replace("found,833.500", &format!("{status},833.500")));
+        assert!(unknown.contains("line 2: a landmark has the status") && !unknown.contains('\u{1b}'), "{unknown}");
+    }
+    // In a table of another program a status may mean anything, but "not found" means one thing.
+    let at =
+        |status: &str| read(format!("landmark,x,y,status\nsella,1.5,2,{status}\n")).map(|films| films[0].points[0]);
+    for status in ["not found", "Not-Found", "NOT_FOUND"] {
+        assert_eq!(at(status).unwrap(), None, "{status}");
+    }
+    for status in ["reviewed", "", "found"] {
+        assert_eq!(at(status).unwrap(), Some(Point::new(1.5, 2.0)), "{status}");
+    }
 }
 
 #[test]

@@ -325,6 +325,21 @@ fn compressed_colours_that_are_not_grey_are_refused_by_name() {
         &in_colours("YBR_FULL_422", uids::JPEG_BASELINE8_BIT, jpeg.into_inner()),
         "its pixels are YBR_FULL_422, not grey",
     );
+    // Only what is marked is counted, whatever the file states about the colours.
+    let marked = image::RgbImage::from_fn(WIDTH.into(), HEIGHT.into(), |x, y| {
+        image::Rgb(if x < 8 && y < 8 { [250, 0, 0] } else { [(x + y) as u8; 3] })
+    });
+    let mut jpeg = std::io::Cursor::new(Vec::new());
+    marked.write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
+    for photometric in ["RGB", "YBR_FULL", "YBR_FULL_422"] {
+        let refusal = in_colours(photometric, uids::JPEG_BASELINE8_BIT, jpeg.get_ref().clone()).refusal();
+        let count = refusal.split("not grey (").nth(1).and_then(|rest| rest.split(' ').next());
+        let count: u32 = count.unwrap().parse().unwrap();
+        assert!((64..=400).contains(&count), "{refusal}");
+    }
+    // Programs disagree on how a JPEG says what it holds.
+    let grey = in_colours("YBR_FULL", uids::JPEG_LOSSLESS_SV1, coded("colour-lossless.jpg")).film();
+    assert_is_the_film(&grey, "RGB as YBR_FULL");
     // A stream that has other samples than the header says.
     refused(
         &dicom(uids::JPEG2000, 8, coded("colour.j2k")),

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use onemark_models::files::read_file_at_most;
 use onemark_models::text::for_message;
 use p256::ecdsa;
 use serde::{Deserialize, Serialize};
 
-use crate::bounded::{LARGEST_SIGNATURE, read};
+use crate::bounded::LARGEST_SIGNATURE;
 use crate::{PublicKey, SigningError, SigningKey};
 
 const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -89,8 +90,8 @@ impl Signature {
     /// It can't be read, is larger than [`LARGEST_SIGNATURE`], or is not such a signature.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, SigningError> {
         let path = path.as_ref();
-        let bytes =
-            read(path, LARGEST_SIGNATURE).map_err(|source| SigningError::Read { path: path.to_owned(), source })?;
+        let bytes = read_file_at_most(path, LARGEST_SIGNATURE)
+            .map_err(|source| SigningError::Read { path: path.to_owned(), source })?;
         Self::from_bytes(&bytes, path)
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use onemark_models::files::sha256;
+use onemark_models::files::{read_at_most, read_file_at_most, sha256};
 use p256::ecdsa::signature::{Signer as _, Verifier as _};
 use p256::ecdsa::{self, VerifyingKey};
 use p256::elliptic_curve::zeroize::Zeroizing;
@@ -13,7 +13,7 @@ use p256::pkcs8::{
 };
 use p256::{SecretKey, elliptic_curve};
 
-use crate::bounded::{LARGEST_KEY, read, read_any};
+use crate::bounded::LARGEST_KEY;
 use crate::{KeyError, SigningError};
 
 const PUBLIC: &str = "PUBLIC KEY";
@@ -42,7 +42,8 @@ impl PublicKey {
     /// It can't be read, is larger than [`LARGEST_KEY`], or holds no such key.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, SigningError> {
         let path = path.as_ref();
-        let bytes = read(path, LARGEST_KEY).map_err(|source| SigningError::Read { path: path.to_owned(), source })?;
+        let bytes = read_file_at_most(path, LARGEST_KEY)
+            .map_err(|source| SigningError::Read { path: path.to_owned(), source })?;
         Self::from_pem(&String::from_utf8_lossy(&bytes))
             .map_err(|source| SigningError::Key { path: path.to_owned(), source })
     }
@@ -98,7 +99,7 @@ impl SigningKey {
     /// It can't be read, is larger than [`LARGEST_KEY`], or holds no such key.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, SigningError> {
         let path = path.as_ref();
-        let bytes = read_any(path, LARGEST_KEY).map(Zeroizing::new);
+        let bytes = read_at_most(path, LARGEST_KEY).map(Zeroizing::new);
         let bytes = bytes.map_err(|source| SigningError::Read { path: path.to_owned(), source })?;
         // A text that is not UTF-8 is no PEM.
         Self::from_pem(str::from_utf8(&bytes).unwrap_or_default())

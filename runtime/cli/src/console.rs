@@ -61,6 +61,9 @@ impl RunOptions {
 
     /// Opens the bundle's graphs, for some landmarks or all, and prints which backend runs them.
     pub fn open(&self, bundle: &Bundle, landmarks: Option<Vec<usize>>) -> anyhow::Result<Detector> {
+        let manifest = bundle.manifest();
+        let is_asked_for = |number| landmarks.as_ref().is_none_or(|numbers| numbers.contains(&number));
+        let is_partial = !(1..=manifest.landmark_set.len()).all(is_asked_for);
         let options = self.for_library();
         let options = match landmarks {
             Some(numbers) => options.with_landmarks(numbers),
@@ -68,6 +71,11 @@ impl RunOptions {
         };
         let detector = Detector::new(bundle, options)?;
         note(format_args!("{}: {}", detector.bundle().name, detector.backend().about()));
+        if is_partial && manifest.familiarity.is_some() {
+            note(format_args!(
+                "films of another kind are not refused: that is judged by all landmarks, and only some are asked for"
+            ));
+        }
         Ok(detector)
     }
 

@@ -27,6 +27,11 @@ pub struct SetOptions {
 }
 
 impl SetOptions {
+    /// The file or folder from which the set is read, if one was given.
+    pub fn file(&self) -> Option<&Path> {
+        self.bundle.as_deref().or(self.landmarks.as_deref().map(Path::new))
+    }
+
     /// The set, if one was given.
     pub fn open(&self) -> anyhow::Result<Option<LandmarkSet>> {
         if let Some(bundle) = &self.bundle {
@@ -78,6 +83,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use onemark_film::Size;
+    use onemark_runtime::Status;
 
     fn points(text: &str) -> anyhow::Result<Vec<Option<Point>>> {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -108,6 +114,26 @@ mod tests {
         assert!(format!("{two:#}").contains("for 2 films, of which 2 are called like a.png"), "{two:#}");
         let other = points(&format!(r#"{{"films": [{}]}}"#, film("152.png"))).unwrap_err();
         assert!(format!("{other:#}").contains("the points are for 152.png, not for a.png"), "{other:#}");
+    }
+
+    /// The reader of points knows every status that is written. It gives those a position that have one.
+    #[test]
+    fn every_status_is_read() {
+        for (status, has_position) in [(Status::Found, true), (Status::EditedByHand, true), (Status::NotFound, false)] {
+            // A status that is added here is added to the list above, and to the reader.
+            match status {
+                Status::Found | Status::NotFound | Status::EditedByHand => {}
+            }
+            let status = serde_json::to_value(status).unwrap();
+            let json = format!(
+                r#"{{"films": [{{"file": "a.png", "landmarks": [{{"number": 1, "status": {status}, "position": {{"x": 1.5, "y": 2}}}}]}}]}}"#
+            );
+            let status = status.as_str().unwrap();
+            let table = format!("number,name,title,status,x_px,y_px\n1,sella,Sella,{status},1.5,2\n");
+            for text in [json, table] {
+                assert_eq!(points(&text).unwrap()[0], has_position.then_some(Point::new(1.5, 2.0)), "{text}");
+            }
+        }
     }
 
     #[test]

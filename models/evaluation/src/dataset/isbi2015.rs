@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Case, Complain, DatasetError, SPACING_SOURCE, Split, StatedSpacing, films_in};
 use onemark_film::geometry::Point;
 use onemark_film::{Size, Spacing};
-use onemark_models::files::read_at_most;
+use onemark_models::files::read_file_at_most;
 
 use crate::points::marks::annotated;
 use crate::table::{LARGEST, decode, shown};
@@ -131,7 +131,7 @@ impl Annotations {
 
 /// The points of one reader's file; `None` if the file does not exist.
 fn read_points(path: &Path) -> Result<Option<Vec<Option<Point>>>, DatasetError> {
-    let bytes = match read_at_most(path, LARGEST) {
+    let bytes = match read_file_at_most(path, LARGEST) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => {

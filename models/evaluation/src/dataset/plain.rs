@@ -14,7 +14,7 @@ use crate::table::{self, Faults, NotANumber, Numbers, Problem, Row, Table, decod
 use onemark_film::Spacing;
 use onemark_film::geometry::Point;
 use onemark_film::visible::from_cell;
-use onemark_models::files::read_at_most;
+use onemark_models::files::read_file_at_most;
 use onemark_models::landmarks::{LandmarkSet, MOST_LANDMARKS};
 
 /// The most films that a message names beside the first.
@@ -244,7 +244,7 @@ pub(super) fn read_spacing(path: &Path, cases: &mut [Case], complain: &mut Compl
     for case in cases.iter_mut() {
         case.spacing = None;
     }
-    let bytes = match read_at_most(path, table::LARGEST) {
+    let bytes = match read_file_at_most(path, table::LARGEST) {
         Ok(bytes) => bytes,
         Err(source) => return complain(None, DatasetError::Read { path: path.to_owned(), source }),
     };

@@ -5,9 +5,9 @@ use onemark_models::landmarks::LandmarkSet;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::marks::{Label, Marks, annotated, has_position};
+use super::marks::{Label, Marks, annotated, has_position, unknown_status};
 use super::{FilmIdentity, FilmPoints, Form};
-use crate::table::{Problem, said, shown};
+use crate::table::{Problem, said};
 
 /// The version of the form that is written, for points alone.
 const SCHEMA: &str = "onemark-points/1";
@@ -59,12 +59,7 @@ pub(super) fn read(json: Value) -> Result<Marks, Problem> {
             }
             let has_position = match &status {
                 None => true,
-                Some(status) => has_position(status).ok_or_else(|| {
-                    let status = shown(status);
-                    Problem::new(format!(
-                        "a landmark has the status \"{status}\"; write found, edited-by-hand or not-found"
-                    ))
-                })?,
+                Some(status) => has_position(status).ok_or_else(|| Problem::new(unknown_status(status)))?,
             };
             let at = position.filter(|_| has_position).and_then(|point| annotated(point.x, point.y));
             marks.add(film, Label { number, name }, at);

@@ -80,6 +80,11 @@ pub(crate) fn has_position(status: &str) -> Option<bool> {
     }
 }
 
+/// What is wrong with a status that is none.
+pub(crate) fn unknown_status(status: &str) -> String {
+    format!("a landmark has the status \"{}\"; write found, edited-by-hand or not-found", shown(status))
+}
+
 /// The landmarks that labels are looked up in.
 #[derive(Clone, Debug)]
 pub(crate) struct Names<'a> {

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use onemark_film::visible::{cell as safe_cell, from_cell};
 use onemark_models::landmarks::LandmarkSet;
 
-use super::marks::{Label, Mark, Marks, annotated, has_position, number};
+use super::marks::{Label, Mark, Marks, annotated, has_position, number, unknown_status};
 use super::{FilmIdentity, FilmPoints, Form};
-use crate::table::{Faults, NotANumber, Numbers, Problem, Row, Table, shown};
+use crate::table::{Faults, NotANumber, Numbers, Problem, Row, Table, plain, shown};
 
 /// The spellings of columns, as [`crate::table::plain`] makes them, the surest first.
 const IMAGE: [&str; 7] = ["image", "film", "file", "filename", "file_name", "image_name", "image_file"];
@@ -16,6 +16,9 @@ const LANDMARK: [&str; 4] = ["landmark", "label", "landmark_name", "name"];
 const NUMBER: [&str; 5] = ["number", "landmark_number", "landmark_no", "no", "nr"];
 const X: [&str; 3] = ["x", "x_px", "px_x"];
 const Y: [&str; 3] = ["y", "y_px", "px_y"];
+
+/// Columns that the tables of `onemark detect` have together. A table with all of them has its statuses.
+const OWN: [&str; 6] = ["number", "name", "title", "status", "x_px", "y_px"];
 
 const WANTED: &str = "landmark, x and y (and image, if there are several films), or image and two columns for each \
                       landmark (sella_x, sella_y, or 1_x, 1_y)";
@@ -52,6 +55,7 @@ pub(super) fn read(text: &str) -> Result<Marks, Problem> {
     // It was found to be something.
     let Some(columns) = Columns::of(&table.columns) else { return Err(Problem::new(WANTED)) };
     let image = table.column(&IMAGE);
+    let is_own = OWN.iter().all(|name| table.column(&[name]).is_some());
     let [status, failure] = ["status", "error"].map(|name| table.column(&[name]));
     let mut known: HashMap<&str, usize> = HashMap::new();
     let mut reader = Reader { marks: Marks::new(Form::Csv), numbers: Numbers::default(), faults: Faults::default() };
@@ -74,8 +78,16 @@ pub(super) fn read(text: &str) -> Result<Marks, Problem> {
                 if label == Label::default() {
                     reader.faults.add("name", None, Problem::at(*line, "no landmark is named"));
                 } else {
-                    // A column of this name may be another program's.
-                    let is_there = has_position(cell(status)) != Some(false);
+                    let status = cell(status);
+                    let is_there = match has_position(status) {
+                        Some(is_there) => is_there,
+                        None if is_own && !status.is_empty() => {
+                            reader.faults.add("status", None, Problem::at(*line, unknown_status(status)));
+                            continue;
+                        }
+                        // A column of this name may be another program's, or a person's.
+                        None => has_position(&plain(status).replace('_', "-")) != Some(false),
+                    };
                     reader.add(film, *line, label, at.map(|column| if is_there { cell(Some(column)) } else { "" }));
                 }
             }

@@ -30,7 +30,8 @@ pub(super) fn grey(
             };
             let samples =
                 (0..pixels).map_while(|pixel| Some([sample(pixel, 0)?, sample(pixel, 1)?, sample(pixel, 2)?]));
-            uncoloured(samples, header, three)
+            let read = Reading::of(samples, header, three.brightness_first)?;
+            read.uncoloured(header, three)
         }
         (Some(coding), PixelData::Compressed(fragments)) => {
             if header.bits_allocated != 8 {
@@ -38,37 +39,59 @@ pub(super) fn grey(
                 return Err(Fault::Unsupported(what, GREY_ADVICE));
             }
             let samples = codec::decode_colours(fragments, header, coding)?;
-            let uncoloured = |brightness_first| {
-                uncoloured(samples.as_chunks().0.iter().copied(), header, Three { brightness_first, ..three })
-            };
-            // Programs disagree on how a JPEG says which colours it holds. A grey one is grey in one of the two ways only.
-            let grey = uncoloured(false);
-            if coding == Coding::Jpeg { grey.or_else(|_| uncoloured(true)) } else { grey }
+            let read = |brightness_first| Reading::of(samples.as_chunks().0.iter().copied(), header, brightness_first);
+            // The decoder makes RGB of JPEG 2000, and leaves a JPEG as it is.
+            let is_jpeg = coding == Coding::Jpeg;
+            let brightness_first = is_jpeg && three.name.starts_with("YBR");
+            let mut best = read(brightness_first)?;
+            // Programs disagree on how a JPEG says which colours it holds: one that says YBR is often stated to be RGB. A grey one is
+            // grey in one of the two ways only, and a few marks on it are few in that way only.
+            if is_jpeg && best.coloured > 0 {
+                let other = read(!brightness_first)?;
+                best = if other.coloured < best.coloured { other } else { best };
+            }
+            best.uncoloured(header, three)
         }
         _ => Err(codec::contradiction(coding)),
     }
 }
 
-/// The grey of pixels that have no colour. An error if one has, or if there are fewer than `header` states.
-fn uncoloured(samples: impl Iterator<Item = [u8; 3]>, header: &Header, three: Three) -> Result<Vec<u8>, Fault> {
-    let mut coloured = 0_u64;
-    let grey = samples.map(|[first, second, third]| {
-        let apart = if three.brightness_first {
-            second.abs_diff(NO_COLOUR).max(third.abs_diff(NO_COLOUR))
-        } else {
-            first.max(second).max(third) - first.min(second).min(third)
-        };
-        coloured += u64::from(apart > ROUNDING_LEVELS);
-        // Brightness, or green, which has the largest share of it.
-        if three.brightness_first { first } else { second }
-    });
-    let (grey, pixels) = (grey.collect::<Vec<u8>>(), header.size.pixels());
-    if grey.len() as u64 != pixels {
-        return Err(Fault::damaged(format!("its samples are too few for the {pixels} pixels that are expected")));
+/// The pixels of a film, with their samples read in one way.
+struct Reading {
+    grey: Vec<u8>,
+    /// How many of them have a colour.
+    coloured: u64,
+}
+
+impl Reading {
+    /// An error if there are fewer pixels than `header` states.
+    fn of(samples: impl Iterator<Item = [u8; 3]>, header: &Header, brightness_first: bool) -> Result<Self, Fault> {
+        let mut coloured = 0_u64;
+        let grey = samples.map(|[first, second, third]| {
+            let apart = if brightness_first {
+                second.abs_diff(NO_COLOUR).max(third.abs_diff(NO_COLOUR))
+            } else {
+                first.max(second).max(third) - first.min(second).min(third)
+            };
+            coloured += u64::from(apart > ROUNDING_LEVELS);
+            // Brightness, or green, which has the largest share of it.
+            if brightness_first { first } else { second }
+        });
+        let (grey, pixels) = (grey.collect::<Vec<u8>>(), header.size.pixels());
+        if grey.len() as u64 == pixels {
+            return Ok(Self { grey, coloured });
+        }
+        Err(Fault::damaged(format!("its samples are too few for the {pixels} pixels that are expected")))
     }
-    if coloured > 0 {
+
+    /// The grey, if no pixel has a colour.
+    fn uncoloured(self, header: &Header, three: Three) -> Result<Vec<u8>, Fault> {
+        let Self { grey, coloured } = self;
+        if coloured == 0 {
+            return Ok(grey);
+        }
+        let pixels = header.size.pixels();
         let what = format!("its pixels are {}, not grey ({coloured} of {pixels} are coloured)", three.name);
-        return Err(Fault::Unsupported(what, GREY_ADVICE));
+        Err(Fault::Unsupported(what, GREY_ADVICE))
     }
-    Ok(grey)
 }

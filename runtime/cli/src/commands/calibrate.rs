@@ -14,6 +14,7 @@ use onemark_evaluation::calibrate;
 use onemark_evaluation::dataset::{Dataset, Split};
 use onemark_film::Spacing;
 use onemark_models::confidence::{COVERAGE, Reliability, WRONG_MM};
+use onemark_models::familiarity::Familiarity;
 use onemark_runtime::Detection;
 
 use super::evaluate::errors;
@@ -104,18 +105,40 @@ impl Calibrate {
         let mut manifest = bundle.manifest().clone();
         manifest.calibration = Some(calibration);
         if let Some(known) = &mut manifest.familiarity {
-            let distances = || films.iter().filter_map(|film| film.detections.training_distance());
-            let far = distances().filter(|distance| !known.is_near(*distance)).count();
-            if far > 0 {
-                console::note(format_args!(
-                    "{far} of these films are unlike the films of the training; the new bundle no longer refuses such films"
-                ));
+            let distances =
+                films.iter().filter_map(|film| Some((film.id.as_str(), film.detections.training_distance()?)));
+            for note in widen(known, &distances.collect::<Vec<_>>()) {
+                console::note(format_args!("{note}"));
             }
-            known.widen(distances());
         }
         self.target.write(&bundle.with_manifest(manifest)?)?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Lets films like those of the calibration be of the training's kind. Says which films lay beyond the limit, and what the limit becomes.
+fn widen(known: &mut Familiarity, films: &[(&str, f64)]) -> Vec<String> {
+    let (old, widest) = (known.farthest, known.widest());
+    let named = |lies: &dyn Fn(f64) -> bool| {
+        let ids = films.iter().filter(|(_, distance)| lies(*distance)).map(|(id, _)| (*id).to_owned());
+        Some(ids.collect::<Vec<_>>()).filter(|ids| !ids.is_empty()).map(|ids| left_out::films(&ids))
+    };
+    known.widen(films.iter().map(|(_, distance)| *distance));
+    let new = known.farthest;
+    let mut notes = Vec::new();
+    if let Some(films) = named(&|distance| distance > widest) {
+        notes.push(format!(
+            "warning: too unlike the films of the training, and still refused by the new bundle: {films}; look whether they are \
+             upright and of the right kind, or leave them out (--films)"
+        ));
+    }
+    if let Some(films) = named(&|distance| distance > old && distance <= widest) {
+        notes.push(format!("unlike the films of the training, and no longer refused by the new bundle: {films}"));
+    }
+    if new > old {
+        notes.push(format!("the largest distance of a film that is not refused rises from {old:.2} to {new:.2}"));
+    }
+    notes
 }
 
 /// The reliability of a calibration as text.
@@ -136,4 +159,37 @@ pub fn reliability(of: &Reliability) -> String {
         percent(of.lost),
         percent(of.out_of_distribution),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn notes(films: &[(&str, f64)]) -> (f64, Vec<String>) {
+        let mut known = Familiarity { films: 8, medians: vec![0.0], farthest: 1.4 };
+        let notes = widen(&mut known, films);
+        (known.farthest, notes)
+    }
+
+    #[test]
+    fn films_beyond_the_limit_are_named_with_the_limits() {
+        assert_eq!(notes(&[("1", 0.3), ("2", -0.1)]), (1.4, vec![]));
+        // Each film was near, but the margin is for the farthest of them.
+        let (limit, said) = notes(&[("1", 0.8)]);
+        assert_eq!((limit, said.len()), (1.6, 1));
+        assert!(said[0].contains("rises from 1.40 to 1.60"), "{said:?}");
+        let (limit, said) = notes(&[("1", 0.8), ("7", 1.7)]);
+        assert!((limit - 2.09).abs() < 0.01 && said.len() == 2, "{limit} {said:?}");
+        assert!(
+            said[0].contains("no longer refused by the new bundle: film 7") && said[1].contains("to 2.09"),
+            "{said:?}"
+        );
+        // A turned film, for example.
+        let (limit, said) = notes(&[("1", 0.3), ("7", 3.1), ("9", 13.0)]);
+        assert_eq!((limit, said.len()), (1.4, 1));
+        assert!(
+            said[0].starts_with("warning: ") && said[0].contains("refused by the new bundle: films 7, 9; look"),
+            "{said:?}"
+        );
+    }
 }

@@ -10,7 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use onemark_evaluation::points::{self, FilmIdentity, FilmPoints, Form, PointsFile};
 use onemark_film::{Film, Spacing, without_extension};
-use onemark_models::files::validate_place;
+use onemark_models::files::{is_same, validate_place};
 use onemark_models::landmarks::LandmarkSet;
 
 use super::said::Said;
@@ -126,7 +126,8 @@ impl Convert {
 
     /// Refuses a place where a file that was given would be replaced.
     fn refuse_input(&self, place: &Path) -> anyhow::Result<()> {
-        match self.files.iter().chain(&self.films).find(|file| is_same(file, place)) {
+        let mut given = self.files.iter().chain(&self.films).map(PathBuf::as_path).chain(self.set.file());
+        match given.find(|file| is_same(file, place)) {
             Some(same) => bail!("{} would be replaced; choose another --out", same.display()),
             None => Ok(()),
         }
@@ -274,9 +275,4 @@ fn ending(form: Form) -> &'static str {
         Form::SlicerTable => "fcsv",
         _ => "json",
     }
-}
-
-/// Whether two paths are the same file, which exists.
-fn is_same(one: &Path, other: &Path) -> bool {
-    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use onemark_models::bundle::Bundle;
+use onemark_models::files::is_same;
 use onemark_signing::{Signature, SigningKey, TrustedKeys, sign};
 
 use crate::console;
@@ -38,14 +39,14 @@ pub struct Sign {
 impl Sign {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let out = self.out.clone().unwrap_or_else(|| Signature::place_for(&self.bundle));
-        self.validate(&out)?;
-        let file = self.key.or_else(|| env::var_os(KEY).filter(|file| !file.is_empty()).map(PathBuf::from));
+        let file = self.key.clone().or_else(|| env::var_os(KEY).filter(|file| !file.is_empty()).map(PathBuf::from));
+        self.validate(&out, file.as_deref())?;
         let file = file.with_context(|| format!("there is no key: give --key, or set {KEY} to its file"))?;
         let key = SigningKey::open(&file)?;
-        if others_can_read(&file) {
+        if others_have_access(&file) {
             let file = file.display();
             console::note(format_args!(
-                "warning: others can read the private key {file}; `chmod 600 {file}` prevents that"
+                "warning: others can read or change the private key {file}; `chmod 600 {file}` prevents that"
             ));
         }
         let bundle = Bundle::open(&self.bundle)?;
@@ -62,30 +63,33 @@ impl Sign {
     }
 
     /// Refuses a place that is not one for a signature, before any work is done.
-    fn validate(&self, out: &Path) -> anyhow::Result<()> {
+    fn validate(&self, out: &Path, key: Option<&Path>) -> anyhow::Result<()> {
         let shown = out.display();
+        if key.is_some_and(|key| is_same(out, key)) {
+            bail!("{shown} is the private key, which a signature would replace; choose another place by --out");
+        }
         if fs::symlink_metadata(out).is_ok() && !self.force {
             bail!("{shown} already exists; choose another name, or replace it (--force)");
         }
         let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let same = |one: &Path, other: &Path| {
-            fs::canonicalize(one).ok().is_some_and(|one| fs::canonicalize(other).ok() == Some(one))
-        };
-        if same(folder, &self.bundle) || same(out, &self.bundle) {
+        if is_same(folder, &self.bundle) || is_same(out, &self.bundle) {
             bail!("{shown} is in the bundle, which holds only its own files; choose another place by --out");
+        }
+        if out.is_file() {
+            Signature::open(out).context("only a signature is replaced; choose another place by --out")?;
         }
         console::validate_output(out)
     }
 }
 
-/// Whether other people on this machine may read a file.
+/// Whether other people on this machine may read or change a file.
 #[cfg(unix)]
-fn others_can_read(file: &Path) -> bool {
+fn others_have_access(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
-    fs::metadata(file).is_ok_and(|there| there.is_file() && there.permissions().mode() & 0o077 != 0)
+    fs::metadata(file).is_ok_and(|there| there.is_file() && there.permissions().mode() & 0o066 != 0)
 }
 
 #[cfg(not(unix))]
-fn others_can_read(_: &Path) -> bool {
+fn others_have_access(_: &Path) -> bool {
     false
 }
