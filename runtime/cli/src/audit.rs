@@ -105,7 +105,9 @@ impl Outcome {
             (Self::Done { film_sha256: before, .. }, Self::Done { film_sha256: now, .. }) if before != now => {
                 "the film has other pixels".to_owned()
             }
-            (Self::Done { .. }, Self::Done { .. }) => "the same pixels have other results, or another spacing".to_owned(),
+            (Self::Done { .. }, Self::Done { .. }) => {
+                "the same pixels have other results, or another spacing".to_owned()
+            }
             (Self::Done { .. }, Self::Failed { error }) => format!("it fails now: {error}"),
             (Self::Failed { error }, Self::Done { .. }) => format!("it has results now, and failed: {error}"),
             (Self::Failed { error: before }, Self::Failed { error: now }) => {

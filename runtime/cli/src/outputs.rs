@@ -106,7 +106,9 @@ impl OutputFiles<'_> {
 
     /// Whether anything but standard output is written.
     pub fn has_files(&self) -> bool {
-        !self.per_film.is_empty() || self.audit.is_some() || self.json.iter().chain(&self.csv).any(|path| !is_stdout(path))
+        !self.per_film.is_empty()
+            || self.audit.is_some()
+            || self.json.iter().chain(&self.csv).any(|path| !is_stdout(path))
     }
 
     /// What a person should know before opening a film's files in other programs.
@@ -136,12 +138,8 @@ impl OutputFiles<'_> {
         let real: HashSet<PathBuf> = films.iter().filter_map(|film| film.file.canonicalize().ok()).collect();
         let journal = self.journalled().map(journal::path);
         let of_journal = if self.journalled() == self.json { "the journal of --json" } else { "the journal of --csv" };
-        let tables = [
-            ("--json", self.json),
-            ("--csv", self.csv),
-            ("--audit", self.audit),
-            (of_journal, journal.as_deref()),
-        ];
+        let tables =
+            [("--json", self.json), ("--csv", self.csv), ("--audit", self.audit), (of_journal, journal.as_deref())];
         let tables = tables
             .into_iter()
             .filter_map(|(name, path)| Some((name.to_owned(), path.filter(|path| !is_stdout(path))?, None)));
@@ -211,15 +209,7 @@ mod tests {
 
     fn outputs(set: impl FnOnce(&mut Outputs)) -> Outputs {
         let mut outputs =
-            Outputs {
-            json: None,
-            csv: None,
-            overlay: None,
-            mrk_json: None,
-            dicom_sr: None,
-            report: None,
-            audit: None,
-        };
+            Outputs { json: None, csv: None, overlay: None, mrk_json: None, dicom_sr: None, report: None, audit: None };
         set(&mut outputs);
         outputs
     }
@@ -297,7 +287,9 @@ mod tests {
                 "--json and --mrk-json",
             ),
             (
-                outputs(|set| (set.json, set.audit) = (Some(here.join("all.json")), Some(here.join("sub/../all.json")))),
+                outputs(|set| {
+                    (set.json, set.audit) = (Some(here.join("all.json")), Some(here.join("sub/../all.json")))
+                }),
                 "--json and --audit",
             ),
             (

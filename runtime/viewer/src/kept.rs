@@ -93,8 +93,9 @@ fn read(bytes: &[u8], set: &LandmarkSet) -> Result<BTreeMap<String, FilmReport>,
     let document = Document::read(str::from_utf8(bytes)?)?;
     let mut films = BTreeMap::new();
     for report in document.films {
-        let is_known =
-            |one: &Detection| set.landmarks.get(one.number().wrapping_sub(1)).is_some_and(|landmark| landmark.name == one.name());
+        let is_known = |one: &Detection| {
+            set.landmarks.get(one.number().wrapping_sub(1)).is_some_and(|landmark| landmark.name == one.name())
+        };
         if by_hand(&report).next().is_none() {
             return Err("it is not a file of corrections: a film in it has none".into());
         }

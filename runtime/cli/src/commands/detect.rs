@@ -102,7 +102,8 @@ impl Detect {
             let (done, all) = (films.len() - tables.left().len(), films.len());
             console::note(format_args!("ended after {done} of {all} films{}", tables.way_on()));
         }
-        let audit = plan.audit().map(|path| (path, self.audit(&detector, signer.as_ref(), started, &tables, films.len())));
+        let audit =
+            plan.audit().map(|path| (path, self.audit(&detector, signer.as_ref(), started, &tables, films.len())));
         let written = tables.finish(is_whole, &mut screen);
         let audited = audit.map_or(Ok(()), |(path, audit)| audit?.write(path));
         ended?;
@@ -218,8 +219,7 @@ impl Run<'_> {
             self.bar.suspend(|| console::note(format_args!("warning: {file}: no landmark counts as found: {why}")));
         }
         let results = FilmResults { detections: &detections, film: &film, name: file, time: Local::now() };
-        let not_written: Vec<String> =
-            self.plan.write(index, &results).iter().map(console::explain).collect();
+        let not_written: Vec<String> = self.plan.write(index, &results).iter().map(console::explain).collect();
         for note in self.plan.notes(&results) {
             self.bar.suspend(|| console::note(format_args!("note: {file}: {note}")));
         }
