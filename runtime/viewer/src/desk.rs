@@ -11,7 +11,7 @@ use onemark_film::geometry::Point;
 use onemark_film::{Film, FilmError, Spacing, without_extension};
 use onemark_models::bundle::limits::LARGEST_MANIFEST;
 use onemark_models::bundle::{Bundle, MANIFEST};
-use onemark_models::files::{read_at_most, sha256};
+use onemark_models::files::{read_file_at_most, sha256};
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::lock::Lock;
 
@@ -281,7 +281,7 @@ fn lock_unchanged(target: &Path, written: Option<&str>) -> Result<Lock, ViewerEr
     let path = || target.to_owned();
     let failed = |source| ViewerError::Target { path: path(), source };
     let held = Lock::try_new(target).map_err(failed)?.ok_or_else(|| ViewerError::Busy { path: path() })?;
-    match read_at_most(&target.join(MANIFEST), LARGEST_MANIFEST) {
+    match read_file_at_most(&target.join(MANIFEST), LARGEST_MANIFEST) {
         Ok(manifest) if written == Some(&sha256(&manifest)) => Ok(held),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(held),
         Err(error) if error.kind() != ErrorKind::NotADirectory => Err(failed(error)),

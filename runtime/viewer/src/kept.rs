@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use onemark_models::files::{read_at_most, validate_place, write_whole};
+use onemark_models::files::{read_file_at_most, validate_place, write_whole};
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::lock::Lock;
 use onemark_results::json::{Document, FilmReport, to_text};
@@ -38,7 +38,7 @@ impl Kept {
         validate_place(path).map_err(|error| fault(error.into()))?;
         let lock = Lock::try_new(path).map_err(|error| fault(error.into()))?;
         let lock = lock.ok_or_else(|| fault("another viewer keeps its corrections there".into()))?;
-        let films = match read_at_most(path, MOST_BYTES) {
+        let films = match read_file_at_most(path, MOST_BYTES) {
             Ok(bytes) => read(&bytes, set).map_err(fault)?,
             Err(error) if error.kind() == ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(fault(error.into())),
