@@ -1,9 +1,11 @@
 //! `cargo xtask package`: one archive for users, in `target/package`.
 //!
-//!     bin/      onemark, onemark-export, and ONNX Runtime, which they find in their own folder
-//!     c/        the C library, shared and static, and its header
-//!     python/   the wheel, whose `onemark` script is the whole command line
-//!     docs/, README.md, licences, THIRD-PARTY.txt and -rust.html, sbom.cdx.json
+//! ```text
+//! bin/      onemark, onemark-export, and ONNX Runtime, which they find in their own folder
+//! c/        the C library, shared and static, and its header
+//! python/   the wheel, whose `onemark` script is the whole command line
+//! docs/, README.md, licences, THIRD-PARTY.txt and -rust.html, sbom.cdx.json
+//! ```
 //!
 //! The trainer is not included, because it needs a libtorch that fits the lab's GPU (1.4 GB unpacked). Labs build it from source.
 
