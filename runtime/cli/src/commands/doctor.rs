@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
+#[cfg(feature = "onnxruntime")]
 use onemark_runtime::backend::{self, Library};
 use onemark_runtime::{BackendKind, Chain, Detector, Options};
 
@@ -24,13 +25,8 @@ impl Doctor {
     /// Fails only if no backend works, or if a backend that works can't open the bundle.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         console::print(format_args!("onemark {}\n", env!("CARGO_PKG_VERSION")))?;
-        match backend::library() {
-            Ok(Library { path, version, cuda }) => {
-                let cuda = if *cuda { "with CUDA" } else { "without CUDA" };
-                console::print(format_args!("ONNX Runtime {version}, built {cuda}: {}\n", path.display()))?;
-            }
-            Err(why) => console::print(format_args!("{}\n", console::explain(&why.into())))?,
-        }
+        #[cfg(feature = "onnxruntime")]
+        tell_of_the_library()?;
         let bundle = self.bundle.as_ref().map(|path| self.trust.open(path)).transpose()?;
         let (mut working, mut failed) = (0, 0);
         console::print("\n")?;
@@ -56,5 +52,17 @@ impl Doctor {
             }
         }
         Ok(if working > 0 && failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// Prints which ONNX Runtime there is, or why there is none.
+#[cfg(feature = "onnxruntime")]
+fn tell_of_the_library() -> anyhow::Result<()> {
+    match backend::library() {
+        Ok(Library { path, version, cuda }) => {
+            let cuda = if *cuda { "with CUDA" } else { "without CUDA" };
+            console::print(format_args!("ONNX Runtime {version}, built {cuda}: {}\n", path.display()))
+        }
+        Err(why) => console::print(format_args!("{}\n", console::explain(&why.into()))),
     }
 }
