@@ -12,8 +12,10 @@ use onemark_models::text::for_message;
 use p256::ecdsa;
 use serde::{Deserialize, Serialize};
 
-use crate::bounded::LARGEST_SIGNATURE;
 use crate::{PublicKey, SigningError, SigningKey};
+
+/// The largest file of a signature that is read, in bytes: twice that of a bundle with as many files as are allowed.
+pub const LARGEST_SIGNATURE: u64 = 1 << 20;
 
 const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";

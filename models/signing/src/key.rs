@@ -13,8 +13,10 @@ use p256::pkcs8::{
 };
 use p256::{SecretKey, elliptic_curve};
 
-use crate::bounded::LARGEST_KEY;
 use crate::{KeyError, SigningError};
+
+/// The largest file of a key that is read, in bytes: a hundred times the usual size.
+pub const LARGEST_KEY: u64 = 1 << 16;
 
 const PUBLIC: &str = "PUBLIC KEY";
 const PRIVATE: &str = "PRIVATE KEY";

@@ -20,7 +20,6 @@
 //!
 //! docs/TRUST.md says what a signature proves, and what it does not.
 
-mod bounded;
 mod envelope;
 mod error;
 mod key;
@@ -29,10 +28,9 @@ mod trusted;
 
 use onemark_models::bundle::Bundle;
 
-pub use self::bounded::{LARGEST_KEY, LARGEST_SIGNATURE};
-pub use self::envelope::Signature;
+pub use self::envelope::{LARGEST_SIGNATURE, Signature};
 pub use self::error::{KeyError, SigningError};
-pub use self::key::{PublicKey, SigningKey};
+pub use self::key::{LARGEST_KEY, PublicKey, SigningKey};
 use self::statement::Statement;
 pub use self::trusted::{MOST_KEYS, Signer, TrustedKeys};
 

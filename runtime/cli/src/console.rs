@@ -20,8 +20,7 @@ use onemark_models::lock::Lock;
 use onemark_results::{ResultsError, json, overlay};
 use onemark_runtime::adapt::AdaptError;
 use onemark_runtime::{BackendKind, Decoding, Detector, Options, RuntimeError};
-use onemark_signing::Signer;
-use onemark_signing::SigningError;
+use onemark_signing::{Signer, SigningError};
 use onemark_viewer::ViewerError;
 
 use crate::trust::TrustOptions;

@@ -102,8 +102,12 @@ impl Detect {
             let (done, all) = (films.len() - tables.left().len(), films.len());
             console::note(format_args!("ended after {done} of {all} films{}", tables.way_on()));
         }
-        let audit =
-            plan.audit().map(|path| (path, self.audit(&detector, signer.as_ref(), started, &tables, films.len())));
+        // A run that ended before its first film leaves an older record alone.
+        let is_begun = is_whole || tables.reports().next().is_some();
+        let audit = plan
+            .audit()
+            .filter(|_| is_begun)
+            .map(|path| (path, self.audit(&detector, signer.as_ref(), started, &tables, films.len())));
         let written = tables.finish(is_whole, &mut screen);
         let audited = audit.map_or(Ok(()), |(path, audit)| audit?.write(path));
         ended?;
@@ -144,7 +148,7 @@ impl Detect {
             ("pruning", self.options.pruning().to_string()),
             ("landmarks", self.landmarks.as_ref().map_or_else(|| "all".into(), |names| names.join(","))),
             ("spacing", or_none(spacing)),
-            ("names", if self.anonymous { "anonymous" } else { "own" }.to_owned()),
+            ("film names", if self.anonymous { "anonymous" } else { "their own" }.to_owned()),
             ("outputs", plan.targets().collect::<Vec<_>>().join(", ")),
         ]
         .into()

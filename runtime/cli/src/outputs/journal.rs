@@ -40,7 +40,7 @@ struct Line<R> {
 }
 
 /// By what a film is known to be the same: SHA-256 of its file's name, size and time of change, and of its name in the outputs. It
-/// names nobody.
+/// has no name in it, but who has the films can tell which it is of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Stamp(String);
