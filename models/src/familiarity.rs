@@ -73,8 +73,8 @@ impl Familiarity {
         self.farthest = believed.fold(self.farthest, with_margin).min(widest);
     }
 
-    /// The largest limit that [`Familiarity::widen`] sets: a quarter of the usual score less than the farthest film of the training
-    /// has at the least. However often it widens, the limit stays below twice ln 4, or is what the training made of it.
+    /// The largest limit that [`Familiarity::widen`] sets: ln 4 beyond half of the present limit. However often it widens, the limit
+    /// stays below twice ln 4, or is what the training made of it.
     pub fn widest(&self) -> f64 {
         self.farthest.max(self.farthest / MARGIN - LEAST_SHARE.ln())
     }

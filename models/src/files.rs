@@ -51,6 +51,14 @@ pub fn is_same(one: &Path, other: &Path) -> bool {
     matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
 }
 
+/// Whether a path, which need not exist, is this file or folder or lies in the folder.
+pub fn is_inside(path: &Path, folder: &Path) -> bool {
+    let Ok(folder) = fs::canonicalize(folder) else { return false };
+    let there = std::path::absolute(path).ok();
+    let there = there.as_deref().and_then(|path| path.ancestors().find_map(|part| fs::canonicalize(part).ok()));
+    there.is_some_and(|there| there.starts_with(&folder))
+}
+
 /// Writes a file under a temporary name next to `path`, then renames it: `path` contains all of `bytes`, or its old content.
 /// A file that was there before keeps its permissions, and its owner and group where the system allows it. If `path` is a
 /// symbolic link, the file that it points to is replaced. A pipe or a device is written to directly.
@@ -311,6 +319,19 @@ mod tests {
         std::os::unix::fs::symlink(&file, &link).unwrap();
         assert!(is_same(&file, &link) && is_same(&file, &folder.path().join("./file")));
         assert!(!is_same(&file, folder.path()) && !is_same(&none, &none));
+    }
+
+    #[test]
+    fn what_a_folder_will_hold_is_inside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let bundle = folder.path().join("bundle");
+        fs::create_dir(&bundle).unwrap();
+        for inside in ["bundle", "bundle/new", "bundle/new/deep.json", "bundle/../bundle/x"] {
+            assert!(is_inside(&folder.path().join(inside), &bundle), "{inside}");
+        }
+        for outside in ["", "bundle.sig", "bundled/x", "bundle/../x", "other"] {
+            assert!(!is_inside(&folder.path().join(outside), &bundle), "{outside}");
+        }
     }
 
     #[cfg(unix)]

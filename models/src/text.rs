@@ -49,6 +49,22 @@ fn hidden_character(hidden: char) -> String {
     format!("holds the hidden character {}; remove it", hidden.escape_default())
 }
 
+/// The first names of a list, at most `most`, and the number of the others.
+///
+/// ```
+/// use onemark_models::text::few;
+///
+/// let names: Vec<String> = (1..=5).map(|number| number.to_string()).collect();
+/// assert_eq!(few(&names, 3), "1, 2, 3 and 2 more");
+/// assert_eq!((few(&names, 5).as_str(), few(&[], 3).as_str()), ("1, 2, 3, 4, 5", ""));
+/// ```
+pub fn few(names: &[String], most: usize) -> String {
+    match names.get(..most) {
+        Some(first) if names.len() > most => format!("{} and {} more", first.join(", "), names.len() - most),
+        _ => names.join(", "),
+    }
+}
+
 /// The text for a message: hidden characters are written out, and the middle of a very long text is left out.
 ///
 /// ```

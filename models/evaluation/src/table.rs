@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use onemark_film::visible::cut;
+use onemark_models::text::few;
 
 /// The largest size of a table, in bytes.
 pub(crate) const LARGEST: u64 = 24 << 20;
@@ -148,13 +149,10 @@ fn uneven_rows(rows: &[(u64, usize)], expected: usize, delimiter: u8, header: u6
 /// The further lines that a message about the first of `lines` concerns, in brackets; nothing if there is only one line.
 pub(crate) fn also(lines: impl IntoIterator<Item = u64>) -> String {
     let others: Vec<String> = lines.into_iter().skip(1).map(|line| line.to_string()).collect();
-    match others.get(..MOST_LINES) {
-        _ if others.is_empty() => String::new(),
-        Some(first) if others.len() > MOST_LINES => {
-            format!(" (also lines {} and {} more)", first.join(", "), others.len() - MOST_LINES)
-        }
-        _ if others.len() == 1 => format!(" (also line {})", others.concat()),
-        _ => format!(" (also lines {})", others.join(", ")),
+    match others.len() {
+        0 => String::new(),
+        1 => format!(" (also line {})", others.concat()),
+        _ => format!(" (also lines {})", few(&others, MOST_LINES)),
     }
 }
 

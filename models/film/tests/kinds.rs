@@ -420,6 +420,64 @@ fn tiffs_are_limited_before_their_strips_are_looked_at() {
     refusal(&many, &["one of its tags has more values than are read"]);
 }
 
+/// A TIFF of two strips with these places and lengths.
+fn two_strips(places: [u16; 2], lengths: [u16; 2]) -> Vec<u8> {
+    let mut tiff = tiff(&film(), &[]);
+    let directory = 8 + film().as_raw().len() + 2;
+    for entry in tiff[directory..].chunks_exact_mut(12) {
+        let pair = match u16::from_le_bytes([entry[0], entry[1]]) {
+            273 => places,
+            279 => lengths,
+            278 => {
+                entry[8..10].copy_from_slice(&(film().height() as u16 / 2).to_le_bytes());
+                continue;
+            }
+            _ => continue,
+        };
+        entry[4] = 2;
+        entry[8..12].copy_from_slice(&pair.map(u16::to_le_bytes).concat());
+    }
+    tiff
+}
+
+#[test]
+fn each_strip_of_a_tiff_has_its_own_place_and_length() {
+    let half = film().as_raw().len() as u16 / 2;
+    let sound = read(&two_strips([8, 8 + half], [half; 2])).unwrap();
+    assert_eq!(sound.grey(), film().as_raw());
+    for (places, lengths, says) in [
+        ([8, 8], [half; 2], "overlap"),
+        ([8, 8 + half - 1], [half; 2], "overlap"),
+        ([0, 8 + half], [half; 2], "overlap"),
+        ([8, 8 + half], [half / 2, half], "is shorter than its rows"),
+        ([8, 8 + half], [half, half - 1], "is shorter than its rows"),
+    ] {
+        let error = read(&two_strips(places, lengths)).unwrap_err();
+        assert!(matches!(error, FilmError::Damaged { .. }) && error.to_string().contains(says), "{places:?}: {error}");
+    }
+}
+
+/// A picture and, inside it, the directory of another one with this side.
+fn with_picture_inside(side: u16) -> Vec<u8> {
+    let mut tiff = tiff(&film(), &[(330, 0)]);
+    let entry = tiff.windows(4).position(|entry| entry == [0x4A, 1, 3, 0]).unwrap();
+    let place = tiff.len() as u32;
+    tiff[entry + 2] = 4;
+    tiff[entry + 8..entry + 12].copy_from_slice(&place.to_le_bytes());
+    tiff.extend([2, 0]);
+    for tag in [256_u16, 257] {
+        tiff.extend([tag.to_le_bytes(), [3, 0], [1, 0], [0, 0], side.to_le_bytes(), [0, 0]].concat());
+    }
+    tiff.extend([0; 4]);
+    tiff
+}
+
+#[test]
+fn a_film_inside_its_thumbnail_is_not_overlooked() {
+    read(&with_picture_inside(3)).unwrap();
+    refusal(&with_picture_inside(4000), &["it has 2 pictures, and the first is smaller than one inside it"]);
+}
+
 #[test]
 fn pages_are_counted_up_to_a_thousand() {
     let mut many = tiff(&film(), &[]);

@@ -15,8 +15,9 @@ use onemark_evaluation::points::PointsError;
 use onemark_film::visible::{cut, visible, visible_lines};
 use onemark_film::{FilmError, Spacing};
 use onemark_models::bundle::{Bundle, BundleError};
-use onemark_models::files::{validate_place, write_whole};
+use onemark_models::files::{is_inside, validate_place, write_whole};
 use onemark_models::lock::Lock;
+use onemark_models::text;
 use onemark_results::{ResultsError, json, overlay};
 use onemark_runtime::adapt::AdaptError;
 use onemark_runtime::{BackendKind, Decoding, Detector, Options, RuntimeError};
@@ -177,12 +178,7 @@ const MOST_NAMES: usize = 8;
 
 /// The first few of some names, and the number of the others.
 pub fn few(names: &[String]) -> String {
-    match names.get(..MOST_NAMES) {
-        Some(first) if names.len() > MOST_NAMES => {
-            format!("{} and {} more", first.join(", "), names.len() - MOST_NAMES)
-        }
-        _ => names.join(", "),
-    }
+    text::few(names, MOST_NAMES)
 }
 
 /// Standard output of a command that also writes files: if its reader goes away, the files are written all the same.
@@ -293,6 +289,18 @@ pub fn validate_output(path: &Path) -> anyhow::Result<()> {
     anyhow::bail!("can't write {}: {why}", path.display())
 }
 
+/// Refuses a place that is the bundle or lies in it: results would replace a part of it, or be one file too many in it.
+pub fn refuse_inside(place: &Path, bundle: &Path) -> anyhow::Result<()> {
+    if !is_stdout(place) && is_inside(place, bundle) {
+        anyhow::bail!(
+            "{} is in the bundle {}, which results would spoil; choose another place",
+            place.display(),
+            bundle.display()
+        );
+    }
+    Ok(())
+}
+
 /// Whether a path stands for standard output.
 pub fn is_stdout(path: &Path) -> bool {
     path == Path::new("-")
@@ -344,13 +352,6 @@ pub fn table(rows: &[Vec<String>], left: &[usize]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_list_of_names_is_short() {
-        let names: Vec<String> = (1..=10).map(|number| number.to_string()).collect();
-        assert_eq!(few(&names), "1, 2, 3, 4, 5, 6, 7, 8 and 2 more");
-        assert_eq!((few(&names[..2]).as_str(), few(&[]).as_str()), ("1, 2", ""));
-    }
 
     #[test]
     fn a_cell_of_any_length_and_content_is_a_cell() {

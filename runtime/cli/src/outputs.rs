@@ -59,8 +59,8 @@ pub struct OutputFiles<'a> {
 
 impl Outputs {
     /// Chooses the files of each film's results, and checks that they can be written. No two results share a file, and none
-    /// replaces a film.
-    pub fn plan(&self, films: &[PlacedFilm]) -> anyhow::Result<OutputFiles<'_>> {
+    /// replaces a film or lies in the bundle.
+    pub fn plan(&self, films: &[PlacedFilm], bundle: &Path) -> anyhow::Result<OutputFiles<'_>> {
         let (json, csv) = (self.json.as_deref(), self.csv.as_deref());
         if json.is_some() && json == csv {
             bail!("--json and --csv would both be written to {}", json.unwrap_or(Path::new("-")).display());
@@ -82,13 +82,14 @@ impl Outputs {
                 single.push(target);
                 per_film.push((format, vec![target.clone()]));
             } else {
-                folders.push(target);
+                folders.push(target.as_path());
                 let file = |film: &PlacedFilm| target.join(&film.place).with_added_extension(format.extension);
                 per_film.push((format, films.iter().map(file).collect()));
             }
         }
         let plan = OutputFiles { json, csv, audit, per_film };
         plan.validate(films)?;
+        single.iter().chain(&folders).try_for_each(|place| console::refuse_inside(place, bundle))?;
         single.into_iter().try_for_each(console::validate_output)?;
         for folder in folders {
             fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
@@ -214,6 +215,10 @@ mod tests {
         outputs
     }
 
+    fn no_bundle() -> &'static Path {
+        Path::new("no.onemark")
+    }
+
     #[test]
     fn the_options_are_the_formats() {
         use clap::Args as _;
@@ -233,7 +238,7 @@ mod tests {
         let out = folder.path().join("out");
         let plan = |files: &[&str], target: &Path| {
             let outputs = outputs(|one| (one.mrk_json, one.dicom_sr) = (Some(target.into()), Some(target.into())));
-            let plan = outputs.plan(&films(files));
+            let plan = outputs.plan(&films(files), no_bundle());
             plan.map(|plan| plan.per_film.into_iter().flat_map(|(_, files)| files).collect::<Vec<_>>())
         };
         let names = ["1.mrk.json", "2.mrk.json", "1.sr.dcm", "2.sr.dcm"];
@@ -257,18 +262,40 @@ mod tests {
             (outputs(|one| one.audit = Some(film.clone())), &film_itself),
             (outputs(|one| one.json = Some(folder.path().join("all.json"))), &journal),
         ] {
-            let error = outputs.plan(films).err().unwrap().to_string();
+            let error = outputs.plan(films, no_bundle()).err().unwrap().to_string();
             assert!(error.contains("is a film"), "{error}");
         }
     }
 
     #[test]
+    fn nothing_is_written_into_the_bundle() {
+        let folder = tempfile::tempdir().unwrap();
+        let bundle = folder.path().join("b.onemark");
+        fs::create_dir(&bundle).unwrap();
+        let one = &films(&["1.png"]);
+        for outputs in [
+            outputs(|set| set.json = Some(bundle.join("manifest.yaml"))),
+            outputs(|set| set.csv = Some(bundle.join("../b.onemark/new.csv"))),
+            outputs(|set| set.audit = Some(bundle.join("weights.bin"))),
+            outputs(|set| set.overlay = Some(bundle.clone())),
+            outputs(|set| set.report = Some(bundle.join("pages"))),
+        ] {
+            let error = outputs.plan(one, &bundle).err().unwrap().to_string();
+            assert!(error.contains("is in the bundle"), "{error}");
+        }
+        assert_eq!(fs::read_dir(&bundle).unwrap().count(), 0);
+        let beside = outputs(|set| set.json = Some(folder.path().join("b.onemark.json")));
+        assert!(beside.plan(one, &bundle).is_ok());
+    }
+
+    #[test]
     fn one_file_is_for_one_film_and_one_table() {
         let films = films(&["1.png", "2.png"]);
-        let error = outputs(|one| one.report = Some("all.html".into())).plan(&films).err().unwrap().to_string();
+        let error =
+            outputs(|one| one.report = Some("all.html".into())).plan(&films, no_bundle()).err().unwrap().to_string();
         assert!(error.contains("one file, but there are 2 films"), "{error}");
         let both = outputs(|one| (one.json, one.csv) = (Some("-".into()), Some("-".into())));
-        assert!(both.plan(&films).is_err());
+        assert!(both.plan(&films, no_bundle()).is_err());
     }
 
     #[test]
@@ -302,10 +329,14 @@ mod tests {
                 "--csv and the journal of --json",
             ),
         ] {
-            let error = outputs.plan(one).err().unwrap().to_string();
+            let error = outputs.plan(one, no_bundle()).err().unwrap().to_string();
             assert!(error.contains(expected) && error.contains("would both be written to"), "{error}");
         }
-        assert!(outputs(|set| (set.json, set.csv) = (Some("/dev/null".into()), Some("-".into()))).plan(one).is_ok());
+        assert!(
+            outputs(|set| (set.json, set.csv) = (Some("/dev/null".into()), Some("-".into())))
+                .plan(one, no_bundle())
+                .is_ok()
+        );
     }
 
     #[test]
@@ -321,7 +352,7 @@ mod tests {
             (outputs(|set| set.json = Some(here.join("file/all.json"))), "file/all.json"),
             (outputs(|set| set.overlay = Some(here.join("file"))), "making the folder"),
         ] {
-            let error = format!("{:#}", outputs.plan(films).err().unwrap());
+            let error = format!("{:#}", outputs.plan(films, no_bundle()).err().unwrap());
             assert!(error.contains(expected), "{error}");
         }
         let left: Vec<_> = fs::read_dir(here).unwrap().map(|entry| entry.unwrap().file_name()).collect();

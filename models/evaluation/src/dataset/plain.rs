@@ -16,6 +16,7 @@ use onemark_film::geometry::Point;
 use onemark_film::visible::from_cell;
 use onemark_models::files::read_file_at_most;
 use onemark_models::landmarks::{LandmarkSet, MOST_LANDMARKS};
+use onemark_models::text::few;
 
 /// The most films that a message names beside the first.
 const MOST_NAMED: usize = 5;
@@ -160,12 +161,9 @@ impl Missing {
             first => format!("there is no image \"{}\" in images/", said(first)),
         };
         let others: Vec<String> = names.iter().skip(1).map(|name| format!("\"{}\"", said(name))).collect();
-        let others = match others.get(..MOST_NAMED) {
-            _ if others.is_empty() => String::new(),
-            Some(first) if others.len() > MOST_NAMED => {
-                format!(", and none for {} and {} more", first.join(", "), others.len() - MOST_NAMED)
-            }
-            _ => format!(", and none for {}", others.join(", ")),
+        let others = match others.as_slice() {
+            [] => String::new(),
+            others => format!(", and none for {}", few(others, MOST_NAMED)),
         };
         Some(Problem { line, text: text + &others })
     }

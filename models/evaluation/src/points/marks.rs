@@ -80,7 +80,7 @@ pub(crate) fn has_position(status: &str) -> Option<bool> {
     }
 }
 
-/// What is wrong with a status that is none.
+/// What is wrong with an unknown status.
 pub(crate) fn unknown_status(status: &str) -> String {
     format!("a landmark has the status \"{}\"; write found, edited-by-hand or not-found", shown(status))
 }

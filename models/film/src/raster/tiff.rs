@@ -4,8 +4,8 @@ use std::io::Cursor;
 
 use flate2::{Decompress, FlushDecompress, Status};
 use tiff::TiffError;
-use tiff::decoder::Decoder;
 use tiff::decoder::ifd::Value;
+use tiff::decoder::{ChunkType, Decoder};
 use tiff::tags::Tag;
 
 use super::{Fault, Outline, other_pixels, pages, resolution, too_much_memory, unreadable};
@@ -15,6 +15,8 @@ use crate::{MAX_FILM_PIXELS, jpeg};
 
 /// The largest number of pages that are counted.
 const MAX_PAGES: usize = 1000;
+/// The size of a file's header.
+const HEADER: u64 = 8;
 /// Values of the compression tag.
 const UNCOMPRESSED: u32 = 1;
 const JPEG: u32 = 7;
@@ -56,6 +58,7 @@ pub(super) fn validate_parts(bytes: &[u8]) -> Result<(), Fault> {
     let mut file = Decoder::new(Cursor::new(bytes))?;
     let parts = parts(&mut file, bytes)?;
     match compression(&mut file)? {
+        UNCOMPRESSED => validate_lengths(&mut file, &parts),
         JPEG => {
             let tables =
                 file.find_tag(Tag::JPEGTables)?.map_or_else(|| Ok(Vec::new()), |tables| tables.into_u8_vec())?;
@@ -91,7 +94,33 @@ fn refuse_pages(file: &mut Reader<'_>) -> Result<(), Fault> {
         let more = if count == MAX_PAGES { "or more " } else { "" };
         return Err(pages(count, &format!("{more}pages")));
     }
+    let inside = larger_inside(file)?;
+    if inside > 0 {
+        return Err(pages(1 + inside, "pictures, and the first is smaller than one inside it"));
+    }
     Ok(())
+}
+
+/// The number of pictures inside the first one (SubIFDs) that have more pixels than it; usually they are its smaller copies.
+fn larger_inside(file: &mut Reader<'_>) -> Result<usize, Fault> {
+    let Some(inside) = file.find_tag(Tag::SubIfd)? else { return Ok(0) };
+    let places = match inside {
+        Value::List(places) => places,
+        place => vec![place],
+    };
+    let (width, height) = file.dimensions()?;
+    let mut larger = 0;
+    for place in places.into_iter().take(MAX_PAGES) {
+        // A place that can't be read holds no picture.
+        let Some(directory) = place.into_ifd_pointer().ok().and_then(|place| file.read_directory(place).ok()) else {
+            continue;
+        };
+        let mut tags = file.read_directory_tags(&directory);
+        let mut side = |tag: Tag| tags.find_tag_unsigned::<u64>(tag).ok().flatten().unwrap_or(0);
+        let pixels = side(Tag::ImageWidth).saturating_mul(side(Tag::ImageLength));
+        larger += usize::from(pixels > u64::from(width) * u64::from(height));
+    }
+    Ok(larger)
 }
 
 /// Refuses pixels that are not numbers of 8 or 16 bits from 0 on, in words that say what they are.
@@ -125,10 +154,43 @@ fn parts<'a>(file: &mut Reader<'_>, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>, Fa
         bytes.get(offset..offset.checked_add(length)?).filter(|part| !part.is_empty())
     };
     let parts: Vec<&[u8]> = offsets.iter().zip(&lengths).map(part).collect::<Option<_>>().ok_or_else(missing)?;
-    if parts.iter().map(|part| part.len() as u64).sum::<u64>() > bytes.len() as u64 {
-        return Err(Fault::damaged("parts of its pixels overlap"));
+    let mut places: Vec<(u64, u64)> = offsets.into_iter().zip(lengths).collect();
+    places.sort_unstable();
+    let mut end = HEADER;
+    for (offset, length) in places {
+        if offset < end {
+            return Err(Fault::damaged("parts of its pixels overlap each other or the file's header"));
+        }
+        end = offset.saturating_add(length);
     }
     Ok(parts)
+}
+
+/// Refuses strips and tiles of grey or RGB that are not compressed and are shorter than their rows.
+fn validate_lengths(file: &mut Reader<'_>, parts: &[&[u8]]) -> Result<(), Fault> {
+    const SEPARATE: u32 = 2;
+    const RGB: u32 = 2;
+    if file.find_tag_unsigned::<u32>(Tag::PhotometricInterpretation)?.is_none_or(|kind| kind > RGB) {
+        return Ok(());
+    }
+    let bits: Vec<u64> = file.find_tag_unsigned_vec(Tag::BitsPerSample)?.unwrap_or_else(|| vec![1]);
+    let samples: u64 = file.find_tag_unsigned(Tag::SamplesPerPixel)?.unwrap_or(1);
+    let planes: u32 = file.find_tag_unsigned(Tag::PlanarConfiguration)?.unwrap_or(1);
+    let bits = bits.first().copied().unwrap_or(1).saturating_mul(if planes == SEPARATE { 1 } else { samples });
+    let (width, height) = file.chunk_dimensions();
+    let is_tiled = file.get_chunk_type() == ChunkType::Tile;
+    // The last strip of a plane has fewer rows.
+    let rows = u64::from(file.dimensions()?.1);
+    let (rows_each, in_plane) = (u64::from(height).max(1), rows.div_ceil(u64::from(height).max(1)).max(1));
+    for (index, part) in parts.iter().enumerate() {
+        let is_last = !is_tiled && (index as u64 + 1).is_multiple_of(in_plane);
+        let rows = if is_last { rows - (in_plane - 1) * rows_each } else { rows_each };
+        let due = (u64::from(width).saturating_mul(bits)).div_ceil(8).saturating_mul(rows);
+        if (part.len() as u64) < due {
+            return Err(Fault::damaged("a part of its pixels is shorter than its rows"));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses strips in JPEG that are not whole. They share tables, which stand in front of each here.

@@ -74,7 +74,7 @@ impl Detect {
             None => films,
             Some(shard) => shard.part(films),
         };
-        let plan = self.outputs.plan(&films)?;
+        let plan = self.outputs.plan(&films, &self.bundle)?;
         let (bundle, signer) = self.options.signed_bundle(&self.bundle)?;
         let landmarks = self.landmarks(&bundle.manifest().landmark_set)?;
         let detector = self.options.open(&bundle, landmarks)?;

@@ -64,6 +64,7 @@ impl Evaluate {
         films::keep_annotated(&mut data, self.films.as_deref(), self.limit)?;
         films::note_missing(&data, set);
         let without = self.without.as_deref().map(|text| films::left_out(&data, text)).transpose()?;
+        self.overlays.iter().chain(&self.report).try_for_each(|place| console::refuse_inside(place, &self.bundle))?;
         if let Some(folder) = &self.overlays {
             fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
         }

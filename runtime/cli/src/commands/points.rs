@@ -10,7 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use onemark_evaluation::points::{self, FilmIdentity, FilmPoints, Form, PointsFile};
 use onemark_film::{Film, Spacing, without_extension};
-use onemark_models::files::{is_same, validate_place};
+use onemark_models::files::{is_inside, validate_place};
 use onemark_models::landmarks::LandmarkSet;
 
 use super::said::Said;
@@ -127,7 +127,7 @@ impl Convert {
     /// Refuses a place where a file that was given would be replaced.
     fn refuse_input(&self, place: &Path) -> anyhow::Result<()> {
         let mut given = self.files.iter().chain(&self.films).map(PathBuf::as_path).chain(self.set.file());
-        match given.find(|file| is_same(file, place)) {
+        match given.find(|file| is_inside(place, file)) {
             Some(same) => bail!("{} would be replaced; choose another --out", same.display()),
             None => Ok(()),
         }
