@@ -451,3 +451,17 @@ fn files_that_other_programs_wrote() {
         }
     }
 }
+
+#[test]
+fn another_version_of_our_json_is_refused() {
+    let read = |schema: &str| {
+        let landmark = r#"{"name": "sella", "position": {"x": 3, "y": 4}}"#;
+        let text = format!(r#"{{{schema}"films": [{{"file": "1.png", "landmarks": [{landmark}]}}]}}"#);
+        points::parse(Path::new("points.json"), text.as_bytes()).map(drop).map_err(|error| error.to_string())
+    };
+    for known in ["", r#""schema": "onemark-detections/1", "#, r#""schema": "onemark-points/1", "#] {
+        read(known).unwrap();
+    }
+    let error = read(r#""schema": "onemark-detections/2", "#).unwrap_err();
+    assert!(error.contains("its schema is \"onemark-detections/2\", and onemark-detections/1"), "{error}");
+}

@@ -11,11 +11,15 @@ use crate::table::{Problem, said};
 
 /// The version of the form that is written, for points alone.
 const SCHEMA: &str = "onemark-points/1";
+/// What `onemark detect` writes. Other versions may mean other things by the same fields.
+const DETECTIONS: &str = "onemark-detections/1";
 /// The status of a landmark that a person placed.
 const BY_HAND: &str = "edited-by-hand";
 
 #[derive(Deserialize)]
 struct Document {
+    /// What a person types has none.
+    schema: Option<String>,
     films: Vec<Film>,
 }
 
@@ -49,6 +53,12 @@ pub(super) fn read(json: Value) -> Result<Marks, Problem> {
         Problem::new(format!("it is not JSON of `onemark detect`: {}", said(&error.to_string())))
     };
     let document: Document = serde_json::from_value(json).map_err(not_ours)?;
+    if let Some(other) = document.schema.filter(|schema| ![SCHEMA, DETECTIONS].contains(&schema.as_str())) {
+        let other = said(&other);
+        let text =
+            format!("its schema is \"{other}\", and {DETECTIONS} and {SCHEMA} are read; use a version that reads it");
+        return Err(Problem::new(text));
+    }
     let mut marks = Marks::new(Form::Json);
     for Film { file, film: Stated { width, height }, film_sha256: sha256, landmarks } in document.films {
         let identity = FilmIdentity::named(file.as_deref().unwrap_or_default()).with_size(width, height);
