@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod dicom;
+mod documents;
 mod films;
 mod found;
 mod program;
@@ -19,6 +20,7 @@ use onemark_models::network::config::AdapterVariant;
 use onemark_models::recipe::Recipe;
 
 pub use dicom::data_set;
+pub use documents::documented;
 pub use films::{Films, film_of, real_data, small_films};
 pub use found::{dicom_film, found, found_on};
 pub use program::{Outcome, Program, backends};

@@ -4,18 +4,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::{env, fs};
 
 use image::{GrayImage, Luma};
 use onemark_film::{Film, Spacing};
-use onemark_tests::{Outcome, Program, backends, data_set, tiny_bundle};
+use onemark_tests::{Outcome, Program, backends, data_set, documented, tiny_bundle};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/SPACING.md");
+const DOCUMENT: &str = "SPACING.md";
 
 /// What the file, the table of the dataset and a person state, in mm per px.
 const FILE: &str = "0.6";
@@ -85,7 +85,7 @@ fn every_command_uses_the_same_mm_and_says_the_same() {
             row(&mut table, here.path(), stated, COMMANDS);
         }
     }
-    documented("statements", &table);
+    documented(DOCUMENT, "statements", &table);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_layout_states_what_it_knows() {
             row(&mut table, here.path(), Stated { file, data: Data::Layout(size), person }, &commands);
         }
     }
-    documented("layouts", &table);
+    documented(DOCUMENT, "layouts", &table);
 }
 
 /// Adds a row to a table. All commands that know the same statements must have the same result.
@@ -138,19 +138,6 @@ fn row(table: &mut String, here: &Path, stated: Stated, commands: &[(&str, bool,
         }
     }
     writeln!(table, " {} |", said.join("<br>")).unwrap();
-}
-
-/// Compares a table with the document, or writes it there.
-fn documented(name: &str, table: &str) {
-    let document = fs::read_to_string(DOCUMENT).unwrap();
-    let (before, rest) = document.split_once(&format!("<!-- {name} -->\n")).unwrap();
-    let (documented, after) = rest.split_once("<!-- end -->").unwrap();
-    if env::var_os("ONEMARK_UPDATE").is_some() {
-        let text = format!("{before}<!-- {name} -->\n{table}<!-- end -->{after}");
-        fs::write(DOCUMENT, text).unwrap();
-    } else {
-        assert!(documented == table, "docs/SPACING.md is out of date: run this test with ONEMARK_UPDATE=1\n{table}");
-    }
 }
 
 /// A folder with a bundle, points, and a dataset in `data` whose first films have the ids 01, 02 and 03.

@@ -1,4 +1,4 @@
-//! The page that needs no server: the viewer's page with the engine compiled to WebAssembly, tested in a browser.
+//! The viewer's page in a browser: as `onemark view` serves it, and with the engine compiled to WebAssembly, which needs no server.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ use crate::{peers, setup, shell};
 
 /// The files of the viewer's page.
 const PAGE_FILES: &str = "runtime/viewer/page";
-const PACKAGE: &str = "runtime/bindings/wasm";
+const TESTS: &str = "tests/browser";
 const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The folder of the complete page, which any web server can serve.
 const PAGE: &str = "target/wasm/page";
 
-/// Builds the binaries that the page is compared with, then the page, and tests it.
+/// Builds the binaries that the pages are compared with, then the page, and tests both.
 pub fn run() -> Result<()> {
     if !can_build()? {
         bail!("Rust can't compile for browsers here: `rustup target add {TARGET}`");
@@ -31,11 +31,15 @@ pub fn can_build() -> Result<bool> {
     shell::has_target(TARGET)
 }
 
-/// Builds the page and tests it against the binaries, which must exist.
+/// Tests the page that `onemark view` serves, and, if Rust can compile for browsers here, builds and tests the one that needs no
+/// server. The binaries must exist.
 pub fn test() -> Result<()> {
-    build()?;
-    let mut pytest = Command::new(peers::python("wasm", "requirements-wasm.txt")?);
-    pytest.args(["-m", "pytest", "-rs"]).arg(format!("{PACKAGE}/tests")).env(shell::BIN_DIR, shell::bin_dir()?);
+    let mut pytest = Command::new(peers::python("browser", "requirements-browser.txt")?);
+    pytest.args(["-m", "pytest", "-rs", TESTS]).env(shell::BIN_DIR, shell::bin_dir()?);
+    if can_build()? {
+        build()?;
+        pytest.args(["--page", PAGE]);
+    }
     shell::run(&mut pytest)
 }
 

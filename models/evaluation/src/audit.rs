@@ -231,7 +231,7 @@ fn missing(data: &Dataset, complaints: &[Complaint]) -> Option<Finding> {
     let bare = data.cases.iter().filter(|case| case.points.is_none() && !is_refused(case, complaints));
     let bare: Vec<&str> = bare.map(|case| case.id.as_str()).collect();
     let message =
-        format!("no annotation, while {annotated} others have one; this is correct if only templates need one");
+        format!("no annotation, while others ({annotated}) have one; this is correct if only templates need one");
     (annotated > 0 && !bare.is_empty()).then(|| Finding::new(Kind::NotAnnotated, &bare, &[], message))
 }
 

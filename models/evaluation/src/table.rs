@@ -100,7 +100,8 @@ impl Table {
                 .collect::<Vec<_>>()
                 .join(", ");
             let what = format!("the first line must name {wanted}, with commas, semicolons or tabs between them");
-            return Err(Problem::at(skipped + 1, format!("{what}; it names {named}")));
+            let named = if named.is_empty() { "it is empty".to_owned() } else { format!("it names {named}") };
+            return Err(Problem::at(skipped + 1, format!("{what}; {named}")));
         };
         let columns = plain_header(delimiter);
         if let Some(twice) = (1..columns.len()).find(|&index| columns[..index].contains(&columns[index])) {
@@ -360,7 +361,7 @@ mod tests {
         assert_eq!(line, Some(1));
         assert!(text.contains("must name a and b") && text.contains("\"x\", \"y\", \"z\""), "{text}");
         assert!(read("a,b,A\n1,2,3\n").unwrap_err().text.contains("two columns are called \"a\""));
-        assert!(read("").unwrap_err().text.contains("it names "));
+        assert!(read("").unwrap_err().text.ends_with("; it is empty"));
         let table = read("a,b\n1,5,2,5\n3,4\n1,5,3,5\n").unwrap();
         let [Problem { line: Some(2), text }] = &table.problems[..] else { unreachable!("{:?}", table.problems) };
         assert!(text.contains("4 fields where 2") && text.contains("semicolons (also line 4)"), "{text}");

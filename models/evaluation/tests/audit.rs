@@ -228,7 +228,7 @@ fn annotations_that_are_missing_or_incomplete_are_all_named() {
         "there is no image \"gone.png\"",
         "landmark 1 of 06 is given twice",
         "landmark 11 is outside 1 to 10, the landmarks of most films",
-        "no annotation, while 58 others have one",
+        "no annotation, while others (58) have one",
         "not annotated on 1 of 58 annotated films",
     ]) {
         assert!(message.contains(expected), "{message}\ninstead of {expected}");

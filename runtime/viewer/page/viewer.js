@@ -205,11 +205,13 @@ function zoom(factor, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
 
 function onFilm(event) {
   const corner = stage.getBoundingClientRect();
+  return within((event.clientX - corner.left - view.x) / view.scale, (event.clientY - corner.top - view.y) / view.scale);
+}
+
+// The nearest place on the film.
+function within(x, y) {
   const clamp = (value, end) => Math.min(Math.max(value, 0), end - .01);
-  return {
-    x: clamp((event.clientX - corner.left - view.x) / view.scale, report.film.width),
-    y: clamp((event.clientY - corner.top - view.y) / view.scale, report.film.height),
-  };
+  return { x: clamp(x, report.film.width), y: clamp(y, report.film.height) };
 }
 
 function grey() {
@@ -297,7 +299,7 @@ stage.addEventListener("keydown", event => {
   const landmark = mark && report.landmarks.find(one => one.number === Number(mark.dataset.number));
   if (arrow && landmark) {
     const step = event.shiftKey ? 10 : 1;
-    landmark.position = { x: landmark.position.x + arrow[0] * step, y: landmark.position.y + arrow[1] * step };
+    landmark.position = within(landmark.position.x + arrow[0] * step, landmark.position.y + arrow[1] * step);
     place(mark, landmark.position);
     landmark.moved = true;
     movements += 1;

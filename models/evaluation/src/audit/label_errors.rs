@@ -81,7 +81,7 @@ pub(super) fn findings(films: &[(&Case, FilmFacts)]) -> Result<(Vec<Finding>, Op
         .collect();
     let incomplete = films.iter().filter(|(case, _)| case.points.is_some()).count() - annotated.len();
     let incomplete = (incomplete > 0)
-        .then(|| format!("swapped and far landmarks on {incomplete} films on which landmarks are missing"));
+        .then(|| format!("swapped and far landmarks of films on which landmarks are missing: {incomplete}"));
     let Some(landmarks) = annotated.first().map(|(.., shape)| shape.len()) else {
         return Ok((Vec::new(), incomplete));
     };

@@ -90,7 +90,7 @@ pub enum DatasetError {
     /// A file of points can't be read.
     #[error(transparent)]
     Points(#[from] PointsError),
-    /// There are several files of points.
+    /// There are several files of points for the same films.
     #[error("{} are several files of points for the same films; keep the one that is right", files(.paths))]
     Several { paths: Vec<PathBuf> },
     /// A file of points is in mm, which takes the film's spacing.

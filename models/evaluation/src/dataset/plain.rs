@@ -23,8 +23,16 @@ const MOST_NAMED: usize = 5;
 /// The endings of files of points.
 const ENDINGS: [&str; 5] = ["csv", "tsv", "txt", "json", "xml"];
 
+/// The files of points of a plain folder.
+pub(super) struct Annotations {
+    /// The files that are read.
+    files: Vec<PathBuf>,
+    /// Files in places where points are looked for if there are none of those above.
+    others: Vec<PathBuf>,
+}
+
 /// The files of points of a plain folder; `None` if it has none, or no `images/`.
-pub(super) fn annotations(root: &Path) -> Option<Vec<PathBuf>> {
+pub(super) fn annotations(root: &Path) -> Option<Annotations> {
     let images = root.join("images");
     if !images.is_dir() {
         return None;
@@ -43,14 +51,20 @@ pub(super) fn annotations(root: &Path) -> Option<Vec<PathBuf>> {
         files.sort();
         files
     };
-    [of_all, inside(&root.join("landmarks"), &ENDINGS), inside(&images, &["json"])]
-        .into_iter()
-        .find(|files| !files.is_empty())
+    let places = [of_all, inside(&root.join("landmarks"), &ENDINGS), inside(&images, &["json"])];
+    let mut places = places.into_iter().filter(|files| !files.is_empty());
+    Some(Annotations { files: places.next()?, others: places.flatten().collect() })
+}
+
+/// Whether a file holds points. Beside films there may be other files.
+fn holds_points(path: &Path) -> bool {
+    let survey = |bytes: Vec<u8>| Some(points::survey(path, &bytes).ok()?.into_marks());
+    points::load(path).ok().and_then(survey).is_some_and(|file| !file.marks.is_empty())
 }
 
 pub(super) fn open(
     root: &Path,
-    annotations: &[PathBuf],
+    Annotations { files, others }: &Annotations,
     split: Split,
     set: Option<&LandmarkSet>,
     complain: &mut Complain<'_>,
@@ -61,12 +75,16 @@ pub(super) fn open(
     let case = |(id, film)| Case { id, film, points: None, points_size: None, spacing: None, readers: None };
     let films = films_in(&root.join("images"))?;
     let mut cases: Vec<Case> = films.into_iter().map(case).collect();
-    let per_film = annotations.iter().all(|path| path.parent() != Some(root));
-    if !per_film && annotations.len() > 1 {
-        complain(None, DatasetError::Several { paths: annotations.to_owned() })?;
+    let per_film = files.iter().all(|path| path.parent() != Some(root));
+    if !per_film && files.len() > 1 {
+        complain(None, DatasetError::Several { paths: files.to_owned() })?;
+    }
+    if let Some(other) = others.iter().find(|path| holds_points(path)) {
+        let paths = files.iter().take(1).chain([other]).cloned().collect();
+        complain(None, DatasetError::Several { paths })?;
     }
     let mut found = Vec::new();
-    for path in annotations.iter().take(if per_film { usize::MAX } else { 1 }) {
+    for path in files.iter().take(if per_film { usize::MAX } else { 1 }) {
         read_points(path, per_film, &mut cases, &mut found, complain)?;
     }
     add_points(&found, set, &mut cases, complain)?;

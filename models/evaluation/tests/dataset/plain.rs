@@ -238,6 +238,9 @@ fn points_of_other_programs_beside_the_films() {
     assert!(other.contains("9.jpg has 60x80 px, but its points were placed on a film of 30x40 px"), "{other}");
 
     // A file for each film, which does not name it.
+    for film in ["9", "10"] {
+        fs::remove_file(root.path().join(format!("images/{film}.json"))).unwrap();
+    }
     write(root.path(), "landmarks/9.csv", "landmark,x,y\nsella,1,2\n");
     let data = Dataset::open(root.path(), Split::All).unwrap();
     assert_eq!(data.cases[0].points.as_ref().unwrap()[..2], [Some(Point::new(1.0, 2.0)), None]);
@@ -255,7 +258,8 @@ fn points_of_other_programs_beside_the_films() {
     assert_eq!(case.points_size, Some(Size { width: 30, height: 40 }));
     write(root.path(), "landmarks/c.d.csv", "landmark,x,y\nsella,5,6\n");
     assert!(message(&root).contains("c.d.csv, line 2: there is no image \"c.d\" in images/"), "{}", message(&root));
-    // A file for all films comes first.
+    // A file for all films.
+    fs::remove_dir_all(root.path().join("landmarks")).unwrap();
     write(
         root.path(),
         "landmarks.json",
@@ -264,4 +268,17 @@ fn points_of_other_programs_beside_the_films() {
     assert_eq!(Dataset::open(root.path(), Split::All).unwrap().cases[0].points, None);
     write(root.path(), "landmarks.csv", "image,landmark,x,y\n9,1,1,2\n");
     assert!(message(&root).contains("are several files of points for the same films"), "{}", message(&root));
+}
+
+/// Points are looked for in three places. Those in a second place are not passed over in silence, but films may have other files
+/// beside them.
+#[test]
+fn points_in_two_places_are_refused() {
+    let root = plain();
+    write(root.path(), "images/9.json", r#"{"exposure": 12}"#);
+    Dataset::open(root.path(), Split::All).unwrap();
+    let beside = r#"{"shapes": [{"label": "sella", "shape_type": "point", "points": [[1, 2]]}], "imagePath": "10.jpg"}"#;
+    write(root.path(), "images/10.json", beside);
+    let said = message(&root);
+    assert!(said.contains("landmarks.csv and") && said.contains("10.json are several files of points"), "{said}");
 }

@@ -1,9 +1,10 @@
-"""The page in a browser finds the same as `onemark detect`, and a person can correct it there."""
+"""The page that needs no server finds the same as `onemark detect`, and a person can correct it there."""
 
 import json
 import subprocess
 
 import pytest
+from PIL import Image
 from conftest import BINARIES
 
 # Both sides use tract; its kernels for browsers round differently.
@@ -11,12 +12,12 @@ TOLERANCE_PX = 0.05
 
 # As in a page with an <input type="file" multiple> of its own.
 DETECT = """
-async input => {
+async (input, spacing) => {
   const [bundle, film] = await Promise.all([...input.files].map(async file => new Uint8Array(await file.arrayBuffer())));
   const engine = await import("./onemark.js");
   await engine.default();
   const detector = new engine.Detector("bundle.zip", bundle);
-  return detector.detect("film", film, "0.1");
+  return detector.detect("film", film, spacing ?? undefined);
 }
 """
 
@@ -50,7 +51,7 @@ def test_what_it_finds_is_what_detect_finds(page, bundle, film, expected):
     page.locator("#open-films").evaluate("input => input.outerHTML = '<input id=own type=file multiple>'")
     own = page.locator("#own")
     own.set_input_files([bundle, film])
-    found = json.loads(own.evaluate(DETECT))["films"][0]
+    found = json.loads(own.evaluate(DETECT, "0.1"))["films"][0]
     worst = max(map(distance, found["landmarks"], expected["landmarks"]))
     print(f"\n{len(found['landmarks'])} landmarks, at most {worst:.4f} px apart; {found['seconds']:.1f} s")
     assert [one["name"] for one in found["landmarks"]] == [one["name"] for one in expected["landmarks"]]
@@ -102,3 +103,44 @@ def test_what_is_no_bundle_or_film_is_said(page, bundle, film, tmp_path):
     page.locator("#status", has_text="cut.png is damaged").wait_for()
     page.locator("#open-films").set_input_files(film)
     page.locator(".mark").first.wait_for()
+
+
+def dicom(film):
+    """The film as DICOM that states 0.6 mm by PixelSpacing; explicit VR, little endian."""
+    grey = Image.open(film)
+    short = lambda number: number.to_bytes(2, "little")
+
+    def attribute(tag, kind, value):
+        value += (b"\0" if kind == "UI" else b" ") * (len(value) % 2)
+        length = b"\0\0" + len(value).to_bytes(4, "little") if kind == "OW" else short(len(value))
+        return short(tag >> 16) + short(tag & 0xFFFF) + kind.encode() + length + value
+
+    explicit, radiograph = b"1.2.840.10008.1.2.1", b"1.2.840.10008.5.1.4.1.1.1"
+    meta = attribute(0x00020010, "UI", explicit)
+    whole = b"".join([
+        attribute(0x00080016, "UI", radiograph),
+        attribute(0x00080060, "CS", b"CR"),
+        attribute(0x00280002, "US", short(1)),
+        attribute(0x00280004, "CS", b"MONOCHROME2"),
+        attribute(0x00280010, "US", short(grey.height)),
+        attribute(0x00280011, "US", short(grey.width)),
+        attribute(0x00280030, "DS", b"0.6\\0.6"),
+        *(attribute(0x00280100 + offset, "US", short(value)) for offset, value in enumerate([8, 8, 7, 0])),
+        attribute(0x7FE00010, "OW", grey.tobytes()),
+    ])
+    return bytes(128) + b"DICM" + attribute(0x00020000, "UL", len(meta).to_bytes(4, "little")) + meta + whole
+
+
+@pytest.mark.parametrize("person", [None, "0.2", "600"])
+@pytest.mark.parametrize("states", [False, True])
+def test_mm_are_those_of_detect(page, bundle, film, tmp_path, states, person):
+    stated = tmp_path / ("film.dcm" if states else film.name)
+    stated.write_bytes(dicom(film) if states else film.read_bytes())
+    words = ["detect", stated, "--bundle", bundle, "--backend", "tract", "--json", "-", *(["--spacing", person] if person else [])]
+    done = subprocess.run([BINARIES / "onemark", *words], check=True, capture_output=True, text=True)
+    expected = json.loads(done.stdout.replace("--spacing", "the page"))["films"][0]
+    page.locator("#open-films").evaluate("input => input.outerHTML = '<input id=own type=file multiple>'")
+    own = page.locator("#own")
+    own.set_input_files([bundle, stated])
+    found = json.loads(own.evaluate(DETECT, person))["films"][0]
+    assert (found["spacing"], found["warnings"]) == (expected["spacing"], expected["warnings"])

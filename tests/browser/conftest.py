@@ -1,4 +1,4 @@
-"""Shared by the tests: the page, served on this machine; a browser; a bundle and a film, or those of --bundle and --film."""
+"""Shared by the tests: a browser; a bundle and a film, or those of --bundle and --film; the page that needs no server."""
 
 import functools
 import os
@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[2]
 BINARIES = Path(os.environ.get("ONEMARK_BIN_DIR", ROOT / "target/debug"))
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -21,6 +21,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 def pytest_addoption(parser):
     parser.addoption("--bundle", type=Path, help="a bundle's zip instead of an untrained one")
     parser.addoption("--film", type=Path, help="a film instead of a drawn one")
+    parser.addoption("--page", type=Path, help="the folder of the page that needs no server, which `cargo xtask wasm` builds")
     parser.addoption("--picture", type=Path, help="where to save a picture of the page")
 
 
@@ -49,8 +50,11 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def address():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=ROOT / "target/wasm/page"))
+def address(request):
+    folder = request.config.getoption("page")
+    if folder is None:
+        pytest.skip("no --page")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
