@@ -238,7 +238,7 @@ fn annotations_that_are_missing_or_incomplete_are_all_named() {
     assert_eq!((report.count(Severity::Error), report.count(Severity::Warning)), (5, 2));
     assert_eq!((report.films, report.annotated), (FILMS, FILMS - 2));
     assert_eq!(report.findings[6].landmarks, [10]);
-    assert!(report.left_out[0].contains("on 1 films on which landmarks are missing"), "{:?}", report.left_out);
+    assert!(report.left_out[0].contains("of films on which landmarks are missing: 1"), "{:?}", report.left_out);
 }
 
 #[test]
