@@ -3,11 +3,14 @@
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
 /// The prefix of the names of temporary files and folders.
 const TEMPORARY: &str = ".onemark-";
+/// In a temporary folder, what was moved away from the place of the new folder.
+const OLD: &str = "old";
 
 /// SHA-256 as 64 lower-case hexadecimal digits, as in manifests.
 pub fn sha256(bytes: &[u8]) -> String {
@@ -79,6 +82,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     }
     let mut file = builder.tempfile_in(parent(path))?;
+    hold(file.as_file());
     file.write_all(bytes)?;
     if let Some(there) = &there {
         keep_access(file.as_file(), there);
@@ -116,7 +120,8 @@ fn keep_access(new: &File, old: &Metadata) {
 #[cfg(not(unix))]
 fn keep_access(_: &File, _: &Metadata) {}
 
-/// Checks that [`write_whole`] could write to a path, without changing anything there. Call it before long work.
+/// Checks that [`write_whole`] could write to a path, without changing anything there, and removes what killed programs have left
+/// beside it. Call it before long work.
 ///
 /// # Errors
 /// It is a folder; its folder does not exist or can't be written to.
@@ -124,8 +129,39 @@ pub fn validate_place(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
         Ok(there) if is_special(&there) => Ok(()),
-        _ => tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(parent(&behind_links(path))).map(drop),
+        _ => {
+            let path = behind_links(path);
+            remove_leftovers(parent(&path));
+            tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(parent(&path)).map(drop)
+        }
     }
+}
+
+/// From this age on, a temporary file or folder that nobody holds is one that a killed program has left. A younger one may not be
+/// held yet.
+const ABANDONED: Duration = Duration::from_secs(60);
+
+/// Holds a temporary file or folder by a lock of the system, which ends with the program, however that ends. Where there are no
+/// locks, nothing is taken for abandoned either.
+fn hold(temporary: &File) {
+    let _ = temporary.try_lock();
+}
+
+/// Removes temporary files and folders that killed programs have left in `folder`. What can't be removed stays.
+fn remove_leftovers(folder: &Path) {
+    let is_ours = |entry: &fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes());
+    let ours = fs::read_dir(folder).into_iter().flatten().flatten().filter(is_ours);
+    for path in ours.map(|entry| entry.path()).filter(|path| is_abandoned(path).unwrap_or(false)) {
+        let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    }
+}
+
+fn is_abandoned(path: &Path) -> io::Result<bool> {
+    let there = fs::symlink_metadata(path)?;
+    let is_old = there.modified()?.elapsed().is_ok_and(|age| age > ABANDONED);
+    // Where folders can't be exchanged, this may be the only copy of what was to be replaced.
+    let is_needed = path.join(OLD).exists();
+    Ok(!is_special(&there) && !there.is_symlink() && is_old && !is_needed && File::open(path)?.try_lock().is_ok())
 }
 
 /// A file to which more is added while a program works, so that a program that is killed loses only what it has not added.
@@ -182,13 +218,18 @@ impl GrowingFile {
 /// A folder that is being written next to its final place. If it is dropped before [`NewFolder::put`], its content is removed.
 pub(crate) struct NewFolder {
     holder: tempfile::TempDir,
+    /// Keeps the lock on the holder; `None` where folders can't be opened.
+    _held: Option<File>,
 }
 
 impl NewFolder {
-    /// A new, empty folder that will become `target`.
+    /// A new, empty folder that will become `target`. What killed programs have left beside it is removed.
     pub(crate) fn beside(target: &Path) -> io::Result<Self> {
+        remove_leftovers(parent(target));
         let holder = tempfile::Builder::new().prefix(TEMPORARY).tempdir_in(parent(target))?;
-        let new = Self { holder };
+        let held = File::open(holder.path()).ok();
+        held.iter().for_each(hold);
+        let new = Self { holder, _held: held };
         fs::create_dir(new.path())?;
         Ok(new)
     }
@@ -233,7 +274,7 @@ impl NewFolder {
         if fs::symlink_metadata(target).is_err() {
             fs::rename(self.path(), target)?;
         } else if !exchange(&self.path(), target) {
-            let old = self.holder.path().join("old");
+            let old = self.holder.path().join(OLD);
             fs::rename(target, &old)?;
             if let Err(error) = fs::rename(self.path(), target) {
                 fs::rename(old, target)?;
@@ -308,6 +349,40 @@ mod tests {
             let error = read_file_at_most(other, 4).unwrap_err().to_string();
             assert_eq!(error, "it is a folder, a pipe or a device; give a file", "{}", other.display());
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_killed_programs_left_is_removed() {
+        let here = tempfile::tempdir().unwrap();
+        let path = |name: &str| here.path().join(name);
+        for name in [".onemark-dead", ".onemark-only-copy/old", ".onemark-young", ".onemark-held", "other"] {
+            fs::create_dir_all(path(name)).unwrap();
+        }
+        fs::write(path(".onemark-dead/weights.bin"), "half").unwrap();
+        fs::write(path(".onemark-file"), "half").unwrap();
+        let holder = File::open(path(".onemark-held")).unwrap();
+        hold(&holder);
+        let hour_ago = std::time::SystemTime::now() - Duration::from_secs(3600);
+        for name in [".onemark-dead", ".onemark-only-copy", ".onemark-held", ".onemark-file", "other"] {
+            File::open(path(name)).unwrap().set_modified(hour_ago).unwrap();
+        }
+        validate_place(&path("new")).unwrap();
+        let left = || {
+            let names = fs::read_dir(here.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            names.collect::<std::collections::BTreeSet<_>>()
+        };
+        let expected = [".onemark-held", ".onemark-only-copy", ".onemark-young", "other"].map(str::to_owned);
+        assert_eq!(left(), expected.clone().into());
+        // While a folder is written, others leave it alone.
+        let new = NewFolder::beside(&path("bundle")).unwrap();
+        let held = File::open(new.holder.path()).unwrap();
+        held.set_modified(hour_ago).unwrap();
+        remove_leftovers(here.path());
+        assert_eq!(left().len(), expected.len() + 1);
+        drop((holder, new));
+        remove_leftovers(here.path());
+        assert!(!left().contains(".onemark-held"));
     }
 
     #[cfg(unix)]

@@ -4,12 +4,13 @@
 #![cfg(unix)]
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+use std::{env, fs, thread};
 
 use image::{GrayImage, Luma};
 use onemark_models::bundle::Bundle;
@@ -63,6 +64,20 @@ fn results(here: &Path) -> (Value, Vec<u8>, BTreeMap<String, Vec<u8>>) {
     (json(here, "all.json"), fs::read(here.join("all.csv")).unwrap(), pictures.collect())
 }
 
+/// How often a test kills or competes. `ONEMARK_ROUNDS=1000` makes it more.
+fn rounds(usual: usize) -> usize {
+    env::var("ONEMARK_ROUNDS").map_or(usual, |rounds| rounds.parse().unwrap())
+}
+
+/// Draws numbers below a number, so that moments differ from round to round. `ONEMARK_SEED` makes them others.
+fn draws() -> impl FnMut(usize) -> usize {
+    let mut state: u64 = env::var("ONEMARK_SEED").map_or(7, |seed| seed.parse().unwrap());
+    move |below| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    }
+}
+
 fn start(here: &Path, line: &str) -> Child {
     Program::Runtime.command(here, line).stderr(Stdio::null()).spawn().unwrap()
 }
@@ -89,9 +104,8 @@ fn noted(here: &Path) -> (usize, usize) {
 
 #[test]
 fn a_killed_batch_loses_the_film_at_hand_only_and_is_resumed_to_the_same_bytes() {
-    // Ends that are drawn, so that others fail where these hold; the seed can be set to repeat one. More kills take more films.
-    let seed = std::env::var("ONEMARK_SEED").map_or(7, |seed| seed.parse().unwrap());
-    let kills: usize = std::env::var("ONEMARK_KILLS").map_or(3, |kills| kills.parse().unwrap());
+    // More kills take more films.
+    let kills = rounds(3);
     let count = FILMS.max(3 * kills);
 
     let whole = lab(count);
@@ -100,11 +114,7 @@ fn a_killed_batch_loses_the_film_at_hand_only_and_is_resumed_to_the_same_bytes()
     let expected = results(whole.path());
     assert_eq!(films(&expected.0), count);
 
-    let mut state: u64 = seed;
-    let mut draw = |below: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize % below
-    };
+    let mut draw = draws();
     let here = lab(count);
     let here = here.path();
     let mut done = 0;
@@ -352,7 +362,7 @@ fn two_commands_that_teach_one_bundle_lose_nothing() {
             "adapt tiny.onemark --film films/{film} --points points.csv --source {film} --backend tract --out tiny.onemark --force"
         )
     };
-    for _ in 0..2 {
+    for _ in 0..rounds(2) {
         let both = ["00.png", "01.png"].map(|film| start(here, &line(film)));
         let both = both.map(|run| run.wait_with_output().unwrap().status.success());
         assert_eq!(both, [true; 2], "one waits for the other");
@@ -365,4 +375,43 @@ fn two_commands_that_teach_one_bundle_lose_nothing() {
     }
     let hidden = fs::read_dir(here).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert_eq!(hidden.filter(|name| name.starts_with('.')).collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
+fn a_bundle_that_is_replaced_is_the_old_one_or_the_new_one_whenever_a_kill_comes() {
+    let here = lab(1);
+    let here = here.path();
+    fs::write(here.join("points.csv"), "landmark,x,y\nsella,20,21\n").unwrap();
+    let line =
+        "adapt tiny.onemark --film films/00.png --points points.csv --backend tract --out clinic.onemark --force";
+    let digest = || Bundle::open(here.join("clinic.onemark")).unwrap().digest();
+    tiny_bundle().write(&here.join("clinic.onemark"), false).unwrap();
+    let old = digest();
+    let begun = Instant::now();
+    Program::Runtime.succeed(here, line);
+    let (takes, new) = (begun.elapsed(), digest());
+    let mut draw = draws();
+    let (mut kept, mut replaced) = (0, 0);
+    for round in 0..rounds(10) {
+        tiny_bundle().write(&here.join("clinic.onemark"), true).unwrap();
+        let mut run = start(here, line);
+        // Most rounds end while the bundle is written, near the end.
+        let moment = takes.mul_f64(0.5 + draw(700) as f64 / 1000.0);
+        thread::sleep(moment.max(Duration::from_millis(1)));
+        run.kill().unwrap();
+        run.wait().unwrap();
+        let found = digest();
+        assert!(found == old || found == new, "round {round}, killed after {moment:?}");
+        *(if found == old { &mut kept } else { &mut replaced }) += 1;
+    }
+    println!("killed {} times: {kept} times the old bundle, {replaced} times the new one", kept + replaced);
+    // What the kills left is removed by the next run, once it is old enough that nobody can be about to use it.
+    for entry in fs::read_dir(here).unwrap().map(Result::unwrap) {
+        if entry.file_name().as_encoded_bytes().starts_with(b".onemark-") {
+            fs::File::open(entry.path()).unwrap().set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
+        }
+    }
+    Program::Runtime.succeed(here, line);
+    let names = fs::read_dir(here).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.filter(|name| name.starts_with('.')).collect::<Vec<_>>(), [""; 0]);
 }
