@@ -12,7 +12,7 @@ use onemark_models::bundle::Bundle;
 use onemark_results::json::{Document, FilmReport};
 use onemark_runtime::{BackendKind, Options, Status};
 use onemark_tests::{Outcome, Program, tiny_bundle};
-use onemark_viewer::{Desk, FilmSource};
+use onemark_viewer::{Answers as _, Desk, FilmSource};
 use serde_json::Value;
 
 /// A viewer that ends with the test.

@@ -65,7 +65,10 @@ fn build() -> Result<()> {
         }
         // The page imports `engine.js`; here it is the engine in the browser.
         fs::rename(page.join("engine-worker.js"), page.join("engine.js"))?;
-        fs::remove_file(page.join("engine-server.js"))?;
+        // What only a server answers for.
+        for file in ["engine-server.js", "annotate.html", "annotate.js"] {
+            fs::remove_file(page.join(file))?;
+        }
         Ok(())
     })?;
     println!("page          {PAGE}");

@@ -333,6 +333,12 @@ fn natural(id: &str) -> (u64, &str) {
     (id.parse().unwrap_or(u64::MAX), id)
 }
 
+/// The files in which the dataset in the folder `root`, with `images/`, has the points of its films. There should be one, or one for
+/// each film.
+pub fn points_files(root: &Path) -> Vec<PathBuf> {
+    plain::annotations(root).map(plain::Annotations::into_files).unwrap_or_default()
+}
+
 /// The films of a folder as (id, file). Hidden and other files are ignored. Empty if the folder does not exist.
 fn films_in(folder: &Path) -> Result<Vec<(String, PathBuf)>, DatasetError> {
     let read_error = |source| DatasetError::Read { path: folder.to_owned(), source };

@@ -31,6 +31,7 @@ pub(crate) mod marks;
 mod slicer;
 mod table;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -130,6 +131,16 @@ pub struct FilmPoints {
     pub film: FilmIdentity,
     /// In film px, in the order of the landmark set; `None` where a landmark is not annotated.
     pub points: Vec<Option<Point>>,
+    /// The indices of landmarks, from 0, of which a person said that they can't be seen on the film; they have no point. Only
+    /// [Onemark's JSON](Form::Json) states them.
+    pub not_visible: BTreeSet<usize>,
+}
+
+impl FilmPoints {
+    /// A film on which none of `landmarks` landmarks is annotated.
+    pub fn none(film: FilmIdentity, landmarks: usize) -> Self {
+        Self { film, points: vec![None; landmarks], not_visible: BTreeSet::new() }
+    }
 }
 
 /// A file of points that was read. Its landmarks are not looked up yet.
@@ -219,6 +230,11 @@ impl PointsFile {
         self.marks.form
     }
 
+    /// Whether it is Onemark's JSON of points alone, as [`write()`] makes it: a detector had no part in it.
+    pub fn is_annotation(&self) -> bool {
+        self.marks.is_annotation
+    }
+
     pub(crate) fn into_marks(self) -> Marks {
         self.marks
     }
@@ -250,8 +266,8 @@ impl PointsFile {
             (true, Some(spacing)) => Some(spacing),
             (false, _) => None,
         };
-        let unmarked = |film: &FilmIdentity| FilmPoints { film: film.clone(), points: vec![None; set.len()] };
-        let mut films: Vec<FilmPoints> = self.marks.films.iter().map(unmarked).collect();
+        let mut films: Vec<FilmPoints> =
+            self.marks.films.iter().map(|film| FilmPoints::none(film.clone(), set.len())).collect();
         let mut seen = vec![vec![false; set.len()]; films.len()];
         for mark in &self.marks.marks {
             let film = &mut films[mark.film];
@@ -263,6 +279,9 @@ impl PointsFile {
             }
             let px = |mm: Point| to_px.map_or(mm, |spacing| slicer::from_mm(mm, spacing));
             film.points[index] = mark.at.map(px);
+            if mark.at.is_none() && self.marks.is_annotation {
+                film.not_visible.insert(index);
+            }
             if film.points[index].is_some_and(|point| !(point.x.is_finite() && point.y.is_finite())) {
                 let text = format!("landmark {} is at no position in px; place it on the film", names.describe(index));
                 return Err(failed(mark.line, text));

@@ -36,7 +36,8 @@ fn identity(name: &str) -> FilmIdentity {
 fn film(name: &str) -> FilmPoints {
     let point =
         |n: u32| Point::new(835.0 + 31.7 * f64::from(n) + 1.0 / 3.0, 996.0 - 12.9 * f64::from(n) + 0.123_456_789);
-    FilmPoints { film: identity(name), points: (0..19).map(|n| Some(point(n)).filter(|_| n != 6)).collect() }
+    let points = (0..19).map(|n| Some(point(n)).filter(|_| n != 6)).collect();
+    FilmPoints { points, ..FilmPoints::none(identity(name), 19) }
 }
 
 #[track_caller]
@@ -340,7 +341,7 @@ fn names_of_other_people_are_shown_in_messages() {
         size: Some(Size { width: side, height: side }),
         sha256: None,
     };
-    let points = vec![FilmPoints { film: here(name, 9), points: vec![] }];
+    let points = vec![FilmPoints::none(here(name, 9), 0)];
     for film in [here("other.png", 9), here(name, 8)] {
         messages.push(points::for_film(points.clone(), &film, false).unwrap_err().to_string());
     }
@@ -354,13 +355,13 @@ fn names_of_other_people_are_shown_in_messages() {
 
 #[test]
 fn points_belong_to_their_film() {
-    let points = |name: Option<&str>, size: Option<(u32, u32)>, sha256: Option<&str>| FilmPoints {
-        film: FilmIdentity {
+    let points = |name: Option<&str>, size: Option<(u32, u32)>, sha256: Option<&str>| {
+        let film = FilmIdentity {
             name: name.map(str::to_owned),
             size: size.map(|(width, height)| Size { width, height }),
             sha256: sha256.map(str::to_owned),
-        },
-        points: vec![None; 19],
+        };
+        FilmPoints::none(film, 19)
     };
     let film = Film::from_grey(Size { width: 3, height: 1 }, b"abc".to_vec()).unwrap();
     let film = FilmIdentity::of(&film, Path::new("films/Ceph 1.DCM"));
@@ -464,4 +465,17 @@ fn another_version_of_our_json_is_refused() {
     }
     let error = read(r#""schema": "onemark-detections/2", "#).unwrap_err();
     assert!(error.contains("its schema is \"onemark-detections/2\", and onemark-detections/1"), "{error}");
+}
+
+#[test]
+fn what_can_not_be_seen_is_kept_in_our_json() {
+    let mut annotated = film("1.png");
+    annotated.not_visible.insert(6);
+    let json = points::write(Form::Json, &[annotated.clone()], &set(), None).unwrap();
+    assert!(points::parse("p.json".as_ref(), &json).unwrap().is_annotation());
+    assert_eq!(read(&json).unwrap()[0], annotated);
+    // A detector that does not find a landmark says nothing about what a person sees.
+    let found = String::from_utf8(json).unwrap().replace("onemark-points/1", "onemark-detections/1");
+    let found = &read(found).unwrap()[0];
+    assert!(found.points[6].is_none() && found.not_visible.is_empty());
 }

@@ -242,6 +242,7 @@ fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
     }
     let wrapped = match (error.downcast_ref(), error.downcast_ref()) {
         (Some(ViewerError::Listen { .. }), _) => return Some("; choose another by --port"),
+        (Some(ViewerError::Points { .. }), _) => return Some("; choose another by --out"),
         (Some(ViewerError::Kept { .. }), _) => return Some("; choose another by --corrections"),
         (Some(ViewerError::Runtime(error)), _) | (_, Some(AdaptError::Runtime(error))) => Some(error),
         _ => None,

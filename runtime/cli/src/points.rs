@@ -8,6 +8,7 @@ use clap::Args;
 use onemark_evaluation::points::{self, FilmIdentity, PointsError};
 use onemark_film::Film;
 use onemark_film::geometry::Point;
+use onemark_models::bundle::Bundle;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::yaml;
 
@@ -32,10 +33,15 @@ impl SetOptions {
         self.bundle.as_deref().or(self.landmarks.as_deref().map(Path::new))
     }
 
+    /// The bundle, if one was given.
+    pub fn bundle(&self) -> anyhow::Result<Option<Bundle>> {
+        self.bundle.as_ref().map(|bundle| self.trust.open(bundle)).transpose()
+    }
+
     /// The set, if one was given.
     pub fn open(&self) -> anyhow::Result<Option<LandmarkSet>> {
-        if let Some(bundle) = &self.bundle {
-            return Ok(Some(self.trust.open(bundle)?.manifest().landmark_set.clone()));
+        if let Some(bundle) = self.bundle()? {
+            return Ok(Some(bundle.manifest().landmark_set.clone()));
         }
         let Some(name) = &self.landmarks else { return Ok(None) };
         if Path::new(name).is_file() {

@@ -8,15 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::Local;
 use onemark_film::geometry::Point;
-use onemark_film::{Film, FilmError, Spacing, without_extension};
+use onemark_film::{Film, Spacing, without_extension};
 use onemark_models::bundle::limits::LARGEST_MANIFEST;
 use onemark_models::bundle::{Bundle, MANIFEST};
 use onemark_models::files::{read_file_at_most, sha256};
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::lock::Lock;
 
-use crate::ViewerError;
 use crate::kept::{Kept, is_by_hand};
+use crate::{FilmSource, ViewerError};
 use onemark_results::json::{self, Document, FilmReport};
 use onemark_results::{FORMATS, FilmResults, csv};
 use onemark_runtime::adapt::{Example, adapt};
@@ -24,36 +24,6 @@ use onemark_runtime::{Detection, Detections, Detector, Options, RuntimeError};
 
 /// Formats whose files can hold many films (here one): name and ending.
 const TABLES: [(&str, &str); 2] = [("json", "json"), ("csv", "csv")];
-
-/// Where a film comes from.
-pub enum FilmSource {
-    /// A file, read each time it is needed, because many films would not fit into memory.
-    File(PathBuf),
-    /// The bytes of a file, for systems without files.
-    Bytes {
-        /// The file's name.
-        name: String,
-        /// The file's content.
-        bytes: Vec<u8>,
-    },
-}
-
-impl FilmSource {
-    /// The file's name, as it was given.
-    fn name(&self) -> String {
-        match self {
-            Self::File(path) => path.display().to_string(),
-            Self::Bytes { name, .. } => name.clone(),
-        }
-    }
-
-    fn read(&self) -> Result<Film, FilmError> {
-        match self {
-            Self::File(path) => Film::open(path),
-            Self::Bytes { name, bytes } => Film::from_bytes(bytes, Path::new(name)),
-        }
-    }
-}
 
 /// Films, their detections and corrections, and the detector.
 pub struct Desk {
@@ -200,7 +170,7 @@ impl Desk {
         let mut all = lock(&self.seen);
         let seen = all.entry(index).or_insert(before);
         let now = seen.corrected.landmark(number).map(Detection::position);
-        if now.is_some() && was.is_some() && was != now {
+        if now.zip(was).is_some_and(|(now, was)| is_stale(now, was)) {
             return Err(ViewerError::Stale);
         }
         let mut corrected = seen.corrected.clone();
@@ -293,7 +263,15 @@ fn results<'a>(film: &'a Film, detections: &'a Detections, name: &'a str) -> Fil
     FilmResults { detections, film, name, time: Local::now() }
 }
 
+/// How far apart, px, two numbers for the same position may be: JSON's readers differ in the last digit.
+const SAME_POSITION: f64 = 1e-6;
+
+/// Whether a landmark has been moved since a window showed it where it `was`.
+pub(super) fn is_stale(now: Point, was: Point) -> bool {
+    now.distance_px(was) > SAME_POSITION
+}
+
 /// Ignores poisoning: values are replaced in one step, so a thread that panicked leaves them whole.
-fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
     what.lock().unwrap_or_else(PoisonError::into_inner)
 }

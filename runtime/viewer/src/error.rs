@@ -40,12 +40,18 @@ pub enum ViewerError {
     /// The request's body is not a position.
     #[error("a position is {{\"x\": …, \"y\": …}} in px")]
     Position { source: serde_json::Error },
+    /// The request's body does not say what a person says of a landmark.
+    #[error("a landmark is {{\"placed\": {{\"x\": …, \"y\": …}}}} in px, \"not-visible\", or null")]
+    Mark { source: serde_json::Error },
     /// The position lies outside of the film; px from its top-left corner.
     #[error("{x:.1}, {y:.1} px is outside of the film")]
     OutsideFilm { x: f64, y: f64 },
     /// The desk has no such film.
     #[error("there is no film {index}")]
     NoFilm { index: usize },
+    /// The set has no such landmark.
+    #[error("there is no landmark {number}; the set has 1 to {most}")]
+    NoLandmark { number: usize, most: usize },
     /// There is no such file format.
     #[error("there is no format {name}")]
     NoFormat { name: String },
@@ -58,6 +64,9 @@ pub enum ViewerError {
     /// Corrections can't be kept.
     #[error("corrections can't be kept in {path}")]
     Kept { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
+    /// Points can't be kept.
+    #[error("points can't be kept in {path}")]
+    Points { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
     /// Another program is writing the adapted bundle.
     #[error("another command is writing {path}; try again when it has ended")]
     Busy { path: PathBuf },
@@ -79,7 +88,7 @@ impl ViewerError {
     /// The HTTP status for this error.
     pub fn status(&self) -> u16 {
         match self {
-            Self::Json(_) | Self::Image(_) | Self::Kept { .. } => 500,
+            Self::Json(_) | Self::Image(_) | Self::Kept { .. } | Self::Points { .. } => 500,
             Self::Stale | Self::Busy { .. } | Self::Changed { .. } => 409,
             _ => 400,
         }

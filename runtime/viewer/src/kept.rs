@@ -3,28 +3,20 @@
 //! The file is what `onemark detect --json` writes, with the corrected films only: every reader of points takes it.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use onemark_models::files::{read_file_at_most, validate_place, write_whole};
 use onemark_models::landmarks::LandmarkSet;
-use onemark_models::lock::Lock;
 use onemark_results::json::{Document, FilmReport, to_text};
 use onemark_runtime::{Detection, Detections, Status};
 
 use crate::ViewerError;
-
-type Why = Box<dyn std::error::Error + Send + Sync>;
-
-/// Largest file that is read and written, in bytes: more than a thousand corrected films.
-const MOST_BYTES: u64 = 64 << 20;
+use crate::kept_file::{KeptFile, Why};
 
 /// A file of corrections, which no other viewer writes at the same time.
 pub struct Kept {
-    path: PathBuf,
+    file: KeptFile,
     /// The reports of corrected films, by the SHA-256 of their grey values.
     films: BTreeMap<String, FilmReport>,
-    _lock: Lock,
 }
 
 impl Kept {
@@ -35,15 +27,9 @@ impl Kept {
     /// has it.
     pub fn open(path: &Path, set: &LandmarkSet) -> Result<Self, ViewerError> {
         let fault = |why: Why| ViewerError::Kept { path: path.to_owned(), source: why };
-        validate_place(path).map_err(|error| fault(error.into()))?;
-        let lock = Lock::try_new(path).map_err(|error| fault(error.into()))?;
-        let lock = lock.ok_or_else(|| fault("another viewer keeps its corrections there".into()))?;
-        let films = match read_file_at_most(path, MOST_BYTES) {
-            Ok(bytes) => read(&bytes, set).map_err(fault)?,
-            Err(error) if error.kind() == ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => return Err(fault(error.into())),
-        };
-        Ok(Self { path: path.to_owned(), films, _lock: lock })
+        let (file, bytes) = KeptFile::open(path).map_err(fault)?;
+        let films = bytes.map_or_else(|| Ok(BTreeMap::new()), |bytes| read(&bytes, set)).map_err(fault)?;
+        Ok(Self { file, films })
     }
 
     /// The number of films that have corrections.
@@ -68,7 +54,7 @@ impl Kept {
     /// # Errors
     /// [`ViewerError::Kept`]; the report is not noted then.
     pub fn note(&mut self, report: FilmReport) -> Result<(), ViewerError> {
-        let fault = |why: Why| ViewerError::Kept { path: self.path.clone(), source: why };
+        let fault = |why: Why| ViewerError::Kept { path: self.file.path().to_owned(), source: why };
         let Some(film) = film_sha256(&report).map(str::to_owned) else { return Ok(()) };
         let mut films = self.films.clone();
         if by_hand(&report).next().is_some() {
@@ -78,10 +64,7 @@ impl Kept {
         }
         let document = Document::new(films.values().cloned().collect());
         let text = to_text(&document, true).map_err(|error| fault(error.into()))?;
-        if text.len() as u64 > MOST_BYTES {
-            return Err(fault(format!("it would have more than {MOST_BYTES} bytes").into()));
-        }
-        write_whole(&self.path, text.as_bytes()).map_err(|error| fault(error.into()))?;
+        self.file.write(text.as_bytes()).map_err(fault)?;
         self.films = films;
         Ok(())
     }

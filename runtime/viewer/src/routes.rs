@@ -1,43 +1,15 @@
 //! Routes of the viewer: a method, a path and a body to a response. State is in `desk`.
 
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{ExtendedColorType, ImageEncoder as _};
 use onemark_film::Spacing;
 use onemark_film::geometry::Point;
 use onemark_models::landmarks::{Landmark, Measurement};
-use onemark_results::json::to_text;
 use onemark_results::remark;
-use onemark_runtime::{BundleId, Chain, Detection, Detector, FilmSize};
+use onemark_runtime::{BundleId, Detection, Detector, FilmSize};
 use serde::{Deserialize, Serialize};
 
+use crate::answer::number;
 use crate::desk::LookedAt;
-use crate::{Desk, ViewerError};
-
-const TEXT: &str = "text/plain; charset=utf-8";
-
-/// A response, with HTTP's status and headers.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// 200; 400, 409 or 500, with the error in the body; or 404.
-    pub status: u16,
-    /// The body's media type.
-    pub kind: &'static str,
-    /// The file name under which a browser should save the body, if it is a file: visible ASCII characters.
-    pub name: Option<String>,
-    /// The body.
-    pub bytes: Vec<u8>,
-}
-
-impl Answer {
-    /// A text response.
-    pub fn words(status: u16, words: impl Into<String>) -> Self {
-        Self { status, kind: TEXT, name: None, bytes: words.into().into_bytes() }
-    }
-
-    fn document(value: &impl Serialize) -> Result<Self, ViewerError> {
-        Ok(Self { status: 200, kind: "application/json", name: None, bytes: to_text(value, false)?.into_bytes() })
-    }
-}
+use crate::{Answer, Answers, Desk, ViewerError};
 
 /// The body of `GET desk`.
 #[derive(Serialize)]
@@ -138,19 +110,17 @@ impl From<&Measurement> for Measured {
     }
 }
 
-impl Desk {
-    /// Answers a request of the page: an HTTP method, a path without its leading slash, and a body.
-    pub fn answer(&self, method: &str, path: &str, body: &[u8]) -> Answer {
-        self.try_answer(method, path, body)
-            .unwrap_or_else(|error| Answer::words(error.status(), Chain(&error).to_string()))
+impl Answers for Desk {
+    #[cfg(feature = "server")]
+    fn page(&self) -> &'static str {
+        include_str!("../page/index.html")
     }
 
-    fn try_answer(&self, method: &str, path: &str, body: &[u8]) -> Result<Answer, ViewerError> {
-        let path: Vec<&str> = path.split('/').collect();
-        Ok(match (method, path.as_slice()) {
+    fn try_answer(&self, method: &str, path: &[&str], body: &[u8]) -> Result<Answer, ViewerError> {
+        Ok(match (method, path) {
             ("GET", ["desk"]) => self.about()?,
             ("GET", ["films", film]) => self.shown(film)?,
-            ("GET", ["films", film, "image"]) => self.image(film)?,
+            ("GET", ["films", film, "image"]) => Answer::png(&self.film(number(film)?)?)?,
             ("GET", ["films", film, "results", format]) => {
                 let saved = self.save(number(film)?, format)?;
                 // The name goes into a header, so characters that could end the header are replaced.
@@ -175,10 +145,12 @@ impl Desk {
                 let told = self.adapt(number(film)?)?;
                 Answer::document(&AdaptAnswer { told, desk: DeskAnswer::of(self, &self.detector()) })?
             }
-            _ => Answer::words(404, "there is nothing here"),
+            _ => Answer::nothing(),
         })
     }
+}
 
+impl Desk {
     /// Answers `GET desk`: everything that is the same for all films.
     fn about(&self) -> Result<Answer, ViewerError> {
         Answer::document(&DeskAnswer::of(self, &self.detector()))
@@ -205,22 +177,4 @@ impl Desk {
             cautions,
         })
     }
-
-    /// A film's pixels as PNG, with fast compression, because they stay on this machine.
-    fn image(&self, film: &str) -> Result<Answer, ViewerError> {
-        let film = self.film(number(film)?)?;
-        let mut bytes = Vec::new();
-        PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Up).write_image(
-            film.grey(),
-            film.width(),
-            film.height(),
-            ExtendedColorType::L8,
-        )?;
-        Ok(Answer { status: 200, kind: "image/png", name: None, bytes })
-    }
-}
-
-/// Reads a number in a path.
-fn number(text: &str) -> Result<usize, ViewerError> {
-    text.parse().map_err(|source| ViewerError::NotANumber { text: text.to_owned(), source })
 }

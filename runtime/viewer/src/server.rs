@@ -22,7 +22,7 @@ use tokio::runtime;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use crate::{Answer, Desk, ViewerError};
+use crate::{Answer, Answers, ViewerError};
 
 /// Threads that answer requests: landmarks of one film are found while another film is shown.
 const WORKERS: usize = 4;
@@ -35,14 +35,17 @@ const LARGEST_BODY: usize = 1024;
 /// The longest wait for a head, and then for a body.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The page's files: name, media type and content.
-const PAGE: [(&str, &str, &str); 4] = [
-    ("", "text/html; charset=utf-8", include_str!("../page/index.html")),
+/// The files of the pages: name, media type and content.
+const PAGE: [(&str, &str, &str); 6] = [
     ("viewer.css", "text/css; charset=utf-8", include_str!("../page/viewer.css")),
     ("viewer.js", SCRIPT, include_str!("../page/viewer.js")),
+    ("annotate.js", SCRIPT, include_str!("../page/annotate.js")),
+    ("page.js", SCRIPT, include_str!("../page/page.js")),
+    ("stage.js", SCRIPT, include_str!("../page/stage.js")),
     ("engine.js", SCRIPT, include_str!("../page/engine-server.js")),
 ];
 
+const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Headers of all responses. The page may load from this server only; it has a similar policy of its own, which also allows
@@ -66,7 +69,7 @@ pub struct Server {
 
 /// What is served.
 struct Site {
-    desk: Desk,
+    desk: Box<dyn Answers>,
     secret: String,
     /// What browsers of this machine call the server: other names belong to pages that only pretend to be here.
     hosts: [String; 2],
@@ -77,7 +80,7 @@ impl Server {
     ///
     /// # Errors
     /// [`ViewerError::Listen`], for example because another program uses the port.
-    pub fn open(desk: Desk, port: u16) -> Result<Self, ViewerError> {
+    pub fn open(desk: impl Answers + 'static, port: u16) -> Result<Self, ViewerError> {
         let open = || {
             let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
             listener.set_nonblocking(true)?;
@@ -87,7 +90,7 @@ impl Server {
         let (listener, address) = open().map_err(|source| ViewerError::Listen { port, source })?;
         let secret: String = rand::random::<[u8; 16]>().iter().map(|byte| format!("{byte:02x}")).collect();
         let hosts = [address.to_string(), format!("localhost:{}", address.port())];
-        Ok(Self { listener, address, site: Arc::new(Site { desk, secret, hosts }) })
+        Ok(Self { listener, address, site: Arc::new(Site { desk: Box::new(desk), secret, hosts }) })
     }
 
     /// The link to the page.
@@ -143,8 +146,9 @@ impl Site {
         let Some(path) = path.filter(|_| request.headers().get(HOST).is_some_and(is_here)) else {
             return Answer::words(404, "open the link that was printed when the viewer started");
         };
-        if let (&Method::GET, Some((_, kind, text))) = (request.method(), PAGE.iter().find(|(name, ..)| *name == path))
-        {
+        let page = [("", HTML, self.desk.page())];
+        let mut files = page.iter().chain(&PAGE);
+        if let (&Method::GET, Some((_, kind, text))) = (request.method(), files.find(|(name, ..)| *name == path)) {
             return Answer { status: 200, kind, name: None, bytes: text.as_bytes().to_vec() };
         }
         let method = request.method().clone();
@@ -155,7 +159,9 @@ impl Site {
         };
         // Reading a film and finding landmarks take long, and must not stop other answers.
         let answer = tokio::task::spawn_blocking(move || self.desk.answer(method.as_str(), &path, &body));
-        answer.await.unwrap_or_else(|_| Answer::words(500, "the viewer failed at this request; corrections are kept"))
+        answer.await.unwrap_or_else(|_| {
+            Answer::words(500, "the viewer failed at this request; what was changed before is kept")
+        })
     }
 }
 

@@ -31,6 +31,13 @@ pub(super) struct Annotations {
     others: Vec<PathBuf>,
 }
 
+impl Annotations {
+    /// All files that hold points or would be read.
+    pub(super) fn into_files(self) -> Vec<PathBuf> {
+        self.files.into_iter().chain(self.others.into_iter().filter(|path| holds_points(path))).collect()
+    }
+}
+
 /// The files of points of a plain folder; `None` if it has none, or no `images/`.
 pub(super) fn annotations(root: &Path) -> Option<Annotations> {
     let images = root.join("images");

@@ -15,6 +15,8 @@ const SCHEMA: &str = "onemark-points/1";
 const DETECTIONS: &str = "onemark-detections/1";
 /// The status of a landmark that a person placed.
 const BY_HAND: &str = "edited-by-hand";
+/// The status of a landmark of which a person said that it can't be seen.
+const NOT_VISIBLE: &str = "not-found";
 
 #[derive(Deserialize)]
 struct Document {
@@ -53,13 +55,14 @@ pub(super) fn read(json: Value) -> Result<Marks, Problem> {
         Problem::new(format!("it is not JSON of `onemark detect`: {}", said(&error.to_string())))
     };
     let document: Document = serde_json::from_value(json).map_err(not_ours)?;
+    let is_annotation = document.schema.as_deref() == Some(SCHEMA);
     if let Some(other) = document.schema.filter(|schema| ![SCHEMA, DETECTIONS].contains(&schema.as_str())) {
         let other = said(&other);
         let text =
             format!("its schema is \"{other}\", and {DETECTIONS} and {SCHEMA} are read; use a version that reads it");
         return Err(Problem::new(text));
     }
-    let mut marks = Marks::new(Form::Json);
+    let mut marks = Marks { is_annotation, ..Marks::new(Form::Json) };
     for Film { file, film: Stated { width, height }, film_sha256: sha256, landmarks } in document.films {
         let identity = FilmIdentity::named(file.as_deref().unwrap_or_default()).with_size(width, height);
         let film = marks.add_film(FilmIdentity { sha256, ..identity });
@@ -80,14 +83,22 @@ pub(super) fn read(json: Value) -> Result<Marks, Problem> {
 
 pub(super) fn write(films: &[FilmPoints], set: &LandmarkSet) -> String {
     let films = films.iter().map(|film| {
-        let landmarks = super::annotated(film, set).map(|(landmark, point)| {
-            json!({
+        let landmarks = set.landmarks.iter().zip(&film.points).enumerate().filter_map(|(index, (landmark, point))| {
+            let status = match point {
+                Some(_) => BY_HAND,
+                None if film.not_visible.contains(&index) => NOT_VISIBLE,
+                None => return None,
+            };
+            let mut entry = json!({
                 "number": landmark.number.number(),
                 "name": landmark.name,
                 "title": landmark.title,
-                "status": BY_HAND,
-                "position": { "x": point.x, "y": point.y },
-            })
+                "status": status,
+            });
+            if let Some(Point { x, y }) = point {
+                entry["position"] = json!({ "x": x, "y": y });
+            }
+            Some(entry)
         });
         let size = film.film.size;
         json!({

@@ -13,6 +13,8 @@ use crate::table::{Problem, plain, shown};
 #[derive(Debug)]
 pub(crate) struct Marks {
     pub form: Form,
+    /// Whether a person made all of it: a landmark without a point is one that can't be seen.
+    pub is_annotation: bool,
     /// The films that it names, each once, in its order; one without a name if it names none.
     pub films: Vec<FilmIdentity>,
     pub marks: Vec<Mark>,
@@ -193,7 +195,7 @@ fn near(set: &LandmarkSet, name: &str) -> String {
 impl Marks {
     /// No films and no marks yet.
     pub(crate) fn new(form: Form) -> Self {
-        Self { form, films: Vec::new(), marks: Vec::new(), problems: Vec::new() }
+        Self { form, is_annotation: false, films: Vec::new(), marks: Vec::new(), problems: Vec::new() }
     }
 
     /// Adds a film.

@@ -8,7 +8,7 @@ use onemark_film::{Film, Spacing};
 use onemark_models::bundle::Bundle;
 use onemark_results::json::{Document, FilmReport};
 use onemark_runtime::{Chain, Options};
-use onemark_viewer::{Desk, FilmSource};
+use onemark_viewer::{Answers as _, Desk, FilmSource};
 use wasm_bindgen::prelude::*;
 
 /// An opened bundle.

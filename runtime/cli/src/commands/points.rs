@@ -205,7 +205,7 @@ impl Convert {
             );
         }
         let found = points::for_film(found, &film.identity, self.any_film).map_err(|error| about(from, error))?;
-        Ok(FilmPoints { film: film.identity.clone(), points: found.points })
+        Ok(FilmPoints { film: film.identity.clone(), ..found })
     }
 
     /// The files to write and their bytes.
@@ -257,7 +257,7 @@ fn refuse_repeats(all: &[Converted<'_>]) -> anyhow::Result<()> {
 }
 
 /// Prints which points are not on their film, if its size is known.
-fn warn_of_points_outside(FilmPoints { film, points }: &FilmPoints, set: &LandmarkSet) {
+fn warn_of_points_outside(FilmPoints { film, points, .. }: &FilmPoints, set: &LandmarkSet) {
     let Some(size) = film.size else { return };
     let outside =
         set.landmarks.iter().zip(points).filter(|(_, point)| point.is_some_and(|point| !point.is_inside(size)));
