@@ -108,6 +108,13 @@ pub enum FilmWarning {
         /// The size of the upright film.
         size: Size,
     },
+    /// An orientation is stated where viewers mostly do not look for it. The film was left as it is.
+    UnfollowedOrientation {
+        /// What states it, such as "XMP".
+        place: &'static str,
+        /// The orientation, from 1 to 8, as in Exif.
+        tag: u8,
+    },
     /// All pixels are one grey, or nearly all.
     OneGrey {
         /// The grey, from 0 to 255.
@@ -245,6 +252,9 @@ impl fmt::Display for FilmWarning {
             ),
             Self::Turned { tag, size } => {
                 write!(f, "its orientation tag ({tag}) turns it: positions are on the upright film of {size} px")
+            }
+            Self::UnfollowedOrientation { place, tag } => {
+                write!(f, "its {place} states the orientation {tag}, which was not followed: check that it is upright")
             }
             Self::OneGrey { grey, others: 0 } => write!(f, "all of it is one grey ({grey}): it shows nothing"),
             Self::OneGrey { grey, others } => {
