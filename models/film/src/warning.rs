@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::SpacingWarning;
 use crate::geometry::Size;
-use crate::visible::excerpt;
+use crate::visible::{excerpt, short};
 
 /// A warning about how a film was read. `Display` gives the sentence in results.
 ///
@@ -108,6 +108,13 @@ pub enum FilmWarning {
         /// The size of the upright film.
         size: Size,
     },
+    /// An orientation is stated where viewers mostly do not look for it. The film was left as it is.
+    UnfollowedOrientation {
+        /// What states it, such as "XMP".
+        place: &'static str,
+        /// The orientation, from 1 to 8, as in Exif.
+        tag: u8,
+    },
     /// All pixels are one grey, or nearly all.
     OneGrey {
         /// The grey, from 0 to 255.
@@ -182,6 +189,7 @@ impl fmt::Display for FilmWarning {
                 write!(f, "PresentationLUTShape {stated} contradicts {used}, which was used; check that bone is bright")
             }
             Self::UnusableWindow { function, centre, width } => {
+                let [centre, width] = [*centre, *width].map(short);
                 let function = if function.is_empty() { "not stated".into() } else { excerpt(function) };
                 write!(
                     f,
@@ -194,8 +202,9 @@ impl fmt::Display for FilmWarning {
             ),
             Self::WindowBesideData { centre, width } => write!(
                 f,
-                "its window ({centre} {width}) shows almost nothing of its pixels, so its darkest pixel is black and its brightest \
-                 white"
+                "its window ({} {}) shows almost nothing of its pixels, so its darkest pixel is black and its brightest white",
+                short(*centre),
+                short(*width)
             ),
             Self::UnusableTable { attribute } => write!(
                 f,
@@ -206,8 +215,11 @@ impl fmt::Display for FilmWarning {
             ),
             Self::FarValue { value, others: [least, most] } => write!(
                 f,
-                "one of its values, {value}, is far from all others, of which {least} is shown black and {most} white; it may be \
-                 padding that the file does not state"
+                "one of its values, {}, is far from all others, of which {} is shown black and {} white; it may be padding that the \
+                 file does not state",
+                short(*value),
+                short(*least),
+                short(*most)
             ),
             Self::UnusableRescale => f.write_str(
                 "its RescaleSlope and RescaleIntercept can't be used, so its stored values are shown; compare it with what a viewer \
@@ -245,6 +257,9 @@ impl fmt::Display for FilmWarning {
             ),
             Self::Turned { tag, size } => {
                 write!(f, "its orientation tag ({tag}) turns it: positions are on the upright film of {size} px")
+            }
+            Self::UnfollowedOrientation { place, tag } => {
+                write!(f, "its {place} states the orientation {tag}, which was not followed: check that it is upright")
             }
             Self::OneGrey { grey, others: 0 } => write!(f, "all of it is one grey ({grey}): it shows nothing"),
             Self::OneGrey { grey, others } => {
