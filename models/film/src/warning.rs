@@ -278,3 +278,55 @@ impl fmt::Display for FilmWarning {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::FilmWarning::*;
+    use super::*;
+
+    /// docs/FORMATS.md has a row for every warning, in the same words.
+    #[test]
+    fn the_document_has_every_warning() {
+        let document = include_str!("../../../docs/FORMATS.md");
+        let size = Size { width: 322, height: 400 };
+        let warnings = [
+            ContradictedPolarity { stated: "INVERSE".into(), used: "MONOCHROME2" },
+            UnusableWindow { function: String::new(), centre: 2048.0, width: 0.0 },
+            UnreadableWindow,
+            WindowBesideData { centre: 40.0, width: 400.0 },
+            UnusableTable { attribute: "VOILUTSequence" },
+            TableBesideData,
+            FarValue { value: 65_535.0, others: [0.0, 3960.0] },
+            UnusableRescale,
+            UnusedBits { stored: 12 },
+            MorePixelData { found: 200, expected: 180 },
+            ContradictedEncoding { stated: "implicit VR", used: "explicit VR" },
+            OtherModality { modality: "CT".into() },
+            ForProcessing,
+            NotUpright { towards: "head" },
+            FewerBits { brightest: 4095, bits: 12, brighter: 0 },
+            FewerBits { brightest: 4095, bits: 12, brighter: 5 },
+            Turned { tag: 6, size },
+            UnfollowedOrientation { place: "XMP", tag: 6 },
+            OneGrey { grey: 0, others: 0 },
+            OneGrey { grey: 0, others: 7 },
+            LittleContrast { darkest: 100, brightest: 114 },
+            LastRows { rows: 200, of: 400, grey: 0 },
+            Small { size: Size { width: 1, height: 1 } },
+            Colours,
+            Transparent,
+        ];
+        for warning in warnings {
+            // A warning that is added here is added to the list above. docs/SPACING.md has those about spacing.
+            match &warning {
+                Spacing(_) | ContradictedPolarity { .. } | UnusableWindow { .. } | UnreadableWindow => {}
+                WindowBesideData { .. } | UnusableTable { .. } | TableBesideData | FarValue { .. } => {}
+                UnusableRescale | UnusedBits { .. } | MorePixelData { .. } | ContradictedEncoding { .. } => {}
+                OtherModality { .. } | ForProcessing | NotUpright { .. } | FewerBits { .. } | Turned { .. } => {}
+                UnfollowedOrientation { .. } | OneGrey { .. } | LittleContrast { .. } | LastRows { .. } => {}
+                Small { .. } | Colours | Transparent => {}
+            }
+            assert!(document.contains(&format!("| {warning} |")), "docs/FORMATS.md has no row for: {warning}");
+        }
+    }
+}

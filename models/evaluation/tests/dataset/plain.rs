@@ -277,7 +277,8 @@ fn points_in_two_places_are_refused() {
     let root = plain();
     write(root.path(), "images/9.json", r#"{"exposure": 12}"#);
     Dataset::open(root.path(), Split::All).unwrap();
-    let beside = r#"{"shapes": [{"label": "sella", "shape_type": "point", "points": [[1, 2]]}], "imagePath": "10.jpg"}"#;
+    let beside =
+        r#"{"shapes": [{"label": "sella", "shape_type": "point", "points": [[1, 2]]}], "imagePath": "10.jpg"}"#;
     write(root.path(), "images/10.json", beside);
     let said = message(&root);
     assert!(said.contains("landmarks.csv and") && said.contains("10.json are several files of points"), "{said}");
