@@ -20,6 +20,9 @@ landmarks:
   - { number: 2, name: nasion, title: Nasion, definition: Two. }
 ";
 
+/// Stands for a file that is not there.
+const NONE: &str = "no file";
+
 /// A situation, a file's name and bytes, and more words of the command line.
 type Case<'a> = (&'a str, &'a str, &'a [u8], &'a str);
 
@@ -165,6 +168,7 @@ fn datasets_that_are_wrong() {
         ("several files of points for all films", "landmarks.tsv", table.clone()),
         ("points beside a film too", "images/2.json", beside.to_owned()),
         ("points outside of their film", "landmarks.csv", table.replace(",19,19,", ",19,119,")),
+        ("no points", "landmarks.csv", NONE.to_owned()),
         ("a landmark twice", "landmarks.csv", format!("{table}1.png,3,5,6\n")),
         ("an empty file", "landmarks.csv", String::new()),
         ("landmarks that are not annotated", "landmarks.csv", table.replace("1.png,19,19,19\n", "1.png,19,,\n")),
@@ -183,7 +187,10 @@ fn datasets_that_are_wrong() {
         // A sound dataset, but for one file.
         let sound = [("landmarks.csv", table.clone()), ("spacing.csv", sizes("1.png,0.9,0.9\n2.png,0.9,0.9\n"))];
         for (name, text) in sound.into_iter().chain([(file, text)]) {
-            fs::write(folder.join(name), text).unwrap();
+            fs::write(folder.join(name), &text).unwrap();
+            if text == NONE {
+                fs::remove_file(folder.join(name)).unwrap();
+            }
         }
         let Outcome { stdout, .. } = Outcome::from(Program::Runtime.command(&folder, "data check .").output().unwrap());
         let found: Vec<String> = stdout

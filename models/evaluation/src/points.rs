@@ -45,7 +45,7 @@ use onemark_models::landmarks::LandmarkSet;
 use crate::table::{LARGEST as LARGEST_TABLE, Problem, decode, said};
 pub use error::PointsError;
 pub use film::{FilmIdentity, for_film};
-use marks::{Marks, Names};
+use marks::{Label, Marks, Names};
 
 /// The largest size of a file of points, in bytes. Only JSON may be larger than a table, because labelme puts the whole film into it.
 const LARGEST: u64 = 64 << 20;
@@ -233,6 +233,18 @@ impl PointsFile {
         let numbers =
             || failed(Problem::new("its landmarks are numbers, which belong to any set; name the landmark set"));
         names.into_set().ok_or_else(numbers)
+    }
+
+    /// The landmarks that the file names, in the order in which they first appear: each by its name, or else by its number.
+    pub fn landmarks(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for Label { number, name } in self.marks.marks.iter().map(|mark| &mark.label) {
+            let name = name.clone().or_else(|| number.map(|number| number.to_string())).unwrap_or_default();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// The points of each film that the file names, by the landmarks of `set`. A form [in mm](Form::is_in_mm) needs the film's

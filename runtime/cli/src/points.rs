@@ -3,20 +3,18 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::Args;
 use onemark_evaluation::points::{self, FilmIdentity, PointsError};
 use onemark_film::Film;
 use onemark_film::geometry::Point;
 use onemark_models::landmarks::LandmarkSet;
-use onemark_models::yaml;
 
 use crate::trust::TrustOptions;
 
 /// Which landmarks points belong to.
 #[derive(Args)]
 pub struct SetOptions {
-    /// The landmark set: the name of a built-in one, or a YAML file
+    /// The landmark set: the id of a built-in one, or a YAML file
     #[arg(long, value_name = "SET", conflicts_with = "bundle")]
     landmarks: Option<String>,
     /// The landmark set of this bundle
@@ -37,12 +35,8 @@ impl SetOptions {
         if let Some(bundle) = &self.bundle {
             return Ok(Some(self.trust.open(bundle)?.manifest().landmark_set.clone()));
         }
-        let Some(name) = &self.landmarks else { return Ok(None) };
-        if Path::new(name).is_file() {
-            let yaml = yaml::load(Path::new(name)).with_context(|| format!("reading the landmark set {name}"))?;
-            return Ok(Some(LandmarkSet::from_yaml(&yaml).with_context(|| name.clone())?));
-        }
-        Ok(Some(LandmarkSet::named(name)?))
+        let set = self.landmarks.as_ref().map(|name| LandmarkSet::load(name, Path::new("")));
+        Ok(set.transpose()?)
     }
 }
 
