@@ -251,8 +251,8 @@ impl PointsFile {
     /// spacing; others ignore it.
     ///
     /// # Errors
-    /// [`PointsError::NoSpacing`]; and [`PointsError::Line`] or [`PointsError::Content`] if the set does not have a landmark, or a
-    /// landmark is on a film twice.
+    /// [`PointsError::NoSpacing`]; and [`PointsError::Line`] or [`PointsError::Content`] if the set does not have a landmark, a
+    /// landmark is on a film twice, or a film's points can't be positions in px: all from 0 to 1, or all at one place.
     pub fn films(&self, set: &LandmarkSet, spacing: Option<&Spacing>) -> Result<Vec<FilmPoints>, PointsError> {
         let failed = |line, text| error(&self.path, Problem { line, text });
         let names = Names::of(set);
@@ -280,7 +280,12 @@ impl PointsFile {
                 return Err(failed(mark.line, text));
             }
         }
-        Ok(films)
+        let doubtful =
+            |film: &FilmPoints| marks::doubt(form, film.film.name.as_deref().unwrap_or("the film"), &film.points);
+        match films.iter().find_map(doubtful) {
+            Some(text) => Err(failed(None, text)),
+            None => Ok(films),
+        }
     }
 }
 

@@ -25,9 +25,10 @@ pub struct SetOptions {
 }
 
 impl SetOptions {
-    /// The file or folder from which the set is read, if one was given.
-    pub fn file(&self) -> Option<&Path> {
-        self.bundle.as_deref().or(self.landmarks.as_deref().map(Path::new))
+    /// The files and folders that are read for the set.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let of_bundle = self.bundle.iter().flat_map(|bundle| self.trust.files(bundle).chain([bundle.clone()]));
+        of_bundle.chain(self.landmarks.iter().map(PathBuf::from)).collect()
     }
 
     /// The set, if one was given.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use onemark_film::Size;
-use onemark_film::visible::visible;
+use onemark_film::visible::{short, visible};
 
 use super::Split;
 use crate::points::PointsError;
@@ -152,7 +152,8 @@ pub enum DatasetError {
     },
     /// A landmark does not lie on its film.
     #[error(
-        "film {film}: landmark {landmark} at x {x}, y {y} lies outside its {width}x{height} px; correct the annotation"
+        "film {film}: landmark {landmark} at x {}, y {} lies outside its {width}x{height} px; correct the annotation",
+        short(*x), short(*y)
     )]
     OutsideFilm {
         film: PathBuf,

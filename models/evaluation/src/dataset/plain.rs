@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Case, Complain, DatasetError, SPACING_SOURCE, Split, StatedSpacing, films_in};
 use crate::points::film::{file_name, without_extension};
-use crate::points::marks::{Mark, Names};
+use crate::points::marks::{Mark, Names, doubt};
 use crate::points::{self, FilmIdentity, Form};
 use crate::table::{self, Faults, NotANumber, Numbers, Problem, Row, Table, decode, said, shown};
 use onemark_film::Spacing;
@@ -253,8 +253,15 @@ fn add_points(
         }
     }
     for (case, slots) in slots {
-        let points: Vec<Option<Point>> = slots.into_iter().map(Option::flatten).collect();
-        cases[case].points = points.iter().any(Option::is_some).then_some(points);
+        let positions: Vec<Option<Point>> = slots.into_iter().map(Option::flatten).collect();
+        let own = found.iter().find(|found| found.case == case);
+        if let Some((Found { path, .. }, text)) =
+            own.and_then(|own| Some((own, doubt(Form::Csv, &own.film, &positions)?)))
+        {
+            complain(Some(&cases[case].id), points::error(path, Problem::new(text)).into())?;
+            continue;
+        }
+        cases[case].points = positions.iter().any(Option::is_some).then_some(positions);
     }
     Ok(())
 }

@@ -109,6 +109,16 @@ fn plain_tables_that_are_wrong_are_named() {
         ("landmarks.csv", format!("{good}10.jpg,1,5.5,\"6,5\"\n"), "line 4: (5.5, 6,5) has another decimal mark"),
         ("landmarks.csv", format!("{good}10.jpg,,5,6\n"), "line 4: no landmark is named"),
         ("landmarks.csv", format!("{good}10.jpg,tip,5,6\n"), "has all of its landmarks, for example \"tip\""),
+        (
+            "landmarks.csv",
+            format!("{good}10.jpg,1,0.2,0.3\n10.jpg,2,0.4,1\n"),
+            "landmarks.csv: the positions on 10.jpg are all from 0 to 1",
+        ),
+        (
+            "landmarks.csv",
+            format!("{good}10.jpg,1,5,6\n10.jpg,2,5,6\n"),
+            "all 2 landmarks on 10.jpg are at one place (5, 6)",
+        ),
         ("landmarks.csv", "landmark,x,y\n1,5,6\n".to_owned(), "line 2: there is no image's name; add a column image"),
         ("landmarks.csv", "image\tlandmark\tx\ty\n9\t1\t1,234.5\t6\n".to_owned(), "(1,234.5, 6) is not a position"),
         (
