@@ -82,7 +82,7 @@ pub const CASES: &[Case] = &[
         name: "the recipe's set, for films with another",
         harm: NOTHING,
         line: "run --recipe recipe.yaml --data plain --out run --device cpu",
-        says: &["\"tip\" is none of the 19 landmarks of set \"isbi19\""],
+        says: &["\"tip\" is none of the 19 landmarks of set \"isbi19\"", "or give the set that fits"],
     },
     Case {
         name: "a landmark outside the template",

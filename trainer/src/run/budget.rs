@@ -12,6 +12,7 @@ use crate::data::features::{Features, Trunk};
 use crate::data::samples::Films;
 use crate::net::heads::Heads;
 use crate::net::interpreter::Mode;
+use crate::net::params::Params;
 use crate::pseudo_labels::Scene;
 use crate::report::observer::Event;
 use crate::report::profile::Profile;
@@ -164,21 +165,30 @@ impl Run<'_> {
         // If an epoch has no steps to time after those before the clock, these count.
         let step = began.elapsed().as_secs_f64() / taken.saturating_sub(STEPS.0).max(1) as f64;
 
-        // If each landmark has a graph of its own, one is timed for all.
-        let graphs = heads.count();
-        let heads = if graphs > 1 { Heads::new(self.recipe, 1, phase.adapters)? } else { heads };
-        let began = Instant::now();
-        let scene = Scene::new(self.recipe, &heads, &params, films)?;
-        let of_vectors = began.elapsed().as_secs_f64();
-        let began = Instant::now();
-        scene.held_out_error()?;
-        let of_held_out = began.elapsed().as_secs_f64();
-        let of_films = of_held_out * films.samples.count() as f64 / films.samples.held_out().len() as f64;
+        let [vectors, held_out] = match heads.count() {
+            1 => self.pace_of_scene(&heads, &params, films)?,
+            // Graphs share what does not depend on the landmark: one is timed, then two, for the rest by the difference.
+            graphs => {
+                let few = |landmarks| Heads::new(self.recipe, landmarks, phase.adapters);
+                let one = self.pace_of_scene(&few(1)?, &params, films)?;
+                let two = self.pace_of_scene(&few(2)?, &params, films)?;
+                [0, 1].map(|part: usize| one[part] + (graphs - 1) as f64 * (two[part] - one[part]).max(0.0))
+            }
+        };
+        let of_films = held_out * films.samples.count() as f64 / films.samples.held_out().len() as f64;
         // Where pseudo-labels are renewed in turn, each round infers half of them.
         let in_turn = self.recipe.pairs.film.as_ref().is_some_and(|pairs| pairs.cross_fit);
         let inferred = if self.recipe.needs_labels() { of_films * if in_turn { 0.5 } else { 1.0 } } else { 0.0 };
-        let graphs = graphs as f64;
-        Ok(Pace { step, between: graphs * (of_vectors + of_held_out + inferred), finish: graphs * of_films })
+        Ok(Pace { step, between: vectors + held_out + inferred, finish: of_films })
+    }
+
+    /// The seconds that the template vectors take, and the held-out copies.
+    fn pace_of_scene(&self, heads: &Heads, params: &Params, films: &Films) -> Result<[f64; 2], TrainError> {
+        let began = Instant::now();
+        let scene = Scene::new(self.recipe, heads, params, films)?;
+        let vectors = began.elapsed().as_secs_f64();
+        scene.held_out_error()?;
+        Ok([vectors, began.elapsed().as_secs_f64() - vectors])
     }
 }
 

@@ -161,7 +161,7 @@ impl<'a> Names<'a> {
         let by_name = match (&label.name, &self.set) {
             (Some(name), Some(set)) => Some(find(set, name).ok_or_else(|| {
                 format!(
-                    "\"{}\" is none of the {} landmarks of set \"{}\"{}; write a name or a number from 1 to {}",
+                    "\"{}\" is none of the {} landmarks of set \"{}\"{}; write a name or a number from 1 to {}, or give the set that fits",
                     shown(name),
                     set.len(),
                     set.id,
