@@ -63,7 +63,7 @@ fn the_template_is_the_one_that_is_named_or_the_only_one() {
     }
     assert!(id(Some("125"), "9").unwrap_err().contains("there is no film \"125\""));
     assert!(id(Some("a.b"), "9").unwrap_err().contains("a.b.png is not annotated"));
-    write(root.path(), "landmarks.csv", "image,landmark,x,y\n9,1,1,2\n10,1,,\n9,2,1,2\n");
+    write(root.path(), "landmarks.csv", "image,landmark,x,y\n9,1,1,2\n10,1,,\n9,2,3,4\n");
     assert_eq!((id(None, "125").unwrap(), id(None, "10").unwrap()), ("9".to_owned(), "9".to_owned()));
     fs::remove_file(root.path().join("landmarks.csv")).unwrap();
     let none = Dataset::open(root.path(), Split::Train).unwrap_err().to_string();
