@@ -40,7 +40,6 @@ pub struct Progress<'a> {
 /// ```
 /// use onemark_exporter::explain::{Summary, table};
 /// use onemark_exporter::{Options, compile::compile, untrained::untrained};
-/// use onemark_models::landmarks::LandmarkSet;
 /// use onemark_models::recipe::Recipe;
 ///
 /// let recipe = Recipe::parse(
@@ -48,7 +47,7 @@ pub struct Progress<'a> {
 ///     "{base: phantom, name: tiny, about: A small network., trunk: {widths: [4, 6, 8, 8, 8]},
 ///       network: {size: 64, decoder: [8, 8, 6, 6], rfb: [8, 8, 6], embedding: 5}}",
 /// )?;
-/// let landmarks = LandmarkSet::named(&recipe.landmarks)?;
+/// let landmarks = recipe.landmarks.clone();
 /// let checkpoint = untrained(recipe, 1)?;
 /// let options = Options { without: vec!["stack-adapters".into()], ..Options::default() };
 /// let mut sizes = Vec::new();

@@ -20,7 +20,6 @@ use onemark_models::bundle::{Bundle, BundleError, Precision};
 use onemark_models::checkpoint::{Checkpoint, CheckpointError};
 use onemark_models::graph::GraphError;
 use onemark_models::invalid::Invalid;
-use onemark_models::landmarks::{LandmarkError, LandmarkSet};
 use onemark_models::recipe::RecipeError;
 use onemark_models::reference::ReferenceError;
 use onemark_models::text::{validate_line, validate_text};
@@ -99,9 +98,6 @@ pub enum ExportError {
     /// The recipe in the checkpoint can't be used.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
-    /// The recipe names no known landmark set.
-    #[error(transparent)]
-    Landmarks(#[from] LandmarkError),
     /// The recipe describes no possible network.
     #[error(transparent)]
     Graph(#[from] GraphError),
@@ -201,7 +197,7 @@ pub fn export(
     observe: impl FnMut(&Progress<'_>),
 ) -> Result<Export, ExportError> {
     info.validate().map_err(ExportError::Info)?;
-    let landmarks = LandmarkSet::named(&checkpoint.recipe.landmarks)?;
+    let landmarks = checkpoint.recipe.landmarks.clone();
     let size = checkpoint.recipe.network.size;
     let synthetic = ("a synthetic film".to_owned(), synthetic::synthetic_film(size));
     let given = films.iter().map(|path| Ok((path.display().to_string(), grid(path, size)?)));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ndarray::{Array1, Axis, s};
 use onemark_models::checkpoint::{Checkpoint, init, spelled};
 use onemark_models::graph::{Level, Of, ParamId, Parameters, Port};
-use onemark_models::landmarks::{LandmarkId, LandmarkSet};
+use onemark_models::landmarks::LandmarkId;
 use onemark_models::network::Architecture;
 use onemark_models::recipe::{PriorUse, Recipe, RecipeError};
 use onemark_models::reference::{self, Maps};
@@ -21,7 +21,7 @@ use crate::synthetic::synthetic_film;
 pub fn untrained(recipe: Recipe, seed: u64) -> Result<Checkpoint, ExportError> {
     // A shape prior needs pseudo-labels, which an untrained network does not have.
     let recipe = recipe.edit(|spec| spec.decoding = PriorUse::Argmax).map_err(RecipeError::from)?;
-    let landmarks = LandmarkSet::named(&recipe.landmarks)?.len();
+    let landmarks = recipe.landmarks.len();
     let architecture = Architecture::from(&recipe);
     let trunk = architecture.trunk_graph()?;
     let mut tensors = init::random(trunk.params(), seed);

@@ -123,6 +123,14 @@ pub enum BundleError {
         /// What exists there.
         what: &'static str,
     },
+    /// The new bundle would be one file too many in another.
+    #[error("{path} would lie in the bundle {bundle}, which holds only its own files; choose another place")]
+    Inside {
+        /// Where the bundle should go.
+        path: PathBuf,
+        /// The bundle around it.
+        bundle: PathBuf,
+    },
 }
 
 fn version_hint(found: u32) -> &'static str {
@@ -337,8 +345,12 @@ fn verify(path: &Path, file: &str, expected: &FileEntry, bytes: &[u8]) -> Result
     Ok(())
 }
 
-/// Refuses a target that exists, unless it is a bundle and `replace` is true.
+/// Refuses a target that exists, unless it is a bundle and `replace` is true, and one inside of a bundle.
 fn may_replace(target: &Path, replace: bool) -> Result<(), BundleError> {
+    let around = parent(target);
+    if [MANIFEST, WEIGHTS].iter().all(|file| around.join(file).is_file()) {
+        return Err(BundleError::Inside { path: target.to_owned(), bundle: around.to_owned() });
+    }
     match fs::symlink_metadata(target) {
         Err(_) => Ok(()),
         Ok(_) if !replace => Err(BundleError::Exists { path: target.to_owned() }),

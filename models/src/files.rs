@@ -369,7 +369,8 @@ mod tests {
         }
         validate_place(&path("new")).unwrap();
         let left = || {
-            let names = fs::read_dir(here.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let names =
+                fs::read_dir(here.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
             names.collect::<std::collections::BTreeSet<_>>()
         };
         let expected = [".onemark-held", ".onemark-only-copy", ".onemark-young", "other"].map(str::to_owned);

@@ -4,12 +4,12 @@
 //! [`reference`](mod@reference) interpreter, with which all other interpreters are compared.
 //!
 //! ```
-//! use onemark_models::landmarks::{LandmarkId, LandmarkSet};
+//! use onemark_models::landmarks::LandmarkId;
 //! use onemark_models::network::Architecture;
 //! use onemark_models::recipe::Recipe;
 //!
 //! let recipe = Recipe::load("c-adapter")?;
-//! let landmarks = LandmarkSet::named(&recipe.landmarks)?;
+//! let landmarks = &recipe.landmarks;
 //! let sella = LandmarkId::new(1).ok_or("numbers start at 1")?;
 //! assert_eq!(landmarks.landmarks[sella.index()].name, "sella");
 //!

@@ -9,12 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use self::base::Chain;
 use crate::invalid::Invalid;
+use crate::landmarks::LandmarkSet;
 use crate::network::Architecture;
 use crate::network::config::{Network, Trunk};
-use crate::yaml::{self, YamlError};
+use crate::yaml::{self, Value, YamlError};
 
 mod base;
 mod rules;
+mod set;
 
 /// The recipes that are built in, by name.
 pub const BUILT_IN: [(&str, &str); 11] = [
@@ -43,8 +45,9 @@ pub struct Spec {
     pub name: String,
     /// Its purpose, in a sentence.
     pub about: String,
-    /// The landmark set's id.
-    pub landmarks: String,
+    /// The landmarks: in a file, the id of a built-in set, the path of another set's file relative to the recipe's, or the whole set.
+    #[serde(with = "set")]
+    pub landmarks: LandmarkSet,
     /// Id of the one annotated film.
     pub template: String,
     /// Seed of everything random.
@@ -444,12 +447,24 @@ impl Recipe {
         Ok(Self(spec))
     }
 
-    /// The recipe as YAML, with every key.
+    /// The recipe as YAML, with every key, and with the whole landmark set unless that is built in.
     ///
     /// # Errors
     /// The recipe can't be written as YAML.
     pub fn to_yaml(&self) -> Result<String, YamlError> {
         yaml::write(&self.0)
+    }
+
+    /// The same, with the landmark set's id alone: for bundles, which hold the set beside the recipe.
+    ///
+    /// # Errors
+    /// Those of [`Recipe::to_yaml`].
+    pub fn to_yaml_with_set_id(&self) -> Result<String, YamlError> {
+        let mut value: Value = yaml::read("recipe", &self.to_yaml()?)?;
+        if let Some(keys) = value.as_mapping_mut() {
+            keys.insert("landmarks".into(), self.landmarks.id.as_str().into());
+        }
+        yaml::write(&value)
     }
 }
 

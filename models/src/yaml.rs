@@ -82,12 +82,19 @@ pub(crate) fn read_bounded<T: DeserializeOwned>(origin: &str, text: &str) -> Res
 /// # Errors
 /// The value can't be written as YAML.
 pub fn write<T: serde::Serialize>(value: &T) -> Result<String, YamlError> {
-    serde_yaml::to_string(value).map_err(|error| YamlError {
-        origin: "writing YAML".into(),
-        line: None,
-        message: error.to_string(),
-        suggestion: None,
-    })
+    serde_yaml::to_string(value).map_err(cant_write)
+}
+
+/// A value as YAML's own.
+///
+/// # Errors
+/// The same as [`write`].
+pub(crate) fn to_value<T: serde::Serialize>(value: &T) -> Result<Value, YamlError> {
+    serde_yaml::to_value(value).map_err(cant_write)
+}
+
+fn cant_write(error: serde_yaml::Error) -> YamlError {
+    YamlError { origin: "writing YAML".into(), line: None, message: error.to_string(), suggestion: None }
 }
 
 /// Converts a value that was read before to a `T`. The error's key is the path to the wrong part.

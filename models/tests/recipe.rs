@@ -1,6 +1,7 @@
 //! Recipes: built-in recipes are read back unchanged, and errors name misspelt keys with their line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+use onemark_models::landmarks::LandmarkSet;
 use onemark_models::recipe::{BUILT_IN, PriorUse, Recipe, Spec};
 
 fn error(change: impl Fn(&str) -> String) -> String {
@@ -104,6 +105,58 @@ fn numbers_stand_for_texts_with_a_base_and_without() {
     assert_eq!((without.template.as_str(), with.template.as_str()), ("125", "125"));
 }
 
+/// A set in a file is named relative to the recipe that names it, and is whole in the recipe as it is written.
+#[test]
+fn a_recipe_names_the_file_of_its_landmark_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let load = |name: &str| Recipe::load(folder.path().join(name).to_str().unwrap());
+    let (finger, set) = finger();
+    write("finger.yaml", &finger);
+    write("whole.yaml", &BUILT_IN[3].1.replace("landmarks: isbi19", "landmarks: finger.yaml"));
+    write("base.yaml", "base: c-adapter\nlandmarks: finger.yaml\n");
+    write("own.yaml", &format!("base: {}\nname: mine\n", folder.path().join("base.yaml").display()));
+    for name in ["whole.yaml", "base.yaml", "own.yaml"] {
+        assert_eq!(load(name).unwrap().landmarks, set, "{name}");
+    }
+    let recipe = load("own.yaml").unwrap();
+    std::fs::remove_file(folder.path().join("finger.yaml")).unwrap();
+    assert_eq!(Recipe::parse("run/recipe.yaml", &recipe.to_yaml().unwrap()).unwrap(), recipe);
+    assert!(recipe.to_yaml_with_set_id().unwrap().contains("\nlandmarks: finger\n"));
+
+    let gone = load("base.yaml").unwrap_err().to_string();
+    assert!(
+        gone.contains("base.yaml:2: landmarks: the landmark set") && gone.contains("finger.yaml can't be read"),
+        "{gone}"
+    );
+    write("finger.yaml", &finger.replace("number: 2", "number: 4"));
+    let broken = load("own.yaml").unwrap_err().to_string();
+    assert!(
+        broken.contains("base.yaml:2: landmarks: ") && broken.contains("finger.yaml:6: entry 2: its number"),
+        "{broken}"
+    );
+}
+
+#[test]
+fn a_built_in_landmark_set_stays_an_id() {
+    let recipe = Recipe::load("c-adapter").unwrap();
+    let yaml = recipe.to_yaml().unwrap();
+    assert!(yaml.contains("\nlandmarks: isbi19\n"));
+    assert_eq!(recipe.to_yaml_with_set_id().unwrap(), yaml);
+    // A changed one does not.
+    let changed = recipe.edit(|spec| spec.landmarks.landmarks.truncate(4)).unwrap_err();
+    assert!(changed.to_string().contains("landmarks.line"), "{changed}");
+}
+
+/// A set of two landmarks, as text and as it is read.
+fn finger() -> (String, LandmarkSet) {
+    let landmark = |number, name| format!("  - {{ number: {number}, name: {name}, title: T, definition: D. }}\n");
+    let text =
+        format!("id: finger\nname: Finger\nsource: tests\nlandmarks:\n{}{}", landmark(1, "tip"), landmark(2, "base"));
+    let set = LandmarkSet::from_yaml(&text).unwrap();
+    (text, set)
+}
+
 #[test]
 fn an_edit_keeps_the_rules() {
     let recipe = Recipe::load("cc2d").unwrap();
@@ -113,7 +166,7 @@ fn an_edit_keeps_the_rules() {
         (|spec| spec.network.decoder[2] = 0, "network.decoder"),
         (|spec| spec.phases[0].epochs = 0, "phases[0].epochs"),
         (|spec| spec.average = Some(f64::NAN), "average"),
-        (|spec| spec.landmarks = "isbi91".into(), "landmarks"),
+        (|spec| spec.landmarks.landmarks.clear(), "landmarks.landmarks"),
         (
             |spec| {
                 spec.decoding = PriorUse::ShapePrior;

@@ -13,7 +13,6 @@ use onemark_exporter::untrained::untrained;
 use onemark_exporter::{BundleInfo, Options};
 use onemark_film::geometry::GridSize;
 use onemark_models::bundle::{Bundle, GraphEntry};
-use onemark_models::landmarks::LandmarkSet;
 use onemark_models::recipe::Recipe;
 use onemark_runtime::{BackendKind, backend};
 use onemark_tests::{backends, film_of};
@@ -26,7 +25,7 @@ fn main() {
 static BUNDLE: LazyLock<Bundle> = LazyLock::new(|| {
     let recipe = std::env::var("RECIPE").unwrap_or_else(|_| "c-adapter-laptop".into());
     let checkpoint = untrained(Recipe::load(&recipe).unwrap(), 1).unwrap();
-    let set = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
+    let set = checkpoint.recipe.landmarks.clone();
     let compiled = compile(&checkpoint, &set, &Options::default(), |_| {}).unwrap();
     let labels = BundleInfo { name: "bench".into(), intended_use: "none".into(), weights_licence: "none".into() };
     pack(compiled.onnx, &checkpoint, set, &labels, 0).unwrap()

@@ -17,7 +17,7 @@ async (input, spacing) => {
   const engine = await import("./onemark.js");
   await engine.default();
   const detector = new engine.Detector("bundle.zip", bundle);
-  return detector.detect("film", film, spacing ?? undefined);
+  return detector.detect("film", film, spacing ?? "");
 }
 """
 

@@ -15,7 +15,6 @@ use onemark_exporter::emit::pack::pack;
 use onemark_exporter::untrained::untrained;
 use onemark_exporter::{BundleInfo, Options};
 use onemark_models::bundle::Bundle;
-use onemark_models::landmarks::LandmarkSet;
 use onemark_models::network::config::AdapterVariant;
 use onemark_models::recipe::Recipe;
 
@@ -80,7 +79,7 @@ pub fn tiny_recipe(adapter_channels: usize, adapter_variant: AdapterVariant) -> 
 pub fn tiny_bundle() -> Bundle {
     const SEED: u64 = 11;
     let checkpoint = untrained(tiny_recipe(2, AdapterVariant::Block), SEED).unwrap();
-    let set = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
+    let set = checkpoint.recipe.landmarks.clone();
     let compiled = compile(&checkpoint, &set, &Options::default(), |_| {}).unwrap();
     let labels = BundleInfo { name: "tiny".into(), intended_use: "tests".into(), weights_licence: "none".into() };
     pack(compiled.onnx, &checkpoint, set, &labels, 0).unwrap()

@@ -18,7 +18,7 @@ use onemark_film::geometry::{Cell, GridSize};
 use onemark_models::bundle::Bundle;
 use onemark_models::checkpoint::{Checkpoint, init, parameters, spelled};
 use onemark_models::graph::{Graph, Level, Of, Owner, ParamId, Parameters, Port};
-use onemark_models::landmarks::{LandmarkId, LandmarkSet};
+use onemark_models::landmarks::LandmarkId;
 use onemark_models::network::config::AdapterVariant;
 use onemark_models::network::{Architecture, FILM, SCORE};
 use onemark_models::recipe::Recipe;
@@ -155,7 +155,7 @@ fn all_ways_agree(case: &str, recipe: Recipe, landmarks: &[usize]) {
 
 /// Compiles the checkpoint and compares each way of running the result with `expected` (by landmark).
 fn ways(case: &str, checkpoint: &Checkpoint, expected: &BTreeMap<usize, Maps>, film: &Maps) -> Bundle {
-    let set = LandmarkSet::named(&checkpoint.recipe.landmarks).unwrap();
+    let set = checkpoint.recipe.landmarks.clone();
     let onnx = compile(checkpoint, &set, &ExportOptions::default(), |_| {}).unwrap().onnx;
     let module = &onnx.layout.module;
     compare(&format!("{case}, passes alone"), expected, film, |number, inputs| {

@@ -5,7 +5,9 @@
 use std::fs;
 use std::path::Path;
 
-use image::{GrayImage, Luma};
+use image::codecs::png::PngEncoder;
+use image::imageops::rotate270;
+use image::{ExtendedColorType, GrayImage, ImageEncoder as _, Luma};
 use onemark_models::bundle::{Bundle, WEIGHTS};
 use onemark_tests::{Outcome, Program, small_films, tiny_bundle};
 use serde_json::Value;
@@ -287,4 +289,30 @@ fn evaluation_counts_what_is_annotated() {
     assert!(said.contains("\"nasion\" is none of the 37 landmarks of set \"hand37\""), "{said}");
     let said = fail(here, "cycle tiny.onemark --data films --template 003");
     assert!(said.contains("there is no film \"003\""), "{said}");
+}
+
+/// Programs for annotation show films as their orientation tag says, so points are on the upright film.
+#[test]
+fn points_on_a_film_that_its_tag_turns_are_where_they_were_set() {
+    let here = tempfile::tempdir().unwrap();
+    let here = here.path();
+    tiny_bundle().write(&here.join("tiny.onemark"), false).unwrap();
+    let upright = GrayImage::from_fn(97, 120, |x, y| Luma([(x * 2 + y * y / 80) as u8]));
+    // Exif of one entry, the orientation 6: turned to the right by 90 degrees, the stored picture is upright.
+    let exif = [&b"II*\0\x08\0\0\0\x01\0"[..], &[0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0], &[0; 4]].concat();
+    let mut reports = Vec::new();
+    for (name, picture, exif) in [("upright", upright.clone(), None), ("turned", rotate270(&upright), Some(exif))] {
+        let images = here.join(name).join("images");
+        fs::create_dir_all(&images).unwrap();
+        let mut png = PngEncoder::new(fs::File::create(images.join("film.png")).unwrap());
+        exif.map_or(Ok(()), |exif| png.set_exif_metadata(exif)).unwrap();
+        png.write_image(&picture, picture.width(), picture.height(), ExtendedColorType::L8).unwrap();
+        fs::write(here.join(name).join("landmarks.csv"), "image,landmark,x,y\nfilm.png,sella,20,110\n").unwrap();
+        let line = format!("evaluate tiny.onemark --data {name} --spacing 0.3 --backend tract --report {name}.json");
+        let told = Program::Runtime.succeed(here, &line).stderr;
+        assert_eq!(told.contains("its orientation tag (6) turns it"), name == "turned", "{told}");
+        let report: Value = serde_json::from_slice(&fs::read(here.join(format!("{name}.json"))).unwrap()).unwrap();
+        reports.push(report["films"][0]["film_errors_mm"].clone());
+    }
+    assert!(reports[0][0].is_f64() && reports[0] == reports[1], "{reports:?}");
 }

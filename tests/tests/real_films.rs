@@ -13,7 +13,7 @@ use onemark_film::Film;
 use onemark_film::geometry::{Cell, GridMap, GridSize};
 use onemark_models::checkpoint::{Checkpoint, init, spelled};
 use onemark_models::graph::{Level, Of, ParamId, Port};
-use onemark_models::landmarks::LandmarkId;
+use onemark_models::landmarks::{LandmarkId, LandmarkSet};
 use onemark_models::network::Architecture;
 use onemark_models::recipe::Recipe;
 use onemark_models::reference;
@@ -72,7 +72,7 @@ fn template_finds_itself(landmarks: &str, root: PathBuf, template: &str, split: 
 /// The phantom recipe's network without adapters, random, with the template vectors that `case` gives it.
 fn untrained(landmarks: &str, case: &Case) -> Checkpoint {
     let changed = Recipe::load("phantom").unwrap().edit(|spec| {
-        spec.landmarks = landmarks.into();
+        spec.landmarks = LandmarkSet::named(landmarks).unwrap();
         spec.network.adapter_channels = 0;
         spec.phases.truncate(1);
     });

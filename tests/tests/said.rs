@@ -20,8 +20,11 @@ landmarks:
   - { number: 2, name: nasion, title: Nasion, definition: Two. }
 ";
 
+/// Stands for a file that is not there.
+const NONE: &str = "no file";
+
 /// A situation, a file's name and bytes, and more words of the command line.
-type Case<'a> = (&'a str, &'a str, &'a [u8], &'a str);
+type Case<'a> = (&'a str, &'a str, Vec<u8>, &'a str);
 
 /// A folder with the films 1.png and 2.png of 40x30 px.
 fn films(folder: &Path) {
@@ -55,48 +58,86 @@ fn table(cases: &[Case<'_>], line: &str) -> String {
 
 #[test]
 fn points_that_can_not_be_used() {
-    let utf16: Vec<u8> = [0xFF, 0xFE].into_iter().chain("landmark".encode_utf16().flat_map(u16::to_le_bytes)).collect();
-    let cases: &[Case<'_>] = &[
-        ("UTF-16", "p.csv", &utf16, ""),
-        ("a workbook", "p.csv", b"PK\x03\x04workbook", ""),
-        ("bytes that are not text", "p.csv", b"landmark,x,y\nsella\xE9,1,2\n", ""),
-        ("an empty file", "p.csv", b"", ""),
-        ("JSON that is damaged", "p.json", b"{\"shapes\": [", ""),
-        ("JSON of another program", "p.json", b"{\"rows\": 3}", ""),
-        ("JSON of another version", "p.json", br#"{"schema": "onemark-detections/2", "films": []}"#, ""),
-        ("XML that is damaged", "p.xml", b"<annotations><image>", ""),
-        ("XML of another program", "p.xml", b"<svg/>", ""),
-        ("a header without the columns", "p.csv", b"landmark,x\nsella,1\n", ""),
-        ("two columns of one name", "p.csv", b"landmark,x,x,y\nsella,1,1,2\n", ""),
-        ("x without y, in the header of a table with a row for each film", "p.csv", b"image,sella_x,sella_y,nasion_x\n1.png,5,6,7\n", ""),
-        ("a row with more or fewer cells than the header", "p.csv", b"landmark,x,y\nsella,5,5,6,5\n", ""),
-        ("x and y that are not numbers", "p.csv", b"landmark,x,y\nsella,five,6\n", ""),
-        ("x without y", "p.csv", b"landmark,x,y\nsella,5,\n", ""),
-        ("decimal points and decimal commas", "p.csv", b"landmark;x;y\nnasion;5.5;6.5\nsella;5,5;6,5\n", ""),
-        ("a row without a landmark", "p.csv", b"landmark,x,y\n,5,6\n", ""),
-        ("an unknown landmark", "p.csv", b"landmark,x,y\nsela,5,6\n", ""),
-        ("a number that no landmark has", "p.csv", b"landmark,x,y\n20,5,6\n", ""),
-        ("a number and a name of two landmarks", "p.csv", b"number,name,x,y\n1,nasion,5,6\n", ""),
-        ("a landmark twice on a film", "p.csv", b"landmark,x,y\n1,5,6\nsella,7,8\n", ""),
-        ("labelme: a shape that is not a point", "p.json", br#"{"shapes": [{"label": "sella", "shape_type": "polygon", "points": [[1, 2], [3, 4], [5, 6]]}]}"#, ""),
-        ("CVAT: a shape that is not a point", "p.xml", br#"<annotations><image name="1.png" width="40" height="30"><points label="sella" points="1,2;3,4"/></image></annotations>"#, ""),
-        ("COCO: one id for two images", "p.json", br#"{"images": [{"id": 7, "file_name": "1.png"}, {"id": 7, "file_name": "2.png"}], "categories": [], "annotations": []}"#, ""),
-        ("COCO: an annotation without its image", "p.json", br#"{"images": [{"id": 7, "file_name": "1.png"}], "categories": [{"id": 1, "keypoints": ["sella"]}], "annotations": [{"image_id": 8, "category_id": 1, "keypoints": [5, 6, 2]}]}"#, ""),
-        ("COCO: other keypoints than its category has", "p.json", br#"{"images": [{"id": 7, "file_name": "1.png"}], "categories": [{"id": 1, "keypoints": ["sella", "nasion"]}], "annotations": [{"image_id": 7, "category_id": 1, "keypoints": [5, 6, 2, 7, 8]}]}"#, ""),
-        ("an unknown status", "p.json", br#"{"films": [{"file": "1.png", "landmarks": [{"name": "sella", "status": "lost", "position": {"x": 5, "y": 6}}]}]}"#, ""),
-        ("3D Slicer: another system", "p.mrk.json", br#"{"markups": [{"type": "Fiducial", "coordinateSystem": "IJK", "controlPoints": []}]}"#, " --spacing 1.2"),
-        ("3D Slicer: another unit", "p.mrk.json", br#"{"markups": [{"type": "Fiducial", "coordinateSystem": "LPS", "coordinateUnits": "inch", "controlPoints": []}]}"#, " --spacing 1.2"),
-        ("3D Slicer: a point that is not on the film", "p.mrk.json", br#"{"markups": [{"type": "Fiducial", "coordinateSystem": "LPS", "controlPoints": [{"label": "sella", "position": [5, 6, -40]}]}]}"#, " --spacing 1.2"),
-        ("points in mm without a spacing", "p.mrk.json", br#"{"markups": [{"type": "Fiducial", "coordinateSystem": "LPS", "controlPoints": [{"label": "sella", "position": [5, 6, 0]}]}]}"#, ""),
-        ("points of another film", "p.csv", b"image,landmark,x,y\n152.png,sella,5,6\n", ""),
-        ("points of a film of another size", "p.json", br#"{"shapes": [], "imagePath": "1.png", "imageWidth": 80, "imageHeight": 60}"#, ""),
-        ("no points", "p.csv", b"landmark,x,y\n", ""),
+    let utf16 = "landmark".encode_utf16().flat_map(u16::to_le_bytes);
+    let shape = |kind: &str, points: &str| {
+        format!(r#"{{"shapes": [{{"label": "sella", "shape_type": "{kind}", "points": {points}}}]}}"#)
+    };
+    let coco = |other: &str, of: u8, keypoints: &str| {
+        format!(
+            r#"{{"images": [{{"id": 7, "file_name": "1.png"}}{other}],
+                "categories": [{{"id": 1, "keypoints": ["sella", "nasion"]}}],
+                "annotations": [{{"image_id": {of}, "category_id": 1, "keypoints": [{keypoints}]}}]}}"#
+        )
+    };
+    let cvat = |points: &str| {
+        format!(r#"<annotations><image name="1.png" width="40" height="30">{points}</image></annotations>"#)
+    };
+    let slicer = |system: &str, unit: &str, z: i32| {
+        format!(
+            r#"{{"markups": [{{"type": "Fiducial", "coordinateSystem": "{system}", "coordinateUnits": "{unit}",
+                "controlPoints": [{{"label": "sella", "position": [5, 6, {z}]}}]}}]}}"#
+        )
+    };
+    let status = r#"{"films": [{"file": "1.png", "landmarks": [{"name": "sella", "status": "lost"}]}]}"#;
+    let cases = &[
+        ("UTF-16", "p.csv", [0xFF, 0xFE].into_iter().chain(utf16).collect(), ""),
+        ("a workbook", "p.csv", b"PK\x03\x04workbook".into(), ""),
+        ("text in another encoding", "p.csv", b"landmark,x,y\nsella\xE9,1,2\n".into(), ""),
+        ("an empty file", "p.csv", vec![], ""),
+        ("JSON that is damaged", "p.json", b"{\"shapes\": [".into(), ""),
+        ("JSON of another program", "p.json", b"{\"rows\": 3}".into(), ""),
+        ("JSON of another version", "p.json", br#"{"schema": "onemark-detections/2", "films": []}"#.into(), ""),
+        ("XML that is damaged", "p.xml", b"<annotations><image>".into(), ""),
+        ("XML of another program", "p.xml", b"<svg/>".into(), ""),
+        ("a header without the columns", "p.csv", b"landmark,x\nsella,1\n".into(), ""),
+        ("two columns of one name", "p.csv", b"landmark,x,x,y\nsella,1,1,2\n".into(), ""),
+        (
+            "x without y, in the header of a table with a row for each film",
+            "p.csv",
+            b"image,sella_x,sella_y,nasion_x\n1.png,5,6,7\n".into(),
+            "",
+        ),
+        ("the same, in px beside mm", "p.csv", b"landmark,x,y,x_px\nsella,1,2,3\n".into(), ""),
+        ("a row with more or fewer cells than the header", "p.csv", b"landmark,x,y\nsella,5,5,6,5\n".into(), ""),
+        ("x and y that are not numbers", "p.csv", b"landmark,x,y\nsella,five,6\n".into(), ""),
+        ("x without y", "p.csv", b"landmark,x,y\nsella,5,\n".into(), ""),
+        ("decimal points and decimal commas", "p.csv", b"landmark;x;y\nnasion;5.5;6.5\nsella;5,5;6,5\n".into(), ""),
+        ("shares of the film's size", "p.csv", b"landmark,x,y\nsella,0.5,0.6\nnasion,0.25,0.75\n".into(), ""),
+        ("all landmarks at one place", "p.csv", b"landmark,x,y\nsella,5,6\nnasion,5,6\n".into(), ""),
+        ("a row without a landmark", "p.csv", b"landmark,x,y\n,5,6\n".into(), ""),
+        ("an unknown landmark", "p.csv", b"landmark,x,y\nsela,5,6\n".into(), ""),
+        ("a number that no landmark has", "p.csv", b"landmark,x,y\n20,5,6\n".into(), ""),
+        ("a number and a name of two landmarks", "p.csv", b"number,name,x,y\n1,nasion,5,6\n".into(), ""),
+        ("a landmark twice on a film", "p.csv", b"landmark,x,y\n1,5,6\nsella,7,8\n".into(), ""),
+        ("labelme: a shape that is not a point", "p.json", shape("polygon", "[[1, 2], [3, 4], [5, 6]]").into(), ""),
+        ("labelme: the same", "p.json", shape("circle", "[[1, 2]]").into(), ""),
+        ("CVAT: two points under one label", "p.xml", cvat(r#"<points label="sella" points="1,2;3,4"/>"#).into(), ""),
+        ("CVAT: tracks of a video", "p.xml", br#"<annotations><track label="sella"/></annotations>"#.into(), ""),
+        (
+            "COCO: one id for two images",
+            "p.json",
+            coco(r#", {"id": 7, "file_name": "2.png"}"#, 7, "5, 6, 2, 7, 8, 2").into(),
+            "",
+        ),
+        ("COCO: an annotation without its image", "p.json", coco("", 8, "5, 6, 2, 7, 8, 2").into(), ""),
+        ("COCO: other keypoints than its category has", "p.json", coco("", 7, "5, 6, 2, 7, 8").into(), ""),
+        ("COCO: an unknown visibility", "p.json", coco("", 7, "5, 6, 2, 7, 8, 3").into(), ""),
+        ("an unknown status", "p.json", status.into(), ""),
+        ("3D Slicer: another system", "p.mrk.json", slicer("IJK", "mm", 0).into(), " --spacing 1.2"),
+        ("3D Slicer: another unit", "p.mrk.json", slicer("LPS", "inch", 0).into(), " --spacing 1.2"),
+        ("3D Slicer: a point that is not on the film", "p.mrk.json", slicer("LPS", "mm", -40).into(), " --spacing 1.2"),
+        ("points in mm without a spacing", "p.mrk.json", slicer("LPS", "mm", 0).into(), ""),
+        ("points of another film", "p.csv", b"image,landmark,x,y\n152.png,sella,5,6\n".into(), ""),
+        (
+            "points of a film of another size",
+            "p.json",
+            br#"{"shapes": [], "imagePath": "1.png", "imageWidth": 80, "imageHeight": 60}"#.into(),
+            "",
+        ),
+        ("no points", "p.csv", b"landmark,x,y\n".into(), ""),
     ];
-    documented(
-        DOCUMENT,
-        "points",
-        &table(cases, "points convert {} --landmarks isbi19 --film images/1.png --to json --out out.json"),
-    );
+    let line = "points convert {} --landmarks isbi19 --film images/1.png --to json --out out.json";
+    documented(DOCUMENT, "points", &table(cases, line));
 }
 
 #[test]
@@ -165,6 +206,7 @@ fn datasets_that_are_wrong() {
         ("several files of points for all films", "landmarks.tsv", table.clone()),
         ("points beside a film too", "images/2.json", beside.to_owned()),
         ("points outside of their film", "landmarks.csv", table.replace(",19,19,", ",19,119,")),
+        ("no points", "landmarks.csv", NONE.to_owned()),
         ("a landmark twice", "landmarks.csv", format!("{table}1.png,3,5,6\n")),
         ("an empty file", "landmarks.csv", String::new()),
         ("landmarks that are not annotated", "landmarks.csv", table.replace("1.png,19,19,19\n", "1.png,19,,\n")),
@@ -183,7 +225,10 @@ fn datasets_that_are_wrong() {
         // A sound dataset, but for one file.
         let sound = [("landmarks.csv", table.clone()), ("spacing.csv", sizes("1.png,0.9,0.9\n2.png,0.9,0.9\n"))];
         for (name, text) in sound.into_iter().chain([(file, text)]) {
-            fs::write(folder.join(name), text).unwrap();
+            fs::write(folder.join(name), &text).unwrap();
+            if text == NONE {
+                fs::remove_file(folder.join(name)).unwrap();
+            }
         }
         let Outcome { stdout, .. } = Outcome::from(Program::Runtime.command(&folder, "data check .").output().unwrap());
         let found: Vec<String> = stdout

@@ -9,7 +9,6 @@ use onemark_film::FilmError;
 use onemark_models::checkpoint::CheckpointError;
 use onemark_models::graph::GraphError;
 use onemark_models::invalid::Invalid;
-use onemark_models::landmarks::LandmarkError;
 use onemark_models::recipe::RecipeError;
 
 /// Why training cannot start or continue.
@@ -34,12 +33,13 @@ pub enum TrainError {
     #[non_exhaustive]
     NoInput { name: String },
     /// The recipe's template cannot be used.
-    #[error(
-        "the template, film {id}, is not among the training films or has no annotation; name another by `template` in the \
-         recipe"
-    )]
+    #[error("the template, film {id}, is not among the training films; name another by `template` in the recipe")]
     #[non_exhaustive]
     NoTemplate { id: String },
+    /// There is no film beside the template.
+    #[error("the template, film {id}, is the only film: training needs at least one more, which needs no annotation")]
+    #[non_exhaustive]
+    OneFilm { id: String },
     /// The recipe asks for a shape prior, and there are too few films to fit one.
     #[error(
         "a shape prior needs {needed} films, and there are {films}: give more, or set `decoding: argmax` in the recipe"
@@ -141,16 +141,11 @@ pub enum TrainError {
     Checkpoint(#[from] CheckpointError),
     /// The dataset cannot be used.
     #[error(transparent)]
-    #[non_exhaustive]
     Dataset(#[from] DatasetError),
     /// A film cannot be read.
     #[error(transparent)]
     #[non_exhaustive]
     Film(#[from] FilmError),
-    /// The landmark set cannot be used.
-    #[error(transparent)]
-    #[non_exhaustive]
-    Landmarks(#[from] LandmarkError),
 }
 
 /// Why a run cannot be resumed.

@@ -10,13 +10,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use onemark_evaluation::dataset::Case;
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::files::write_whole;
 use onemark_models::graph::Parameters;
-use onemark_models::landmarks::LandmarkSet;
 use onemark_models::recipe::{Phase, Recipe, RecipeError, Stage};
 use onemark_models::shape_prior::ShapePrior;
 use serde_json::json;
@@ -41,6 +40,7 @@ mod checkpoints;
 mod epoch;
 mod resume;
 
+pub use budget::Fitted;
 use epoch::EpochContext;
 
 /// The name of the checkpoint in a run's folder.
@@ -114,15 +114,29 @@ impl Run<'_> {
     /// # Errors
     /// The folder holds a run, a film can't be read, training diverges, a file can't be written.
     pub fn start(&self, trunk: Parameters) -> Result<Ending, TrainError> {
+        self.validate()?;
+        self.start_with(trunk, None)
+    }
+
+    /// Refuses what can't be trained, before anything is computed or written.
+    fn validate(&self) -> Result<(), TrainError> {
         if self.checkpoint_path().exists() {
             return Err(TrainError::RunExists { folder: self.folder.clone() });
         }
-        Films::validate(self.recipe, self.cases)?;
+        let sizes = Films::validate(self.recipe, self.cases)?;
+        if sizes.len() > 1 {
+            self.observer.observe(Event::Sizes(&sizes));
+        }
+        Ok(())
+    }
+
+    /// Starts a new run on films that were validated, with their features if they are known.
+    fn start_with(&self, trunk: Parameters, films: Option<Films>) -> Result<Ending, TrainError> {
         let log = RunLog::open(&self.folder, None)?;
         let recipe = self.recipe.to_yaml().map_err(RecipeError::from)?;
         let path = self.folder.join("recipe.yaml");
         write_whole(&path, recipe.as_bytes()).map_err(|source| TrainError::Write { path, source })?;
-        self.go(self.new_state(trunk, self.recipe.phases[0].adapters)?, log)
+        self.go(self.new_state(trunk, self.recipe.phases[0].adapters)?, log, films)
     }
 
     /// Resumes the run in the folder.
@@ -132,11 +146,11 @@ impl Run<'_> {
     pub fn resume(&self) -> Result<Ending, TrainError> {
         let state = self.saved_state()?;
         let log = RunLog::open(&self.folder, Some(self.steps_before(state.position)))?;
-        self.go(state, log)
+        self.go(state, log, None)
     }
 
-    fn go(&self, mut state: State, mut log: RunLog) -> Result<Ending, TrainError> {
-        let films = self.set_up(&state, &mut log)?;
+    fn go(&self, mut state: State, mut log: RunLog, films: Option<Films>) -> Result<Ending, TrainError> {
+        let films = self.set_up(&state, &mut log, films)?;
         let sampler = Sampler::new(self.recipe, &films.samples);
         let mut vectors = None;
         while let Some(phase) = self.recipe.phases.get(state.position.phase) {
@@ -155,14 +169,11 @@ impl Run<'_> {
         Ok(Ending::Finished)
     }
 
-    /// Records the environment and gets the films with their features.
-    fn set_up(&self, state: &State, log: &mut RunLog) -> Result<Films, TrainError> {
+    /// Records the environment and gets the films with their features, unless they are given.
+    fn set_up(&self, state: &State, log: &mut RunLog, films: Option<Films>) -> Result<Films, TrainError> {
         environment::record(&self.folder, self.device, state.kind, log)?;
-        let started = Instant::now();
-        let films = self.films(&state.params)?;
-        let (samples, seconds) = (films.samples.len(), started.elapsed().as_secs_f64());
-        self.observer.observe(Event::Features { samples, seconds });
-        log.event(&json!({"event": "features", "seconds": seconds}))?;
+        let films = films.map_or_else(|| self.films(&state.params), Ok)?;
+        log.event(&json!({"event": "features", "seconds": films.seconds}))?;
 
         let needed = ShapePrior::films_needed(films.samples.template_points().len());
         if self.recipe.prior_rounds > 0 && films.samples.count() < needed {
@@ -175,7 +186,10 @@ impl Run<'_> {
     fn films(&self, params: &Params) -> Result<Films, TrainError> {
         let features = Features::new(self.recipe, params, self.features.as_deref())?;
         let progress = Progress::new(self.observer, "trunk features");
-        Films::prepare(self.recipe, self.cases, &features, |done, total| progress.report(done, total))
+        let films = Films::prepare(self.recipe, self.cases, &features, |done, total| progress.report(done, total))?;
+        drop(progress);
+        self.observer.observe(Event::Features { samples: films.samples.len(), seconds: films.seconds });
+        Ok(films)
     }
 
     /// Writes the finished checkpoint. A run that was resumed after its last epoch has no template vectors yet.
@@ -194,7 +208,7 @@ impl Run<'_> {
 
     /// Number of steps before `position` in the whole run: the number under which the step is logged.
     fn steps_before(&self, position: SchedulePosition) -> u64 {
-        let landmarks = LandmarkSet::named(&self.recipe.landmarks).map_or(0, |set| set.len());
+        let landmarks = self.recipe.landmarks.len();
         let per_epoch = |phase: &Phase| match &self.recipe.pairs.patch {
             None => phase.steps.unwrap_or(0),
             Some(pairs) => {

@@ -41,7 +41,7 @@ pub fn run() -> Result<()> {
     println!("  demo-out/phantom.onemark    the bundle, which a clinic would install");
     println!("Next, with your own films, one of them annotated:");
     println!("  cargo xtask setup --weights");
-    println!("  onemark-train run --recipe c-adapter-laptop --data FILMS --template ID --out runs/first");
+    println!("  onemark-train run --data FILMS --out runs/first");
     println!("  onemark-export runs/first/checkpoint.safetensors --out first.onemark");
     println!("  onemark detect FILM.png --bundle first.onemark --overlay found.png");
     println!("The programs are in {}, without tract: `cargo build` adds it", shell::bin_dir()?.display());

@@ -71,7 +71,7 @@ pub fn pack(
         calibration: None,
         familiarity: checkpoint.tensors.get(FILM_SCORES).and_then(familiarity),
         adapted: None,
-        recipe: checkpoint.recipe.to_yaml().map_err(RecipeError::from)?,
+        recipe: checkpoint.recipe.to_yaml_with_set_id().map_err(RecipeError::from)?,
         history: history(checkpoint, &layout, films),
         intended_use: labels.intended_use.clone(),
         weights_licence: labels.weights_licence.clone(),

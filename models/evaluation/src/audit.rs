@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::dataset::{Case, Complaint, Dataset, other_size};
 use onemark_film::geometry::Point;
+use onemark_film::visible::short;
 use onemark_film::{Film, FilmError, FilmWarning, Size, Spacing, SpacingWarning};
 use onemark_models::parallel::in_parallel;
 
@@ -290,8 +291,9 @@ fn outside(case: &Case, size: Size) -> impl Iterator<Item = Finding> {
     case.readings().into_iter().filter_map(move |(reader, points)| {
         let annotated = (1..).zip(points).filter_map(|(number, point)| Some((number, (*point)?)));
         let out = annotated.filter(|(_, point)| !point.is_inside(size));
-        let (landmarks, places): (Vec<usize>, Vec<String>) =
-            out.map(|(number, point)| (number, format!("{number} at x {}, y {}", point.x, point.y))).unzip();
+        let (landmarks, places): (Vec<usize>, Vec<String>) = out
+            .map(|(number, point)| (number, format!("{number} at x {}, y {}", short(point.x), short(point.y))))
+            .unzip();
         let message = format!("{} of {size} px: {}", by(reader), places.join("; "));
         (!landmarks.is_empty()).then(|| Finding::new(Kind::OutsideFilm, &[&case.id], &landmarks, message))
     })

@@ -1,8 +1,8 @@
 //! Datasets on disk: the films, their annotated landmarks and their spacings.
 //!
-//! Two layouts are read: ISBI 2015 as published (`RawImage/`, two readers' annotations) and a plain folder (`images/`, and
-//! `landmarks.csv` or another of the [files of points](crate::points)). In both, a `spacing.csv` (image,mm_per_px_x,mm_per_px_y)
-//! states the spacings.
+//! Two layouts are read: ISBI 2015 as published (`RawImage/`, two readers' annotations) and a plain folder (films, in `images/` or in
+//! the folder itself, and `landmarks.csv` or another of the [files of points](crate::points)). In both, a `spacing.csv`
+//! (image,mm_per_px_x,mm_per_px_y) states the spacings.
 //! This module does not read pixels (see [`onemark_film::Film`]). The landmarks' names are in [`onemark_models::landmarks`].
 
 mod error;
@@ -17,17 +17,19 @@ use std::str::FromStr;
 use onemark_film::geometry::Point;
 use onemark_film::{Film, Size, Spacing};
 use onemark_models::landmarks::LandmarkSet;
+use onemark_models::text::few;
 
 use crate::points::film::without_extension;
 
 pub use error::DatasetError;
 pub(crate) use error::other_size;
 pub use isbi2015::REPEATED_TEST1_FILMS;
+use plain::Plain;
 
 /// The file with the spacings of a dataset's films.
 const SPACING_SOURCE: &str = "the dataset";
 
-/// The number of ids in an error about an unknown film.
+/// The number of ids in an error about films.
 const NEARBY_IDS: usize = 5;
 
 /// A part of a dataset's films.
@@ -254,8 +256,8 @@ impl Dataset {
         fs::metadata(root).map_err(|source| DatasetError::Read { path: root.to_owned(), source })?;
         let mut cases = if root.join("RawImage").is_dir() {
             isbi2015::open(root, split, complain)?
-        } else if let Some(annotations) = plain::annotations(root) {
-            plain::open(root, &annotations, split, set, complain)?
+        } else if let Some(folder) = Plain::find(root)? {
+            folder.open(split, set, complain)?
         } else {
             return Err(DatasetError::NoLayout { root: root.to_owned() });
         };
@@ -296,6 +298,32 @@ impl Dataset {
         })
     }
 
+    /// The template: the film with the id `named`, if somebody names it; else the film with the id `usual`, if it is annotated; else
+    /// the only film that is annotated. All its landmarks are known.
+    ///
+    /// # Errors
+    /// [`DatasetError::NoSuchFilm`] or [`DatasetError::NotAnnotated`] about the film that is named,
+    /// [`DatasetError::NoneAnnotated`], [`DatasetError::SeveralAnnotated`], or [`DatasetError::Incomplete`].
+    pub fn template(&self, named: Option<&str>, usual: &str) -> Result<&Case, DatasetError> {
+        let mut annotated = self.cases.iter().filter(|case| case.points.is_some());
+        let usual = || self.case(usual).ok().filter(|case| case.points.is_some());
+        let case = match named {
+            Some(id) => self.case(id)?,
+            None => match (usual(), annotated.next(), annotated.next()) {
+                (Some(case), ..) | (None, Some(case), None) => case,
+                (None, None, _) => {
+                    return Err(DatasetError::NoneAnnotated { root: self.root.clone(), split: self.split });
+                }
+                (None, Some(first), Some(second)) => {
+                    let ids: Vec<String> =
+                        [first, second].into_iter().chain(annotated).map(|case| case.id.clone()).collect();
+                    return Err(DatasetError::SeveralAnnotated { films: few(&ids, NEARBY_IDS) });
+                }
+            },
+        };
+        case.complete().map(|_| case)
+    }
+
     /// Checks that the annotations have as many landmarks as `set`.
     ///
     /// # Errors
@@ -333,10 +361,9 @@ fn natural(id: &str) -> (u64, &str) {
     (id.parse().unwrap_or(u64::MAX), id)
 }
 
-/// The files in which the dataset in the folder `root`, with `images/`, has the points of its films. There should be one, or one for
-/// each film.
+/// The files in which the plain folder `root` has the points of its films. There should be one, or one for each film.
 pub fn points_files(root: &Path) -> Vec<PathBuf> {
-    plain::annotations(root).map(plain::Annotations::into_files).unwrap_or_default()
+    Plain::find(root).ok().flatten().map(Plain::points_files).unwrap_or_default()
 }
 
 /// The films of a folder as (id, file). Hidden and other files are ignored. Empty if the folder does not exist.

@@ -46,7 +46,7 @@ use onemark_models::landmarks::LandmarkSet;
 use crate::table::{LARGEST as LARGEST_TABLE, Problem, decode, said};
 pub use error::PointsError;
 pub use film::{FilmIdentity, for_film};
-use marks::{Marks, Names};
+use marks::{Label, Marks, Names};
 
 /// The largest size of a file of points, in bytes. Only JSON may be larger than a table, because labelme puts the whole film into it.
 const LARGEST: u64 = 64 << 20;
@@ -251,12 +251,24 @@ impl PointsFile {
         names.into_set().ok_or_else(numbers)
     }
 
+    /// The landmarks that the file names, in the order in which they first appear: each by its name, or else by its number.
+    pub fn landmarks(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for Label { number, name } in self.marks.marks.iter().map(|mark| &mark.label) {
+            let name = name.clone().or_else(|| number.map(|number| number.to_string())).unwrap_or_default();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
     /// The points of each film that the file names, by the landmarks of `set`. A form [in mm](Form::is_in_mm) needs the film's
     /// spacing; others ignore it.
     ///
     /// # Errors
-    /// [`PointsError::NoSpacing`]; and [`PointsError::Line`] or [`PointsError::Content`] if the set does not have a landmark, or a
-    /// landmark is on a film twice.
+    /// [`PointsError::NoSpacing`]; and [`PointsError::Line`] or [`PointsError::Content`] if the set does not have a landmark, a
+    /// landmark is on a film twice, or a film's points can't be positions in px: all from 0 to 1, or all at one place.
     pub fn films(&self, set: &LandmarkSet, spacing: Option<&Spacing>) -> Result<Vec<FilmPoints>, PointsError> {
         let failed = |line, text| error(&self.path, Problem { line, text });
         let names = Names::of(set);
@@ -287,7 +299,12 @@ impl PointsFile {
                 return Err(failed(mark.line, text));
             }
         }
-        Ok(films)
+        let doubtful =
+            |film: &FilmPoints| marks::doubt(form, film.film.name.as_deref().unwrap_or("the film"), &film.points);
+        match films.iter().find_map(doubtful) {
+            Some(text) => Err(failed(None, text)),
+            None => Ok(films),
+        }
     }
 }
 

@@ -45,6 +45,9 @@ impl Problem {
     }
 }
 
+const NOT_UTF8: &str =
+    "it is not UTF-8 text; its letters may be in Latin-1 or Windows-1252: save it as UTF-8 (in Excel: \"CSV UTF-8\")";
+
 /// The text of a file, without its byte order mark, or in words why it is none.
 pub(crate) fn decode(bytes: &[u8]) -> Result<&str, &'static str> {
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
@@ -53,7 +56,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<&str, &'static str> {
     if bytes.starts_with(b"PK\x03\x04") {
         return Err("it is a workbook or an archive, not a text file; save the sheet as \"CSV UTF-8\"");
     }
-    let text = str::from_utf8(bytes).map_err(|_| "it is not UTF-8 text; save it as UTF-8 (in Excel: \"CSV UTF-8\")")?;
+    let text = str::from_utf8(bytes).map_err(|_| NOT_UTF8)?;
     if text.contains('\0') {
         return Err("it holds zero bytes, as UTF-16 text does; save it as UTF-8 (in Excel: \"CSV UTF-8\")");
     }

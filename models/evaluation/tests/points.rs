@@ -305,6 +305,101 @@ fn no_table_of_ours_holds_a_formula() {
 }
 
 #[test]
+fn positions_in_px_count_where_those_in_mm_stand_beside_them() {
+    let expected = [Some(Point::new(720.0, 877.0)), Some(Point::new(1203.0, 769.0))];
+    for text in [
+        "landmark,x,y,x_px,y_px\nsella,72,87.7,720,877\nnasion,120.3,76.9,1203,769\n",
+        "x_px,y_px,x,y,number\n720,877,72,87.7,1\n1203,769,120.3,76.9,2\n",
+        "landmark;x;px x;y;px y\nsella;72;720;87;877\nnasion;120;1203;76;769\n",
+        "image,sella_x,sella_y,sella_x_px,sella_y_px,2_x_px,2_y_px,2_x,2_y\n1.png,72,87,720,877,1203,769,120,76\n",
+        "image,sella_x_px,sella_y,nasion_x,nasion_y_px\n1.png,720,877,1203,769\n",
+    ] {
+        assert_eq!(read(text).unwrap()[0].points[..2], expected, "{text}");
+    }
+    for (text, expected) in [
+        ("landmark,x,y,x_px\nsella,72,87,720\n", "line 1: column \"x_px\" has no column \"y_px\" beside it"),
+        ("landmark,x,y,px_y\nsella,72,87,877\n", "line 1: column \"px_y\" has no column \"px_x\" beside it"),
+        ("landmark,x_px,y\nsella,720,87\n", "the first line must name landmark, x and y"),
+    ] {
+        assert!(refused(text).contains(expected), "{}", refused(text));
+    }
+}
+
+#[test]
+fn points_that_are_no_positions_in_px_are_refused() {
+    let table = |rows: &str| format!("image,landmark,x,y\n{rows}");
+    for (text, expected) in [
+        (
+            table("1.png,1,0.41,0.42\n1.png,2,1,0.3\n"),
+            "the positions on 1.png are all from 0 to 1, as shares of its width",
+        ),
+        (table("1.png,1,500,600\n1.png,2,50,60\n2.png,1,0.5,0.25\n"), "the positions on 2.png are all from 0 to 1"),
+        (
+            table("1.png,1,5,6\n1.png,2,5,6\n1.png,3,5,6\n"),
+            "all 3 landmarks on 1.png are at one place (5, 6); give each",
+        ),
+        ("landmark,x,y\n1,0.41,0.42\n".to_owned(), "the positions on the film are all from 0 to 1"),
+        (
+            r#"{"shapes": [{"label": "sella", "points": [[0.4, 0.5]], "shape_type": "point"}], "imagePath": "1.png"}"#
+                .into(),
+            "the positions on 1.png are all from 0 to 1",
+        ),
+    ] {
+        assert!(refused(&text).contains(expected), "{}", refused(&text));
+    }
+    // One landmark at the edge, one alone, and those that are not annotated.
+    for rows in [
+        "1.png,1,0.5,0.5\n1.png,2,5,6\n",
+        "1.png,1,5,6\n",
+        "1.png,1,0,0\n1.png,2,-1,-1\n",
+        "1.png,1,5,6\n1.png,2,5,7\n",
+    ] {
+        read(table(rows)).unwrap();
+    }
+}
+
+#[test]
+fn shapes_and_visibilities_of_another_meaning_are_named() {
+    for (kind, points, count) in [
+        ("circle", "[[5, 6]]", "1 point;"),
+        ("circle", "[[5, 6], [7, 8]]", "2 points;"),
+        ("line", "[[5, 6]]", "1 point;"),
+    ] {
+        let said =
+            refused(format!(r#"{{"shapes": [{{"label": "sella", "points": {points}, "shape_type": "{kind}"}}]}}"#));
+        assert!(
+            said.contains(&format!("shape \"sella\" is a {kind} of {count} landmarks are shapes of type point")),
+            "{said}"
+        );
+    }
+    for visibility in ["3", "-1", "0.5", "1e300"] {
+        let said = refused(format!(
+            r#"{{"images": [{{"id": 7, "file_name": "1.png"}}], "annotations": [{{"image_id": 7, "category_id": 1,
+               "keypoints": [5, 6, {visibility}]}}], "categories": [{{"id": 1, "keypoints": ["sella"]}}]}}"#
+        ));
+        assert!(
+            said.contains("\"sella\" of image 7 has the visibility ") && said.contains("write 0 (not annotated)"),
+            "{said}"
+        );
+        assert!(said.len() < 200, "{said}");
+    }
+    let video = r#"<annotations><track id="0" label="sella"><points frame="0" points="5,6" outside="0"/></track></annotations>"#;
+    let said = refused(video);
+    assert!(said.contains("it has the tracks of a video") && said.contains("\"CVAT for images 1.1\""), "{said}");
+}
+
+#[test]
+fn names_in_another_encoding_are_named() {
+    for text in [
+        &b"image,landmark,x,y\nM\xFCller.png,1,5,6\n"[..],
+        b"<annotations><image name=\"M\xFCller.png\"/></annotations>",
+    ] {
+        let said = refused(text);
+        assert!(said.contains("in Latin-1 or Windows-1252: save it as UTF-8"), "{said}");
+    }
+}
+
+#[test]
 fn half_a_landmark_in_a_wide_table_is_said() {
     for (text, expected) in [
         (

@@ -6,6 +6,7 @@ use crate::film::{MAX_FILM_PIXELS, MAX_FILM_SIDE};
 use crate::geometry::{GridSize, Size};
 use crate::read::MAX_FILM_BYTES;
 use crate::spacing::PIXEL_MM;
+use crate::visible::short;
 
 /// Why a film could not be read or resized.
 ///
@@ -146,7 +147,7 @@ pub enum PixelFault {
     #[error("{bits} bits per pixel are stated, and {allowed} are possible")]
     Bits { bits: u32, allowed: &'static str },
     /// The window's numbers are infinite or NaN, or its width is below 1.
-    #[error("a window of {width} values around {centre} can't be used; the width must be at least 1")]
+    #[error("a window of {} values around {} can't be used; the width must be at least 1", short(*width), short(*centre))]
     Window { centre: f64, width: f64 },
     /// The stride is smaller than a row, so rows would overlap.
     #[error("a stride of {stride} bytes is too small; a row of {width} px has {row} bytes")]
@@ -165,10 +166,4 @@ pub enum PixelFault {
 /// The name of a film in a message.
 fn film(path: Option<&Path>) -> String {
     path.map_or_else(|| "the film".to_owned(), |path| format!("film {}", path.display()))
-}
-
-/// A number in a few characters, also if it has hundreds of digits.
-pub(crate) fn short(number: f64) -> String {
-    let plain = number.to_string();
-    if plain.len() <= 12 { plain } else { format!("{number:.3e}") }
 }

@@ -214,6 +214,16 @@ fn next_marker(bytes: &[u8]) -> Result<usize, Fault> {
     bytes.windows(2).position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xFF)).ok_or_else(ends_early)
 }
 
+/// Whether the header of a stream is that of JPEG-LS, which begins like a JPEG.
+#[cfg(feature = "dicom")]
+pub(crate) fn is_jpeg_ls(stream: &[u8]) -> bool {
+    const START_OF_FRAME: u8 = 0xF7;
+    let Ok(mut segments) = Segments::new(stream) else { return false };
+    let mut markers = std::iter::from_fn(|| segments.next().ok()).map(|(marker, _)| marker);
+    markers.find(|marker| starts_frame(*marker) || matches!(*marker, START_OF_FRAME | 0xD9 | 0xDA))
+        == Some(START_OF_FRAME)
+}
+
 /// Whether a marker starts a frame. The others of this range define tables.
 fn starts_frame(marker: u8) -> bool {
     matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC)

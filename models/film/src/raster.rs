@@ -1,15 +1,17 @@
 //! Reads films in PNG, JPEG, BMP and TIFF.
 //!
 //! [`read`] checks what a file says of its picture before any pixel is decoded, decodes it with the crate `image`, converts it to 8-bit
-//! grey (`grey`) and turns it as its orientation tag says. `bmp`, `mpo`, `png` and `tiff` read what that crate does not say: the number
-//! of pages, the kind of numbers, the orientation, the resolution. They also check what it does not: that no strip of a TIFF is missing
-//! or damaged. `jpeg`, outside of this module, does so for JPEG.
+//! grey (`grey`) and turns it as its orientation tag says. `bmp`, `exif`, `mpo`, `png` and `tiff` read what that crate does not say:
+//! the number of pages, the kind of numbers, the orientation, the resolution. They also check what it does not: that no strip of a TIFF
+//! is missing or damaged, and, with `inflate`, that checksums are right. `jpeg`, outside of this module, does so for JPEG.
 //!
 //! Resolution tags are not used as a spacing. They describe prints and screens, not the patient. If they say that pixels are not square,
 //! there is a warning.
 
 mod bmp;
+mod exif;
 mod grey;
+mod inflate;
 mod mpo;
 mod png;
 mod tiff;
@@ -62,14 +64,25 @@ impl From<ImageError> for Fault {
 /// What a file says about its picture.
 #[derive(Debug, Default)]
 struct Outline {
-    /// How the picture is turned upright, if it is not the decoder that says it.
-    orientation: Option<Orientation>,
+    /// How the picture is turned upright, from 1 to 8 as in Exif.
+    orientation: Option<u8>,
+    /// What places say of it that viewers do not follow.
+    unfollowed: Vec<Unfollowed>,
     /// Whether 0 is stored for white; the decoder turns this round.
     white_is_zero: bool,
     /// Which rows are stored last, if pixels are stored as they are: then nothing else tells that the end of the file is lost.
     last_rows: Option<LastRows>,
     /// Pixels per unit of length along x and y. Neither is 0.
     resolution: Option<[f64; 2]>,
+}
+
+/// An orientation that is stated where viewers mostly do not look for it.
+#[derive(Debug)]
+struct Unfollowed {
+    /// What states it.
+    place: &'static str,
+    /// From 1 to 8, as in Exif.
+    tag: u8,
 }
 
 /// A resolution, unless the file leaves it open.
@@ -86,15 +99,16 @@ pub(crate) fn read(bytes: &[u8], format: Raster, name: &Path) -> Result<Film, Fi
         Raster::Bmp => (bytes, bmp::outline(bytes).map_err(refused)?),
         Raster::Tiff => (bytes, tiff::outline(bytes).map_err(refused)?),
     };
-    let mut decoder = decoder(bytes, format).map_err(refused)?;
+    let decoder = decoder(bytes, format).map_err(refused)?;
     let (width, height) = decoder.dimensions();
     let size = Size { width, height };
     validate_size(size, Some(name))?;
-    if format == Raster::Tiff {
-        tiff::validate_parts(bytes).map_err(refused)?;
+    match format {
+        Raster::Png => png::validate_pixels(bytes).map_err(refused)?,
+        Raster::Tiff => tiff::validate_parts(bytes).map_err(refused)?,
+        Raster::Jpeg | Raster::Bmp => {}
     }
-    // A tag that can't be read says nothing.
-    let orientation = outline.orientation.or_else(|| decoder.orientation().ok()).unwrap_or(Orientation::NoTransforms);
+    let orientation = outline.orientation.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms);
     let decoded = DynamicImage::from_decoder(decoder).map_err(|error| refused(error.into()))?;
     let mut warnings = Vec::new();
     let Some(grey) = grey::convert(decoded, outline.white_is_zero, &mut warnings) else {
@@ -103,6 +117,12 @@ pub(crate) fn read(bytes: &[u8], format: Raster, name: &Path) -> Result<Film, Fi
     warnings.extend(content::small(size));
     warnings.extend(content::cautions(size, &grey, outline.last_rows));
     let (upright, grey) = turn(size, grey, orientation, &mut warnings);
+    for Unfollowed { place, tag } in outline.unfollowed {
+        let warning = FilmWarning::UnfollowedOrientation { place, tag };
+        if tag != orientation.to_exif() && !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
     let lies = matches!(orientation.to_exif(), 5..=8);
     let resolution = outline.resolution.map(|[x, y]| if lies { [y, x] } else { [x, y] });
     Ok(Film::from_grey(upright, grey)?.with_warnings(warnings).with_resolution(resolution))
@@ -110,9 +130,10 @@ pub(crate) fn read(bytes: &[u8], format: Raster, name: &Path) -> Result<Film, Fi
 
 /// The JPEG without what follows it, and what its header says. An error if it is not whole.
 fn whole_jpeg<'a>(bytes: &'a [u8], name: &Path) -> Result<(&'a [u8], Outline), FilmError> {
-    /// The marker of JFIF's segment, and how its body begins.
-    const SEGMENT: u8 = 0xE0;
-    const NAME: &[u8] = b"JFIF\0";
+    /// The markers of the segments of JFIF, and of Exif and XMP, and how their bodies begin.
+    const JFIF: (u8, &[u8]) = (0xE0, b"JFIF\0");
+    const EXIF: (u8, &[u8]) = (0xE1, b"Exif\0\0");
+    const XMP: (u8, &[u8]) = (0xE1, b"http://ns.adobe.com/x");
     let refused = |fault: Fault| fault.at(name);
     let frame = jpeg::frame(bytes).map_err(refused)?;
     if frame.is_lossless() {
@@ -120,12 +141,19 @@ fn whole_jpeg<'a>(bytes: &'a [u8], name: &Path) -> Result<(&'a [u8], Outline), F
     }
     mpo::refuse_pictures(bytes).map_err(refused)?;
     validate_size(frame.size(), Some(name))?;
-    let density = |(marker, body): (u8, &[u8])| {
-        let [_, _, _unit, x @ .., a, b] = *body.strip_prefix(NAME).filter(|_| marker == SEGMENT)?.first_chunk::<7>()?;
-        resolution(u16::from_be_bytes(x), u16::from_be_bytes([a, b]))
+    let bodies = |(kind, name): (u8, &'static [u8])| {
+        let all = jpeg::header_segments(bytes);
+        all.filter_map(move |(marker, body)| body.strip_prefix(name).filter(|_| marker == kind))
     };
-    let resolution = jpeg::header_segments(bytes).find_map(density);
-    Ok((jpeg::validate(bytes).map_err(refused)?, Outline { resolution, ..Outline::default() }))
+    let resolution = bodies(JFIF).find_map(|body| {
+        let [_, _, _unit, x @ .., a, b] = *body.first_chunk::<7>()?;
+        resolution(u16::from_be_bytes(x), u16::from_be_bytes([a, b]))
+    });
+    let orientation = bodies(EXIF).find_map(exif::orientation);
+    let in_xmp = bodies(XMP).filter_map(exif::xmp_orientation);
+    let unfollowed = in_xmp.map(|tag| Unfollowed { place: "XMP", tag }).collect();
+    let outline = Outline { resolution, orientation, unfollowed, ..Outline::default() };
+    Ok((jpeg::validate(bytes).map_err(refused)?, outline))
 }
 
 /// The decoder of a file. It has read the header.

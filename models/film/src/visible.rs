@@ -42,6 +42,18 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
     written_out(text, |letter| is_hidden(letter) && !matches!(letter, '\n' | '\t'))
 }
 
+/// A number for a message, in a few characters also if it has hundreds of digits.
+///
+/// ```
+/// use onemark_film::visible::short;
+///
+/// assert_eq!([0.1, -40.0, 1e300, 1e-300].map(short), ["0.1", "-40", "1.000e300", "1.000e-300"]);
+/// ```
+pub fn short(number: f64) -> String {
+    let plain = number.to_string();
+    if plain.len() <= 12 { plain } else { format!("{number:.3e}") }
+}
+
 /// The first characters of cells that spreadsheets compute, also in their wide forms.
 pub const FORMULAS: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
 

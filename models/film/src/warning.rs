@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::SpacingWarning;
 use crate::geometry::Size;
-use crate::visible::excerpt;
+use crate::visible::{excerpt, short};
 
 /// A warning about how a film was read. `Display` gives the sentence in results.
 ///
@@ -108,6 +108,13 @@ pub enum FilmWarning {
         /// The size of the upright film.
         size: Size,
     },
+    /// An orientation is stated where viewers mostly do not look for it. The film was left as it is.
+    UnfollowedOrientation {
+        /// What states it, such as "XMP".
+        place: &'static str,
+        /// The orientation, from 1 to 8, as in Exif.
+        tag: u8,
+    },
     /// All pixels are one grey, or nearly all.
     OneGrey {
         /// The grey, from 0 to 255.
@@ -182,6 +189,7 @@ impl fmt::Display for FilmWarning {
                 write!(f, "PresentationLUTShape {stated} contradicts {used}, which was used; check that bone is bright")
             }
             Self::UnusableWindow { function, centre, width } => {
+                let [centre, width] = [*centre, *width].map(short);
                 let function = if function.is_empty() { "not stated".into() } else { excerpt(function) };
                 write!(
                     f,
@@ -194,8 +202,9 @@ impl fmt::Display for FilmWarning {
             ),
             Self::WindowBesideData { centre, width } => write!(
                 f,
-                "its window ({centre} {width}) shows almost nothing of its pixels, so its darkest pixel is black and its brightest \
-                 white"
+                "its window ({} {}) shows almost nothing of its pixels, so its darkest pixel is black and its brightest white",
+                short(*centre),
+                short(*width)
             ),
             Self::UnusableTable { attribute } => write!(
                 f,
@@ -206,8 +215,11 @@ impl fmt::Display for FilmWarning {
             ),
             Self::FarValue { value, others: [least, most] } => write!(
                 f,
-                "one of its values, {value}, is far from all others, of which {least} is shown black and {most} white; it may be \
-                 padding that the file does not state"
+                "one of its values, {}, is far from all others, of which {} is shown black and {} white; it may be padding that the \
+                 file does not state",
+                short(*value),
+                short(*least),
+                short(*most)
             ),
             Self::UnusableRescale => f.write_str(
                 "its RescaleSlope and RescaleIntercept can't be used, so its stored values are shown; compare it with what a viewer \
@@ -246,6 +258,9 @@ impl fmt::Display for FilmWarning {
             Self::Turned { tag, size } => {
                 write!(f, "its orientation tag ({tag}) turns it: positions are on the upright film of {size} px")
             }
+            Self::UnfollowedOrientation { place, tag } => {
+                write!(f, "its {place} states the orientation {tag}, which was not followed: check that it is upright")
+            }
             Self::OneGrey { grey, others: 0 } => write!(f, "all of it is one grey ({grey}): it shows nothing"),
             Self::OneGrey { grey, others } => {
                 write!(f, "all but {others} of its pixels are one grey ({grey}): it shows nothing")
@@ -260,6 +275,58 @@ impl fmt::Display for FilmWarning {
             Self::Small { size } => write!(f, "it has {size} px: too few to show anything"),
             Self::Colours => f.write_str("it has colours, which became grey: check that it is a radiograph"),
             Self::Transparent => f.write_str("it has transparent pixels, which are read as if they were not"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FilmWarning::*;
+    use super::*;
+
+    /// docs/FORMATS.md has a row for every warning, in the same words.
+    #[test]
+    fn the_document_has_every_warning() {
+        let document = include_str!("../../../docs/FORMATS.md");
+        let size = Size { width: 322, height: 400 };
+        let warnings = [
+            ContradictedPolarity { stated: "INVERSE".into(), used: "MONOCHROME2" },
+            UnusableWindow { function: String::new(), centre: 2048.0, width: 0.0 },
+            UnreadableWindow,
+            WindowBesideData { centre: 40.0, width: 400.0 },
+            UnusableTable { attribute: "VOILUTSequence" },
+            TableBesideData,
+            FarValue { value: 65_535.0, others: [0.0, 3960.0] },
+            UnusableRescale,
+            UnusedBits { stored: 12 },
+            MorePixelData { found: 200, expected: 180 },
+            ContradictedEncoding { stated: "implicit VR", used: "explicit VR" },
+            OtherModality { modality: "CT".into() },
+            ForProcessing,
+            NotUpright { towards: "head" },
+            FewerBits { brightest: 4095, bits: 12, brighter: 0 },
+            FewerBits { brightest: 4095, bits: 12, brighter: 5 },
+            Turned { tag: 6, size },
+            UnfollowedOrientation { place: "XMP", tag: 6 },
+            OneGrey { grey: 0, others: 0 },
+            OneGrey { grey: 0, others: 7 },
+            LittleContrast { darkest: 100, brightest: 114 },
+            LastRows { rows: 200, of: 400, grey: 0 },
+            Small { size: Size { width: 1, height: 1 } },
+            Colours,
+            Transparent,
+        ];
+        for warning in warnings {
+            // A warning that is added here is added to the list above. docs/SPACING.md has those about spacing.
+            match &warning {
+                Spacing(_) | ContradictedPolarity { .. } | UnusableWindow { .. } | UnreadableWindow => {}
+                WindowBesideData { .. } | UnusableTable { .. } | TableBesideData | FarValue { .. } => {}
+                UnusableRescale | UnusedBits { .. } | MorePixelData { .. } | ContradictedEncoding { .. } => {}
+                OtherModality { .. } | ForProcessing | NotUpright { .. } | FewerBits { .. } | Turned { .. } => {}
+                UnfollowedOrientation { .. } | OneGrey { .. } | LittleContrast { .. } | LastRows { .. } => {}
+                Small { .. } | Colours | Transparent => {}
+            }
+            assert!(document.contains(&format!("| {warning} |")), "docs/FORMATS.md has no row for: {warning}");
         }
     }
 }

@@ -219,10 +219,7 @@ fn jpeg_2000_of_very_many_pixels_is_not_read() {
 #[test]
 fn rle_without_a_part_is_refused() {
     let film = read(&coded("film.png")).unwrap();
-    let mut header = [0_u32; 16];
-    header[..2].copy_from_slice(&[1, 64]);
-    let packed = film.grey().chunks(128).flat_map(|run| [&[run.len() as u8 - 1], run].concat());
-    let stream: Vec<u8> = header.iter().flat_map(|word| word.to_le_bytes()).chain(packed).collect();
+    let stream = rle_of(film.grey());
     assert_is_the_film(&dicom(uids::RLE_LOSSLESS, 8, stream.clone()).film(), "RLE");
     for share in [1, 25, 50, 75, 95] {
         let kept = 64 + (stream.len() - 64) * share / 100;
@@ -258,6 +255,68 @@ fn bytes_around_a_whole_stream_are_no_damage() {
             let film = dicom(syntax, bits, [&stream[..], &padding].concat()).film();
             assert_is_the_film(&film, &format!("{name}, {} behind its end", padding[0]));
         }
+    }
+}
+
+/// RLE of 8 bits: a segment of literal bytes.
+fn rle_of(grey: &[u8]) -> Vec<u8> {
+    let mut header = [0_u32; 16];
+    header[..2].copy_from_slice(&[1, 64]);
+    let packed = grey.chunks(128).flat_map(|run| [&[run.len() as u8 - 1], run].concat());
+    header.iter().flat_map(|word| word.to_le_bytes()).chain(packed).collect()
+}
+
+/// The name, the transfer syntax, the bits and a stream of each coding.
+fn one_of_each() -> Vec<(&'static str, &'static str, u16, Vec<u8>)> {
+    let film = read(&coded("film.png")).unwrap();
+    let find = |name: &str| streams().into_iter().find(|(stream, ..)| *stream == name).unwrap().3;
+    vec![
+        ("JPEG", uids::JPEG_BASELINE8_BIT, 8, coded("baseline.jpg")),
+        ("JPEG", uids::JPEG_LOSSLESS_SV1, 16, coded("lossless16.jpg")),
+        ("JPEG-LS", uids::JPEGLS_LOSSLESS, 16, find("JPEG-LS")),
+        ("JPEG 2000", uids::JPEG2000, 16, coded("one-tile.j2k")),
+        ("RLE", uids::RLE_LOSSLESS, 8, rle_of(film.grey())),
+    ]
+}
+
+#[test]
+fn streams_of_another_coding_than_stated_are_named() {
+    for (found, _, bits, stream) in one_of_each() {
+        for (stated, syntax, ..) in one_of_each().into_iter().filter(|(stated, ..)| *stated != found) {
+            let said = dicom(syntax, bits, stream.clone()).refusal();
+            assert!(said.contains(&format!("its transfer syntax says {stated}, but its pixels are {found}")), "{said}");
+            // Also if the colours are none of that coding.
+            let said = in_colours("YBR_FULL_422", syntax, stream.clone()).refusal();
+            assert!(said.contains(&format!("its transfer syntax says {stated}, but its pixels are {found}")), "{said}");
+        }
+    }
+    let mut file = dicom(uids::JPEG2000, 16, [&b"\0\0\0\x0CjP  \r\n\x87\n"[..], &coded("one-tile.j2k")].concat());
+    assert!(file.refusal().contains("its start marker is missing"));
+    file.syntax = uids::JPEGLS_LOSSLESS;
+    assert!(file.refusal().contains("its transfer syntax says JPEG-LS, but its pixels are JPEG 2000"));
+}
+
+#[test]
+fn further_pictures_are_not_dropped() {
+    for (name, syntax, bits, stream) in one_of_each() {
+        let fragments = |parts: &[&[u8]]| {
+            let film = dicom(syntax, bits, Vec::new());
+            film.encapsulated(syntax, parts.iter().map(|part| part.to_vec()).collect())
+        };
+        for padding in [&[][..], &[0], &[0; 9]] {
+            let whole = [&stream[..], padding].concat();
+            let said = fragments(&[&whole, &whole, &whole]).refusal();
+            assert!(
+                said.contains("it has 3 pictures, though it states one frame") && !said.contains("damaged"),
+                "{name}: {said}"
+            );
+            let (start, rest) = stream.split_at(stream.len() / 4 * 2);
+            let said = fragments(&[start, &[rest, padding].concat(), &whole]).refusal();
+            assert!(said.contains("it has 2 pictures"), "{name}: {said}");
+        }
+        // One picture in many fragments, some of them empty.
+        let parts: Vec<&[u8]> = stream.chunks(32).collect();
+        assert_is_the_film(&fragments(&[&[&[][..]], &parts[..], &[&[]]].concat()).film(), name);
     }
 }
 

@@ -154,7 +154,7 @@ fn what_is_no_film_is_refused_by_name() {
         (cell().number(tags::ROWS, 35), &["JPEG-LS stream can't be decoded", "1400"]),
         (
             cell().encapsulated(uids::JPEG2000, vec![jpeg_ls(&ramp(1, 1, 16))]),
-            &["JPEG 2000 stream", "its start marker is missing"],
+            &["its transfer syntax says JPEG 2000, but its pixels are JPEG-LS"],
         ),
         (cell().encapsulated(uids::JPEG_LOSSLESS_SV1, vec![vec![1, 2, 3, 4]]), &["JPEG stream can't be decoded"]),
         (

@@ -265,3 +265,26 @@ fn a_film_that_is_no_radiograph_is_pointed_out() {
         assert_eq!(said(&film(modality)), [""; 0], "{modality}");
     }
 }
+
+/// Numbers that no film has: different pixels would become equal, or messages hundreds of digits long.
+#[test]
+fn absurd_numbers_are_named_in_a_few_characters() {
+    let plain = Dicom::new(10, 12, &ramp());
+    let rescaled = |slope: &str, intercept: &str| {
+        plain.clone().text(tags::RESCALE_SLOPE, VR::DS, slope).text(tags::RESCALE_INTERCEPT, VR::DS, intercept)
+    };
+    for (slope, intercept) in [("1e300", "0"), ("1e-300", "0"), ("1", "1e300"), ("-1e300", "-1e300"), ("0.001", "1e12")]
+    {
+        let film = rescaled(slope, intercept).film();
+        assert_says(&film, "its RescaleSlope and RescaleIntercept can't be used");
+        assert_eq!(film.grey(), plain.film().grey(), "{slope} {intercept}");
+    }
+    for (slope, intercept) in [("1e-5", "-1024"), ("-2.5", "0"), ("16", "1e6")] {
+        assert_eq!(said(&rescaled(slope, intercept).film()), [""; 0], "{slope} {intercept}");
+    }
+    for (function, centre, width) in [("", "1e300", "256"), ("", "0", "1e300"), ("NONE", "1e300", "-1e300")] {
+        let film = plain.clone().window(function, centre, width).film();
+        assert_says(&film, "window");
+        assert!(said(&film)[0].len() < 250 && said(&film)[0].contains("1.000e"), "{:?}", said(&film));
+    }
+}

@@ -260,6 +260,165 @@ fn orientation_tags_turn_a_film_upright() {
     }
 }
 
+/// The type of the entry with this tag in a directory, and of 32 bits or 8.
+fn with_type(mut tiff: Vec<u8>, tag: u16, kind: u8) -> Vec<u8> {
+    let entry = [&tag.to_le_bytes()[..], &[3, 0, 1, 0, 0, 0]].concat();
+    let at = tiff.windows(8).rposition(|here| here == entry).unwrap();
+    tiff[at + 2] = kind;
+    tiff
+}
+
+/// Programs also write the orientation tag as a number of 8 or 32 bits.
+#[test]
+fn orientation_tags_of_any_width_are_followed() {
+    for kind in [1, 3, 4] {
+        let film = read(&with_type(tiff(&film(), &[(274, 6)]), 274, kind)).unwrap();
+        let size = Size { width: HEIGHT, height: WIDTH };
+        assert_eq!(film.warnings(), [FilmWarning::Turned { tag: 6, size }], "type {kind} in TIFF");
+        // Exif is a TIFF too; here with the first byte last.
+        let mut exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\0\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
+        exif[12] = kind;
+        let png = encode(&self::film().into(), ImageFormat::Png);
+        let png = read(&[&png[..33], &chunk(b"eXIf", &exif), &png[33..]].concat()).unwrap();
+        assert_eq!(png.warnings(), [FilmWarning::Turned { tag: 6, size }], "type {kind} in Exif");
+    }
+}
+
+/// A PNG with this chunk in front of its pixels.
+fn png_with(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    let png = encode(&film().into(), ImageFormat::Png);
+    [&png[..33], &chunk(kind, body), &png[33..]].concat()
+}
+
+/// A JPEG with these bodies of APP1 segments.
+fn jpeg_with(bodies: &[&[u8]]) -> Vec<u8> {
+    let jpeg = encode(&film().into(), ImageFormat::Jpeg);
+    let segments =
+        bodies.iter().flat_map(|body| [&[0xFF, 0xE1][..], &(body.len() as u16 + 2).to_be_bytes(), body].concat());
+    [&jpeg[..2], &segments.collect::<Vec<_>>(), &jpeg[2..]].concat()
+}
+
+/// A TIFF with this XMP in tag 700.
+fn tiff_with(xmp: &[u8]) -> Vec<u8> {
+    let mut tiff = tiff(&film(), &[(700, 0)]);
+    let entry = tiff.windows(4).rposition(|here| here == [0xBC, 2, 3, 0]).unwrap();
+    let place = tiff.len() as u32;
+    tiff[entry + 2] = 1;
+    tiff[entry + 4..entry + 8].copy_from_slice(&(xmp.len() as u32).to_le_bytes());
+    tiff[entry + 8..entry + 12].copy_from_slice(&place.to_le_bytes());
+    [&tiff[..], xmp].concat()
+}
+
+#[test]
+fn orientations_that_are_not_followed_are_named() {
+    let said_of = |bytes: Vec<u8>, case: &str| {
+        let film = read(&bytes).unwrap_or_else(|error| panic!("{case}: {error}"));
+        assert_eq!(film.size(), Size { width: WIDTH, height: HEIGHT }, "{case}");
+        said(&film)
+    };
+    let deflated = |text: &[u8]| {
+        let mut deflated = flate2::read::ZlibEncoder::new(text, flate2::Compression::default());
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut deflated, &mut bytes).unwrap();
+        bytes
+    };
+    let raw = |name: &str, profile: &[u8]| {
+        let hex: Vec<String> = profile.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("\n{name}\n{:8}\n{}\n", profile.len(), hex.concat().replace("08", "08\n")).into_bytes()
+    };
+    let app1 = [b"Exif\0\0", &exif(6)[..]].concat();
+    for (tag, form) in
+        [(6, "tiff:Orientation=\"6\""), (3, "<tiff:Orientation> 3 </tiff:Orientation>"), (8, "tiff:Orientation = '8'")]
+    {
+        let xmp = format!("<x:xmpmeta><rdf:RDF><rdf:Description {form}/></rdf:RDF></x:xmpmeta>").into_bytes();
+        let packet = [b"http://ns.adobe.com/xap/1.0/\0", &xmp[..]].concat();
+        let expected =
+            [format!("its XMP states the orientation {tag}, which was not followed: check that it is upright")];
+        for (case, bytes) in [
+            ("JPEG", jpeg_with(&[&packet])),
+            ("PNG", png_with(b"iTXt", &[b"XML:com.adobe.xmp\0\0\0\0\0", &xmp[..]].concat())),
+            ("PNG, deflated", png_with(b"iTXt", &[b"XML:com.adobe.xmp\0\x01\0en\0\0", &deflated(&xmp)[..]].concat())),
+            (
+                "PNG, raw profile",
+                png_with(b"zTXt", &[b"Raw profile type xmp\0\0", &deflated(&raw("xmp", &xmp))[..]].concat()),
+            ),
+            (
+                "PNG, raw APP1",
+                png_with(b"tEXt", &[b"Raw profile type APP1\0", &raw("generic profile", &packet)[..]].concat()),
+            ),
+            ("TIFF", tiff_with(&xmp)),
+        ] {
+            assert_eq!(said_of(bytes, case), expected, "{case}");
+        }
+        // Both say the same, or each another one; then the tag is followed.
+        let film = read(&jpeg_with(&[&app1, &packet])).unwrap();
+        assert_eq!(film.size(), Size { width: HEIGHT, height: WIDTH });
+        assert_eq!(said(&film).len(), if tag == 6 { 1 } else { 2 }, "{:?}", film.warnings());
+    }
+    let expected = ["its raw Exif profile states the orientation 6, which was not followed: check that it is upright"];
+    for (name, profile) in [("exif", &app1[..]), ("exif", &app1[6..]), ("APP1", &app1)] {
+        let keyword = format!("Raw profile type {name}\0");
+        let text = raw(name, profile);
+        let compressed = [keyword.as_bytes(), b"\0", &deflated(&text)].concat();
+        assert_eq!(said_of(png_with(b"zTXt", &compressed), name), expected);
+        assert_eq!(said_of(png_with(b"tEXt", &[keyword.as_bytes(), &text].concat()), name), expected);
+    }
+    // An upright film, other XMP, and texts that are cut say nothing.
+    for xmp in ["tiff:Orientation=\"1\"", "exif:Orientation=\"6\"", "tiff:Orientation", "tiff:Orientation=\"\"", ""] {
+        assert_eq!(said_of(tiff_with(format!("{xmp}     ").as_bytes()), xmp), [""; 0]);
+        assert_eq!(said_of(png_with(b"iTXt", format!("XML:com.adobe.xmp\0{xmp}").as_bytes()), xmp), [""; 0]);
+        assert_eq!(said_of(png_with(b"zTXt", format!("Raw profile type exif\0{xmp}").as_bytes()), xmp), [""; 0]);
+    }
+}
+
+#[test]
+fn bits_in_reverse_order_are_refused() {
+    assert_eq!(said(&read(&tiff(&film(), &[(266, 1)])).unwrap()), [""; 0]);
+    for kind in [1, 3, 4] {
+        let reversed = with_type(tiff(&film(), &[(266, 2)]), 266, kind);
+        refusal(&reversed, &["the bits of its bytes are in another order (FillOrder 2)", "save it as grey PNG"]);
+    }
+}
+
+#[test]
+fn grey_tiffs_with_further_samples_are_refused_by_name() {
+    let picture = GrayImage::from_fn(2 * WIDTH, HEIGHT, |x, y| Luma([if x % 2 == 0 { grey(x / 2, y) } else { 255 }]));
+    for (extra, name) in [(1, "alpha"), (2, "alpha"), (0, "another sample")] {
+        let mut two = tiff(&picture, &[(338, extra)]);
+        let directory = 8 + picture.as_raw().len() + 2;
+        for entry in two[directory..].chunks_exact_mut(12) {
+            match u16::from_le_bytes([entry[0], entry[1]]) {
+                256 => entry[8] = WIDTH as u8,
+                277 => entry[8] = 2,
+                258 => entry[4..12].copy_from_slice(&[2, 0, 0, 0, 8, 0, 8, 0]),
+                _ => {}
+            }
+        }
+        refusal(&two, &[&format!("its pixels are grey with {name}"), "save it as grey PNG or TIFF"]);
+    }
+}
+
+#[test]
+fn a_png_has_the_right_checksum_behind_its_pixels() {
+    let png = encode(&film().into(), ImageFormat::Png);
+    let at = png.windows(4).position(|kind| kind == b"IDAT").unwrap();
+    let length = u32::from_be_bytes(png[at - 4..at].try_into().unwrap()) as usize;
+    let (data, rest) = (&png[at + 4..at + 4 + length], &png[at + 8 + length..]);
+    let with = |parts: &[&[u8]]| {
+        let parts = parts.iter().flat_map(|part| chunk(b"IDAT", part)).collect::<Vec<_>>();
+        read(&[&png[..at - 4], &parts, rest].concat())
+    };
+    // One stream, in as many chunks as its writer likes.
+    assert_eq!(with(&[&data[..7], &[], &data[7..length - 2], &data[length - 2..]]).unwrap().grey(), film().as_raw());
+    let mut wrong = data.to_vec();
+    wrong[length - 1] ^= 1;
+    for (case, parts) in [("wrong", &wrong[..]), ("missing", &data[..length - 4]), ("cut", &data[..length - 1])] {
+        let error = with(&[parts]).unwrap_err();
+        assert!(matches!(error, FilmError::Damaged { .. }), "{case}: {error}");
+        assert!(error.to_string().contains("checksum is wrong or missing"), "{case}: {error}");
+    }
+}
+
 #[test]
 fn films_that_show_nothing_are_named() {
     let black = GrayImage::new(WIDTH, HEIGHT);

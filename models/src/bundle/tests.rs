@@ -109,6 +109,18 @@ fn only_a_bundle_is_replaced_and_only_when_asked() {
 }
 
 #[test]
+fn no_bundle_is_written_into_another() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("toy");
+    toy().write(&path, false).unwrap();
+    let inside = path.join("new");
+    for refused in [Bundle::validate_target(&inside, false), toy().write(&inside, false)] {
+        assert!(matches!(refused, Err(BundleError::Inside { .. })));
+    }
+    Bundle::open(&path).unwrap();
+}
+
+#[test]
 fn a_target_below_a_file_is_refused_before_the_work() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("file");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::set::Broken;
 use super::{Analysis, Class, Definition, Formula, Landmark, Norm, Unit};
 use crate::invalid::Invalid;
 use crate::spelling::did_you_mean;
@@ -14,28 +15,32 @@ pub const MOST_TERMS: usize = 50;
 
 impl Analysis {
     /// Checks all rules.
-    pub(super) fn validate(&self, landmarks: &[Landmark]) -> Result<(), Invalid> {
+    pub(super) fn check(&self, landmarks: &[Landmark]) -> Result<(), Broken> {
+        let at = |path: String| move |rule: Invalid| Broken { path: format!("analysis.{path}"), rule };
         let counts =
             [("sources", self.sources.len()), ("lines", self.lines.len()), ("measurements", self.measurements.len())];
         if let Some((key, count)) = counts.into_iter().find(|(_, count)| *count > MOST_MEASUREMENTS) {
             let why = format!("there are {count}; an analysis has at most {MOST_MEASUREMENTS}");
-            return Err(Invalid::new(format!("analysis.{key}"), why));
+            return Err(Invalid::new(format!("analysis.{key}"), why).into());
         }
         for (name, reference) in &self.sources {
             let key = format!("source `{name}`");
-            validate_line(&key, name).and_then(|()| validate_text(&key, reference))?;
+            let texts = validate_line(&key, name).and_then(|()| validate_text(&key, reference));
+            texts.map_err(at(format!("sources.{name}")))?;
         }
         for (name, points) in &self.lines {
             let key = format!("line `{name}`");
-            validate_line(&key, name)?;
-            self.line(points, landmarks).map_err(|why| Invalid::new(key, why))?;
+            let line = validate_line(&key, name)
+                .and_then(|()| self.line(points, landmarks).map_err(|why| Invalid::new(key, why)));
+            line.map_err(at(format!("lines.{name}")))?;
         }
         let units = self.units();
         let mut above = BTreeMap::new();
         for (index, definition) in self.measurements.iter().enumerate() {
             let key = format!("measurement `{}`", definition.name);
-            texts(definition).map_err(|wrong| wrong.within(&key))?;
-            self.definition(definition, landmarks, &above).map_err(|why| Invalid::new(key, why))?;
+            let formula = || self.definition(definition, landmarks, &above).map_err(|why| Invalid::new(&key, why));
+            let checked = texts(definition).map_err(|wrong| wrong.within(&key)).and_then(|()| formula());
+            checked.map_err(at(format!("measurements[{index}]")))?;
             above.insert(definition.name.as_str(), units[index]);
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! Landmark sets: the landmarks of one kind of film, their order, names and definitions.
 
+use std::path::{Path, PathBuf};
+
 use onemark_film::visible::cut;
 use serde::{Deserialize, Serialize};
 
@@ -47,11 +49,18 @@ struct Unchecked {
     analysis: Analysis,
 }
 
+impl Unchecked {
+    fn into_set(self) -> LandmarkSet {
+        let Self { id, name, source, landmarks, analysis } = self;
+        LandmarkSet { id, name, source, landmarks, analysis }
+    }
+}
+
 impl TryFrom<Unchecked> for LandmarkSet {
     type Error = Invalid;
 
-    fn try_from(Unchecked { id, name, source, landmarks, analysis }: Unchecked) -> Result<Self, Invalid> {
-        let set = Self { id, name, source, landmarks, analysis };
+    fn try_from(unchecked: Unchecked) -> Result<Self, Invalid> {
+        let set = unchecked.into_set();
         match set.validate() {
             Ok(()) => Ok(set),
             Err(Invalid { key, why }) => {
@@ -59,6 +68,21 @@ impl TryFrom<Unchecked> for LandmarkSet {
                 Err(Invalid::new(format!("landmark set \"{id}\": {key}"), why))
             }
         }
+    }
+}
+
+/// A rule that a set breaks, and where.
+pub(super) struct Broken {
+    /// The path to the value in the set's text: `landmarks[2]`.
+    pub(super) path: String,
+    /// The rule, with a key for people.
+    pub(super) rule: Invalid,
+}
+
+impl From<Invalid> for Broken {
+    /// The rule's key is the path.
+    fn from(rule: Invalid) -> Self {
+        Self { path: rule.key.clone(), rule }
     }
 }
 
@@ -81,9 +105,12 @@ pub struct Landmark {
 #[non_exhaustive]
 #[allow(missing_docs, reason = "fields without docs have self-explanatory names")]
 pub enum LandmarkError {
-    /// No built-in set has this id.
-    #[error("no landmark set is called \"{id}\"{}; sets: {known}", hint(.nearest))]
+    /// No built-in set has this id, and no file has this name.
+    #[error("no landmark set is called \"{id}\"{}; built in are {known}; give the path of a file for another", hint(.nearest))]
     Unknown { id: String, nearest: Option<String>, known: String },
+    /// The file of a landmark set does not exist or can't be read.
+    #[error("the landmark set {path} can't be read; check the path")]
+    Read { path: PathBuf, source: std::io::Error },
     /// The text is not a landmark set, or the set breaks a rule.
     #[error(transparent)]
     Yaml(#[from] YamlError),
@@ -145,7 +172,51 @@ impl LandmarkSet {
     /// # Errors
     /// The text is not a landmark set, or it breaks a rule of [`LandmarkSet::validate`].
     pub fn from_yaml(text: &str) -> Result<Self, LandmarkError> {
-        Ok(yaml::read("landmark set", text)?)
+        Self::parse("landmark set", text)
+    }
+
+    /// The built-in set with this id, otherwise the set in the file at this path, relative to `folder`. A name with a dot or a
+    /// slash is a path.
+    ///
+    /// ```
+    /// use onemark_models::landmarks::LandmarkSet;
+    ///
+    /// assert_eq!(LandmarkSet::load("hand37", "recipes".as_ref())?.len(), 37);
+    /// let error = LandmarkSet::load("spine.yaml", "recipes".as_ref()).unwrap_err();
+    /// assert_eq!(error.to_string(), "the landmark set recipes/spine.yaml can't be read; check the path");
+    /// # Ok::<(), onemark_models::landmarks::LandmarkError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`LandmarkError::Unknown`], and those of [`LandmarkSet::read`].
+    pub fn load(name: &str, folder: &Path) -> Result<Self, LandmarkError> {
+        let path = folder.join(name);
+        let is_path = name.contains(['.', '/', std::path::MAIN_SEPARATOR]) || path.is_file();
+        if Self::ids().any(|id| id == name) || !is_path {
+            return Self::named(name);
+        }
+        Self::read(&path)
+    }
+
+    /// Reads the set in a YAML file.
+    ///
+    /// # Errors
+    /// The file can't be read, or [`LandmarkSet::from_yaml`] refuses its text; the error has the path and the line.
+    pub fn read(path: &Path) -> Result<Self, LandmarkError> {
+        let text = yaml::load(path).map_err(|source| LandmarkError::Read { path: path.to_owned(), source })?;
+        Self::parse(&path.display().to_string(), &text)
+    }
+
+    /// Reads a set's text. Errors name `origin`, and the line of the value that breaks a rule.
+    fn parse(origin: &str, text: &str) -> Result<Self, LandmarkError> {
+        let set = yaml::read::<Unchecked>(origin, text)?.into_set();
+        set.check().map_err(|Broken { path, rule }| YamlError {
+            origin: origin.to_owned(),
+            line: yaml::line_of(text, &path),
+            message: rule.to_string(),
+            suggestion: None,
+        })?;
+        Ok(set)
     }
 
     /// Checks that there are 1 to [`MOST_LANDMARKS`] landmarks, that numbers are 1, 2, 3, ... in this order, that names are unique
@@ -154,36 +225,45 @@ impl LandmarkSet {
     /// # Errors
     /// The first rule that is broken.
     pub fn validate(&self) -> Result<(), Invalid> {
+        self.check().map_err(|broken| broken.rule)
+    }
+
+    fn check(&self) -> Result<(), Broken> {
         if self.landmarks.is_empty() {
-            return Err(Invalid::new("landmarks", "there is no landmark; list at least one"));
+            return Err(Invalid::new("landmarks", "there is no landmark; list at least one").into());
         }
         if self.len() > MOST_LANDMARKS {
             let why = format!("there are {}; a set has at most {MOST_LANDMARKS}", self.len());
-            return Err(Invalid::new("landmarks", why));
+            return Err(Invalid::new("landmarks", why).into());
         }
         validate_line("id", &self.id)?;
         validate_line("name", &self.name)?;
         validate_text("source", &self.source)?;
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        for (index, Landmark { number, name, title, definition }) in self.landmarks.iter().enumerate() {
-            let expected = index + 1;
-            let invalid = |why: String| Err(Invalid::new(format!("entry {expected}"), why));
-            if number.number() != expected {
-                return invalid(format!("its number is {number}, it must be {expected}"));
-            }
-            if name.is_empty() || !name.chars().all(fits) {
-                return invalid(format!("name \"{name}\" must be lower-case letters, digits and hyphens"));
-            }
-            if name.len() > LONGEST_NAME {
-                return invalid(format!("its name has {} characters; at most {LONGEST_NAME} are read", name.len()));
-            }
-            if self.landmarks.iter().take(index).any(|other| other.name == *name) {
-                return invalid(format!("name \"{name}\" is taken; choose another"));
-            }
-            let texts = validate_line("title", title).and_then(|()| validate_text("definition", definition));
-            texts.map_err(|wrong| wrong.within(&format!("entry {expected}")))?;
+        for index in 0..self.len() {
+            self.check_landmark(index).map_err(|rule| Broken { path: format!("landmarks[{index}]"), rule })?;
         }
-        self.analysis.validate(&self.landmarks)
+        self.analysis.check(&self.landmarks)
+    }
+
+    fn check_landmark(&self, index: usize) -> Result<(), Invalid> {
+        let Landmark { number, name, title, definition } = &self.landmarks[index];
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let expected = index + 1;
+        let invalid = |why: String| Err(Invalid::new(format!("entry {expected}"), why));
+        if number.number() != expected {
+            return invalid(format!("its number is {number}, it must be {expected}"));
+        }
+        if name.is_empty() || !name.chars().all(fits) {
+            return invalid(format!("name \"{name}\" must be lower-case letters, digits and hyphens"));
+        }
+        if name.len() > LONGEST_NAME {
+            return invalid(format!("its name has {} characters; at most {LONGEST_NAME} are read", name.len()));
+        }
+        if self.landmarks.iter().take(index).any(|other| other.name == *name) {
+            return invalid(format!("name \"{name}\" is taken; choose another"));
+        }
+        let texts = validate_line("title", title).and_then(|()| validate_text("definition", definition));
+        texts.map_err(|wrong| wrong.within(&format!("entry {expected}")))
     }
 
     /// The same set. If it has no measurements, it gets the analysis of the built-in set with the same id and landmarks. Bundles from
@@ -229,6 +309,46 @@ mod tests {
     fn a_typo_gets_the_nearest_id() {
         let message = LandmarkSet::named("isbi-19").unwrap_err().to_string();
         assert!(message.contains("did you mean \"isbi19\""), "{message}");
+    }
+
+    #[test]
+    fn a_file_is_read_and_what_is_wrong_in_it_has_a_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "id: finger\nname: Finger\nsource: an example\nlandmarks:\n  - { number: 1, name: tip, title: Tip, definition: d }\n\
+                    \x20 - { number: 2, name: base, title: Base, definition: d }\n";
+        let load = |text: &str| {
+            std::fs::write(folder.path().join("finger.yaml"), text).unwrap();
+            LandmarkSet::load("finger.yaml", folder.path()).map_err(|error| error.to_string())
+        };
+        assert_eq!(load(text).unwrap(), LandmarkSet::from_yaml(text).unwrap());
+        let line = |text: &str| "  sources: { s: a book }\n  measurements:\n".to_owned() + text;
+        let analysis = |lines: &str| format!("{text}analysis:\n{}", line(lines));
+        for (text, line, why) in [
+            ("id: a: b", 1, "it is not YAML"),
+            ("a text", 1, "expected struct"),
+            (&text.replace("number: 2", "number: 3"), 6, "entry 2: its number is 3, it must be 2"),
+            (&text.replace("base", "tip"), 6, "entry 2: name \"tip\" is taken"),
+            (&text.replace("title: Base", "titel: Base"), 6, "did you mean `title`?"),
+            (&text.replace("name: Finger", "name: =1+1"), 2, "name: must not begin with ="),
+            (&format!("{text}landmark: 1\n"), 7, "did you mean `landmarks`?"),
+            (
+                &analysis("    - { name: l, title: L, formula: { distance: [tip, bass] }, source: s }\n"),
+                10,
+                "measurement `l`: no landmark is called `bass`; did you mean `base`?",
+            ),
+            (
+                &format!("{text}analysis: {{ sources: {{}}, lines: {{ l: [tip, tip] }}, measurements: [] }}"),
+                7,
+                "line `l`",
+            ),
+        ] {
+            let error = load(text).unwrap_err();
+            assert!(error.contains(&format!("finger.yaml:{line}: ")) && error.contains(why), "{error}");
+        }
+        let gone = LandmarkSet::load("nowhere.yaml", folder.path()).unwrap_err().to_string();
+        assert!(gone.contains("nowhere.yaml can't be read"), "{gone}");
+        let unknown = LandmarkSet::load("isbi91", folder.path()).unwrap_err().to_string();
+        assert!(unknown.contains("did you mean \"isbi19\"") && unknown.contains("path of a file"), "{unknown}");
     }
 
     /// A set of one landmark after a change.

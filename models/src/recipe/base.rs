@@ -1,10 +1,12 @@
 //! Finds recipes by name, and merges recipes that state only their differences from another recipe, their `base`.
 
 use std::borrow::Cow;
+use std::error::Error as _;
 use std::path::Path;
 
 use super::{BUILT_IN, RecipeError, Spec};
 use crate::invalid::Invalid;
+use crate::landmarks::LandmarkSet;
 use crate::spelling::did_you_mean;
 use crate::yaml::{self, Value};
 
@@ -64,13 +66,33 @@ impl<'a> Chain<'a> {
 
     /// The merged values of the recipe and its bases.
     pub(super) fn spec(&self) -> Result<Spec, RecipeError> {
-        if let [Link { origin, text, .. }] = self.0.as_slice() {
+        let set = self.set_of_file()?;
+        if let ([Link { origin, text, .. }], None) = (self.0.as_slice(), &set) {
             return Ok(yaml::read(&format!("recipe {origin}"), text)?);
         }
         let mut merged = Value::Null;
         self.0.iter().rev().for_each(|link| yaml::merge(&mut merged, link.value.clone()));
         spell_texts(&mut merged);
+        if let (Some(set), Some(keys)) = (set, merged.as_mapping_mut()) {
+            keys.insert("landmarks".into(), set);
+        }
         yaml::from_value(merged).map_err(|invalid| self.refuse(invalid))
+    }
+
+    /// The landmark set, if the recipe names it, or else the first of its bases that does, and the set is not built in. Its path is
+    /// relative to the file of the recipe that names it.
+    fn set_of_file(&self) -> Result<Option<Value>, RecipeError> {
+        let named = self.0.iter().find_map(|link| Some((link, link.value.get("landmarks")?)));
+        let Some((link, Value::String(name))) = named else { return Ok(None) };
+        if LandmarkSet::ids().any(|id| id == name) {
+            return Ok(None);
+        }
+        let folder = Path::new(&link.origin).parent().unwrap_or(Path::new(""));
+        let set = LandmarkSet::load(name, folder).map_err(|error| {
+            let cause = error.source().map_or(String::new(), |cause| format!(": {cause}"));
+            self.refuse(Invalid::new("landmarks", format!("{error}{cause}")))
+        })?;
+        Ok(Some(yaml::to_value(&set)?))
     }
 
     /// An error that names the recipe that sets the wrong key, and the line.

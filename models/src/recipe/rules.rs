@@ -4,13 +4,12 @@ use std::fmt::Display;
 
 use super::{Copies, PriorUse, Spec, Stage, TemplateSource};
 use crate::invalid::Invalid;
-use crate::landmarks::LandmarkSet;
 
 impl Spec {
     /// Checks all rules.
     pub(super) fn validate(&self) -> Result<(), Invalid> {
         self.validate_values()?;
-        LandmarkSet::named(&self.landmarks).map_err(|error| Invalid::new("landmarks", error.to_string()))?;
+        self.landmarks.validate().map_err(|invalid| invalid.within("landmarks"))?;
         self.validate_together()
     }
 

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::{Arguments, Display};
+use std::fs;
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -57,6 +58,12 @@ impl RunOptions {
     /// The same; who signed it, if keys are trusted.
     pub fn signed_bundle(&self, path: &Path) -> anyhow::Result<(Bundle, Option<Signer>)> {
         self.trust.open_noted(path)
+    }
+
+    /// Refuses a place where results would spoil the bundle, or replace its signature or a key.
+    pub fn refuse_replaced(&self, place: &Path, bundle: &Path) -> anyhow::Result<()> {
+        refuse_inside(place, bundle)?;
+        self.trust.files(bundle).try_for_each(|file| refuse_input(place, &file))
     }
 
     /// Opens the bundle's graphs, for some landmarks or all, and prints which backend runs them.
@@ -290,6 +297,12 @@ pub fn validate_output(path: &Path) -> anyhow::Result<()> {
     anyhow::bail!("can't write {}: {why}", path.display())
 }
 
+/// Makes a folder, if it is not there, and refuses one into which no file can be written.
+pub fn make_folder(folder: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
+    validate_place(&folder.join("file")).with_context(|| format!("writing into {}", folder.display()))
+}
+
 /// Refuses a place that is the bundle or lies in it: results would replace a part of it, or be one file too many in it.
 pub fn refuse_inside(place: &Path, bundle: &Path) -> anyhow::Result<()> {
     if !is_stdout(place) && is_inside(place, bundle) {
@@ -300,6 +313,23 @@ pub fn refuse_inside(place: &Path, bundle: &Path) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// Refuses a place that is this file, which a command reads, or lies in this folder.
+pub fn refuse_input(place: &Path, input: &Path) -> anyhow::Result<()> {
+    if !is_stdout(place) && is_inside(place, input) {
+        let [place, input] = [place, input].map(Path::display);
+        anyhow::bail!("{place} is or lies in {input}, which this command reads; choose another place");
+    }
+    Ok(())
+}
+
+/// Refuses a place in the parts of a dataset that are read.
+pub fn refuse_in_dataset(place: &Path, root: &Path) -> anyhow::Result<()> {
+    const FOLDERS: [&str; 6] = ["images", "landmarks", "RawImage", "AnnotationsByMD", "400_senior", "400_junior"];
+    const FILES: [&str; 6] =
+        ["landmarks.csv", "landmarks.tsv", "landmarks.txt", "landmarks.json", "landmarks.xml", "spacing.csv"];
+    FOLDERS.iter().chain(&FILES).try_for_each(|part| refuse_input(place, &root.join(part)))
 }
 
 /// Whether a path stands for standard output.
@@ -352,7 +382,69 @@ pub fn table(rows: &[Vec<String>], left: &[usize]) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn what_a_command_reads_is_not_replaced() {
+        #[derive(clap::Parser)]
+        struct Given {
+            #[command(flatten)]
+            options: RunOptions,
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["data/images", "data/400_junior", "b.onemark", "keys"] {
+            fs::create_dir_all(at(name)).unwrap();
+        }
+        for name in
+            ["b.onemark.sig", "other.sig", "lab.pem", "data/landmarks.csv", "data/spacing.csv", "data/images/1.png"]
+        {
+            fs::write(at(name), "").unwrap();
+        }
+        let refused = |arguments: &[&Path], place: &str| {
+            let words: Vec<_> =
+                [Path::new("test")].iter().chain(arguments).map(|word| word.as_os_str().to_owned()).collect();
+            let given = <Given as clap::Parser>::try_parse_from(words).ok().unwrap();
+            given.options.refuse_replaced(&at(place), &at("b.onemark")).err().map(|error| error.to_string())
+        };
+        let (trust, signature) = (Path::new("--trust"), Path::new("--signature"));
+        let (key, keys, other) = (at("lab.pem"), at("keys"), at("other.sig"));
+        for (arguments, place) in [
+            (&[][..], "b.onemark/new.json"),
+            (&[], "b.onemark.sig"),
+            (&[trust, &key], "keys/../lab.pem"),
+            (&[trust, &key, trust, &keys], "keys/new.json"),
+            (&[trust, &key, signature, &other], "other.sig"),
+        ] {
+            assert!(refused(arguments, place).is_some_and(|said| said.contains("choose another place")), "{place}");
+        }
+        for place in ["new.json", "b.onemark.json", "other.sig", "lab.pem"] {
+            assert_eq!(refused(&[], place), None, "{place}");
+        }
+        let in_dataset = |place: &str| refuse_in_dataset(&at(place), &at("data")).is_err();
+        for place in
+            ["data/images", "data/images/new.png", "data/landmarks.csv", "data/spacing.csv", "data/400_junior/1.txt"]
+        {
+            assert!(in_dataset(place), "{place}");
+        }
+        for place in ["data/report.json", "report.json", "data/overlays", "data/landmarks.json"] {
+            assert!(!in_dataset(place), "{place}");
+        }
+        assert!(refuse_input(Path::new("-"), folder.path()).is_ok());
+    }
+
+    #[test]
+    fn a_folder_for_results_is_tried() {
+        let folder = tempfile::tempdir().unwrap();
+        make_folder(&folder.path().join("new/deep")).unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        let error = make_folder(&folder.path().join("file/new")).unwrap_err();
+        assert!(error.to_string().contains("making the folder"), "{error}");
+        // Nobody can write here, whoever runs the test.
+        #[cfg(target_os = "linux")]
+        assert!(make_folder(Path::new("/proc/self")).unwrap_err().to_string().contains("writing into /proc/self"));
+    }
 
     #[test]
     fn a_cell_of_any_length_and_content_is_a_cell() {

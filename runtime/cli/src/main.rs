@@ -42,6 +42,8 @@ enum Command {
     #[command(subcommand)]
     Data(commands::data::Data),
     #[command(subcommand)]
+    Landmarks(commands::landmarks::Landmarks),
+    #[command(subcommand)]
     Points(commands::points::Points),
     Inspect(commands::inspect::Inspect),
     Verify(commands::verify::Verify),
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Command::Adapt(command) => command.run(),
         Command::Cycle(command) => command.run(),
         Command::Data(command) => command.run(),
+        Command::Landmarks(command) => command.run(),
         Command::Points(command) => command.run(),
         Command::Inspect(command) => command.run(),
         Command::Verify(command) => command.run(),

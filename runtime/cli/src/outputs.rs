@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf, absolute};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use onemark_models::files::validate_place;
 use onemark_results::{FORMATS, FilmResults, Format};
 
 pub use self::journal::Settings;
@@ -91,11 +90,14 @@ impl Outputs {
         plan.validate(films)?;
         single.iter().chain(&folders).try_for_each(|place| console::refuse_inside(place, bundle))?;
         single.into_iter().try_for_each(console::validate_output)?;
-        for folder in folders {
-            fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
-            validate_place(&folder.join("file")).with_context(|| format!("writing into {}", folder.display()))?;
-        }
+        folders.into_iter().try_for_each(console::make_folder)?;
         Ok(plan)
+    }
+
+    /// The places that were given: files or folders.
+    pub fn places(&self) -> impl Iterator<Item = &Path> {
+        let Self { json, csv, overlay, mrk_json, dicom_sr, report, audit } = self;
+        [json, csv, overlay, mrk_json, dicom_sr, report, audit].into_iter().flatten().map(PathBuf::as_path)
     }
 }
 

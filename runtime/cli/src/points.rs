@@ -3,21 +3,19 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::Args;
 use onemark_evaluation::points::{self, FilmIdentity, PointsError};
 use onemark_film::Film;
 use onemark_film::geometry::Point;
 use onemark_models::bundle::Bundle;
 use onemark_models::landmarks::LandmarkSet;
-use onemark_models::yaml;
 
 use crate::trust::TrustOptions;
 
 /// Which landmarks points belong to.
 #[derive(Args)]
 pub struct SetOptions {
-    /// The landmark set: the name of a built-in one, or a YAML file
+    /// The landmark set: the id of a built-in one, or a YAML file
     #[arg(long, value_name = "SET", conflicts_with = "bundle")]
     landmarks: Option<String>,
     /// The landmark set of this bundle
@@ -28,9 +26,10 @@ pub struct SetOptions {
 }
 
 impl SetOptions {
-    /// The file or folder from which the set is read, if one was given.
-    pub fn file(&self) -> Option<&Path> {
-        self.bundle.as_deref().or(self.landmarks.as_deref().map(Path::new))
+    /// The files and folders that are read for the set.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let of_bundle = self.bundle.iter().flat_map(|bundle| self.trust.files(bundle).chain([bundle.clone()]));
+        of_bundle.chain(self.landmarks.iter().map(PathBuf::from)).collect()
     }
 
     /// The bundle, if one was given.
@@ -43,12 +42,8 @@ impl SetOptions {
         if let Some(bundle) = self.bundle()? {
             return Ok(Some(bundle.manifest().landmark_set.clone()));
         }
-        let Some(name) = &self.landmarks else { return Ok(None) };
-        if Path::new(name).is_file() {
-            let yaml = yaml::load(Path::new(name)).with_context(|| format!("reading the landmark set {name}"))?;
-            return Ok(Some(LandmarkSet::from_yaml(&yaml).with_context(|| name.clone())?));
-        }
-        Ok(Some(LandmarkSet::named(name)?))
+        let set = self.landmarks.as_ref().map(|name| LandmarkSet::load(name, Path::new("")));
+        Ok(set.transpose()?)
     }
 }
 

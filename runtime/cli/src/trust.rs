@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use clap::Args;
 use onemark_models::bundle::Bundle;
-use onemark_signing::{Signer, TrustedKeys};
+use onemark_signing::{Signature, Signer, TrustedKeys};
 
 use crate::console;
 
@@ -52,6 +52,14 @@ impl TrustOptions {
             }
             None => Ok((Bundle::open(path)?, None)),
         }
+    }
+
+    /// The files that it reads beside this bundle: keys, or their folders, and the signature.
+    pub fn files(&self, bundle: &Path) -> impl Iterator<Item = PathBuf> {
+        let trusted = env::var_os(TRUST).filter(|_| self.trust.is_empty());
+        let trusted: Vec<PathBuf> = trusted.iter().flat_map(env::split_paths).collect();
+        let signature = self.signature.clone().unwrap_or_else(|| Signature::place_for(bundle));
+        self.trust.iter().cloned().chain(trusted).chain([signature])
     }
 
     /// The trusted keys; `None` if any bundle is opened.

@@ -4,6 +4,7 @@
 //! This file defines a refusal; the cases are in the files beside it, one per subject.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
+mod beginnings;
 mod bundles;
 mod exporter;
 mod films;
@@ -28,7 +29,8 @@ use tempfile::TempDir;
 /// A bad input, and the required parts of the message.
 struct Case {
     name: &'static str,
-    /// Harms a folder that holds `films`, `head.onemark`, `recipe.yaml` and `note.txt`.
+    /// Harms a folder that holds `films`, `head.onemark`, `recipe.yaml` and `note.txt`; and `plain`, three films of which one is
+    /// annotated with the landmarks of `five.yaml`, with `five-recipe.yaml`.
     harm: fn(&Path),
     /// The arguments after the program's name.
     line: &'static str,
@@ -49,6 +51,7 @@ const NOTHING: fn(&Path) = |_| {};
 fn the_trainer_refuses() {
     if Program::Train.is_here() {
         refuses(Program::Train, trainer::CASES);
+        refuses(Program::Train, beginnings::CASES);
     }
 }
 
@@ -158,7 +161,10 @@ fn fresh() -> TempDir {
             }
         });
         let recipe = changed.unwrap();
-        fs::write(here.join("recipe.yaml"), recipe.to_yaml().unwrap()).unwrap();
+        let yaml = recipe.to_yaml().unwrap();
+        fs::write(here.join("recipe.yaml"), &yaml).unwrap();
+        fs::write(here.join("five-recipe.yaml"), yaml.replace("landmarks: isbi19", "landmarks: five.yaml")).unwrap();
+        beginnings::plain_films(here);
         let checkpoint = untrained(recipe, SEED).unwrap();
         let labels = BundleInfo { name: "head".into(), intended_use: "tests".into(), weights_licence: "none".into() };
         let export = export(&checkpoint, &labels, &Options::default(), &[], |_| {}).unwrap();

@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use onemark_evaluation::dataset::DatasetError;
+use onemark_models::text::few;
 use onemark_trainer::report::observer::{Event, Observer};
 use onemark_trainer::{ResumeObstacle, TrainError};
 
@@ -42,9 +44,17 @@ impl Observer for Console {
             }
             Event::Epoch(report) => eprintln!("{report}"),
             Event::Profile(profile) => eprintln!("{profile}"),
+            Event::Sizes(sizes) => {
+                let each = sizes.iter().map(|(size, films)| format!("{size} px ({films})"));
+                eprintln!(
+                    "the films have {} sizes, and each is resized: {}",
+                    sizes.len(),
+                    few(&each.collect::<Vec<_>>(), 4)
+                );
+            }
             Event::ShortBudget { minutes } => eprintln!(
-                "the budget is too short for this recipe, however few its steps: features, pseudo-labels and validation alone take \
-                 about {minutes:.0} minutes"
+                "the budget is too short for this recipe on these films: even with the fewest copies, epochs and steps, it takes at \
+                 least {minutes:.1} minutes"
             ),
             _ => (),
         }
@@ -77,8 +87,25 @@ impl Running {
 
 /// The option or program that helps against an error, if there is one.
 pub fn remedy(error: &anyhow::Error) -> &'static str {
+    let dataset = match error.downcast_ref() {
+        Some(TrainError::Dataset(error, ..)) => Some(error),
+        _ => error.downcast_ref(),
+    };
+    match dataset {
+        Some(DatasetError::SeveralAnnotated { .. }) => " by --template ID",
+        Some(DatasetError::NotAnnotated { .. } | DatasetError::NoSuchFilm { .. }) => {
+            ", or name another template by --template ID"
+        }
+        Some(DatasetError::WrongSet { .. }) => " (--landmarks SET)",
+        Some(DatasetError::NoSplits { .. }) => " by --split",
+        Some(DatasetError::NoSpacing { .. }) => ", or give --spacing",
+        _ => of_training(error),
+    }
+}
+
+fn of_training(error: &anyhow::Error) -> &'static str {
     match error.downcast_ref() {
-        Some(TrainError::NoTemplate { .. }) => " or by --template",
+        Some(TrainError::NoTemplate { .. }) => " or by --template ID",
         Some(TrainError::RunExists { .. }) => ": continue it with --resume, or choose another folder",
         Some(TrainError::CantResume { why: ResumeObstacle::OtherRecipe, .. }) => {
             ": resume without --recipe, or choose another folder"

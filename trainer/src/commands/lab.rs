@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use etcetera::BaseStrategy as _;
-use onemark_evaluation::dataset::Dataset;
+use onemark_evaluation::dataset::{Dataset, Split};
 use onemark_models::checkpoint::init;
 use onemark_models::graph::Parameters;
+use onemark_models::landmarks::LandmarkSet;
 use onemark_models::network::Architecture;
 use onemark_models::network::config::TrunkWeights;
 use onemark_models::recipe::Recipe;
@@ -21,9 +22,16 @@ use super::console::Console;
 
 #[derive(Args)]
 pub struct Lab {
-    /// The films: the ISBI 2015 layout, or a folder of images/ and landmarks.csv.
+    /// The films, of which the template alone needs an annotation: the ISBI 2015 layout; or a folder of films, or of images/, with
+    /// landmarks.csv or with labelme's file beside the annotated film.
     #[arg(long)]
     pub data: PathBuf,
+    /// The id of the annotated film: its file name, without the ending [default: the recipe's, or else the only annotated film].
+    #[arg(long, value_name = "ID")]
+    template: Option<String>,
+    /// The landmark set, instead of the recipe's: the id of a built-in one, or a YAML file.
+    #[arg(long, value_name = "SET")]
+    landmarks: Option<String>,
     /// VGG19's ImageNet weights, .safetensors or torchvision's .pth; without it, the file that `cargo xtask setup --weights` keeps.
     #[arg(long)]
     weights: Option<PathBuf>,
@@ -87,6 +95,27 @@ impl Lab {
             }
         })?;
         Ok(device)
+    }
+
+    /// The recipe with the landmark set that was given.
+    pub fn with_set(&self, recipe: Recipe) -> Result<Recipe> {
+        let Some(name) = &self.landmarks else { return Ok(recipe) };
+        let set = LandmarkSet::load(name, Path::new(""))?;
+        Ok(recipe.edit(|spec| spec.landmarks = set)?)
+    }
+
+    /// The training films.
+    pub fn films(&self, recipe: &Recipe) -> Result<Dataset> {
+        Ok(Dataset::open_for(&self.data, Split::Train, &recipe.landmarks)?)
+    }
+
+    /// The id of the template among the training films. Says so if nobody has named it.
+    pub fn template(&self, recipe: &Recipe, films: &Dataset) -> Result<String> {
+        let id = &films.template(self.template.as_deref(), &recipe.template)?.id;
+        if self.template.is_none() && *id != recipe.template {
+            eprintln!("template {id}: it is the only annotated film");
+        }
+        Ok(id.clone())
     }
 
     /// A run of `recipe` in `folder`, shown on the console.

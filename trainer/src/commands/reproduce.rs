@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, ValueEnum};
-use onemark_evaluation::dataset::{Dataset, Split};
+use onemark_evaluation::dataset::Dataset;
 use onemark_evaluation::report::Summary;
+use onemark_film::{Film, Spacing};
 use onemark_models::files::write_whole;
 use onemark_models::recipe::Recipe;
 use onemark_models::yaml;
@@ -45,9 +46,12 @@ pub struct Reproduce {
     /// Time for training all rows. Schedules are cut to fit, and the report states what was cut.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     budget: Option<Duration>,
-    /// The films to evaluate on.
+    /// The films to evaluate on; of a plain folder: all.
     #[arg(long, default_value = "test1")]
     split: String,
+    /// Pixel spacing of the films to evaluate on, mm per pixel or x,y, instead of what the dataset and the films state.
+    #[arg(long, value_name = "MM|X,Y", value_parser = |text: &str| Spacing::parse(text, "--spacing"))]
+    spacing: Option<Spacing>,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -119,15 +123,18 @@ impl Reproduce {
             TableName::Table3 => &tables.table3,
         };
         let rows = self.rows(table)?;
-        let _: Split = self.split.parse()?;
-        let films = Dataset::open(&self.lab.data, Split::Train)?;
+        let recipes = rows.iter().map(|row| self.lab.with_set(self.recipe(row)?)).collect::<Result<Vec<Recipe>>>()?;
+        let Some(first) = recipes.first() else { bail!("this table has no row that can be trained") };
+        let films = self.lab.films(first)?;
+        let template = self.lab.template(first, &films)?;
+        self.validate(first, &template)?;
         self.lab.features.get_or_insert_with(|| self.out.join("features"));
 
         let began = Instant::now();
         let mut outcomes = Vec::new();
-        for (index, row) in rows.iter().enumerate() {
+        for (index, (row, recipe)) in rows.iter().zip(&recipes).enumerate() {
             let left = self.budget.map(|budget| budget.saturating_sub(began.elapsed()) / (rows.len() - index) as u32);
-            let recipe = self.recipe(row)?;
+            let recipe = recipe.edit(|spec| spec.template.clone_from(&template))?;
             eprintln!("row {} ({} of {})", row.name, index + 1, rows.len());
             if self.train(&recipe, &films, device, left)? == Ending::Interrupted {
                 bail!("interrupted in row {}: run the same command again to continue", row.name);
@@ -139,6 +146,26 @@ impl Reproduce {
         }
         println!("{}", fs::read_to_string(self.path("md"))?);
         println!("also {}, {}", self.path("csv").display(), self.path("sdr.svg").display());
+        Ok(())
+    }
+
+    /// Refuses, before anything is trained, what could not be exported and evaluated then.
+    fn validate(&self, recipe: &Recipe, template: &str) -> Result<()> {
+        for program in ["onemark-export", "onemark"] {
+            call(program, |command| command.arg("--version"))?;
+        }
+        let data = Dataset::open_for(&self.lab.data, self.split.parse()?, &recipe.landmarks)?;
+        let annotated = || data.cases.iter().filter(|case| case.points.is_some());
+        ensure!(
+            annotated().any(|case| case.id != template),
+            "no film of split {} but the template is annotated, so that there is nothing to evaluate on: annotate some films",
+            data.split,
+        );
+        for case in annotated() {
+            let film = case.with_spacing(Film::open(&case.film)?, self.spacing.as_ref());
+            case.validate_inside(film.size())?;
+            case.required_spacing(&film)?;
+        }
         Ok(())
     }
 
@@ -182,15 +209,15 @@ impl Reproduce {
             return Ok(self.lab.run(&recipe, films, device, &folder).resume()?);
         }
         let trunk = self.lab.trunk(recipe)?;
-        fs::create_dir_all(&folder)?;
-        let fitted =
-            budget.map(|budget| self.lab.run(recipe, films, device, &folder).fit(&trunk, budget)).transpose()?;
-        let Some((cut, what)) = fitted.flatten() else {
-            return Ok(self.lab.run(recipe, films, device, &folder).start(trunk)?);
-        };
-        eprintln!("cut to fit the budget: {what}");
-        write_whole(&folder.join("cut.txt"), what.as_bytes())?;
-        Ok(self.lab.run(&cut, films, device, &folder).start(trunk)?)
+        let run = self.lab.run(recipe, films, device, &folder);
+        let Some(budget) = budget else { return Ok(run.start(trunk)?) };
+        let fitted = run.fit(&trunk, budget)?;
+        if let Some(what) = &fitted.cut {
+            eprintln!("cut to fit the budget: {what}");
+            fs::create_dir_all(&folder)?;
+            write_whole(&folder.join("cut.txt"), what.as_bytes())?;
+        }
+        Ok(run.start_fitted(trunk, fitted)?)
     }
 
     /// Exports the row's bundle and evaluates it, with the programs for users.
@@ -203,6 +230,8 @@ impl Reproduce {
         if !report.exists() {
             call("onemark", |command| {
                 command.arg("evaluate").arg(&bundle).arg("--data").arg(&self.lab.data);
+                let spacing = self.spacing.as_ref().map(|spacing| format!("{},{}", spacing.x(), spacing.y()));
+                command.args(spacing.iter().flat_map(|spacing| ["--spacing", spacing]));
                 command.args(["--split", &self.split, "--report"]).arg(&report)
             })?;
         }

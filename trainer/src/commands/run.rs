@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
-use onemark_evaluation::dataset::{Dataset, Split};
-use onemark_models::landmarks::LandmarkSet;
+use onemark_evaluation::dataset::Dataset;
 use onemark_models::recipe::Recipe;
 use onemark_trainer::run::{CHECKPOINT, Ending, recipe_of};
+use tch::Device;
 
 use super::lab::Lab;
 
 #[derive(Args)]
 pub struct Training {
-    /// A built-in recipe's name or a recipe file; when resuming, the run's own.
-    #[arg(long, required_unless_present = "resume")]
+    /// A built-in recipe's name or a recipe file [default: c-adapter with CUDA, c-adapter-laptop without; when resuming, the run's].
+    #[arg(long)]
     recipe: Option<String>,
     /// The run's folder.
     #[arg(long)]
@@ -23,16 +23,14 @@ pub struct Training {
     #[command(flatten)]
     lab: Lab,
     /// Continue the run in --out.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["template", "landmarks", "seed", "budget"])]
     resume: bool,
-    /// The annotated film's id, instead of the recipe's.
-    #[arg(long, conflicts_with = "resume")]
-    template: Option<String>,
     /// The seed, instead of the recipe's.
-    #[arg(long, conflicts_with = "resume")]
+    #[arg(long)]
     seed: Option<u64>,
-    /// Cut the recipe's schedule so that training takes about this long: 45m, 2h.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "resume")]
+    /// Cut the recipe so that training takes about this long, features and all: 45m, 2h. If even the least that can be trained takes
+    /// longer, this says so at the start.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     budget: Option<Duration>,
 }
 
@@ -40,13 +38,12 @@ impl Training {
     pub fn run(self) -> Result<()> {
         let started = Instant::now();
         let device = self.lab.open()?;
-        let mut recipe = self.recipe()?;
-        let films = Dataset::open_for(&self.lab.data, Split::Train, &LandmarkSet::named(&recipe.landmarks)?)?;
-        films.case(&recipe.template)?;
+        let (recipe, films) = self.task(device)?;
         let phases: Vec<_> = recipe.phases.iter().map(|phase| format!("{} x {}", phase.name, phase.epochs)).collect();
         eprintln!(
-            "recipe {}: {} films of {}, template {}, epochs {}, on {}",
+            "recipe {}: {} landmarks, {} films of {}, template {}, epochs {}, on {}",
             recipe.name,
+            recipe.landmarks.len(),
             films.cases.len(),
             self.lab.data.display(),
             recipe.template,
@@ -56,14 +53,18 @@ impl Training {
         let ending = if self.resume {
             self.lab.run(&recipe, &films, device, &self.out).resume()?
         } else {
+            let run = self.lab.run(&recipe, &films, device, &self.out);
             let trunk = self.lab.trunk(&recipe)?;
-            if let Some(budget) = self.budget
-                && let Some((cut, what)) = self.lab.run(&recipe, &films, device, &self.out).fit(&trunk, budget)?
-            {
-                eprintln!("cut to fit the budget: {what}");
-                recipe = cut;
+            match self.budget {
+                None => run.start(trunk)?,
+                Some(budget) => {
+                    let fitted = run.fit(&trunk, budget.saturating_sub(started.elapsed()))?;
+                    if let Some(what) = &fitted.cut {
+                        eprintln!("cut to fit the budget: {what}");
+                    }
+                    run.start_fitted(trunk, fitted)?
+                }
             }
-            self.lab.run(&recipe, &films, device, &self.out).start(trunk)?
         };
         let checkpoint = self.out.join(CHECKPOINT);
         let (minutes, size) =
@@ -84,17 +85,23 @@ impl Training {
         Ok(())
     }
 
-    fn recipe(&self) -> Result<Recipe> {
+    /// The recipe and the films.
+    fn task(&self, device: Device) -> Result<(Recipe, Dataset)> {
         let recipe = match &self.recipe {
             Some(name) => Recipe::load(name)?,
-            None => recipe_of(&self.out)?,
+            None if self.resume => recipe_of(&self.out)?,
+            None => Recipe::load(if device.is_cuda() { "c-adapter" } else { "c-adapter-laptop" })?,
         };
+        let recipe = self.lab.with_set(recipe)?;
+        let films = self.lab.films(&recipe)?;
+        if self.resume {
+            return Ok((recipe, films));
+        }
+        let template = self.lab.template(&recipe, &films)?;
         let changed = recipe.edit(|spec| {
-            if let Some(template) = &self.template {
-                spec.template.clone_from(template);
-            }
+            spec.template = template;
             spec.seed = self.seed.unwrap_or(spec.seed);
         });
-        Ok(changed?)
+        Ok((changed?, films))
     }
 }

@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::time::Instant;
 
 use ndarray::{Array2, ArrayView2};
 use onemark_evaluation::dataset::Case;
-use onemark_film::Film;
 use onemark_film::geometry::{GridPoint, GridSize, Point};
+use onemark_film::{Film, Size};
 use onemark_models::graph::{Level, Port};
 use onemark_models::recipe::{Copies, PriorUse, Recipe};
 use onemark_models::shape_prior::ShapePrior;
@@ -60,6 +61,8 @@ impl Sample {
     }
 }
 
+/// Samples that are timed.
+const TRIALS: u64 = 2;
 /// Copies of the template that no step trains on.
 const HELD_OUT: usize = 8;
 
@@ -69,6 +72,8 @@ pub struct Films {
     pub samples: Samples,
     /// Of each sample, f16, tap 1 first.
     taps: Vec<Vec<Tensor>>,
+    /// The time that they took, in seconds.
+    pub seconds: f64,
 }
 
 /// All samples: first the films, then their copies, then the template's copies, the held-out ones last. They hold no tensors,
@@ -82,17 +87,51 @@ pub struct Samples {
 }
 
 impl Films {
-    /// Reads every film once, so that an unusable film is reported before anything is computed or written.
+    /// Reads every film once, so that an unusable film is reported before anything is computed or written: how many films have
+    /// which size.
     ///
     /// # Errors
-    /// As [`Films::prepare`]; and there are too few films for the recipe's shape prior.
-    pub fn validate(recipe: &Recipe, cases: &[Case]) -> Result<(), TrainError> {
+    /// As [`Films::prepare`]; and there is no film beside the template, or there are too few for the recipe's shape prior.
+    pub fn validate(recipe: &Recipe, cases: &[Case]) -> Result<Vec<(Size, usize)>, TrainError> {
         let (_, _, points) = find_template(recipe, cases)?;
+        if cases.len() < 2 {
+            return Err(TrainError::OneFilm { id: recipe.template.clone() });
+        }
         let needed = ShapePrior::films_needed(points.len());
         if recipe.decoding == PriorUse::ShapePrior && cases.len() < needed {
             return Err(TrainError::FewFilms { films: cases.len(), needed });
         }
-        cases.iter().try_for_each(|case| Film::open(&case.film).map(drop)).map_err(TrainError::from)
+        let mut sizes: Vec<(Size, usize)> = Vec::new();
+        for case in cases {
+            let size = Film::open(&case.film)?.size();
+            match sizes.iter_mut().find(|(known, _)| *known == size) {
+                Some((_, films)) => *films += 1,
+                None => sizes.push((size, 1)),
+            }
+        }
+        Ok(sizes)
+    }
+
+    /// The seconds that one sample takes: a copy of the template with its features.
+    ///
+    /// # Errors
+    /// As [`Films::prepare`].
+    pub fn seconds_each(recipe: &Recipe, cases: &[Case], features: &Features) -> Result<f64, TrainError> {
+        let (_, film, _) = find_template(recipe, cases)?;
+        let mut began = Instant::now();
+        for number in 0..=TRIALS {
+            // The first one takes longer.
+            if number == 1 {
+                began = Instant::now();
+            }
+            features.of(&Sample::new(recipe, &film, Some(&recipe.template_copies), number)?.grey)?;
+        }
+        Ok(began.elapsed().as_secs_f64() / TRIALS as f64)
+    }
+
+    /// The number of samples of these films, but for the copies of the template to train on.
+    pub fn fewest(recipe: &Recipe, films: usize) -> usize {
+        films * (1 + recipe.pairs.film.as_ref().map_or(0, |pairs| pairs.film_copies.count)) + HELD_OUT
     }
 
     /// Reads `cases`, makes the recipe's copies and gets the features of them all. Calls `progress` with the number of samples
@@ -106,12 +145,13 @@ impl Films {
         features: &Features,
         mut progress: impl FnMut(usize, usize),
     ) -> Result<Self, TrainError> {
+        let began = Instant::now();
         let (template, template_film, points) = find_template(recipe, cases)?;
         let grid = GridSize { height: recipe.network.size, width: recipe.network.size };
         let scale = scale(&template_film, grid);
         let film_copies = recipe.pairs.film.as_ref().map(|pairs| pairs.film_copies);
         let copies_per_film = film_copies.map_or(0, |copies| copies.count);
-        let total = cases.len() * (1 + copies_per_film) + recipe.template_copies.count + HELD_OUT;
+        let total = Self::fewest(recipe, cases.len()) + recipe.template_copies.count;
         let samples = Samples {
             all: Vec::with_capacity(total),
             films: cases.len(),
@@ -119,7 +159,7 @@ impl Films {
             template,
             template_points: points.iter().map(|Point { x, y }| GridPoint::new(y * scale.0, x * scale.1)).collect(),
         };
-        let mut films = Self { samples, taps: Vec::with_capacity(total) };
+        let mut films = Self { samples, taps: Vec::with_capacity(total), seconds: 0.0 };
         let mut add = |films: &mut Self, film: &Film, copies: Option<&Copies>| -> Result<(), TrainError> {
             let number = films.samples.len();
             let sample = Sample::new(recipe, film, copies, number as u64)?;
@@ -139,6 +179,7 @@ impl Films {
         }
         (0..recipe.template_copies.count + HELD_OUT)
             .try_for_each(|_| add(&mut films, &template_film, Some(&recipe.template_copies)))?;
+        films.seconds = began.elapsed().as_secs_f64();
         Ok(films)
     }
 
@@ -211,7 +252,6 @@ fn find_template(recipe: &Recipe, cases: &[Case]) -> Result<(usize, Film, Vec<Po
     let no_template = || TrainError::NoTemplate { id: recipe.template.clone() };
     let (index, case) =
         cases.iter().enumerate().find(|(_, case)| case.id == recipe.template).ok_or_else(no_template)?;
-    case.points.as_ref().ok_or_else(no_template)?;
     let points = case.complete()?;
     let film = Film::open(&case.film)?;
     case.validate_inside(film.size())?;

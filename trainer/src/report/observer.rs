@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use onemark_film::Size;
+
 use crate::report::profile::Profile;
 
 /// Receives the events of a run.
@@ -47,9 +49,11 @@ pub enum Event<'a> {
     Epoch(&'a EpochReport),
     /// Where the time of an epoch went.
     Profile(&'a Profile),
-    /// A time budget is shorter than what a run takes without any steps.
+    /// The training films have several sizes: each size with the number of its films.
+    Sizes(&'a [(Size, usize)]),
+    /// A time budget is shorter than what a run takes at least.
     ShortBudget {
-        /// What features, pseudo-labels and validation take, in minutes.
+        /// What it takes at least, with the fewest copies, epochs and steps, in minutes.
         minutes: f64,
     },
 }

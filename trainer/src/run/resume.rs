@@ -2,7 +2,6 @@
 
 use onemark_models::checkpoint::{Checkpoint, Tensors, init, parameters};
 use onemark_models::graph::{Owner, ParamShapes, Parameters};
-use onemark_models::landmarks::LandmarkSet;
 use onemark_models::network::{Architecture, PSEUDO_LABELS};
 use onemark_models::recipe::Phase;
 
@@ -84,8 +83,7 @@ impl Run<'_> {
         if !adapters {
             network.adapter_channels = 0;
         }
-        let landmarks = LandmarkSet::named(&self.recipe.landmarks)?.len();
-        Ok(Architecture { trunk: &self.recipe.trunk, network: &network }.decoder_params(landmarks)?)
+        Ok(Architecture { trunk: &self.recipe.trunk, network: &network }.decoder_params(self.recipe.landmarks.len())?)
     }
 
     /// Whether a checkpoint holds any landmark's adapter.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use onemark_film::Size;
-use onemark_film::visible::visible;
+use onemark_film::visible::{short, visible};
 
 use super::Split;
 use crate::points::PointsError;
@@ -19,10 +19,16 @@ pub enum DatasetError {
     Read { path: PathBuf, source: std::io::Error },
     /// The folder has neither layout.
     #[error(
-        "{root} is not a dataset that Onemark knows; it looked for RawImage/ (ISBI 2015, as published) and for images/ with \
-         landmarks.csv or another file of points (plain folder); point to the folder that contains them"
+        "{root} is not a dataset that Onemark knows; it looked for RawImage/ (ISBI 2015, as published) and for films, in images/ \
+         or in the folder itself, with landmarks.csv or another file of points; point to the folder that contains them"
     )]
     NoLayout { root: PathBuf },
+    /// There are films and no file of points.
+    #[error(
+        "there is no annotation of any of the {films} films in {images}; put landmarks.csv (image,landmark,x,y) into {root}, or a \
+         file of points, such as labelme's, beside the film that it annotates"
+    )]
+    NoPoints { root: PathBuf, images: PathBuf, films: usize },
     /// The split has no films.
     #[error("there is no film of split \"{split}\" in {root}; check the folder, or choose another split")]
     NoFilms { root: PathBuf, split: Split },
@@ -54,6 +60,15 @@ pub enum DatasetError {
     /// A film that must be annotated is not.
     #[error("film {film} is not annotated; annotate it")]
     NotAnnotated { film: PathBuf },
+    /// No film can be the template, because none is annotated.
+    #[error("no film of split \"{split}\" in {root} is annotated; annotate one, the template")]
+    NoneAnnotated { root: PathBuf, split: Split },
+    /// Nobody says which of several annotated films is the template.
+    #[error("several films are annotated, {}; say which is the template", visible(.films))]
+    SeveralAnnotated {
+        /// The first ids, separated by commas, and the number of the others.
+        films: String,
+    },
     /// A film of which all landmarks are needed lacks some.
     #[error("film {film} is not annotated completely: landmarks {missing} are missing; add them")]
     Incomplete {
@@ -137,7 +152,8 @@ pub enum DatasetError {
     },
     /// A landmark does not lie on its film.
     #[error(
-        "film {film}: landmark {landmark} at x {x}, y {y} lies outside its {width}x{height} px; correct the annotation"
+        "film {film}: landmark {landmark} at x {}, y {} lies outside its {width}x{height} px; correct the annotation",
+        short(*x), short(*y)
     )]
     OutsideFilm {
         film: PathBuf,

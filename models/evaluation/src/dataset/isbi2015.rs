@@ -8,8 +8,9 @@ use onemark_film::geometry::Point;
 use onemark_film::{Size, Spacing};
 use onemark_models::files::read_file_at_most;
 
-use crate::points::marks::annotated;
-use crate::table::{LARGEST, decode, shown};
+use crate::points;
+use crate::points::marks::{annotated, doubt};
+use crate::table::{LARGEST, Problem, decode, shown};
 
 /// Films of Test1 whose patient appears on an earlier film: in TrainingData (20), or in Test1 itself (278, 294, 277);
 /// results are reported with and without them (METHOD.md sec. 7, and 280, 288, 201 and 299, which `onemark data check` found).
@@ -154,14 +155,18 @@ fn read_points(path: &Path) -> Result<Option<Vec<Option<Point>>>, DatasetError> 
             ),
         });
     }
-    let points = lines.iter().take(LANDMARKS).map(|(line, text)| {
+    let read = lines.iter().take(LANDMARKS).map(|(line, text)| {
         parse_point(text).map(|point| annotated(point.x, point.y)).ok_or_else(|| DatasetError::Line {
             path: path.to_owned(),
             line: *line,
             problem: format!("\"{}\" is not a position \"x,y\" in px", shown(text.trim())),
         })
     });
-    points.collect::<Result<_, _>>().map(Some)
+    let found: Vec<_> = read.collect::<Result<_, _>>()?;
+    match doubt(points::Form::Csv, "the film", &found) {
+        Some(text) => Err(points::error(path, Problem::new(text)).into()),
+        None => Ok(Some(found)),
+    }
 }
 
 /// The two numbers of a line, `x,y`. Text after white space is ignored, but not further numbers: with decimal commas, `72,5 88,0`

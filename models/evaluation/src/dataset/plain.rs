@@ -1,6 +1,6 @@
-//! Reads a plain folder: `images/`, and points in `landmarks.csv` or in another [file of points](crate::points): a table, COCO
-//! keypoints, CVAT's XML or Onemark's JSON for all films; or a file for each film, in `landmarks/` or, by labelme, beside the film.
-//! Images without points are films without annotation. This module reads `spacing.csv` of both layouts.
+//! Reads a plain folder: films, in `images/` or in the folder itself, and points in `landmarks.csv` or in another
+//! [file of points](crate::points): a table, COCO keypoints, CVAT's XML or Onemark's JSON for all films; or a file for each film, in
+//! `landmarks/` or beside the film. Images without points are films without annotation. This module reads `spacing.csv` of both layouts.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Case, Complain, DatasetError, SPACING_SOURCE, Split, StatedSpacing, films_in};
 use crate::points::film::{file_name, without_extension};
-use crate::points::marks::{Mark, Names};
+use crate::points::marks::{Mark, Names, doubt};
 use crate::points::{self, FilmIdentity, Form};
 use crate::table::{self, Faults, NotANumber, Numbers, Problem, Row, Table, decode, said, shown};
 use onemark_film::Spacing;
@@ -23,79 +23,99 @@ const MOST_NAMED: usize = 5;
 /// The endings of files of points.
 const ENDINGS: [&str; 5] = ["csv", "tsv", "txt", "json", "xml"];
 
-/// The files of points of a plain folder.
-pub(super) struct Annotations {
-    /// The files that are read.
-    files: Vec<PathBuf>,
-    /// Files in places where points are looked for if there are none of those above.
+/// A plain folder: where its films and its files of points are.
+pub(super) struct Plain {
+    root: PathBuf,
+    /// `images/`, or the folder itself.
+    images: PathBuf,
+    /// The films as (id, file).
+    films: Vec<(String, PathBuf)>,
+    annotations: Vec<PathBuf>,
+    /// Files in places where points are looked for if there are none of those.
     others: Vec<PathBuf>,
+    /// Whether each film has a file of points of its own.
+    per_film: bool,
 }
 
-impl Annotations {
+impl Plain {
+    /// Looks for films and files of points. `None` if there is neither `images/` nor a film.
+    pub(super) fn find(root: &Path) -> Result<Option<Self>, DatasetError> {
+        let images = Some(root.join("images")).filter(|images| images.is_dir());
+        let is_apart = images.is_some();
+        let images = images.unwrap_or_else(|| root.to_owned());
+        let films = films_in(&images)?;
+        if films.is_empty() && !is_apart {
+            return Ok(None);
+        }
+        let of_all: Vec<PathBuf> = ENDINGS.map(|ending| root.join("landmarks").with_extension(ending)).into();
+        let of_all: Vec<PathBuf> = of_all.into_iter().filter(|path| path.is_file()).collect();
+        let per_film = of_all.is_empty();
+        let ids: HashSet<&str> = films.iter().map(|(id, _)| id.as_str()).collect();
+        let is_films =
+            |path: &PathBuf| path.file_stem().and_then(|stem| stem.to_str()).is_some_and(|id| ids.contains(id));
+        let mut beside = points_in(&images);
+        // In images/, any JSON is a file of points; others are if they are called like a film.
+        beside.retain(|path| is_films(path) || (is_apart && path.extension().is_some_and(|ending| ending == "json")));
+        let mut places =
+            [of_all, points_in(&root.join("landmarks")), beside].into_iter().filter(|files| !files.is_empty());
+        let annotations = places.next().unwrap_or_default();
+        let others = places.flatten().collect();
+        Ok(Some(Self { root: root.to_owned(), images, films, annotations, others, per_film }))
+    }
+
     /// All files that hold points or would be read.
-    pub(super) fn into_files(self) -> Vec<PathBuf> {
-        self.files.into_iter().chain(self.others.into_iter().filter(|path| holds_points(path))).collect()
+    pub(super) fn points_files(self) -> Vec<PathBuf> {
+        self.annotations.into_iter().chain(self.others.into_iter().filter(|path| holds_points(path))).collect()
+    }
+
+    pub(super) fn open(
+        self,
+        split: Split,
+        set: Option<&LandmarkSet>,
+        complain: &mut Complain<'_>,
+    ) -> Result<Vec<Case>, DatasetError> {
+        let Self { root, images, films, annotations, others, per_film } = self;
+        if matches!(split, Split::Test1 | Split::Test2) {
+            return Err(DatasetError::NoSplits { root, split });
+        }
+        let mut cases: Vec<Case> = films.into_iter().map(|(id, film)| Case { id, film, ..Case::default() }).collect();
+        if annotations.is_empty() && !cases.is_empty() {
+            complain(None, DatasetError::NoPoints { root, images, films: cases.len() })?;
+        }
+        if !per_film && annotations.len() > 1 {
+            complain(None, DatasetError::Several { paths: annotations.clone() })?;
+        }
+        if let Some(other) = others.iter().find(|path| holds_points(path)) {
+            let paths = annotations.iter().take(1).chain([other]).cloned().collect();
+            complain(None, DatasetError::Several { paths })?;
+        }
+        let mut found = Vec::new();
+        for path in annotations.iter().take(if per_film { usize::MAX } else { 1 }) {
+            read_points(path, per_film, &mut cases, &mut found, complain)?;
+        }
+        add_points(&found, set, &mut cases, complain)?;
+        Ok(cases)
     }
 }
 
-/// The files of points of a plain folder; `None` if it has none, or no `images/`.
-pub(super) fn annotations(root: &Path) -> Option<Annotations> {
-    let images = root.join("images");
-    if !images.is_dir() {
-        return None;
-    }
-    let of_all: Vec<PathBuf> = ENDINGS.map(|ending| root.join("landmarks").with_extension(ending)).into();
-    let of_all: Vec<PathBuf> = of_all.into_iter().filter(|path| path.is_file()).collect();
-    let ends_in = |path: &PathBuf, endings: &[&str]| {
+/// The files of points in a folder, by their endings, sorted.
+fn points_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let is_shown = |path: &PathBuf| path.file_name().is_some_and(|name| !name.as_encoded_bytes().starts_with(b"."));
+    let is_of_points = |path: &PathBuf| {
         let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
-        ending.is_some_and(|ending| endings.contains(&ending.as_str()))
+        ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
     };
-    let inside = |folder: &Path, endings: &[&str]| {
-        let entries = fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
-        let is_shown = |path: &PathBuf| path.file_name().is_some_and(|name| !name.as_encoded_bytes().starts_with(b"."));
-        let entries = entries.filter(|path| is_shown(path) && ends_in(path, endings));
-        let mut files: Vec<PathBuf> = entries.filter(|path| path.is_file()).collect();
-        files.sort();
-        files
-    };
-    let places = [of_all, inside(&root.join("landmarks"), &ENDINGS), inside(&images, &["json"])];
-    let mut places = places.into_iter().filter(|files| !files.is_empty());
-    Some(Annotations { files: places.next()?, others: places.flatten().collect() })
+    let mut files: Vec<PathBuf> =
+        entries.filter(|path| is_shown(path) && is_of_points(path) && path.is_file()).collect();
+    files.sort();
+    files
 }
 
 /// Whether a file holds points. Beside films there may be other files.
 fn holds_points(path: &Path) -> bool {
     let survey = |bytes: Vec<u8>| Some(points::survey(path, &bytes).ok()?.into_marks());
     points::load(path).ok().and_then(survey).is_some_and(|file| !file.marks.is_empty())
-}
-
-pub(super) fn open(
-    root: &Path,
-    Annotations { files, others }: &Annotations,
-    split: Split,
-    set: Option<&LandmarkSet>,
-    complain: &mut Complain<'_>,
-) -> Result<Vec<Case>, DatasetError> {
-    if matches!(split, Split::Test1 | Split::Test2) {
-        return Err(DatasetError::NoSplits { root: root.to_owned(), split });
-    }
-    let case = |(id, film)| Case { id, film, points: None, points_size: None, spacing: None, readers: None };
-    let films = films_in(&root.join("images"))?;
-    let mut cases: Vec<Case> = films.into_iter().map(case).collect();
-    let per_film = files.iter().all(|path| path.parent() != Some(root));
-    if !per_film && files.len() > 1 {
-        complain(None, DatasetError::Several { paths: files.to_owned() })?;
-    }
-    if let Some(other) = others.iter().find(|path| holds_points(path)) {
-        let paths = files.iter().take(1).chain([other]).cloned().collect();
-        complain(None, DatasetError::Several { paths })?;
-    }
-    let mut found = Vec::new();
-    for path in files.iter().take(if per_film { usize::MAX } else { 1 }) {
-        read_points(path, per_film, &mut cases, &mut found, complain)?;
-    }
-    add_points(&found, set, &mut cases, complain)?;
-    Ok(cases)
 }
 
 /// A landmark of a film of the dataset, as a file states it.
@@ -238,8 +258,15 @@ fn add_points(
         }
     }
     for (case, slots) in slots {
-        let points: Vec<Option<Point>> = slots.into_iter().map(Option::flatten).collect();
-        cases[case].points = points.iter().any(Option::is_some).then_some(points);
+        let positions: Vec<Option<Point>> = slots.into_iter().map(Option::flatten).collect();
+        let own = found.iter().find(|found| found.case == case);
+        if let Some((Found { path, .. }, text)) =
+            own.and_then(|own| Some((own, doubt(Form::Csv, &own.film, &positions)?)))
+        {
+            complain(Some(&cases[case].id), points::error(path, Problem::new(text)).into())?;
+            continue;
+        }
+        cases[case].points = positions.iter().any(Option::is_some).then_some(positions);
     }
     Ok(())
 }

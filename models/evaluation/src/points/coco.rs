@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use onemark_film::visible::short;
 use onemark_models::landmarks::LandmarkSet;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -86,6 +87,13 @@ pub(super) fn read(json: Value) -> Result<Marks, Problem> {
             )));
         }
         for (name, [x, y, visibility]) in names.iter().zip(triples) {
+            if ![0.0, 1.0, 2.0].contains(visibility) {
+                return Err(Problem::new(format!(
+                    "\"{}\" of image {image_id} has the visibility {}; write 0 (not annotated), 1 (hidden) or 2 (visible)",
+                    shown(name),
+                    short(*visibility)
+                )));
+            }
             let at = (*visibility > NOT_ANNOTATED).then(|| annotated(*x, *y)).flatten();
             marks.add(*film, Label::of(name.trim()), at);
         }

@@ -27,6 +27,11 @@ pub(super) fn read(text: &str) -> Result<Marks, Problem> {
             "it is XML of <{name}>, not CVAT's <annotations>; export \"CVAT for images 1.1\""
         )));
     }
+    if document.root_element().children().any(|node| node.has_tag_name("track")) {
+        let text =
+            "it has the tracks of a video, which name no images; export the annotations as \"CVAT for images 1.1\"";
+        return Err(Problem::new(text));
+    }
     let mut marks = Marks::new(Form::Cvat);
     for image in document.root_element().children().filter(|node| node.has_tag_name("image")) {
         let side = |name: &str| image.attribute(name).and_then(|side| side.parse().ok());

@@ -45,15 +45,16 @@ pub(super) fn read(json: Value) -> Result<Marks, Problem> {
     let film = film.with_size(document.image_width, document.image_height);
     let film = marks.add_film(FilmIdentity { sha256: document.sha256, ..film });
     for Shape { label, points, shape_type } in document.shapes {
-        let [[x, y]] = points[..] else {
+        let ([[x, y]], "point") = (&points[..], shape_type.as_str()) else {
             let (label, count) = (shown(&label), points.len());
+            let count = if count == 1 { "1 point".to_owned() } else { format!("{count} points") };
             return Err(Problem::new(format!(
-                "shape \"{label}\" is a {} of {count} points; landmarks are shapes of type point: remove it, or place a \
+                "shape \"{label}\" is a {} of {count}; landmarks are shapes of type point: remove it, or place a \
                  point instead",
                 shown(&shape_type)
             )));
         };
-        marks.add(film, Label::of(label.trim()), annotated(x, y));
+        marks.add(film, Label::of(label.trim()), annotated(*x, *y));
     }
     Ok(marks)
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use onemark_film::geometry::Point;
+use onemark_film::visible::short;
 use onemark_models::landmarks::{Landmark, LandmarkSet};
 use onemark_models::spelling::did_you_mean;
 
@@ -70,6 +71,26 @@ pub(crate) fn number(text: &str) -> Option<usize> {
 pub(crate) fn annotated(x: f64, y: f64) -> Option<Point> {
     let stands_for_none = (x == 0.0 && y == 0.0) || (x == -1.0 && y == -1.0);
     (!stands_for_none).then_some(Point::new(x, y))
+}
+
+/// In words, why the points of a film, which is called so, can't be positions in px. `form`: that of their file. Commands that use points refuse them.
+pub(crate) fn doubt(form: Form, film: &str, points: &[Option<Point>]) -> Option<String> {
+    let film = shown(film);
+    let annotated = || points.iter().flatten();
+    let first = annotated().next()?;
+    let is_share = |number: f64| (0.0..=1.0).contains(&number);
+    // A point in mm may lie on the first pixel.
+    if !form.is_in_mm() && annotated().all(|point| is_share(point.x) && is_share(point.y)) {
+        return Some(format!(
+            "the positions on {film} are all from 0 to 1, as shares of its width and height are; write positions in px"
+        ));
+    }
+    let count = annotated().count();
+    let is_one_place = count > 1 && annotated().all(|point| point == first);
+    is_one_place.then(|| {
+        let (x, y) = (short(first.x), short(first.y));
+        format!("all {count} landmarks on {film} are at one place ({x}, {y}); give each its own position")
+    })
 }
 
 /// Whether a landmark of this status, as `onemark detect` writes it, has a position: one that was not found has a guess. `None` if
@@ -142,7 +163,7 @@ impl<'a> Names<'a> {
         let by_name = match (&label.name, &self.set) {
             (Some(name), Some(set)) => Some(find(set, name).ok_or_else(|| {
                 format!(
-                    "\"{}\" is none of the {} landmarks of set \"{}\"{}; write a name or a number from 1 to {}",
+                    "\"{}\" is none of the {} landmarks of set \"{}\"{}; write a name or a number from 1 to {}, or give the set that fits",
                     shown(name),
                     set.len(),
                     set.id,

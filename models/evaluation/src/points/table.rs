@@ -14,8 +14,9 @@ use crate::table::{Faults, NotANumber, Numbers, Problem, Row, Table, plain, show
 const IMAGE: [&str; 7] = ["image", "film", "file", "filename", "file_name", "image_name", "image_file"];
 const LANDMARK: [&str; 4] = ["landmark", "label", "landmark_name", "name"];
 const NUMBER: [&str; 5] = ["number", "landmark_number", "landmark_no", "no", "nr"];
-const X: [&str; 3] = ["x", "x_px", "px_x"];
-const Y: [&str; 3] = ["y", "y_px", "px_y"];
+/// What is called px counts, because x and y beside it are in mm.
+const IN_PX: [[&str; 2]; 2] = [["x_px", "y_px"], ["px_x", "px_y"]];
+const POSITION: [&str; 2] = ["x", "y"];
 
 /// Columns that the tables of `onemark detect` have together. A table with all of them has its statuses.
 const OWN: [&str; 6] = ["number", "name", "title", "status", "x_px", "y_px"];
@@ -36,13 +37,23 @@ impl Columns {
     fn of(columns: &[String]) -> Option<Self> {
         let column = |names: &[&str]| names.iter().find_map(|name| columns.iter().position(|column| column == name));
         let (name, number) = (column(&LANDMARK), column(&NUMBER));
-        if let (Some(x), Some(y), true) = (column(&X), column(&Y), name.is_some() || number.is_some()) {
-            return Some(Self::Landmarks { name, number, at: [x, y] });
+        let position = |[x, y]: &[&str; 2]| Some([column(&[x])?, column(&[y])?]);
+        let at = IN_PX.iter().chain([&POSITION]).find_map(position);
+        if let Some(at) = at.filter(|_| name.is_some() || number.is_some()) {
+            return Some(Self::Landmarks { name, number, at });
         }
+        let place =
+            |label: &str, ending: &str| columns.iter().position(|column| column.strip_suffix(ending) == Some(label));
         let pairs = columns.iter().enumerate().filter_map(|(x, column)| {
-            let label = column.strip_suffix("_x").or_else(|| column.strip_suffix("_x_px"))?;
-            let is_y = |column: &String| column.strip_prefix(label).is_some_and(|rest| rest == "_y" || rest == "_y_px");
-            Some((Label::of(label), [x, columns.iter().position(is_y)?]))
+            let (label, in_px) = match column.strip_suffix("_x_px") {
+                Some(label) => (label, true),
+                None => (column.strip_suffix("_x")?, false),
+            };
+            if !in_px && place(label, "_x_px").is_some() {
+                return None;
+            }
+            let [first, second] = if in_px { ["_y_px", "_y"] } else { ["_y", "_y_px"] };
+            Some((Label::of(label), [x, place(label, first).or_else(|| place(label, second))?]))
         });
         let pairs: Vec<_> = pairs.filter(|(label, _)| label.name.as_deref() != Some("")).collect();
         (!pairs.is_empty()).then_some(Self::Films(pairs))
@@ -60,9 +71,10 @@ pub(super) fn read(text: &str) -> Result<Marks, Problem> {
     let mut known: HashMap<&str, usize> = HashMap::new();
     let mut reader = Reader { marks: Marks::new(Form::Csv), numbers: Numbers::default(), faults: Faults::default() };
     reader.marks.problems.append(&mut table.problems);
-    if let Columns::Films(_) = &columns {
-        reader.marks.problems.extend(lonely(&table));
-    }
+    reader.marks.problems.extend(match &columns {
+        Columns::Films(_) => lonely(&table),
+        Columns::Landmarks { .. } => half_in_px(&table),
+    });
     for Row { line, cells } in &table.rows {
         let cell = |column: Option<usize>| column.and_then(|column| cells.get(column)).map_or("", String::as_str);
         if !cell(failure).is_empty() {
@@ -137,6 +149,19 @@ impl Reader {
     }
 }
 
+/// A problem about a column in px without the other one, in a table with a row per landmark: x and y beside it may be in mm.
+fn half_in_px(table: &Table) -> Option<Problem> {
+    let has = |name: &str| table.column(&[name]).is_some();
+    let mut pairs = IN_PX.into_iter().flat_map(|[x, y]| [(x, y), (y, x)]);
+    let (column, other) = pairs.find(|(column, other)| has(column) && !has(other))?;
+    Some(Problem::at(table.header, without_other(column, other, "")))
+}
+
+fn without_other(column: &str, other: &str, others: &str) -> String {
+    let (column, other) = (shown(column), shown(other));
+    format!("column \"{column}\" has no column \"{other}\" beside it; add it, or rename \"{column}\"{others}")
+}
+
 /// One problem about all columns for an x or a y of a table with a row per film that lack their other half.
 fn lonely(table: &Table) -> Option<Problem> {
     let has = |label: &str, endings: [&str; 2]| {
@@ -154,10 +179,7 @@ fn lonely(table: &Table) -> Option<Problem> {
         0 => String::new(),
         count => format!(" (and {count} more)"),
     };
-    let (column, other) = (shown(&column), shown(&other));
-    let text =
-        format!("column \"{column}\" has no column \"{other}\" beside it; add it, or rename \"{column}\"{others}");
-    Some(Problem::at(table.header, text))
+    Some(Problem::at(table.header, without_other(&column, &other, &others)))
 }
 
 /// A table `image,landmark,x,y` with landmarks by name, without those that are not annotated.

@@ -19,6 +19,63 @@ fn plain_folder() {
     assert!(error.contains("annotated with 2 landmarks, but set \"hand37\" has 37"), "{error}");
 }
 
+/// One annotated film among others is enough, in `images/` or in the folder itself.
+#[test]
+fn a_file_beside_the_one_annotated_film_is_enough() {
+    let labelme = r#"{"imagePath": "7.png", "shapes": [{"label": "1", "shape_type": "point", "points": [[1, 2]]}]}"#;
+    for (film, file, text) in [
+        ("images/7.png", "images/7.csv", "landmark,x,y\n1,1,2\n"),
+        ("images/7.png", "images/7.json", labelme),
+        ("7.png", "7.json", labelme),
+        ("7.png", "7.csv", "landmark,x,y\n1,1,2\n"),
+        ("7.png", "landmarks.csv", "image,landmark,x,y\n7,1,1,2\n"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        for film in [film.to_owned(), film.replace('7', "8")] {
+            write(folder.path(), &film, "");
+        }
+        write(folder.path(), file, text);
+        // Not called like a film.
+        write(
+            folder.path(),
+            &file.replace("7.", "notes.").replace("landmarks.csv", "notes.txt").replace("json", "txt"),
+            "notes",
+        );
+        let dataset =
+            Dataset::open(folder.path(), Split::Train).unwrap_or_else(|error| unreachable!("{file}: {error}"));
+        let template = dataset.template(None, "125").unwrap();
+        assert_eq!((ids(&dataset), template.id.as_str()), (vec!["7", "8"], "7"), "{file}");
+        assert_eq!(template.complete().unwrap(), [Point::new(1.0, 2.0)]);
+    }
+}
+
+#[test]
+fn the_template_is_the_one_that_is_named_or_the_only_one() {
+    let root = plain();
+    let dataset = || Dataset::open(root.path(), Split::Train).unwrap();
+    let id = |named: Option<&str>, usual: &str| {
+        dataset().template(named, usual).map(|case| case.id.clone()).map_err(|e| e.to_string())
+    };
+    assert_eq!(id(Some("9"), "10").unwrap(), "9");
+    assert_eq!(id(None, "10").unwrap(), "10");
+    for usual in ["125", "a.b"] {
+        assert_eq!(id(None, usual).unwrap_err(), "several films are annotated, 9, 10; say which is the template");
+    }
+    assert!(id(Some("125"), "9").unwrap_err().contains("there is no film \"125\""));
+    assert!(id(Some("a.b"), "9").unwrap_err().contains("a.b.png is not annotated"));
+    write(root.path(), "landmarks.csv", "image,landmark,x,y\n9,1,1,2\n10,1,,\n9,2,3,4\n");
+    assert_eq!((id(None, "125").unwrap(), id(None, "10").unwrap()), ("9".to_owned(), "9".to_owned()));
+    fs::remove_file(root.path().join("landmarks.csv")).unwrap();
+    let none = Dataset::open(root.path(), Split::Train).unwrap_err().to_string();
+    assert!(
+        none.contains("no annotation of any of the 3 films in") && none.contains("landmarks.csv (image,landmark,x,y)"),
+        "{none}"
+    );
+    let (all, complaints) = Dataset::survey(root.path()).unwrap();
+    assert_eq!((all.cases.len(), complaints.len()), (3, 1));
+    assert!(all.template(None, "9").unwrap_err().to_string().contains("annotate one, the template"));
+}
+
 #[test]
 fn plain_tables_that_are_wrong_are_named() {
     let good = "image,landmark,x,y\n9.jpg,1,1,2\n9.jpg,2,3,4\n";
@@ -52,6 +109,16 @@ fn plain_tables_that_are_wrong_are_named() {
         ("landmarks.csv", format!("{good}10.jpg,1,5.5,\"6,5\"\n"), "line 4: (5.5, 6,5) has another decimal mark"),
         ("landmarks.csv", format!("{good}10.jpg,,5,6\n"), "line 4: no landmark is named"),
         ("landmarks.csv", format!("{good}10.jpg,tip,5,6\n"), "has all of its landmarks, for example \"tip\""),
+        (
+            "landmarks.csv",
+            format!("{good}10.jpg,1,0.2,0.3\n10.jpg,2,0.4,1\n"),
+            "landmarks.csv: the positions on 10.jpg are all from 0 to 1",
+        ),
+        (
+            "landmarks.csv",
+            format!("{good}10.jpg,1,5,6\n10.jpg,2,5,6\n"),
+            "all 2 landmarks on 10.jpg are at one place (5, 6)",
+        ),
         ("landmarks.csv", "landmark,x,y\n1,5,6\n".to_owned(), "line 2: there is no image's name; add a column image"),
         ("landmarks.csv", "image\tlandmark\tx\ty\n9\t1\t1,234.5\t6\n".to_owned(), "(1,234.5, 6) is not a position"),
         (

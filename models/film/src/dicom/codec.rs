@@ -17,6 +17,9 @@ use crate::{Size, jpeg};
 /// A retired transfer syntax, which archives still contain.
 const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
 
+/// The words of 32 bits in front of the segments of RLE: their number, and the offset of each of 15.
+const RLE_HEADER_WORDS: usize = 16;
+
 /// What to do about a transfer syntax that is not read.
 pub(super) const ADVICE: &str = "export it uncompressed or as JPEG 2000, or save it as PNG or TIFF";
 
@@ -44,6 +47,35 @@ impl Coding {
         })
     }
 
+    /// The coding of a stream, by its first bytes; `None` if they don't tell.
+    fn of_stream(stream: &[u8]) -> Option<Self> {
+        const START_OF_JPEG: &[u8] = b"\xFF\xD8\xFF";
+        const START_OF_JPEG_2000: [&[u8]; 2] = [b"\xFF\x4F\xFF\x51", b"\0\0\0\x0CjP  "];
+        if START_OF_JPEG_2000.iter().any(|start| stream.starts_with(start)) {
+            return Some(Self::Jpeg2000);
+        }
+        if stream.starts_with(START_OF_JPEG) {
+            return Some(if jpeg::is_jpeg_ls(stream) { Self::JpegLs } else { Self::Jpeg });
+        }
+        // The number of segments, the offset of each, and zeros in place of others.
+        let (count, offsets) = stream.get(..4 * RLE_HEADER_WORDS)?.as_chunks::<4>().0.split_first()?;
+        let (count, words) = (u32::from_le_bytes(*count), offsets.iter().map(|word| u32::from_le_bytes(*word)));
+        let is_sound = |(index, word): (u32, u32)| match index {
+            0 => word == 4 * RLE_HEADER_WORDS as u32,
+            index => (word == 0) == (index >= count),
+        };
+        ((1..RLE_HEADER_WORDS as u32).contains(&count) && (0..).zip(words).all(is_sound)).then_some(Self::Rle)
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Rle => "RLE",
+            Self::Jpeg => "JPEG",
+            Self::JpegLs => "JPEG-LS",
+            Self::Jpeg2000 => "JPEG 2000",
+        }
+    }
+
     /// The names of the colours that its decoder reads. A film in colours is read only if it is grey.
     pub(super) const fn colours(self) -> &'static [&'static str] {
         match self {
@@ -51,6 +83,34 @@ impl Coding {
             Self::Jpeg => &["RGB", "YBR_FULL", "YBR_FULL_422"],
             Self::Jpeg2000 => &["RGB", "YBR_ICT", "YBR_RCT"],
         }
+    }
+}
+
+/// Refuses pixels that are compressed in another way than the file says, and several pictures. A picture may be divided into several
+/// fragments, so one that begins like a stream is another picture only if there is an end before it.
+pub(super) fn validate_streams(pixel_data: &PixelData<'_>, coding: Option<Coding>) -> Result<(), Fault> {
+    /// More bytes than stand in front of the header of a JPEG.
+    const START: usize = 1 << 17;
+    let (PixelData::Compressed(fragments), Some(stated)) = (pixel_data, coding) else { return Ok(()) };
+    let start: Vec<u8> = fragments.iter().flat_map(|fragment| fragment.iter().copied()).take(START).collect();
+    match Coding::of_stream(&start) {
+        Some(found) if found != stated => {
+            let (found, stated) = (found.name(), stated.name());
+            return Err(Fault::damaged(format!("its transfer syntax says {stated}, but its pixels are {found}")));
+        }
+        _ => {}
+    }
+    let ends = |fragment: &[u8]| {
+        let padding = fragment.iter().rev().take_while(|byte| **byte == 0).count();
+        stated == Coding::Rle || fragment[..fragment.len() - padding].ends_with(b"\xFF\xD9")
+    };
+    let begins = |pair: &&[&[u8]]| ends(pair[0]) && Coding::of_stream(pair[1]).is_some();
+    match 1 + fragments.windows(2).filter(begins).count() {
+        1 => Ok(()),
+        pictures => Err(Fault::Unsupported(
+            format!("it has {pictures} pictures, though it states one frame"),
+            "export the frame to be read as a separate film",
+        )),
     }
 }
 
@@ -138,9 +198,8 @@ pub(super) fn broken(coding: &str, why: impl std::fmt::Display) -> Fault {
 /// This decoder exists because the adapter in the registry of transfer syntaxes slices its input without checks and unwraps. A
 /// damaged stream would end the program.
 fn rle(stream: &[u8], header: &Header) -> Result<Vec<u16>, Fault> {
-    const HEADER_WORDS: usize = 16;
     let mut words =
-        stream.chunks_exact(4).take(HEADER_WORDS).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize);
+        stream.chunks_exact(4).take(RLE_HEADER_WORDS).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize);
     let segments = (header.bits_allocated / 8) as usize;
     if words.next() != Some(segments) {
         return Err(broken("RLE", format!("it does not have the {segments} segments of its pixels")));

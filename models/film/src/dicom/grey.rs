@@ -16,6 +16,10 @@ use crate::{FilmWarning, GreyWindow};
 /// The fewest grey levels over which a film's pixels spread under a window that was made for it. A person sees almost one grey in fewer.
 const FEWEST_LEVELS: u8 = 24;
 
+/// The largest rescale slope, and how many times the slope an intercept may be. Films are far from both; with more, or with a slope
+/// below its inverse, different pixels would become equal numbers.
+const MOST_RESCALED: f64 = 1e9;
+
 /// A value is far from all others if the range of all is so many times that of the others.
 const FAR: f64 = 8.0;
 
@@ -68,14 +72,14 @@ fn values(film: &InMemDicomObject, header: &Header, warnings: &mut Vec<FilmWarni
     let stated =
         |tag: Tag, otherwise: f64| if text(film, tag).is_empty() { Some(otherwise) } else { number(film, tag) };
     let rescale = stated(tags::RESCALE_SLOPE, 1.0).zip(stated(tags::RESCALE_INTERCEPT, 0.0));
-    let values = rescale.filter(|(slope, _)| *slope != 0.0).and_then(|(slope, intercept)| {
-        let finite = |value: f64| Some(value * slope + intercept).filter(|value| value.is_finite());
-        stored.clone().map(finite).collect::<Option<Vec<f64>>>()
-    });
-    values.unwrap_or_else(|| {
+    let usable = |(slope, intercept): &(f64, f64)| {
+        (1.0 / MOST_RESCALED..=MOST_RESCALED).contains(&slope.abs()) && intercept.abs() <= MOST_RESCALED * slope.abs()
+    };
+    let Some((slope, intercept)) = rescale.filter(usable) else {
         warnings.push(FilmWarning::UnusableRescale);
-        stored.collect()
-    })
+        return stored.collect();
+    };
+    stored.map(|value| value * slope + intercept).collect()
 }
 
 /// The values that become black and white where nothing is stated: the smallest and the largest of the film's values. If one of them

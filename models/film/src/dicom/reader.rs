@@ -23,6 +23,7 @@ pub(crate) fn read(bytes: &[u8], name: &Path) -> Result<Film, FilmError> {
     let at = |fault: Fault| fault.at(name);
     let DataSet { attributes, pixels, coding, mut warnings } = DataSet::read(bytes).map_err(at)?;
     let pixels = film_pixels(&attributes, pixels.as_ref()).map_err(at)?;
+    codec::validate_streams(pixels, coding).map_err(at)?;
     let header = Header::read(&attributes, coding).map_err(at)?;
     validate_size(header.size, Some(name))?;
     let spacing = spacing::read(&attributes);

@@ -10,11 +10,11 @@ use dicom_object::InMemDicomObject;
 
 use super::header::number;
 use super::text::text;
-use crate::error::short;
 use crate::spacing::{
     FileStatement, IMAGER_PIXEL_SPACING, MAGNIFICATION, NOMINAL_SCANNED_PIXEL_SPACING, PIXEL_ASPECT_RATIO,
     PIXEL_SPACING, is_same,
 };
+use crate::visible::short;
 use crate::{Spacing, SpacingWarning};
 
 /// The largest factor by which a radiograph magnifies the patient. A larger one is a mistake.

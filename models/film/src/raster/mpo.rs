@@ -1,6 +1,7 @@
 //! Files of several JPEGs with equal rights, such as those of stereo cameras (CIPA DC-007, Multi-Picture Format). The index of the
 //! pictures lies in the first one's header. Previews and brightness maps beside a photograph are listed there too, but are no films.
 
+use super::exif::Tags;
 use super::{Fault, pages};
 use crate::jpeg;
 
@@ -23,16 +24,9 @@ pub(super) fn refuse_pictures(file: &[u8]) -> Result<(), Fault> {
 
 /// The number of pictures with equal rights in an index, which is a small TIFF.
 fn equal_pictures(index: &[u8]) -> Option<usize> {
-    let little = index.starts_with(b"II");
-    // Places are sums of numbers in the file, which 32 bits may not hold.
-    let number = |at: u64, bytes: usize| -> Option<u32> {
-        let bytes = index.get(usize::try_from(at).ok()?..)?.get(..bytes)?;
-        let join = |number: u32, byte: &u8| number << 8 | u32::from(*byte);
-        Some(if little { bytes.iter().rev().fold(0, join) } else { bytes.iter().fold(0, join) })
-    };
-    let tags = u64::from(number(4, 4)?);
-    let mut entries = (0..u64::from(number(tags, 2)?)).map(|entry| tags + 2 + 12 * entry);
-    let list = entries.find(|at| number(*at, 2) == Some(PICTURES))?;
+    let tags = Tags(index);
+    let number = |at: u64, bytes: usize| tags.number(at, bytes);
+    let list = tags.entry(PICTURES)?;
     let (length, start) = (u64::from(number(list + 4, 4)?), u64::from(number(list + 8, 4)?));
     let kinds = (0..length / ENTRY).map_while(|entry| Some(number(start + ENTRY * entry, 4)? & 0xFF_FFFF));
     Some(kinds.filter(|kind| EQUAL.contains(kind)).count())

@@ -2,26 +2,29 @@
 
 use std::io::Cursor;
 
-use flate2::{Decompress, FlushDecompress, Status};
 use tiff::TiffError;
 use tiff::decoder::ifd::Value;
 use tiff::decoder::{ChunkType, Decoder};
 use tiff::tags::Tag;
 
-use super::{Fault, Outline, other_pixels, pages, resolution, too_much_memory, unreadable};
+use super::{Fault, Outline, Unfollowed, exif, inflate, other_pixels, pages, resolution, unreadable};
 use crate::content::LastRows;
-use crate::read::MAX_FILM_BYTES;
 use crate::{MAX_FILM_PIXELS, jpeg};
 
 /// The largest number of pages that are counted.
 const MAX_PAGES: usize = 1000;
 /// The size of a file's header.
 const HEADER: u64 = 8;
+/// Values of the tag for the kind of pixels. Smaller ones are grey.
+const RGB: u32 = 2;
+const PALETTE: u32 = 3;
 /// Values of the compression tag.
 const UNCOMPRESSED: u32 = 1;
 const JPEG: u32 = 7;
 const DEFLATE: u32 = 8;
 const OLD_DEFLATE: u32 = 32_946;
+/// The tag of XMP, which is XML.
+const XMP: Tag = Tag::Unknown(700);
 /// The largest size of the tables that all JPEG strips share.
 const MAX_TABLES: usize = 1 << 14;
 
@@ -50,7 +53,12 @@ pub(super) fn outline(bytes: &[u8]) -> Result<Outline, Fault> {
     };
     let [x, y] = [Tag::XResolution, Tag::YResolution].map(side);
     let last_rows = plain.then_some(LastRows::Lower);
-    Ok(Outline { orientation: None, white_is_zero, last_rows, resolution: resolution(x, y) })
+    // A tag that can't be read says nothing.
+    let orientation = file.find_tag_unsigned(Tag::Orientation).ok().flatten().and_then(exif::valid);
+    let xmp = file.find_tag(XMP).ok().flatten().and_then(|xmp| xmp.into_u8_vec().ok()).unwrap_or_default();
+    let unfollowed = exif::xmp_orientation(&xmp).map(|tag| Unfollowed { place: "XMP", tag });
+    let unfollowed = unfollowed.into_iter().collect();
+    Ok(Outline { orientation, unfollowed, white_is_zero, last_rows, resolution: resolution(x, y) })
 }
 
 /// Refuses a file of which a strip or tile is missing or not whole. The size must be checked before: strips are inflated here.
@@ -64,7 +72,10 @@ pub(super) fn validate_parts(bytes: &[u8]) -> Result<(), Fault> {
                 file.find_tag(Tag::JPEGTables)?.map_or_else(|| Ok(Vec::new()), |tables| tables.into_u8_vec())?;
             validate_jpeg(&tables, &parts)
         }
-        DEFLATE | OLD_DEFLATE => validate_deflate(&parts),
+        DEFLATE | OLD_DEFLATE => {
+            let mut total = 0;
+            parts.iter().try_for_each(|part| inflate::validate([*part], &mut total))
+        }
         _ => Ok(()),
     }
 }
@@ -123,17 +134,25 @@ fn larger_inside(file: &mut Reader<'_>) -> Result<usize, Fault> {
     Ok(larger)
 }
 
-/// Refuses pixels that are not numbers of 8 or 16 bits from 0 on, in words that say what they are.
+/// Refuses pixels that are not grey or colours in numbers of 8 or 16 bits from 0 on, in words that say what they are.
 fn refuse_numbers(file: &mut Reader<'_>) -> Result<(), Fault> {
     let formats: Vec<u32> = file.find_tag_unsigned_vec(Tag::SampleFormat)?.unwrap_or_default();
     let bits: Vec<u32> = file.find_tag_unsigned_vec(Tag::BitsPerSample)?.unwrap_or_default();
     let bits = bits.into_iter().max().unwrap_or(1);
-    let palette = file.find_tag_unsigned::<u32>(Tag::PhotometricInterpretation)? == Some(3);
+    let kind: Option<u32> = file.find_tag_unsigned(Tag::PhotometricInterpretation)?;
+    let fill_order: u32 = file.find_tag_unsigned(Tag::FillOrder)?.unwrap_or(1);
+    let samples: u32 = file.find_tag_unsigned(Tag::SamplesPerPixel)?.unwrap_or(1);
+    let extra: Vec<u32> = file.find_tag_unsigned_vec(Tag::ExtraSamples)?.unwrap_or_default();
     let what = match formats.first() {
         Some(2) => format!("its pixels are signed numbers of {bits} bits"),
         Some(3) => format!("its pixels are floating-point numbers of {bits} bits"),
         Some(5 | 6) => "its pixels are complex numbers".into(),
-        _ if palette => "its pixels are colours of a palette".into(),
+        _ if kind == Some(PALETTE) => "its pixels are colours of a palette".into(),
+        _ if fill_order != 1 => format!("the bits of its bytes are in another order (FillOrder {fill_order})"),
+        _ if kind.is_some_and(|kind| kind < RGB) && samples > 1 => match extra.first() {
+            Some(1 | 2) => "its pixels are grey with alpha".into(),
+            _ => "its pixels are grey with another sample".into(),
+        },
         _ if ![1, 8, 16].contains(&bits) => format!("its pixels are numbers of {bits} bits"),
         _ => return Ok(()),
     };
@@ -169,7 +188,6 @@ fn parts<'a>(file: &mut Reader<'_>, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>, Fa
 /// Refuses strips and tiles of grey or RGB that are not compressed and are shorter than their rows.
 fn validate_lengths(file: &mut Reader<'_>, parts: &[&[u8]]) -> Result<(), Fault> {
     const SEPARATE: u32 = 2;
-    const RGB: u32 = 2;
     if file.find_tag_unsigned::<u32>(Tag::PhotometricInterpretation)?.is_none_or(|kind| kind > RGB) {
         return Ok(());
     }
@@ -211,31 +229,6 @@ fn validate_jpeg(tables: &[u8], parts: &[&[u8]]) -> Result<(), Fault> {
             return Err(Fault::damaged("its strips have more pixels than a film can have"));
         }
         jpeg::validate(&whole)?;
-    }
-    Ok(())
-}
-
-/// Refuses strips whose checksum is wrong or missing. The decoder stops before it when it has all pixels, right or not.
-fn validate_deflate(parts: &[&[u8]]) -> Result<(), Fault> {
-    let damaged = || Fault::damaged("a part of its pixels can't be inflated, or its checksum is wrong or missing");
-    let mut inflated = vec![0; 1 << 16];
-    let mut total = 0;
-    for part in parts {
-        let mut inflater = Decompress::new(true);
-        loop {
-            let before = (inflater.total_in(), inflater.total_out());
-            let rest = part.get(before.0 as usize..).unwrap_or_default();
-            let status = inflater.decompress(rest, &mut inflated, FlushDecompress::None).map_err(|_| damaged())?;
-            total += inflater.total_out() - before.1;
-            if total > MAX_FILM_BYTES {
-                return Err(too_much_memory());
-            }
-            match status {
-                Status::StreamEnd => break,
-                _ if before == (inflater.total_in(), inflater.total_out()) => return Err(damaged()),
-                _ => {}
-            }
-        }
     }
     Ok(())
 }

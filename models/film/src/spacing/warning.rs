@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::Spacing;
-use crate::error::short;
 use crate::visible::excerpt;
+use crate::visible::short;
 
 /// The name of DICOM's attribute for distances in the patient.
 pub(crate) const PIXEL_SPACING: &str = "PixelSpacing";

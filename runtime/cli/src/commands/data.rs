@@ -71,6 +71,10 @@ pub struct Check {
 impl Check {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         console::validate_outputs(&[("--json", self.json.as_ref()), ("--sheet", self.sheet.as_ref())])?;
+        for place in self.json.iter().chain(&self.sheet) {
+            console::refuse_in_dataset(place, &self.data)?;
+            self.set.files().iter().try_for_each(|file| console::refuse_input(place, file))?;
+        }
         let start = Instant::now();
         let threads = self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         let (data, complaints) = match self.set.open()? {

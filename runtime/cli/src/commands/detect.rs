@@ -74,6 +74,14 @@ impl Detect {
             None => films,
             Some(shard) => shard.part(films),
         };
+        for place in self.outputs.places() {
+            self.options.refuse_replaced(place, &self.bundle)?;
+            // A DICOMDIR, for example. Films are compared with every file that is written.
+            self.films
+                .iter()
+                .filter(|given| given.is_file())
+                .try_for_each(|given| console::refuse_input(place, given))?;
+        }
         let plan = self.outputs.plan(&films, &self.bundle)?;
         let (bundle, signer) = self.options.signed_bundle(&self.bundle)?;
         let landmarks = self.landmarks(&bundle.manifest().landmark_set)?;

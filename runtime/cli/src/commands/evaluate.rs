@@ -3,12 +3,10 @@
 
 pub mod errors;
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Context as _;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use onemark_evaluation::dataset::{Dataset, Split};
@@ -64,9 +62,12 @@ impl Evaluate {
         films::keep_annotated(&mut data, self.films.as_deref(), self.limit)?;
         films::note_missing(&data, set);
         let without = self.without.as_deref().map(|text| films::left_out(&data, text)).transpose()?;
-        self.overlays.iter().chain(&self.report).try_for_each(|place| console::refuse_inside(place, &self.bundle))?;
+        self.overlays.iter().chain(&self.report).try_for_each(|place| {
+            self.options.refuse_replaced(place, &self.bundle)?;
+            console::refuse_in_dataset(place, &self.data)
+        })?;
         if let Some(folder) = &self.overlays {
-            fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
+            console::make_folder(folder)?;
         }
         if let Some(report) = &self.report {
             console::validate_output(report)?;

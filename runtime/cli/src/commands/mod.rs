@@ -11,6 +11,7 @@ pub mod evaluate;
 pub mod external;
 mod films;
 pub mod inspect;
+pub mod landmarks;
 pub mod points;
 pub mod replay;
 mod said;

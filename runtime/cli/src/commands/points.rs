@@ -126,8 +126,8 @@ impl Convert {
 
     /// Refuses a place where a file that was given would be replaced.
     fn refuse_input(&self, place: &Path) -> anyhow::Result<()> {
-        let mut given = self.files.iter().chain(&self.films).map(PathBuf::as_path).chain(self.set.file());
-        match given.find(|file| is_inside(place, file)) {
+        let set = self.set.files();
+        match self.files.iter().chain(&self.films).chain(&set).find(|file| is_inside(place, file)) {
             Some(same) => bail!("{} would be replaced; choose another --out", same.display()),
             None => Ok(()),
         }

@@ -50,7 +50,7 @@ impl View {
         let films = inputs::find(&self.films, None)?;
         let bundle = self.options.bundle(&self.bundle)?;
         let mut desk = Desk::new(bundle, self.options.for_library(), self.adapt_to)?;
-        console::refuse_inside(self.corrections.as_deref().unwrap_or(Path::new(CORRECTIONS)), &self.bundle)?;
+        self.options.refuse_replaced(self.corrections.as_deref().unwrap_or(Path::new(CORRECTIONS)), &self.bundle)?;
         match &self.corrections {
             Some(file) => keep(&mut desk, file)?,
             None => keep_if_possible(&mut desk),

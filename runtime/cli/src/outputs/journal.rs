@@ -103,7 +103,7 @@ impl Journal {
                 console::note(format_args!("{} films are done already, by {}", done.len(), path.display()));
                 return Ok((journal, done));
             }
-            None if resume => console::note(format_args!("there is no {}, so no film is done yet", path.display())),
+            None if resume => console::note(format_args!("no film is done yet by {}", path.display())),
             _ if done > 0 => console::note(format_args!(
                 "{} holds {done} films of a run that did not come to its end; this run begins anew (--resume goes on with it)",
                 path.display()
@@ -125,10 +125,15 @@ impl Journal {
             Some(Ok(header)) if header.journal == FORMAT => header,
             // A run was killed when it began: the start of a header.
             None if bytes.starts_with(START) || START.starts_with(bytes) => return Ok((None, 0)),
-            _ => bail!(
-                "{} is no journal of this program, and would be replaced by one: choose another place for the table, or move it",
-                self.path.display()
-            ),
+            other => {
+                let is_journal = matches!(other, Some(Ok(_))) && bytes.starts_with(START);
+                let what = if is_journal { "a journal of another version" } else { "not a journal" };
+                bail!(
+                    "{} is {what} of this program, and would be replaced by a new one: choose another place for the results, or \
+                     move it",
+                    self.path.display()
+                )
+            }
         };
         let done = lines.filter_map(|line| serde_json::from_slice::<Line<FilmReport>>(line).ok());
         Ok((Some((header, done.map(|line| (line.film, line.report)).collect())), end as u64))
@@ -255,10 +260,19 @@ mod tests {
         let error = open(&table, "other", true).err().unwrap();
         assert!(error.contains("all.csv.jsonl is of a run with the bundle b, and this run has other"), "{error}");
         let path = folder.path().join("all.csv.jsonl");
-        for other in ["{\"films\": 3}\n", "no JSON at all"] {
+        for (other, what) in [
+            ("{\"films\": 3}\n", "is not a journal of this program"),
+            ("no JSON at all", "is not a journal of this program"),
+            ("{\"journal\":\"other/1\",\"settings\":{}}\n", "is not a journal of this program"),
+            (
+                "{\"journal\":\"onemark-journal/9\",\"settings\":{}}\n",
+                "is a journal of another version of this program",
+            ),
+        ] {
             fs::write(&path, other).unwrap();
             for resume in [false, true] {
-                assert!(open(&table, "b", resume).err().unwrap().contains("no journal of this program"));
+                let error = open(&table, "b", resume).err().unwrap();
+                assert!(error.contains(what) && error.contains("choose another place for the results"), "{error}");
             }
             assert_eq!(fs::read_to_string(&path).unwrap(), other);
         }

@@ -8,14 +8,19 @@ use onemark_evaluation::dataset::Dataset;
 use onemark_film::Film;
 use onemark_models::bundle::Bundle;
 use onemark_models::files::sha256;
-use onemark_models::recipe::Recipe;
+use onemark_models::yaml;
+use serde::Deserialize;
 
 use crate::console;
 
 /// The id of the template that a bundle was trained from.
 pub fn template(bundle: &Bundle) -> Option<String> {
-    let recipe = Recipe::parse("the bundle's recipe", &bundle.manifest().recipe);
-    recipe.ok().map(|recipe| recipe.template.clone())
+    /// The one key of its recipe.
+    #[derive(Deserialize)]
+    struct Trained {
+        template: String,
+    }
+    yaml::read("the bundle's recipe", &bundle.manifest().recipe).ok().map(|trained: Trained| trained.template)
 }
 
 /// Removes the template, by its id, and films of ISBI 2015's training folder if enough others are left. Says which, also of those
