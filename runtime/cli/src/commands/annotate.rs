@@ -1,6 +1,6 @@
 //! `onemark annotate`: a person marks landmarks on films, in a browser on this machine.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,9 +22,9 @@ use crate::console;
 use crate::inputs;
 use crate::points::{SetOptions, about};
 
-/// The file of points of a dataset, beside its folder `images`.
+/// The file of points of a dataset.
 const OF_DATASET: &str = "landmarks.json";
-/// The file of points of other films, in the current folder.
+/// The file of points of films in several folders, in the current folder.
 const OF_OTHERS: &str = "onemark-points.json";
 
 /// Opens films in a browser on this machine, where a person marks their landmarks
@@ -38,8 +38,9 @@ pub struct Annotate {
     films: Vec<PathBuf>,
     #[command(flatten)]
     set: SetOptions,
-    /// Keep the points in this JSON file; those that it has already are shown [default: landmarks.json beside the folder images/
-    /// that has the films, where training finds it; for films elsewhere, onemark-points.json in the current folder]
+    /// Keep the points in this JSON file; those that it has already are shown [default: landmarks.json where
+    /// training finds it, in the folder that has the films, or beside it if it is called images; for films in several folders,
+    /// onemark-points.json in the current folder]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Begin with the points of these files, in any form that `points convert` reads, for films that have none yet: one file for
@@ -77,7 +78,8 @@ impl Annotate {
             None => default_place(&paths)?,
         };
         console::validate_output(&out)?;
-        let mut inputs = self.points.iter().chain(&self.second_reader).map(PathBuf::as_path).chain(self.set.file());
+        let of_set = self.set.files();
+        let mut inputs = self.points.iter().chain(&self.second_reader).chain(&of_set);
         if let Some(same) = inputs.find(|file| is_inside(&out, file)) {
             bail!("{} would be replaced; choose another --out", same.display());
         }
@@ -114,22 +116,25 @@ impl Annotate {
     }
 }
 
-/// Where the dataset that the films belong to has its points; a file in the current folder if they belong to none.
+/// Where training looks for the points of films that are in one folder: there, or beside it if it is called `images`. For films in
+/// several folders, a file in the current folder.
 fn default_place(films: &[PathBuf]) -> anyhow::Result<PathBuf> {
-    let folder = films.first().and_then(|film| film.parent());
-    let Some(images) = folder.filter(|folder| films.iter().all(|film| film.parent() == Some(folder))) else {
-        return Ok(OF_OTHERS.into());
+    let here = Path::new(".");
+    let folders: HashSet<&Path> = films.iter().filter_map(|film| film.parent()).collect();
+    let folder = match folders.into_iter().collect::<Vec<_>>().as_slice() {
+        [folder] if folder.as_os_str().is_empty() => here,
+        [folder] => folder,
+        _ => return Ok(OF_OTHERS.into()),
     };
     // Only an absolute path has all its folders.
-    let images = std::path::absolute(images)?;
-    if images.file_name() != Some(OsStr::new("images")) {
-        return Ok(OF_OTHERS.into());
-    }
-    let place = folder.and_then(Path::parent).unwrap_or(Path::new("")).join(OF_DATASET);
-    let place = if folder == Some(Path::new("")) { Path::new("..").join(OF_DATASET) } else { place };
-    if let Some(other) =
-        points_files(place.parent().unwrap_or(&place)).into_iter().find(|file| !file.ends_with(OF_DATASET))
-    {
+    let is_images = std::path::absolute(folder)?.file_name() == Some(OsStr::new("images"));
+    let root = match is_images {
+        true if folder == here => Path::new(".."),
+        true => folder.parent().unwrap_or(here),
+        false => folder,
+    };
+    let place = root.join(OF_DATASET);
+    if let Some(other) = points_files(root).into_iter().find(|file| !file.ends_with(OF_DATASET)) {
         bail!(
             "{} has points of these films already, and in a dataset they are in one place: convert them by `onemark points convert \
              {0} --to json --out {}` and move {0} away, or choose another --out",
