@@ -78,6 +78,16 @@ fn every_form_gives_back_what_it_was_given() {
 }
 
 #[test]
+fn whatever_a_film_is_called_its_points_can_be_read() {
+    for name in ["\u{ffff}1.png", "2\u{fffe}.png", "\u{1}3.png", "4\u{202e}.png"] {
+        for (_, form) in Form::NAMES {
+            let written = points::write(form, &[film(name)], &set(), Some(&spacing())).unwrap();
+            assert_same(&read(written).unwrap()[0], &film(name));
+        }
+    }
+}
+
+#[test]
 fn the_first_pixels_centre_is_where_each_program_has_it() {
     let mut one = film("1.png");
     one.points.iter_mut().for_each(|point| *point = Some(Point::new(0.5, 0.5)));
