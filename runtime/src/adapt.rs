@@ -3,6 +3,7 @@
 //! and of the films.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ndarray::Array2;
 use onemark_film::geometry::{GridMap, Point, Size};
@@ -16,6 +17,7 @@ use onemark_models::landmarks::LandmarkId;
 use onemark_models::parallel::in_parallel;
 use onemark_models::text::validate_text;
 
+use crate::backend::Backend;
 use crate::detector::Detector;
 use crate::embeddings::{Embeddings, Scorer, Vectors};
 use crate::{Options, RuntimeError};
@@ -146,6 +148,30 @@ pub fn adapt(
     source: Option<&str>,
     options: Options,
 ) -> Result<(Bundle, Vec<Vec<Change>>), AdaptError> {
+    adapt_by(bundle, examples, source, |bundle| Detector::new(bundle, options.with_all_landmarks()))
+}
+
+/// [`adapt`] with this backend, instead of the one that the options name: one that the host implements, or one that is open already.
+///
+/// # Errors
+/// As [`adapt`].
+pub fn adapt_with_backend(
+    bundle: &Bundle,
+    examples: &[Example<'_>],
+    source: Option<&str>,
+    backend: Arc<dyn Backend>,
+    options: Options,
+) -> Result<(Bundle, Vec<Vec<Change>>), AdaptError> {
+    adapt_by(bundle, examples, source, |bundle| Detector::with_backend(bundle, backend, options.with_all_landmarks()))
+}
+
+/// Opens the detector only after everything was checked that takes no time.
+fn adapt_by(
+    bundle: &Bundle,
+    examples: &[Example<'_>],
+    source: Option<&str>,
+    open: impl FnOnce(&Bundle) -> Result<Detector, RuntimeError>,
+) -> Result<(Bundle, Vec<Vec<Change>>), AdaptError> {
     validate(bundle, examples)?;
     source.map_or(Ok(()), |source| validate_text("source", source)).map_err(AdaptError::Source)?;
     let digests: Vec<String> = examples.iter().map(|example| sha256(example.film.grey())).collect();
@@ -156,7 +182,7 @@ pub fn adapt(
             return Err(AdaptError::Again { film: index + 1 });
         }
     }
-    let detector = Detector::new(bundle, options.with_all_landmarks())?;
+    let detector = open(bundle)?;
     let seen =
         examples.iter().map(|example| annotated(&detector, example)).collect::<Result<Vec<_>, RuntimeError>>()?;
     let before = vectors(bundle)?;

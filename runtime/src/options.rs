@@ -135,6 +135,11 @@ impl Options {
         Self { pruning, ..self }
     }
 
+    /// What runs the graphs.
+    pub fn backend(&self) -> BackendKind {
+        self.backend
+    }
+
     /// The same for all landmarks of the bundle.
     pub(crate) fn with_all_landmarks(self) -> Self {
         Self { landmarks: None, ..self }

@@ -54,7 +54,7 @@ fn assert_same(found: &FilmPoints, expected: &FilmPoints) {
 
 #[test]
 fn every_form_gives_back_what_it_was_given() {
-    let films = [film("151.png"), film("a \"b\" & <c>.png"), film("=1+1.png"), film("-2;@3.png"), film("'4.png")];
+    let films = ["151.png", "a \"b\" & <c>.png", "=1+1.png", "-2;@3.png", "'4.png", "'=5.png"].map(film);
     for (name, form) in Form::NAMES {
         let films = &films[..if form.is_of_one_film() { 1 } else { films.len() }];
         let written = points::write(form, films, &set(), Some(&spacing())).unwrap();
@@ -76,6 +76,16 @@ fn every_form_gives_back_what_it_was_given() {
         assert_eq!((form.to_string().as_str(), name.parse::<Form>().unwrap()), (name, form));
     }
     assert!("yolo".parse::<Form>().unwrap_err().to_string().contains("choose csv, json, labelme"));
+}
+
+#[test]
+fn whatever_a_film_is_called_its_points_can_be_read() {
+    for name in ["\u{ffff}1.png", "2\u{fffe}.png", "\u{1}3.png", "4\u{202e}.png"] {
+        for (_, form) in Form::NAMES {
+            let written = points::write(form, &[film(name)], &set(), Some(&spacing())).unwrap();
+            assert_same(&read(written).unwrap()[0], &film(name));
+        }
+    }
 }
 
 #[test]

@@ -78,8 +78,8 @@ pub fn cell(text: &str) -> Cow<'_, str> {
     }
     let mut safe = String::with_capacity(shown.len() + 1);
     let mut starts = true;
-    for letter in shown.chars() {
-        if starts && FORMULAS.contains(&letter) {
+    for (place, letter) in shown.char_indices() {
+        if starts && is_guarded(&shown[place..]) {
             safe.push('\'');
         }
         starts = still_starts(starts, letter);
@@ -102,15 +102,20 @@ pub fn from_cell(cell: &str) -> Cow<'_, str> {
     }
     let mut text = String::with_capacity(cell.len());
     let mut starts = true;
-    let mut letters = cell.chars().peekable();
-    while let Some(letter) = letters.next() {
-        let is_guard = starts && letter == '\'' && letters.peek().is_some_and(|next| FORMULAS.contains(next));
+    for (place, letter) in cell.char_indices() {
+        let is_guard = starts && letter == '\'' && is_guarded(&cell[place..]);
         if !is_guard {
             text.push(letter);
         }
         starts = still_starts(starts, letter);
     }
     Cow::Owned(text)
+}
+
+/// Whether a cell that starts so gets an apostrophe: a formula does, and so does one that has apostrophes in front already, which would
+/// lose one of them otherwise.
+fn is_guarded(text: &str) -> bool {
+    text.trim_start_matches('\'').starts_with(FORMULAS)
 }
 
 /// Whether a spreadsheet may take what follows a letter for the start of a cell.
@@ -204,14 +209,15 @@ mod tests {
 
     #[test]
     fn a_cell_is_no_formula_and_gives_its_text_back() {
-        for text in
-            ["Sella", "=1.png", " =1", "\"@a", "a;+1;-b", "-3.5", "-3.5mm", "＝1", "a'b", "'n", "", "'", "a; =1"]
-        {
+        for text in [
+            "Sella", "=1.png", " =1", "\"@a", "a;+1;-b", "-3.5", "-3.5mm", "＝1", "a'b", "'n", "", "'", "a; =1", "'=1",
+            "''=1", "a;'+1",
+        ] {
             let cell = cell(text);
             assert!(!cell.starts_with(FORMULAS) || is_number(text), "{text}: {cell}");
             assert_eq!(from_cell(&cell), text, "{cell}");
         }
-        assert_eq!(from_cell("''=1"), "''=1");
+        assert_eq!(from_cell("''=1"), "'=1");
     }
 
     #[test]

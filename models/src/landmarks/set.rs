@@ -1,6 +1,7 @@
 //! Landmark sets: the landmarks of one kind of film, their order, names and definitions.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use onemark_film::visible::cut;
 use serde::{Deserialize, Serialize};
@@ -141,8 +142,13 @@ impl LandmarkSet {
     /// # Errors
     /// [`LandmarkError::Unknown`] with the nearest id.
     pub fn named(id: &str) -> Result<Self, LandmarkError> {
-        if let Some((_, yaml)) = BUILT_IN.iter().find(|(known, _)| *known == id) {
-            return Self::from_yaml(yaml);
+        // Names in a table are looked up in every set, and reading one takes longer than most tables.
+        static READ: [OnceLock<LandmarkSet>; BUILT_IN.len()] = [const { OnceLock::new() }; BUILT_IN.len()];
+        if let Some(((_, yaml), read)) = BUILT_IN.iter().zip(&READ).find(|((known, _), _)| *known == id) {
+            return match read.get() {
+                Some(set) => Ok(set.clone()),
+                None => Self::from_yaml(yaml).map(|set| read.get_or_init(|| set).clone()),
+            };
         }
         Err(LandmarkError::Unknown {
             id: id.to_owned(),

@@ -19,7 +19,8 @@ use crate::kept::{Kept, is_by_hand};
 use crate::{FilmSource, ViewerError};
 use onemark_results::json::{self, Document, FilmReport};
 use onemark_results::{FORMATS, FilmResults, csv};
-use onemark_runtime::adapt::{Example, adapt};
+use onemark_runtime::adapt::{Example, adapt_with_backend};
+use onemark_runtime::backend::Backend;
 use onemark_runtime::{Detection, Detections, Detector, Options, RuntimeError};
 
 /// Formats whose files can hold many films (here one): name and ending.
@@ -28,6 +29,7 @@ const TABLES: [(&str, &str); 2] = [("json", "json"), ("csv", "csv")];
 /// Films, their detections and corrections, and the detector.
 pub struct Desk {
     films: Vec<(FilmSource, Option<Spacing>)>,
+    backend: Arc<dyn Backend>,
     options: Options,
     /// Where a bundle adapted to corrected films is written.
     adapt_to: Option<PathBuf>,
@@ -78,10 +80,25 @@ impl Desk {
     /// # Errors
     /// As [`Detector::new`].
     pub fn new(bundle: Bundle, options: Options, adapt_to: Option<PathBuf>) -> Result<Self, RuntimeError> {
-        let detector = Arc::new(Detector::new(&bundle, options.clone())?);
+        let backend = options.backend().open()?;
+        Self::with_backend(bundle, backend, options, adapt_to)
+    }
+
+    /// The same with this backend, instead of the one that the options name: one that the host implements.
+    ///
+    /// # Errors
+    /// As [`Detector::with_backend`].
+    pub fn with_backend(
+        bundle: Bundle,
+        backend: Arc<dyn Backend>,
+        options: Options,
+        adapt_to: Option<PathBuf>,
+    ) -> Result<Self, RuntimeError> {
+        let detector = Arc::new(Detector::with_backend(&bundle, backend.clone(), options.clone())?);
         let engine = Mutex::new(Engine { bundle, detector });
         Ok(Self {
             films: Vec::new(),
+            backend,
             options,
             adapt_to,
             engine,
@@ -215,11 +232,12 @@ impl Desk {
         let known = corrected.landmarks().iter().map(|landmark| landmark.unless_guess().map(Detection::position));
         let points: Vec<Option<Point>> = known.collect();
         let bundle = lock(&self.engine).bundle.clone();
-        let (bundle, _) = adapt(&bundle, &[Example { film: &film, points: &points }], None, self.options.clone())?;
+        let examples = [Example { film: &film, points: &points }];
+        let (bundle, _) = adapt_with_backend(&bundle, &examples, None, self.backend.clone(), self.options.clone())?;
         bundle.write(target, true)?;
         *written = Some(bundle.digest());
         let films = bundle.manifest().adapted.as_ref().map_or(0, |adapted| adapted.films.len());
-        let detector = Arc::new(Detector::new(&bundle, self.options.clone())?);
+        let detector = Arc::new(Detector::with_backend(&bundle, self.backend.clone(), self.options.clone())?);
         *lock(&self.engine) = Engine { bundle, detector };
         lock(&self.seen).retain(|_, seen| seen.corrected.landmarks().iter().any(is_by_hand));
         Ok(format!("The bundle uses its template and {films} more: {}", target.display()))

@@ -93,10 +93,12 @@ pub(super) fn write(films: &[FilmPoints], set: &LandmarkSet) -> Result<String, P
     Ok(text)
 }
 
-/// Text for an attribute in double quotes. Control characters, which XML does not have, are left out.
+/// Text for an attribute in double quotes. Control characters and the two codes U+FFFE and U+FFFF, which XML does not have, are left
+/// out.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars().filter(|letter| !letter.is_control()) {
+    let is_xml = |letter: &char| !letter.is_control() && !matches!(letter, '\u{fffe}' | '\u{ffff}');
+    for letter in text.chars().filter(is_xml) {
         match letter {
             '&' => escaped += "&amp;",
             '<' => escaped += "&lt;",

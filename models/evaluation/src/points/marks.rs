@@ -1,10 +1,11 @@
 //! What a file of points states, before its landmarks and films are known: one entry per position, as it is written.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use onemark_film::geometry::Point;
 use onemark_film::visible::short;
-use onemark_models::landmarks::{Landmark, LandmarkSet};
+use onemark_models::landmarks::LandmarkSet;
 use onemark_models::spelling::did_you_mean;
 
 use super::{FilmIdentity, Form};
@@ -115,28 +116,59 @@ pub(crate) struct Names<'a> {
     set: Option<Cow<'a, LandmarkSet>>,
     /// Numbers go from 1 to this.
     count: usize,
+    /// The indices of the landmarks of `set`.
+    indices: Indices,
+}
+
+/// The indices of a set's landmarks by their names and titles, as [`plain`] spells them. A file names them many times.
+#[derive(Clone, Debug, Default)]
+struct Indices(HashMap<String, usize>);
+
+impl Indices {
+    fn of(set: &LandmarkSet) -> Self {
+        let mut indices = HashMap::new();
+        for (index, landmark) in set.landmarks.iter().enumerate() {
+            for name in [&landmark.name, &landmark.title] {
+                indices.entry(plain(name)).or_insert(index);
+            }
+        }
+        Self(indices)
+    }
+
+    /// The index of the landmark with this name or title, in any spelling.
+    fn find(&self, name: &str) -> Option<usize> {
+        self.0.get(&plain(name)).copied()
+    }
 }
 
 impl<'a> Names<'a> {
     /// The landmarks of a set.
     pub(crate) fn of(set: &'a LandmarkSet) -> Self {
-        Self { count: set.len(), set: Some(Cow::Borrowed(set)) }
+        Self { count: set.len(), indices: Indices::of(set), set: Some(Cow::Borrowed(set)) }
     }
 
     /// The landmarks of the built-in set that has all names in `labels`; if there are no names, `count` landmarks.
     pub(crate) fn built_in<'l>(labels: impl Iterator<Item = &'l Label> + Clone, count: usize) -> Result<Self, Problem> {
         let names = || labels.clone().filter_map(|label| label.name.as_deref());
         if names().next().is_none() {
-            return Ok(Self { set: None, count });
+            return Ok(Self { set: None, count, indices: Indices::default() });
         }
-        let sets = || LandmarkSet::ids().filter_map(|id| LandmarkSet::named(id).ok());
-        let unknown = |set: &LandmarkSet| names().filter(|name| find(set, name).is_none()).count();
-        match sets().find(|set| unknown(set) == 0) {
-            Some(set) => Ok(Self { count: set.len(), set: Some(Cow::Owned(set)) }),
+        let set = |id: &str| LandmarkSet::named(id).ok().map(|set| (Indices::of(&set), set));
+        let mut sets: Vec<(Indices, LandmarkSet)> = LandmarkSet::ids().filter_map(set).collect();
+        let unknown =
+            |(indices, _): &(Indices, LandmarkSet)| names().filter(|name| indices.find(name).is_none()).count();
+        let unknown: Vec<usize> = sets.iter().map(unknown).collect();
+        match unknown.iter().position(|unknown| *unknown == 0) {
+            Some(known) => {
+                let (indices, set) = sets.swap_remove(known);
+                Ok(Self { count: set.len(), set: Some(Cow::Owned(set)), indices })
+            }
             None => {
-                let nearest = sets().min_by_key(unknown);
-                let name = nearest.as_ref().and_then(|set| names().find(|name| find(set, name).is_none()));
-                let hint = nearest.as_ref().zip(name).map_or(String::new(), |(set, name)| near(set, name));
+                let nearest = sets.iter().zip(&unknown).min_by_key(|(_, unknown)| **unknown).map(|(set, _)| set);
+                let missing =
+                    |(indices, _): &&(Indices, LandmarkSet)| names().find(|name| indices.find(name).is_none());
+                let name = nearest.as_ref().and_then(missing);
+                let hint = nearest.zip(name).map_or(String::new(), |((_, set), name)| near(set, name));
                 let ids = LandmarkSet::ids().collect::<Vec<_>>().join(", ");
                 let name = shown(name.unwrap_or_default());
                 Err(Problem::new(format!(
@@ -161,7 +193,7 @@ impl<'a> Names<'a> {
     pub(crate) fn index(&self, label: &Label) -> Result<usize, String> {
         let by_number = label.number.map(|number| self.number(number)).transpose()?;
         let by_name = match (&label.name, &self.set) {
-            (Some(name), Some(set)) => Some(find(set, name).ok_or_else(|| {
+            (Some(name), Some(set)) => Some(self.indices.find(name).ok_or_else(|| {
                 format!(
                     "\"{}\" is none of the {} landmarks of set \"{}\"{}; write a name or a number from 1 to {}, or give the set that fits",
                     shown(name),
@@ -200,13 +232,6 @@ impl<'a> Names<'a> {
         let name = self.set.as_ref().and_then(|set| set.landmarks.get(index)).map(|landmark| &landmark.name);
         name.map_or((index + 1).to_string(), |name| format!("{} ({name})", index + 1))
     }
-}
-
-/// The index of the landmark with this name or title, in any spelling.
-pub(crate) fn find(set: &LandmarkSet, name: &str) -> Option<usize> {
-    let wanted = plain(name);
-    let is = |landmark: &Landmark| plain(&landmark.name) == wanted || plain(&landmark.title) == wanted;
-    set.landmarks.iter().position(is)
 }
 
 fn near(set: &LandmarkSet, name: &str) -> String {
