@@ -36,7 +36,7 @@ async function show(wanted) {
   finishNudge();
   index = wanted;
   element("films").value = wanted;
-  report = undefined;
+  [report, next, selected] = [undefined, null, null];
   marks.replaceChildren();
   const opened = await during("reading the film", async () => {
     const [found] = await Promise.all([told(`films/${wanted}`), showPixels(`films/${wanted}/image`)]);
@@ -137,6 +137,7 @@ async function recover(on, error) {
 }
 
 async function redoFrom(steps, others, which) {
+  if (!report) return;
   finishNudge();
   const step = steps.pop();
   if (!step) return;
@@ -376,7 +377,7 @@ element("remove").onclick = remove;
 element("undo").onclick = undo;
 element("redo").onclick = redo;
 element("magnify").onchange = magnify;
-element("show-second").onchange = draw;
+element("show-second").onchange = () => { if (report) draw(); };
 
 await during("opening", async () => {
   desk = await told("desk");
