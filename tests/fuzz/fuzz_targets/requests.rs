@@ -20,7 +20,7 @@ use onemark_models::bundle::Bundle;
 use onemark_results::json::Document;
 use onemark_runtime::backend::{Backend, CheckedGraph, Outputs, Session, Tensor};
 use onemark_runtime::{Options, RuntimeError};
-use onemark_viewer::{Answer, Desk, FilmSource};
+use onemark_viewer::{Answer, Answers, Desk, FilmSource};
 use serde_json::{Value, json};
 
 use onemark_fuzz::scratch;

@@ -71,7 +71,7 @@ fn points(drawn: &mut Unstructured<'_>) -> Result<()> {
                 *point = Some(position(drawn)?);
             }
         }
-        films.push(FilmPoints { film: FilmIdentity { name, size, sha256 }, points });
+        films.push(FilmPoints { points, ..FilmPoints::none(FilmIdentity { name, size, sha256 }, set.len()) });
     }
     let written = points::write(form, &films, set, spacing.as_ref());
     let states_film = matches!(form, Form::Coco | Form::Cvat);
@@ -82,7 +82,13 @@ fn points(drawn: &mut Unstructured<'_>) -> Result<()> {
     let text = String::from_utf8_lossy(&written);
     let file = points::parse("points".as_ref(), &written).unwrap_or_else(|error| panic!("{form}: {error}: {text}"));
     assert_eq!(file.form(), form, "{text}");
-    let read = file.films(set, spacing.as_ref()).unwrap_or_else(|error| panic!("{form}: {error}: {text}"));
+    let read = match file.films(set, spacing.as_ref()) {
+        Ok(read) => read,
+        Err(error) => {
+            assert!(films.iter().any(|film| may_be_refused(&film.points)), "{form}: {error}: {text}");
+            return Ok(());
+        }
+    };
     // A table has a row for each point.
     let is_there = |film: &&FilmPoints| form != Form::Csv || film.points.iter().any(Option::is_some);
     let expected: Vec<&FilmPoints> = films.iter().filter(is_there).collect();
@@ -95,6 +101,15 @@ fn points(drawn: &mut Unstructured<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether the points of a film may be refused when they are read: they look like shares of its size, or are all at one place.
+fn may_be_refused(points: &[Option<Point>]) -> bool {
+    let placed = || points.iter().flatten();
+    let is_share = |number: f64| (-NEAR..=1.0 + NEAR).contains(&number);
+    let first = placed().next();
+    placed().all(|point| is_share(point.x) && is_share(point.y))
+        || first.is_some_and(|first| placed().count() > 1 && placed().all(|point| point.distance_px(*first) <= NEAR))
 }
 
 /// Whether a form knows the film as well as it can.
@@ -158,7 +173,13 @@ fn detections(drawn: &mut Unstructured<'_>) -> Result<()> {
         let file = points::parse("points".as_ref(), text.as_bytes());
         let file = file.unwrap_or_else(|error| panic!("{error}: {text}"));
         assert_eq!(file.form(), form);
-        let read = file.films(set, None).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let read = match file.films(set, None) {
+            Ok(read) => read,
+            Err(error) => {
+                assert!(expected.iter().any(|(.., points)| may_be_refused(points)), "{error}: {text}");
+                continue;
+            }
+        };
         // JSON names the film that failed too.
         assert!(read.len() >= expected.len());
         for (read, (name, size, points)) in read.iter().zip(&expected) {
