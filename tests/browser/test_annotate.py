@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 from conftest import BINARIES
 from PIL import Image
+from playwright.sync_api import expect
+
+# What the page shows may follow the program's answer: it is waited for, ms.
+expect.set_options(timeout=30_000)
 
 NAMES = ["top", "left-tip", "right-tip", "hollow", "spur"]
 # Where the test places them, px.
@@ -91,17 +95,17 @@ def test_a_film_is_marked_from_nothing(folder, window):
     assert not program.kept.exists()
     try:
         page = window(program.link)
-        assert page.locator("#next").inner_text() == "1 The top"
-        assert page.locator("#definition").inner_text() == "Where the top is."
+        expect(page.locator("#next")).to_have_text("1 The top")
+        expect(page.locator("#definition")).to_have_text("Where the top is.")
         # By mouse, one after the other.
         for number in (1, 2):
             page.mouse.click(*on_screen(page, *PLACES[number]))
-        assert page.locator("#next").inner_text() == "3 The right-tip"
+        expect(page.locator("#next")).to_have_text("3 The right-tip")
         # In another order, and one that can't be seen.
         page.locator("#landmarks").get_by_role("button", name="The spur").click()
-        assert page.locator("#next").inner_text() == "5 The spur"
+        expect(page.locator("#next")).to_have_text("5 The spur")
         page.keyboard.press("x")
-        assert page.locator("#next").inner_text() == "3 The right-tip"
+        expect(page.locator("#next")).to_have_text("3 The right-tip")
         # By keyboard: in the middle, 100, 120, and then to its place.
         page.locator("#stage").focus()
         page.keyboard.press("Enter")
@@ -121,7 +125,7 @@ def test_a_film_is_marked_from_nothing(folder, window):
         page.mouse.click(*on_screen(page, *PLACES[4]))
         all_of_them = {**expected, 4: PLACES[4]}
         saved(program, all_of_them)
-        assert page.locator("#count").inner_text() == "4 of 5 placed, 1 can't be seen"
+        expect(page.locator("#count")).to_have_text("4 of 5 placed, 1 can't be seen")
         # Not beside the film, and nothing more when all are marked.
         page.mouse.click(*on_screen(page, 50, 50))
         page.locator("#status", has_text="all landmarks are marked").wait_for()
@@ -145,10 +149,10 @@ def test_a_film_is_marked_from_nothing(folder, window):
         saved(program, all_of_them)
         # The next film is another.
         page.keyboard.press("PageDown")
-        page.locator("#count", has_text="0 of 5 placed").wait_for()
+        expect(page.locator("#count")).to_have_text("0 of 5 placed")
         page.mouse.click(*on_screen(page, 30, 30))
         saved(program, {1: (30, 30)}, "2.png")
-        assert [option.strip() for option in page.locator("#films option").all_inner_texts()] == ["1.png – 4/5 ✓", "2.png – 1/5"]
+        expect(page.locator("#films option")).to_have_text(["1.png – 4/5 ✓", "2.png – 1/5"])
         assert nothing_is_cut_off(page)
     finally:
         program.kill()
@@ -156,9 +160,9 @@ def test_a_film_is_marked_from_nothing(folder, window):
     program = Annotate(folder)
     try:
         page = window(program.link)
-        assert page.locator("#count").inner_text() == "4 of 5 placed, 1 can't be seen"
-        assert page.locator(".mark.placed").count() == 4
-        assert page.locator("#landmarks tr.not-visible").count() == 1
+        expect(page.locator("#count")).to_have_text("4 of 5 placed, 1 can't be seen")
+        expect(page.locator(".mark.placed")).to_have_count(4)
+        expect(page.locator("#landmarks tr.not-visible")).to_have_count(1)
         saved(program, all_of_them)
     finally:
         program.kill()
@@ -201,7 +205,7 @@ def test_another_reader_is_shown_beside(folder, window):
     program = Annotate(folder, "--second-reader", "second.csv", "--spacing", "0.5")
     try:
         page = window(program.link)
-        assert page.locator(".other").count() == 1
+        expect(page.locator(".other")).to_have_count(1)
         page.mouse.click(*on_screen(page, *PLACES[1]))
         saved(program, {1: PLACES[1]})
         told = page.locator("#landmarks tr").nth(1).locator(".apart").inner_text()

@@ -130,6 +130,6 @@ def test_a_killed_viewer_shows_what_was_corrected(view, window, bundle, film, tm
     try:
         page = window(again.link)
         assert place(page, 3) == pytest.approx(moved)
-        assert page.locator("#landmarks tr.edited-by-hand").count() == 1
+        page.locator("#landmarks tr.edited-by-hand").wait_for()
     finally:
         again.kill()
