@@ -17,6 +17,9 @@ use crate::yaml::{self, Value, YamlError};
 mod base;
 mod rules;
 mod set;
+mod templates;
+
+pub use self::templates::templates_of;
 
 /// The recipes that are built in, by name.
 pub const BUILT_IN: [(&str, &str); 11] = [
@@ -48,8 +51,10 @@ pub struct Spec {
     /// The landmarks: in a file, the id of a built-in set, the path of another set's file relative to the recipe's, or the whole set.
     #[serde(with = "set")]
     pub landmarks: LandmarkSet,
-    /// Id of the one annotated film.
-    pub template: String,
+    /// Ids of the annotated films: `template: "125"`, or `template: ["3", "125"]` if there are several. Each landmark is annotated on
+    /// at least one of them.
+    #[serde(rename = "template", alias = "templates", with = "templates")]
+    pub templates: Vec<String>,
     /// Seed of everything random.
     pub seed: u64,
     /// The frozen part of the network.
@@ -386,6 +391,16 @@ pub enum RecipeError {
     /// A change of a recipe breaks a rule.
     #[error(transparent)]
     Edited(#[from] Invalid),
+}
+
+impl Spec {
+    /// Sets the annotated films, with more template copies where a step of film pairs could not find two of each.
+    pub fn learn_from(&mut self, templates: &[String]) {
+        self.templates = templates.to_vec();
+        if self.pairs.film.is_some() {
+            self.template_copies.count = self.template_copies.count.max(2 * templates.len());
+        }
+    }
 }
 
 impl Recipe {

@@ -102,7 +102,32 @@ fn numbers_stand_for_texts_with_a_base_and_without() {
     let text = BUILT_IN.iter().find(|(name, _)| *name == "c-adapter").unwrap().1;
     let without = Recipe::parse("mine.yaml", &text.replace("template: \"125\"", "template: 125")).unwrap();
     let with = Recipe::parse("mine.yaml", "base: c-adapter\ntemplate: 125\n").unwrap();
-    assert_eq!((without.template.as_str(), with.template.as_str()), ("125", "125"));
+    assert_eq!((&without.templates, &with.templates), (&vec!["125".to_owned()], &vec!["125".to_owned()]));
+}
+
+/// `template` names one annotated film or several; `templates` is another spelling of it, also over a base.
+#[test]
+fn a_recipe_names_one_annotated_film_or_several() {
+    let several = |text: &str| Recipe::parse("mine.yaml", text).map(|recipe| recipe.templates.clone());
+    let text = BUILT_IN.iter().find(|(name, _)| *name == "c-adapter").unwrap().1;
+    for text in [
+        text.replace("template: \"125\"", "template: [7, \"021\"]"),
+        text.replace("template: \"125\"", "templates: [\"7\", \"021\"]"),
+        "base: c-adapter\ntemplate: [7, \"021\"]\n".to_owned(),
+        "base: c-adapter\ntemplates: [7, \"021\"]\n".to_owned(),
+    ] {
+        let ids = several(&text).unwrap();
+        assert_eq!(ids, ["7", "021"]);
+        let written = Recipe::parse("mine.yaml", &text).unwrap().to_yaml().unwrap();
+        assert_eq!(templates_of(&written).unwrap(), ids, "{written}");
+    }
+    assert_eq!(templates_of(text).unwrap(), ["125"]);
+    for (ids, why) in [("[]", "at least one"), ("[a, b, a]", "names a film twice"), ("{ a: b }", "a list of ids")] {
+        let error = several(&format!("base: c-adapter\ntemplate: {ids}\n")).unwrap_err().to_string();
+        assert!(error.contains("mine.yaml:2: template: ") && error.contains(why), "{error}");
+    }
+    let few = several("base: c-adapter-laptop\ntemplate: [a, b]\ntemplate_copies: { count: 3 }\ntemplate_vectors: { copies: 3 }\n");
+    assert!(few.unwrap_err().to_string().contains("two of each annotated film"));
 }
 
 /// A set in a file is named relative to the recipe that names it, and is whole in the recipe as it is written.

@@ -66,7 +66,7 @@ fn main() -> Result<()> {
     println!("{}", started.elapsed().as_secs_f64() / samples as f64);
 
     // The template's landmarks serve as pseudo-labels: their positions do not change the time.
-    let labels = vec![films.samples.template_points().to_vec(); films.samples.count()].into();
+    let labels = vec![films.samples.templates()[0].points.iter().flatten().copied().collect(); films.samples.count()].into();
     let (sampler, heads) = (Sampler::new(&recipe, &films.samples), Heads::new(&recipe, landmarks, phase.adapters)?);
     let trunk = Trunk::new(&recipe)?;
     let mut adam = Adam::new(recipe.optimiser);
@@ -88,7 +88,7 @@ fn main() -> Result<()> {
 /// The recipe with one batch of copies, because their number changes the time before the steps, not that of a step.
 fn small(recipe: &Recipe) -> Result<Recipe> {
     let changed = recipe.edit(|spec| {
-        spec.template = "001".to_owned();
+        spec.templates = vec!["001".to_owned()];
         spec.trunk.weights = TrunkWeights::Random;
         spec.template_copies.count = spec.pairs.patch.as_ref().map_or(2, |pairs| pairs.batch);
         spec.template_vectors.copies = 0;

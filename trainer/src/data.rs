@@ -3,4 +3,5 @@
 pub mod augment;
 pub mod features;
 pub mod samples;
+pub mod templates;
 pub mod warp;

@@ -36,6 +36,14 @@ pub enum TrainError {
     #[error("the template, film {id}, is not among the training films; name another by `template` in the recipe")]
     #[non_exhaustive]
     NoTemplate { id: String },
+    /// No annotated film has a landmark.
+    #[error("landmark {landmark} is annotated on none of the {films} annotated films to train on; annotate it on one of them")]
+    #[non_exhaustive]
+    NowhereAnnotated {
+        /// Its number, from 1.
+        landmark: usize,
+        films: usize,
+    },
     /// There is no film beside the template.
     #[error("the template, film {id}, is the only film: training needs at least one more, which needs no annotation")]
     #[non_exhaustive]

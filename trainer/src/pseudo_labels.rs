@@ -14,9 +14,11 @@ use tch::{Device, Kind, Tensor};
 use crate::TrainError;
 use crate::data::features::Trunk;
 use crate::data::samples::Films;
+use crate::data::templates::Template;
 use crate::net::heads::Heads;
 use crate::net::interpreter::{self, Mode, SharedValues};
 use crate::net::params::Params;
+use crate::report::observer::{Judged, Validation};
 use crate::step::pairs::{Cell, cell, crop, patch_origin};
 
 /// Films per pass of Infer-PL.
@@ -93,42 +95,49 @@ pub struct Inferred {
 
 impl<'a> Scene<'a> {
     /// Reads the template vectors (METHOD.md sec. 4, items 10 and 11): of the template itself, or the mean of unit vectors over
-    /// the template and some of its copies.
+    /// all templates and some of their copies.
     ///
     /// # Errors
     /// Torch fails.
     pub fn new(recipe: &'a Recipe, heads: &'a Heads, params: &'a Params, films: &'a Films) -> Result<Self, TrainError> {
         let mut scene = Self { recipe, heads, params, films, vectors: Vec::new() };
-        scene.vectors = scene.template_vectors()?;
+        scene.vectors = mean(&scene.vectors_by_template()?.iter().collect::<Vec<_>>())?;
         Ok(scene)
     }
 
-    fn template_vectors(&self) -> Result<Vec<Tensor>, TrainError> {
+    /// The template vectors of each template alone: of the film, or sums over it and its share of the copies.
+    fn vectors_by_template(&self) -> Result<Vec<VectorSum>, TrainError> {
         let _guard = tch::no_grad_guard();
-        let count = self.recipe.template_vectors.copies;
-        let samples = &self.films.samples;
-        let mut sums: [Option<Tensor>; 5] = Default::default();
-        for sample in std::iter::once(samples.template()).chain(samples.template_copies().take(count)) {
-            for (sum, vectors) in sums.iter_mut().zip(self.vectors_on(sample)?) {
-                let unit = match count {
-                    0 => vectors,
-                    _ => vectors.f_div(&norm(&vectors, 1)?)?,
-                };
-                *sum = Some(match sum.take() {
-                    None => unit,
-                    Some(sum) => sum.f_add(&unit)?,
-                });
+        let (all, templates) = (self.recipe.template_vectors.copies, self.films.samples.templates());
+        let each = templates.iter().enumerate().map(|(index, template)| {
+            let copies = all / templates.len() + usize::from(index < all % templates.len());
+            let mut levels: [Option<Tensor>; 5] = Default::default();
+            for sample in std::iter::once(template.film).chain(template.copies.clone().take(copies)) {
+                for (sum, vectors) in levels.iter_mut().zip(self.vectors_on(sample, template)?) {
+                    let unit = match (all, templates.len()) {
+                        (0, 1) => vectors,
+                        _ => vectors.f_div(&norm(&vectors, 1)?)?,
+                    };
+                    *sum = Some(match sum.take() {
+                        None => unit,
+                        Some(sum) => sum.f_add(&unit)?,
+                    });
+                }
             }
-        }
-        sums.iter().flatten().map(|sum| Ok(sum.f_div_scalar(1.0 + count as f64)?)).collect()
+            let known: Vec<f32> = template.points.iter().map(|point| f32::from(u8::from(point.is_some()))).collect();
+            let known = Tensor::from_slice(&known).f_unsqueeze(1)?.f_to_device(self.params.device())?;
+            Ok(VectorSum { levels: levels.into_iter().flatten().collect(), known, samples: 1.0 + copies as f64 })
+        });
+        each.collect()
     }
 
-    /// The embeddings at the landmarks of one template sample, computed on the whole film, or for each landmark on a patch about
-    /// it: `[landmarks, embedding]` per level, level 5 first.
-    fn vectors_on(&self, sample: usize) -> Result<Vec<Tensor>, TrainError> {
+    /// The embeddings at the landmarks of a template on one sample, the film itself or a copy; computed on the whole film, or for each
+    /// landmark on a patch about it: `[landmarks, embedding]` per level, level 5 first. Where the template lacks a landmark, they
+    /// mean nothing.
+    fn vectors_on(&self, sample: usize, template: &Template) -> Result<Vec<Tensor>, TrainError> {
         let samples = &self.films.samples;
-        let cells: Vec<Cell> =
-            samples.template_points().iter().map(|point| cell(samples.from_film(sample, *point))).collect();
+        let on_sample = |point: &Option<GridPoint>| cell(samples.from_film(sample, point.unwrap_or(GridPoint::new(0.0, 0.0))));
+        let cells: Vec<Cell> = template.points.iter().map(on_sample).collect();
         let on_patches = self.recipe.template_vectors.source == TemplateSource::Patch;
         let by_graph = match self.recipe.pairs.patch.as_ref().filter(|_| on_patches) {
             None => self.vectors_on_film(sample, &cells)?,
@@ -191,7 +200,7 @@ impl<'a> Scene<'a> {
             }
             Ok(())
         };
-        let found = self.best_cells(&samples, keep, progress)?;
+        let found = self.best_cells(&samples, &self.vectors, keep, progress)?;
         let unknown = || PseudoLabels::from(vec![vec![GridPoint::new(0.0, 0.0); self.heads.landmarks()]; films]);
         let mut labels = renewal.before.cloned().unwrap_or_else(unknown);
         samples.iter().zip(found).for_each(|(film, points)| labels.points[*film] = points);
@@ -202,6 +211,7 @@ impl<'a> Scene<'a> {
                 labels.points[*film] = plausible(&maps, &prior, &seen[*film])?;
             }
         }
+        self.keep_truth(&mut labels.points);
         if weighted {
             let points = samples.iter().map(|film| &labels.points[*film]);
             let scores: Result<Vec<Vec<f32>>, TrainError> =
@@ -213,19 +223,60 @@ impl<'a> Scene<'a> {
         Ok(Inferred { labels, seen })
     }
 
-    /// The mean distance, in cells, between the landmarks found on the held-out copies of the template and their true positions.
+    /// Sets the points of annotated films to their true places, if several are annotated. A single one is treated like the other
+    /// films, as in the paper.
+    fn keep_truth(&self, points: &mut PointSets) {
+        let templates = self.films.samples.templates();
+        for template in templates.iter().filter(|_| templates.len() > 1) {
+            for (point, truth) in points[template.film].iter_mut().zip(&template.points) {
+                *point = truth.unwrap_or(*point);
+            }
+        }
+    }
+
+    /// The mean distance between the landmarks found and their true places: on held-out copies of a single template; on each of a
+    /// few templates, by the vectors of the others; on the annotated films that only judge.
     ///
     /// # Errors
     /// Torch fails.
-    pub fn held_out_error(&self) -> Result<f64, TrainError> {
-        let films = &self.films.samples;
-        let samples: Vec<usize> = films.held_out().collect();
-        let found = self.best_cells(&samples, |_, _| Ok(()), |_, _| ())?;
-        let errors = samples.iter().zip(&found).flat_map(|(sample, found)| {
-            let truth = films.template_points().iter().map(|point| films.from_film(*sample, *point));
-            truth.zip(found).map(|(truth, found)| (truth.row - found.row).hypot(truth.column - found.column))
-        });
-        Ok(errors.sum::<f64>() / (samples.len() * self.heads.landmarks()) as f64)
+    pub fn validate(&self) -> Result<Validation, TrainError> {
+        let samples = &self.films.samples;
+        let mut errors = Vec::new();
+        let mut judge = |sample: usize, template: &Template, found: &[GridPoint], by: &[bool]| {
+            for ((truth, found), by) in template.points.iter().zip(found).zip(by) {
+                if let (Some(truth), true) = (truth, by) {
+                    errors.push(template.distance(samples.from_film(sample, *truth), *found));
+                }
+            }
+        };
+        let (templates, all) = (samples.templates(), vec![true; self.heads.landmarks()]);
+        let judged = if let [template] = templates {
+            let copies: Vec<usize> = samples.held_out().collect();
+            let found = self.best_cells(&copies, &self.vectors, |_, _| Ok(()), |_, _| ())?;
+            copies.iter().zip(&found).for_each(|(copy, found)| judge(*copy, template, found, &all));
+            Judged::Copies(copies.len())
+        } else if samples.judges().is_empty() {
+            let sums = self.vectors_by_template()?;
+            for (index, template) in templates.iter().enumerate() {
+                let others = |other: usize| (other != index).then_some(&sums[other]);
+                let vectors = mean(&(0..sums.len()).filter_map(others).collect::<Vec<_>>())?;
+                let found = self.best_cells(&[template.film], &vectors, |_, _| Ok(()), |_, _| ())?;
+                let of_others = (templates.iter()).filter(|other| other.film != template.film);
+                let known = |landmark: usize| of_others.clone().any(|other| other.points[landmark].is_some());
+                let by: Vec<bool> = (0..all.len()).map(known).collect();
+                judge(template.film, template, &found[0], &by);
+            }
+            Judged::EachOther(templates.len())
+        } else {
+            let films: Vec<usize> = samples.judges().iter().map(|judge| judge.film).collect();
+            let found = self.best_cells(&films, &self.vectors, |_, _| Ok(()), |_, _| ())?;
+            samples.judges().iter().zip(&found).for_each(|(film, found)| judge(film.film, film, found, &all));
+            Judged::Films(films.len())
+        };
+        let count = errors.len().max(1) as f64;
+        let cells = errors.iter().map(|(cells, _)| cells).sum::<f64>() / count;
+        let mm = errors.iter().map(|(_, mm)| *mm).sum::<Option<f64>>().map(|sum| sum / count);
+        Ok(Validation { judged, cells, mm })
     }
 
     /// The scores of the landmarks' best cells on the training films, `[films, landmarks]`. Calls `progress` as
@@ -241,15 +292,16 @@ impl<'a> Scene<'a> {
             scores[index].extend(Vec::<f32>::try_from(best)?);
             Ok(())
         };
-        self.best_cells(&films, keep, progress)?;
+        self.best_cells(&films, &self.vectors, keep, progress)?;
         Ok(Array2::from_shape_fn((films.len(), self.heads.landmarks()), |(film, landmark)| scores[film][landmark]))
     }
 
-    /// The centre of the best cell of the fused similarity, per sample and landmark. `keep` gets each sample's index and maps
-    /// `[landmarks, rows, columns]`, graph by graph.
+    /// The centre of the best cell of the fused similarity with template vectors, per sample and landmark. `keep` gets each sample's
+    /// index and maps `[landmarks, rows, columns]`, graph by graph.
     fn best_cells(
         &self,
         samples: &[usize],
+        vectors: &[Tensor],
         mut keep: impl FnMut(usize, &Tensor) -> Result<(), TrainError>,
         mut progress: impl FnMut(usize, usize),
     ) -> Result<PointSets, TrainError> {
@@ -263,7 +315,7 @@ impl<'a> Scene<'a> {
                 let embeddings = interpreter::run_in_turn(graph, self.params, &taps, &mut shared)?;
                 let (first, count) = (landmarks[0], landmarks.len());
                 let vectors: Result<Vec<Tensor>, TrainError> =
-                    self.vectors.iter().map(|rows| Ok(rows.f_narrow(0, first as i64, count as i64)?)).collect();
+                    vectors.iter().map(|rows| Ok(rows.f_narrow(0, first as i64, count as i64)?)).collect();
                 let scores = scores(&embeddings, &vectors?, self.recipe.network.size as i64)?;
                 for row in 0..batch.len() {
                     let score = scores.f_select(0, row as i64)?;
@@ -276,6 +328,32 @@ impl<'a> Scene<'a> {
         }
         Ok(found)
     }
+}
+
+/// Sums of the embeddings at the landmarks over the samples of one template.
+struct VectorSum {
+    /// `[landmarks, embedding]` per level, level 5 first.
+    levels: Vec<Tensor>,
+    /// 1 where the landmark is annotated, else 0: `[landmarks, 1]`.
+    known: Tensor,
+    /// Number of samples.
+    samples: f64,
+}
+
+/// The mean of sums, over the templates on which each landmark is annotated.
+fn mean(sums: &[&VectorSum]) -> Result<Vec<Tensor>, TrainError> {
+    let _guard = tch::no_grad_guard();
+    let add = |parts: Vec<Tensor>| -> Result<Tensor, TrainError> {
+        parts.iter().skip(1).try_fold(parts[0].shallow_clone(), |sum, part| Ok(sum.f_add(part)?))
+    };
+    let count = sums.iter().map(|sum| Ok(sum.known.f_mul_scalar(sum.samples)?)).collect::<Result<_, TrainError>>()?;
+    // A landmark that no template has keeps 0.
+    let count = add(count)?.f_clamp_min(1.0)?;
+    let level = |level: usize| {
+        let parts = sums.iter().map(|sum| Ok(sum.levels[level].f_mul(&sum.known)?));
+        Ok(add(parts.collect::<Result<_, TrainError>>()?)?.f_div(&count)?)
+    };
+    (0..Level::COARSE_TO_FINE.len()).map(level).collect()
 }
 
 /// Embeddings at cells of images of a batch: `[cells, embedding]` per level.

@@ -5,8 +5,8 @@
 //!
 //! - `checkpoint.safetensors`, replaced after every epoch, at an interval within epochs, when the run is interrupted, at the end;
 //! - `epoch-P-E.safetensors`, a copy of it after each of the last few epochs, E of phase P;
-//! - `best.safetensors`, finished like the last one, of the epoch with the least error on copies of the template that no step
-//!   trains on.
+//! - `best.safetensors`, finished like the last one, of the epoch with the least error where it is known:
+//!   on copies of the template that no step trains on, or on annotated films.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -155,7 +155,7 @@ impl Run<'_> {
         let mut vectors = None;
         while let Some(phase) = self.recipe.phases.get(state.position.phase) {
             self.join_adapters(&mut state, phase)?;
-            let heads = Heads::new(self.recipe, films.samples.template_points().len(), phase.adapters)?;
+            let heads = Heads::new(self.recipe, films.samples.landmarks(), phase.adapters)?;
             let context = EpochContext { phase, films: &films, heads: &heads, sampler: &sampler };
             while state.position.epoch < phase.epochs {
                 match self.epoch(&mut state, &mut log, &context)? {
@@ -175,7 +175,7 @@ impl Run<'_> {
         let films = films.map_or_else(|| self.films(&state.params), Ok)?;
         log.event(&json!({"event": "features", "seconds": films.seconds}))?;
 
-        let needed = ShapePrior::films_needed(films.samples.template_points().len());
+        let needed = ShapePrior::films_needed(films.samples.landmarks());
         if self.recipe.prior_rounds > 0 && films.samples.count() < needed {
             self.observer.observe(Event::NoShapePrior { films: films.samples.count(), needed });
         }
@@ -195,7 +195,7 @@ impl Run<'_> {
     /// Writes the finished checkpoint. A run that was resumed after its last epoch has no template vectors yet.
     fn finish(&self, state: &State, films: &Films, vectors: Option<Vec<Tensor>>) -> Result<(), TrainError> {
         let adapters = self.recipe.phases.last().is_some_and(|phase| phase.adapters);
-        let heads = &Heads::new(self.recipe, films.samples.template_points().len(), adapters)?;
+        let heads = &Heads::new(self.recipe, films.samples.landmarks(), adapters)?;
         let (recipe, params) = (self.recipe, &state.steady());
         let scene = match vectors {
             Some(vectors) => Scene { recipe, heads, params, films, vectors },

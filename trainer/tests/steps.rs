@@ -13,6 +13,7 @@ use onemark_models::network::{Architecture, LABEL_WEIGHTS};
 use onemark_models::recipe::{PatchPairs, Recipe, Stage};
 use onemark_trainer::data::features::Features;
 use onemark_trainer::data::samples::{Films, Samples};
+use onemark_trainer::data::templates::Templates;
 use onemark_trainer::net::params::Params;
 use onemark_trainer::pseudo_labels::PseudoLabels;
 use onemark_trainer::step::pairs::{Cell, Match};
@@ -62,6 +63,10 @@ fn patch_pairs() -> Recipe {
     changed.unwrap()
 }
 
+fn template_points(films: &Samples) -> Vec<GridPoint> {
+    films.templates()[0].points.iter().map(|point| point.unwrap()).collect()
+}
+
 fn brightest(film: ArrayView2<f32>) -> Cell {
     let best = film.indexed_iter().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
     (best.0 as i64, best.1 as i64)
@@ -99,7 +104,7 @@ fn copies_show_the_landmark_where_the_match_says() {
     let films = films(&recipe, folder.path());
     let sampler = Sampler::new(&recipe, &films);
     // True labels: the blob of the second film is 20 px to the right, of 300 px on 96 cells.
-    let (template, right) = (films.template_points()[0], 20.0 * 96.0 / 300.0);
+    let (template, right) = (template_points(&films)[0], 20.0 * 96.0 / 300.0);
     let labels = PseudoLabels::from(vec![vec![template], vec![GridPoint::new(template.row, template.column + right)]]);
     for (step, plan) in sampler.epoch(SchedulePosition::default()).iter().enumerate() {
         let step = sampler.draw(SchedulePosition { step, ..SchedulePosition::default() }, plan, Some(&labels)).unwrap();
@@ -117,7 +122,7 @@ fn a_label_counts_against_the_template_by_its_weight() {
     let films = films(&recipe, folder.path());
     let sampler = Sampler::new(&recipe, &films);
     let draw = |weight: f32| {
-        let mut labels = PseudoLabels::from(vec![films.template_points().to_vec(); 2]);
+        let mut labels = PseudoLabels::from(vec![template_points(&films); 2]);
         labels.weights.fill(weight);
         sampler
             .draw(SchedulePosition::default(), &sampler.epoch(SchedulePosition::default())[0], Some(&labels))
@@ -168,7 +173,7 @@ fn without_the_template_two_films_are_shown() {
     let films = films(&recipe, folder.path());
     let sampler = Sampler::new(&recipe, &films);
     let right = 20.0 * 96.0 / 300.0;
-    let template = films.template_points()[0];
+    let template = template_points(&films)[0];
     let labels = PseudoLabels::from(vec![vec![template], vec![GridPoint::new(template.row, template.column + right)]]);
     for (step, plan) in sampler.epoch(SchedulePosition::default()).iter().enumerate() {
         let step = sampler.draw(SchedulePosition { step, ..SchedulePosition::default() }, plan, Some(&labels)).unwrap();
@@ -181,7 +186,7 @@ fn without_the_template_two_films_are_shown() {
 fn crosswise_an_epoch_shows_the_films_whose_labels_it_does_not_renew() {
     let (recipe, folder) = (film_pairs(), tempfile::tempdir().unwrap());
     let films = films(&recipe, folder.path());
-    let labels = PseudoLabels::from(vec![films.template_points().to_vec(); 2]);
+    let labels = PseudoLabels::from(vec![template_points(&films); 2]);
     let shown = |recipe: &Recipe, epoch: usize, labels: Option<&PseudoLabels>| -> BTreeSet<usize> {
         let (sampler, start) =
             (Sampler::new(recipe, &films), SchedulePosition { epoch, ..SchedulePosition::default() });
@@ -221,4 +226,79 @@ fn random_points_need_no_landmark() {
         step.matches.iter().map(|point| point.target.1).collect()
     };
     assert_ne!(targets(0), targets(1));
+}
+
+/// Two annotated films, the second without its second landmark, and one that is not annotated.
+fn two_templates(recipe: &Recipe, folder: &Path) -> Samples {
+    let shifts = [("001", 0.0), ("002", 20.0), ("003", 40.0)];
+    let mut cases = shifts.map(|(id, shift)| film(folder, id, shift));
+    let at = |shift: f64| Point { x: BLOB.x + shift, ..BLOB };
+    cases[0].points = Some(vec![Some(BLOB), Some(BLOB)]);
+    cases[1].points = Some(vec![Some(at(20.0)), None]);
+    cases[2].points = None;
+    let trunk = init::initial(Architecture::from(recipe).trunk_graph().unwrap().params(), recipe.seed);
+    let params = Params::new(&trunk, Device::Cpu).unwrap();
+    Films::prepare(recipe, &cases, &Features::new(recipe, &params, None).unwrap(), |_, _| ()).unwrap().samples
+}
+
+#[test]
+fn several_templates_share_the_copies_and_are_matched_with_each_other() {
+    let ids = ["001".to_owned(), "002".to_owned()];
+    let recipe = film_pairs().edit(|spec| spec.learn_from(&ids)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let films = two_templates(&recipe, folder.path());
+    let copies: Vec<usize> = films.templates().iter().map(|template| template.copies.len()).collect();
+    assert_eq!((copies, films.held_out().len(), films.landmarks()), (vec![2, 2], 0, 2));
+
+    let (mut of_one, mut of_two) = (0, 0);
+    let sampler = Sampler::new(&recipe, &films);
+    for epoch in 0..8 {
+        let start = SchedulePosition { epoch, ..SchedulePosition::default() };
+        for (step, plan) in sampler.epoch(start).iter().enumerate() {
+            let step = sampler.draw(SchedulePosition { step, ..start }, plan, None).unwrap();
+            let film = |image: usize| films.template_of(step.samples[image]).unwrap().film;
+            let matched: Vec<&Match> = step.matches.iter().filter(|point| point.source.0 == 0).collect();
+            assert!((matched.iter().map(|point| point.weight).sum::<f32>() - 1.0).abs() < 1e-5);
+            if film(0) == film(1) {
+                of_one += 1;
+            } else {
+                of_two += 1;
+                // The landmark that both have.
+                assert_eq!(matched.len(), 1);
+            }
+            for (image, cell) in [matched[0].source, matched[0].target] {
+                assert_near(cell, films.grey(step.samples[image]));
+            }
+        }
+    }
+    assert!(of_one > 10 && of_two > 10, "{of_one} steps with two copies of one film, {of_two} with copies of two");
+}
+
+#[test]
+fn steps_of_a_landmark_use_the_templates_that_have_it() {
+    let ids = ["001".to_owned(), "002".to_owned()];
+    let recipe = patch_pairs().edit(|spec| spec.learn_from(&ids)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let films = two_templates(&recipe, folder.path());
+    let plans = Sampler::new(&recipe, &films).epoch(SchedulePosition::default());
+    let used = |landmark: usize| -> usize {
+        let plans = plans.iter().filter(|plan| (plan.stage, plan.landmark) == (Some(Stage::Template), Some(landmark)));
+        plans.map(|plan| Sampler::new(&recipe, &films).draw(SchedulePosition::default(), plan, None).unwrap().samples.len()).sum()
+    };
+    assert_eq!([used(0), used(1)], [4, 2]);
+}
+
+#[test]
+fn a_fifth_of_more_than_five_annotated_films_judges() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids: Vec<String> = (1..=11).map(|id| format!("{id:03}")).collect();
+    let cases: Vec<Case> = ids.iter().map(|id| film(folder.path(), id, 0.0)).collect();
+    let found = |count: usize| {
+        let recipe = film_pairs().edit(|spec| spec.learn_from(&ids[..count])).unwrap();
+        let found = Templates::find(&recipe, &cases).unwrap();
+        (found.trained.len(), found.judges.iter().map(|judge| judge.film).collect::<Vec<_>>())
+    };
+    assert_eq!(found(5), (5, vec![]));
+    assert_eq!(found(6), (5, vec![4]));
+    assert_eq!(found(11), (9, vec![4, 9]));
 }

@@ -17,7 +17,6 @@ use std::str::FromStr;
 use onemark_film::geometry::Point;
 use onemark_film::{Film, Size, Spacing};
 use onemark_models::landmarks::LandmarkSet;
-use onemark_models::text::few;
 
 use crate::points::film::without_extension;
 
@@ -298,30 +297,33 @@ impl Dataset {
         })
     }
 
-    /// The template: the film with the id `named`, if somebody names it; else the film with the id `usual`, if it is annotated; else
-    /// the only film that is annotated. All its landmarks are known.
+    /// The films to learn the landmarks from: those that somebody names; else those that are usual, if all of them are annotated;
+    /// else all that are annotated. If it is one, all its landmarks are known.
     ///
     /// # Errors
-    /// [`DatasetError::NoSuchFilm`] or [`DatasetError::NotAnnotated`] about the film that is named,
-    /// [`DatasetError::NoneAnnotated`], [`DatasetError::SeveralAnnotated`], or [`DatasetError::Incomplete`].
-    pub fn template(&self, named: Option<&str>, usual: &str) -> Result<&Case, DatasetError> {
-        let mut annotated = self.cases.iter().filter(|case| case.points.is_some());
-        let usual = || self.case(usual).ok().filter(|case| case.points.is_some());
-        let case = match named {
-            Some(id) => self.case(id)?,
-            None => match (usual(), annotated.next(), annotated.next()) {
-                (Some(case), ..) | (None, Some(case), None) => case,
-                (None, None, _) => {
-                    return Err(DatasetError::NoneAnnotated { root: self.root.clone(), split: self.split });
-                }
-                (None, Some(first), Some(second)) => {
-                    let ids: Vec<String> =
-                        [first, second].into_iter().chain(annotated).map(|case| case.id.clone()).collect();
-                    return Err(DatasetError::SeveralAnnotated { films: few(&ids, NEARBY_IDS) });
-                }
-            },
+    /// [`DatasetError::NoSuchFilm`] or [`DatasetError::NotAnnotated`] about a film that is named,
+    /// [`DatasetError::NoneAnnotated`], or [`DatasetError::Incomplete`].
+    pub fn templates(&self, named: &[String], usual: &[String]) -> Result<Vec<&Case>, DatasetError> {
+        let find = |ids: &[String]| ids.iter().map(|id| self.annotated(id)).collect::<Result<Vec<_>, _>>();
+        let templates = match (named, find(usual)) {
+            ([], Ok(usual)) if !usual.is_empty() => usual,
+            ([], _) => self.cases.iter().filter(|case| case.points.is_some()).collect(),
+            (named, _) => find(named)?,
         };
-        case.complete().map(|_| case)
+        match templates.as_slice() {
+            [] => Err(DatasetError::NoneAnnotated { root: self.root.clone(), split: self.split }),
+            [case] => case.complete().map(|_| templates),
+            _ => Ok(templates),
+        }
+    }
+
+    /// The film with an id, which is annotated.
+    fn annotated(&self, id: &str) -> Result<&Case, DatasetError> {
+        let case = self.case(id)?;
+        match case.points {
+            Some(_) => Ok(case),
+            None => Err(DatasetError::NotAnnotated { film: case.film.clone() }),
+        }
     }
 
     /// Checks that the annotations have as many landmarks as `set`.

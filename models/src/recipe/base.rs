@@ -51,7 +51,13 @@ impl<'a> Chain<'a> {
         let mut next = Some((origin.to_owned(), Cow::Borrowed(text)));
         while let Some((origin, text)) = next {
             let mut value: Value = yaml::read(&format!("recipe {origin}"), &text)?;
-            let base = value.as_mapping_mut().and_then(|own| own.remove("base"));
+            let base = value.as_mapping_mut().and_then(|own| {
+                // Two spellings of one key.
+                if let Some(ids) = own.remove("templates") {
+                    own.insert("template".into(), ids);
+                }
+                own.remove("base")
+            });
             chain.0.push(Link { origin, text, value });
             let Some(base) = base else { break };
             let refuse = |why| chain.refuse(Invalid::new("base", why));
@@ -112,15 +118,26 @@ fn spell_texts(value: &mut Value) {
     match value {
         Value::Mapping(map) => {
             for (key, value) in map {
-                let is_text = key.as_str().is_some_and(|key| TEXTS.contains(&key));
                 match value {
-                    Value::Number(number) if is_text => *value = number.to_string().into(),
-                    Value::Bool(truth) if is_text => *value = truth.to_string().into(),
+                    Value::Sequence(list) if is_text(key) => list.iter_mut().for_each(spell),
+                    value if is_text(key) => spell(value),
                     value => spell_texts(value),
                 }
             }
         }
         Value::Sequence(list) => list.iter_mut().for_each(spell_texts),
+        _ => {}
+    }
+}
+
+fn is_text(key: &Value) -> bool {
+    key.as_str().is_some_and(|key| TEXTS.contains(&key))
+}
+
+fn spell(value: &mut Value) {
+    match value {
+        Value::Number(number) => *value = number.to_string().into(),
+        Value::Bool(truth) => *value = truth.to_string().into(),
         _ => {}
     }
 }

@@ -1,5 +1,6 @@
 //! The rules of recipes: first those of single values, then those of values together.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 
 use super::{Copies, PriorUse, Spec, Stage, TemplateSource};
@@ -53,6 +54,12 @@ impl Spec {
         let rules = [
             (patch.is_some() == film.is_some(), "pairs", "exactly one of `patch` and `film` must be given"),
             (phases.is_empty(), "phases", "there must be at least one"),
+            (self.templates.is_empty(), "template", "there must be at least one"),
+            (
+                self.templates.iter().collect::<HashSet<_>>().len() < self.templates.len(),
+                "template",
+                "names a film twice",
+            ),
             (
                 trains(Stage::RandomPoints) == trains(Stage::PseudoLabels),
                 "stages",
@@ -99,9 +106,10 @@ impl Spec {
                 "the crop must fit into the film and its centre shift into the crop",
             ),
             (
-                film.is_some_and(|film| film.film_copies.count == 0 || self.template_copies.count < 2),
+                film.is_some_and(|film| film.film_copies.count == 0)
+                    || film.is_some() && self.template_copies.count < 2 * self.templates.len(),
                 "pairs.film",
-                "needs at least one copy of each film and two of the template",
+                "needs at least one copy of each film and two of each annotated film (`template_copies.count` counts all)",
             ),
             (
                 [Some(self.template_copies), film.map(|film| film.film_copies)].into_iter().flatten().any(folds),

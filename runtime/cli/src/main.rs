@@ -38,6 +38,7 @@ enum Command {
     Evaluate(commands::evaluate::Evaluate),
     Calibrate(commands::calibrate::Calibrate),
     Adapt(commands::adapt::Adapt),
+    Suggest(commands::suggest::Suggest),
     Cycle(commands::cycle::Cycle),
     #[command(subcommand)]
     Data(commands::data::Data),
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         Command::Evaluate(command) => command.run(),
         Command::Calibrate(command) => command.run(),
         Command::Adapt(command) => command.run(),
+        Command::Suggest(command) => command.run(),
         Command::Cycle(command) => command.run(),
         Command::Data(command) => command.run(),
         Command::Landmarks(command) => command.run(),

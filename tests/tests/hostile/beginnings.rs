@@ -42,10 +42,15 @@ pub const CASES: &[Case] = &[
         ],
     },
     Case {
-        name: "two annotated films, and no template is named",
-        harm: annotate_two,
+        name: "two annotated films, and neither has a landmark",
+        harm: |here| {
+            annotate_two(here);
+            edit(&here.join("plain/landmarks.csv"), |text| {
+                text.replace("a,right,40,80\n", "").replace("b,right,40,80\n", "")
+            });
+        },
         line: "run --recipe five-recipe.yaml --data plain --out run --device cpu",
-        says: &["several films are annotated, a, b; say which is the template by --template ID"],
+        says: &["landmark 4 is annotated on none of the 2 annotated films to train on; annotate it on one of them"],
     },
     Case {
         name: "two annotated films, and the template is another",

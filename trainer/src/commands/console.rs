@@ -92,7 +92,6 @@ pub fn remedy(error: &anyhow::Error) -> &'static str {
         _ => error.downcast_ref(),
     };
     match dataset {
-        Some(DatasetError::SeveralAnnotated { .. }) => " by --template ID",
         Some(DatasetError::NotAnnotated { .. } | DatasetError::NoSuchFilm { .. }) => {
             ", or name another template by --template ID"
         }

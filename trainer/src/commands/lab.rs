@@ -7,13 +7,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use etcetera::BaseStrategy as _;
-use onemark_evaluation::dataset::{Dataset, Split};
+use onemark_evaluation::dataset::{Case, Dataset, Split};
 use onemark_models::checkpoint::init;
 use onemark_models::graph::Parameters;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_models::network::Architecture;
 use onemark_models::network::config::TrunkWeights;
 use onemark_models::recipe::Recipe;
+use onemark_models::text::few;
 use onemark_trainer::net::vgg;
 use onemark_trainer::run::Run;
 use tch::{Device, Kind};
@@ -26,9 +27,10 @@ pub struct Lab {
     /// landmarks.csv or with labelme's file beside the annotated film.
     #[arg(long)]
     pub data: PathBuf,
-    /// The id of the annotated film: its file name, without the ending [default: the recipe's, or else the only annotated film].
-    #[arg(long, value_name = "ID")]
-    template: Option<String>,
+    /// The annotated films to learn the landmarks from, by their ids: file names without the ending. All of them count. `all`: every
+    /// annotated film [default: the recipe's, or else every annotated film].
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    template: Vec<String>,
     /// The landmark set, instead of the recipe's: the id of a built-in one, or a YAML file.
     #[arg(long, value_name = "SET")]
     landmarks: Option<String>,
@@ -78,6 +80,9 @@ enum Precision {
     Bf16,
 }
 
+/// Every annotated film, for `--template`.
+const ALL: &str = "all";
+
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 impl Lab {
@@ -109,13 +114,24 @@ impl Lab {
         Ok(Dataset::open_for(&self.data, Split::Train, &recipe.landmarks)?)
     }
 
-    /// The id of the template among the training films. Says so if nobody has named it.
-    pub fn template(&self, recipe: &Recipe, films: &Dataset) -> Result<String> {
-        let id = &films.template(self.template.as_deref(), &recipe.template)?.id;
-        if self.template.is_none() && *id != recipe.template {
-            eprintln!("template {id}: it is the only annotated film");
+    /// The ids of the annotated films to learn from, among the training films. Says so if nobody has named them, and if others are
+    /// annotated.
+    pub fn templates(&self, recipe: &Recipe, films: &Dataset) -> Result<Vec<String>> {
+        let all = *self.template == [ALL] && films.case(ALL).is_err();
+        let (named, usual) = if all { (&[][..], &[][..]) } else { (&self.template[..], &recipe.templates[..]) };
+        let ids = |cases: Vec<&Case>| cases.iter().map(|case| case.id.clone()).collect::<Vec<String>>();
+        let chosen = ids(films.templates(named, usual)?);
+        let annotated = films.cases.iter().filter(|case| case.points.is_some()).count();
+        match chosen.as_slice() {
+            [id] if named.is_empty() && annotated == 1 => eprintln!("template {id}: it is the only annotated film"),
+            [id] if annotated > 1 && !all => eprintln!(
+                "template {id} alone: the points of {} other annotated films are not used; --template all uses them",
+                annotated - 1
+            ),
+            [_] => (),
+            several => eprintln!("{} annotated films, all of which count: {}", several.len(), few(several, 8)),
         }
-        Ok(id.clone())
+        Ok(chosen)
     }
 
     /// A run of `recipe` in `folder`, shown on the console.

@@ -126,15 +126,15 @@ impl Reproduce {
         let recipes = rows.iter().map(|row| self.lab.with_set(self.recipe(row)?)).collect::<Result<Vec<Recipe>>>()?;
         let Some(first) = recipes.first() else { bail!("this table has no row that can be trained") };
         let films = self.lab.films(first)?;
-        let template = self.lab.template(first, &films)?;
-        self.validate(first, &template)?;
+        let templates = self.lab.templates(first, &films)?;
+        self.validate(first, &templates)?;
         self.lab.features.get_or_insert_with(|| self.out.join("features"));
 
         let began = Instant::now();
         let mut outcomes = Vec::new();
         for (index, (row, recipe)) in rows.iter().zip(&recipes).enumerate() {
             let left = self.budget.map(|budget| budget.saturating_sub(began.elapsed()) / (rows.len() - index) as u32);
-            let recipe = recipe.edit(|spec| spec.template.clone_from(&template))?;
+            let recipe = recipe.edit(|spec| spec.learn_from(&templates))?;
             eprintln!("row {} ({} of {})", row.name, index + 1, rows.len());
             if self.train(&recipe, &films, device, left)? == Ending::Interrupted {
                 bail!("interrupted in row {}: run the same command again to continue", row.name);
@@ -150,14 +150,14 @@ impl Reproduce {
     }
 
     /// Refuses, before anything is trained, what could not be exported and evaluated then.
-    fn validate(&self, recipe: &Recipe, template: &str) -> Result<()> {
+    fn validate(&self, recipe: &Recipe, templates: &[String]) -> Result<()> {
         for program in ["onemark-export", "onemark"] {
             call(program, |command| command.arg("--version"))?;
         }
         let data = Dataset::open_for(&self.lab.data, self.split.parse()?, &recipe.landmarks)?;
         let annotated = || data.cases.iter().filter(|case| case.points.is_some());
         ensure!(
-            annotated().any(|case| case.id != template),
+            annotated().any(|case| !templates.contains(&case.id)),
             "no film of split {} but the template is annotated, so that there is nothing to evaluate on: annotate some films",
             data.split,
         );

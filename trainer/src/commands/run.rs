@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use onemark_evaluation::dataset::Dataset;
 use onemark_models::recipe::Recipe;
+use onemark_models::text::few;
 use onemark_trainer::run::{CHECKPOINT, Ending, recipe_of};
 use tch::Device;
 
@@ -46,7 +47,7 @@ impl Training {
             recipe.landmarks.len(),
             films.cases.len(),
             self.lab.data.display(),
-            recipe.template,
+            few(&recipe.templates, 8),
             phases.join(", "),
             if device.is_cuda() { "CUDA" } else { "the CPU" },
         );
@@ -97,9 +98,9 @@ impl Training {
         if self.resume {
             return Ok((recipe, films));
         }
-        let template = self.lab.template(&recipe, &films)?;
+        let templates = self.lab.templates(&recipe, &films)?;
         let changed = recipe.edit(|spec| {
-            spec.template = template;
+            spec.learn_from(&templates);
             spec.seed = self.seed.unwrap_or(spec.seed);
         });
         Ok((changed?, films))

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use ndarray::{Array2, ArrayView2};
 use onemark_evaluation::dataset::Case;
-use onemark_film::geometry::{GridPoint, GridSize, Point};
+use onemark_film::geometry::{GridPoint, GridSize};
 use onemark_film::{Film, Size};
 use onemark_models::graph::{Level, Port};
 use onemark_models::recipe::{Copies, PriorUse, Recipe};
@@ -20,6 +20,7 @@ use tch::{Device, Kind, Tensor};
 use crate::TrainError;
 use crate::data::augment::jitter;
 use crate::data::features::Features;
+use crate::data::templates::{Template, Templates, scale};
 use crate::data::warp::{Affine, Bend, Warp, warp_film};
 
 /// A film or an augmented copy of one.
@@ -35,7 +36,7 @@ pub struct Sample {
 impl Sample {
     fn new(recipe: &Recipe, film: &Film, copies: Option<&Copies>, number: u64) -> Result<Self, TrainError> {
         let grid = GridSize { height: recipe.network.size, width: recipe.network.size };
-        let scale = scale(film, grid);
+        let scale = scale(recipe, film);
         let Some(copies) = copies else {
             return Ok(Self { grey: film.to_grid(grid)?, warp: None, scale });
         };
@@ -63,7 +64,7 @@ impl Sample {
 
 /// Samples that are timed.
 const TRIALS: u64 = 2;
-/// Copies of the template that no step trains on.
+/// Copies of a single template that no step trains on.
 const HELD_OUT: usize = 8;
 
 /// All samples and the trunk's features of them.
@@ -76,14 +77,13 @@ pub struct Films {
     pub seconds: f64,
 }
 
-/// All samples: first the films, then their copies, then the template's copies, the held-out ones last. They hold no tensors,
+/// All samples: first the films, then their copies, then the templates' copies, the held-out ones last. They hold no tensors,
 /// so steps can be drawn from them on any thread.
 pub struct Samples {
     all: Vec<Sample>,
     films: usize,
     copies_per_film: usize,
-    template: usize,
-    template_points: Vec<GridPoint>,
+    annotated: Templates,
 }
 
 impl Films {
@@ -91,13 +91,13 @@ impl Films {
     /// which size.
     ///
     /// # Errors
-    /// As [`Films::prepare`]; and there is no film beside the template, or there are too few for the recipe's shape prior.
+    /// As [`Films::prepare`]; and there is a single film, or there are too few for the recipe's shape prior.
     pub fn validate(recipe: &Recipe, cases: &[Case]) -> Result<Vec<(Size, usize)>, TrainError> {
-        let (_, _, points) = find_template(recipe, cases)?;
-        if cases.len() < 2 {
-            return Err(TrainError::OneFilm { id: recipe.template.clone() });
+        Templates::find(recipe, cases)?;
+        if let [case] = cases {
+            return Err(TrainError::OneFilm { id: case.id.clone() });
         }
-        let needed = ShapePrior::films_needed(points.len());
+        let needed = ShapePrior::films_needed(recipe.landmarks.len());
         if recipe.decoding == PriorUse::ShapePrior && cases.len() < needed {
             return Err(TrainError::FewFilms { films: cases.len(), needed });
         }
@@ -117,7 +117,7 @@ impl Films {
     /// # Errors
     /// As [`Films::prepare`].
     pub fn seconds_each(recipe: &Recipe, cases: &[Case], features: &Features) -> Result<f64, TrainError> {
-        let (_, film, _) = find_template(recipe, cases)?;
+        let film = Film::open(&cases[Templates::find(recipe, cases)?.trained[0].film].film)?;
         let mut began = Instant::now();
         for number in 0..=TRIALS {
             // The first one takes longer.
@@ -129,16 +129,17 @@ impl Films {
         Ok(began.elapsed().as_secs_f64() / TRIALS as f64)
     }
 
-    /// The number of samples of these films, but for the copies of the template to train on.
+    /// The number of samples of these films, but for the copies of templates to train on.
     pub fn fewest(recipe: &Recipe, films: usize) -> usize {
-        films * (1 + recipe.pairs.film.as_ref().map_or(0, |pairs| pairs.film_copies.count)) + HELD_OUT
+        let copies = recipe.pairs.film.as_ref().map_or(0, |pairs| pairs.film_copies.count);
+        films * (1 + copies) + held_out(recipe)
     }
 
     /// Reads `cases`, makes the recipe's copies and gets the features of them all. Calls `progress` with the number of samples
     /// done and of all samples.
     ///
     /// # Errors
-    /// A film can't be read, the template is not among the cases, not annotated or annotated outside the film.
+    /// As [`Templates::find`], a film can't be read.
     pub fn prepare(
         recipe: &Recipe,
         cases: &[Case],
@@ -146,19 +147,13 @@ impl Films {
         mut progress: impl FnMut(usize, usize),
     ) -> Result<Self, TrainError> {
         let began = Instant::now();
-        let (template, template_film, points) = find_template(recipe, cases)?;
-        let grid = GridSize { height: recipe.network.size, width: recipe.network.size };
-        let scale = scale(&template_film, grid);
+        let mut annotated = Templates::find(recipe, cases)?;
         let film_copies = recipe.pairs.film.as_ref().map(|pairs| pairs.film_copies);
         let copies_per_film = film_copies.map_or(0, |copies| copies.count);
+        annotated.share(cases.len() * (1 + copies_per_film), recipe.template_copies.count);
         let total = Self::fewest(recipe, cases.len()) + recipe.template_copies.count;
-        let samples = Samples {
-            all: Vec::with_capacity(total),
-            films: cases.len(),
-            copies_per_film,
-            template,
-            template_points: points.iter().map(|Point { x, y }| GridPoint::new(y * scale.0, x * scale.1)).collect(),
-        };
+        let films = cases.len();
+        let samples = Samples { all: Vec::with_capacity(total), films, copies_per_film, annotated };
         let mut films = Self { samples, taps: Vec::with_capacity(total), seconds: 0.0 };
         let mut add = |films: &mut Self, film: &Film, copies: Option<&Copies>| -> Result<(), TrainError> {
             let number = films.samples.len();
@@ -177,8 +172,11 @@ impl Films {
                 (0..copies.count).try_for_each(|_| add(&mut films, &film, Some(copies)))?;
             }
         }
-        (0..recipe.template_copies.count + HELD_OUT)
-            .try_for_each(|_| add(&mut films, &template_film, Some(&recipe.template_copies)))?;
+        for index in 0..films.samples.templates().len() {
+            let Template { film, copies, .. } = &films.samples.templates()[index];
+            let (film, count) = (Film::open(&cases[*film].film)?, copies.len() + held_out(recipe));
+            (0..count).try_for_each(|_| add(&mut films, &film, Some(&recipe.template_copies)))?;
+        }
         films.seconds = began.elapsed().as_secs_f64();
         Ok(films)
     }
@@ -204,36 +202,55 @@ impl Samples {
         self.films
     }
 
-    /// The template's sample.
-    pub fn template(&self) -> usize {
-        self.template
-    }
-
     /// The samples that are copies of `film`.
     pub fn copies(&self, film: usize) -> Range<usize> {
         let first = self.films + film * self.copies_per_film;
         first..first + self.copies_per_film
     }
 
-    /// The samples that are copies of the template, to train on.
-    pub fn template_copies(&self) -> Range<usize> {
-        self.films * (1 + self.copies_per_film)..self.held_out().start
+    /// The annotated films that steps train on. A film itself is the sample with its index.
+    pub fn templates(&self) -> &[Template] {
+        &self.annotated.trained
     }
 
-    /// The samples that are copies of the template and validate the network: no step trains on them.
+    /// Number of landmarks.
+    pub fn landmarks(&self) -> usize {
+        self.templates().first().map_or(0, |template| template.points.len())
+    }
+
+    /// The annotated films that only judge the network: steps do not know that they are annotated.
+    pub fn judges(&self) -> &[Template] {
+        &self.annotated.judges
+    }
+
+    /// The samples that are copies of templates, to train on.
+    pub fn template_copies(&self) -> Range<usize> {
+        let last = self.templates().last().map_or(0, |template| template.copies.end);
+        self.films * (1 + self.copies_per_film)..last
+    }
+
+    /// The samples that are copies of the single template and validate the network: no step trains on them. None if there are
+    /// several templates.
     pub fn held_out(&self) -> Range<usize> {
-        self.len() - HELD_OUT..self.len()
+        self.template_copies().end..self.len()
+    }
+
+    /// The template of which a sample is a copy.
+    pub fn template_of(&self, copy: usize) -> Option<&Template> {
+        let held_out = self.held_out().contains(&copy);
+        self.templates().iter().find(|template| held_out || template.copies.contains(&copy))
+    }
+
+    /// Where a copy of a template shows a landmark (0-based); `None` if the template lacks it.
+    pub fn truth(&self, copy: usize, landmark: usize) -> Option<GridPoint> {
+        let point = self.template_of(copy)?.points[landmark]?;
+        Some(self.from_film(copy, point))
     }
 
     /// Number of samples of all kinds.
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
         self.all.len()
-    }
-
-    /// The template's landmarks on its own grid, in the set's order.
-    pub fn template_points(&self) -> &[GridPoint] {
-        &self.template_points
     }
 
     /// The sample's grey values.
@@ -247,20 +264,9 @@ impl Samples {
     }
 }
 
-/// The recipe's template: its index among the cases, its film and its landmarks. All of them are needed.
-fn find_template(recipe: &Recipe, cases: &[Case]) -> Result<(usize, Film, Vec<Point>), TrainError> {
-    let no_template = || TrainError::NoTemplate { id: recipe.template.clone() };
-    let (index, case) =
-        cases.iter().enumerate().find(|(_, case)| case.id == recipe.template).ok_or_else(no_template)?;
-    let points = case.complete()?;
-    let film = Film::open(&case.film)?;
-    case.validate_inside(film.size())?;
-    Ok((index, film, points))
-}
-
-/// Grid cells per film pixel, rows then columns.
-fn scale(film: &Film, grid: GridSize) -> (f64, f64) {
-    (grid.height as f64 / f64::from(film.height()), grid.width as f64 / f64::from(film.width()))
+/// The number of copies of a single template that no step trains on. Several templates judge each other.
+fn held_out(recipe: &Recipe) -> usize {
+    if recipe.templates.len() == 1 { HELD_OUT } else { 0 }
 }
 
 #[cfg(test)]

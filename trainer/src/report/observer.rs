@@ -70,19 +70,63 @@ pub struct EpochReport {
     pub epochs: usize,
     /// The mean loss of its steps.
     pub loss: f64,
-    /// The mean error on the held-out copies of the template, in cells of the network's grid.
-    pub held_out_cells: f64,
+    /// The error where it is known.
+    pub validation: Validation,
     /// Time that it took, in seconds.
     pub seconds: f64,
 }
 
 impl fmt::Display for EpochReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { phase, epoch, epochs, loss, held_out_cells, seconds } = self;
-        write!(
-            f,
-            "phase {phase}, epoch {epoch}/{epochs}: loss {loss:.3}, {held_out_cells:.2} cells off on held-out copies of the \
-             template, {seconds:.0} s"
-        )
+        let Self { phase, epoch, epochs, loss, validation, seconds } = self;
+        write!(f, "phase {phase}, epoch {epoch}/{epochs}: loss {loss:.3}, {validation}, {seconds:.0} s")
+    }
+}
+
+/// The error of the network as it stands, where it is known.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Validation {
+    /// Where it was measured.
+    pub judged: Judged,
+    /// The mean error, in cells of the network's grid.
+    pub cells: f64,
+    /// The mean error, in mm, if the spacing of the films is known.
+    pub mm: Option<f64>,
+}
+
+/// Where the error is measured, and on how many of them.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Judged {
+    /// On bent copies of the template that no step trains on.
+    Copies(usize),
+    /// On each template by the vectors of the others; steps train on all of them.
+    EachOther(usize),
+    /// On annotated films that no step trains on as such.
+    Films(usize),
+}
+
+impl Judged {
+    /// Number of samples.
+    pub fn count(self) -> usize {
+        let (Self::Copies(count) | Self::EachOther(count) | Self::Films(count)) = self;
+        count
+    }
+}
+
+impl fmt::Display for Validation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { judged, cells, mm } = self;
+        match mm {
+            Some(mm) => write!(f, "{mm:.2} mm off")?,
+            None => write!(f, "{cells:.2} cells off")?,
+        }
+        match judged {
+            Judged::Copies(_) => f.write_str(" on copies of the template itself (other films: more)"),
+            Judged::EachOther(count) => write!(f, " on the {count} annotated films by each other (other films: more)"),
+            Judged::Films(1) => f.write_str(" on the annotated film that it does not train on"),
+            Judged::Films(count) => write!(f, " on {count} annotated films that it does not train on"),
+        }
     }
 }

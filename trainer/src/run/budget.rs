@@ -65,7 +65,7 @@ impl Run<'_> {
         let copies = (budget * FEATURES / each) as usize;
         let recipe = self.recipe.edit(|spec| {
             let all = spec.template_copies.count;
-            spec.template_copies.count = copies.saturating_sub(fewest).clamp(all.min(FEWEST_COPIES), all);
+            spec.template_copies.count = copies.saturating_sub(fewest).clamp(all.min(FEWEST_COPIES.max(2 * spec.templates.len())), all);
             spec.template_vectors.copies = spec.template_vectors.copies.min(spec.template_copies.count);
         });
         let recipe = recipe.map_err(TrainError::Budget)?;
@@ -143,7 +143,7 @@ impl Run<'_> {
         let position = SchedulePosition { phase, ..SchedulePosition::default() };
         let phase = &self.recipe.phases[phase];
         let State { params, mut adam, kind, .. } = self.new_state(trunk.clone(), phase.adapters)?;
-        let heads = Heads::new(self.recipe, films.samples.template_points().len(), phase.adapters)?;
+        let heads = Heads::new(self.recipe, films.samples.landmarks(), phase.adapters)?;
         let sampler = Sampler::new(self.recipe, &films.samples);
         let trunk = Trunk::new(self.recipe)?;
         let mut began = Instant::now();
@@ -165,30 +165,31 @@ impl Run<'_> {
         // If an epoch has no steps to time after those before the clock, these count.
         let step = began.elapsed().as_secs_f64() / taken.saturating_sub(STEPS.0).max(1) as f64;
 
-        let [vectors, held_out] = match heads.count() {
+        let [vectors, judging, seconds_each] = match heads.count() {
             1 => self.pace_of_scene(&heads, &params, films)?,
             // Graphs share what does not depend on the landmark: one is timed, then two, for the rest by the difference.
             graphs => {
                 let few = |landmarks| Heads::new(self.recipe, landmarks, phase.adapters);
                 let one = self.pace_of_scene(&few(1)?, &params, films)?;
                 let two = self.pace_of_scene(&few(2)?, &params, films)?;
-                [0, 1].map(|part: usize| one[part] + (graphs - 1) as f64 * (two[part] - one[part]).max(0.0))
+                [0, 1, 2].map(|part: usize| one[part] + (graphs - 1) as f64 * (two[part] - one[part]).max(0.0))
             }
         };
-        let of_films = held_out * films.samples.count() as f64 / films.samples.held_out().len() as f64;
+        let of_films = seconds_each * films.samples.count() as f64;
         // Where pseudo-labels are renewed in turn, each round infers half of them.
         let in_turn = self.recipe.pairs.film.as_ref().is_some_and(|pairs| pairs.cross_fit);
         let inferred = if self.recipe.needs_labels() { of_films * if in_turn { 0.5 } else { 1.0 } } else { 0.0 };
-        Ok(Pace { step, between: vectors + held_out + inferred, finish: of_films })
+        Ok(Pace { step, between: vectors + judging + inferred, finish: of_films })
     }
 
-    /// The seconds that the template vectors take, and the held-out copies.
-    fn pace_of_scene(&self, heads: &Heads, params: &Params, films: &Films) -> Result<[f64; 2], TrainError> {
+    /// The seconds that the template vectors take, the validation, and one film of it.
+    fn pace_of_scene(&self, heads: &Heads, params: &Params, films: &Films) -> Result<[f64; 3], TrainError> {
         let began = Instant::now();
         let scene = Scene::new(self.recipe, heads, params, films)?;
         let vectors = began.elapsed().as_secs_f64();
-        scene.held_out_error()?;
-        Ok([vectors, began.elapsed().as_secs_f64() - vectors])
+        let judged = scene.validate()?.judged;
+        let judging = began.elapsed().as_secs_f64() - vectors;
+        Ok([vectors, judging, judging / judged.count() as f64])
     }
 }
 

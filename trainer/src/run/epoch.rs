@@ -69,25 +69,27 @@ impl Run<'_> {
         if continues && self.recipe.needs_labels() {
             self.infer(state, log, &scene, &mut profile)?;
         }
-        let held_out_cells = profile.time("validation", || scene.held_out_error())?;
-        log.scalar("validation/held_out_cells", self.steps_before(state.position), held_out_cells)?;
+        let validation = profile.time("validation", || scene.validate())?;
+        let step = self.steps_before(state.position);
+        log.scalar("validation/held_out_cells", step, validation.cells)?;
+        validation.mm.map_or(Ok(()), |mm| log.scalar("validation/held_out_mm", step, mm))?;
         let seconds = began.elapsed().as_secs_f64();
         let report =
-            EpochReport { phase: phase.name.clone(), epoch, epochs: phase.epochs, loss, held_out_cells, seconds };
+            EpochReport { phase: phase.name.clone(), epoch, epochs: phase.epochs, loss, validation, seconds };
         self.observer.observe(Event::Epoch(&report));
         log.event(&json!({
-            "event": "epoch", "phase": phase.name, "epoch": epoch, "loss": loss, "held_out_cells": held_out_cells,
-            "seconds": seconds,
+            "event": "epoch", "phase": phase.name, "epoch": epoch, "loss": loss, "held_out_cells": validation.cells,
+            "held_out_mm": validation.mm, "seconds": seconds,
         }))?;
         state.history.push(report.to_string());
-        profile.time("checkpoint", || self.save_epoch(state, &scene.vectors, held_out_cells))?;
+        profile.time("checkpoint", || self.save_epoch(state, &scene.vectors, validation.cells))?;
         if !profile.is_empty() {
             self.observer.observe(Event::Profile(&profile));
         }
         Ok(Some(scene.vectors))
     }
 
-    /// Writes the checkpoints after an epoch with this error on the held-out copies, in cells.
+    /// Writes the checkpoints after an epoch with this error where it is known, in cells.
     fn save_epoch(&self, state: &mut State, vectors: &[Tensor], error: f64) -> Result<(), TrainError> {
         if state.best.is_none_or(|best| error < best) {
             state.best = Some(error);

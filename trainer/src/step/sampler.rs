@@ -1,6 +1,7 @@
 //! Draws what each training step sees: which films, which points, which landmark's adapter. A draw depends only on the recipe's
 //! seed and the step's position in the schedule, so a resumed run draws the same steps as an uninterrupted one.
 
+use std::ops::Range;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
@@ -15,6 +16,7 @@ use rand_distr::{Distribution as _, Normal};
 use crate::TrainError;
 use crate::data::augment::{jitter, rotate_patch, rotate_point};
 use crate::data::samples::Samples;
+use crate::data::templates::Template;
 use crate::pseudo_labels::PseudoLabels;
 use crate::step::pairs::{Match, cell, clamp, crop, patch_origin};
 
@@ -52,6 +54,8 @@ pub struct SchedulePosition {
 
 /// Number of steps that are drawn in advance.
 const AHEAD: usize = 2;
+/// Share of the films that are drawn among the annotated ones only, if there are several.
+const ANNOTATED_SHARE: f64 = 0.3;
 
 /// Draws steps.
 pub struct Sampler<'a> {
@@ -68,19 +72,25 @@ impl<'a> Sampler<'a> {
     /// The steps of the epoch at `position`: Train-Template, then Train-PL, or both together.
     pub fn epoch(&self, position: SchedulePosition) -> Vec<PlannedStep> {
         let mut rng = self.rng(SchedulePosition { step: usize::MAX, ..position });
-        let landmarks = self.films.template_points().len();
+        let landmarks = self.films.landmarks();
         let phase = &self.recipe.phases[position.phase];
         match (&self.recipe.pairs.patch, phase.steps) {
             (Some(pairs), _) => {
                 let films: Vec<usize> = (0..pairs.repeats).flat_map(|_| 0..self.films.count()).collect();
                 let mut steps_of = |stage: &Stage| {
-                    let (samples, landmarks) = match stage {
-                        Stage::Template => (self.films.template_copies().collect(), (0..landmarks).map(Some).collect()),
-                        Stage::PseudoLabels => (films.clone(), (0..landmarks).map(Some).collect()),
-                        Stage::RandomPoints => (films.clone(), vec![None]),
+                    let landmarks = match stage {
+                        Stage::RandomPoints => vec![None],
+                        _ => (0..landmarks).map(Some).collect(),
                     };
-                    let (mut samples, mut planned): (Vec<usize>, Vec<PlannedStep>) = (samples, Vec::new());
+                    let mut samples = match stage {
+                        Stage::Template => self.films.template_copies().collect(),
+                        _ => films.clone(),
+                    };
+                    let mut planned = Vec::new();
                     for landmark in landmarks {
+                        if let (Stage::Template, Some(landmark)) = (stage, landmark) {
+                            samples = self.films.template_copies().filter(|copy| self.shows(*copy, landmark)).collect();
+                        }
                         samples.shuffle(&mut rng);
                         let batches = samples.chunks(pairs.batch).map(<[usize]>::to_vec);
                         planned.extend(batches.map(|samples| PlannedStep { stage: Some(*stage), landmark, samples }));
@@ -163,7 +173,7 @@ impl<'a> Sampler<'a> {
         for (image, sample) in planned.samples.iter().enumerate() {
             let point = match (planned.stage, planned.landmark, labels) {
                 (Some(Stage::Template), Some(landmark), _) => {
-                    self.films.from_film(*sample, self.films.template_points()[landmark])
+                    self.films.truth(*sample, landmark).unwrap_or_else(|| self.random_point(None, *sample, rng))
                 }
                 (_, Some(landmark), Some(labels)) => labels.points[*sample][landmark],
                 (_, landmark, _) => self.random_point(landmark, *sample, rng),
@@ -187,8 +197,8 @@ impl<'a> Sampler<'a> {
         step
     }
 
-    /// Pairs two copies of the template, and a film with its copy; once there are pseudo-labels, also the template with the film.
-    /// If no step trains on the template, a second film and its copy replace it.
+    /// Pairs two copies of templates, and a film with its copy; once there are pseudo-labels, also a template with the film. If no
+    /// step trains on templates, a second film and its copy replace them.
     fn draw_films(
         &self,
         pairs: &FilmPairs,
@@ -203,8 +213,12 @@ impl<'a> Sampler<'a> {
         if labels.is_none() || trained.is_empty() {
             trained = all.collect();
         }
+        let templates = self.films.templates();
         let film_and_copy = |rng: &mut ChaCha8Rng| {
-            let film = trained[rng.random_range(0..trained.len())];
+            let film = match templates.len() > 1 && rng.random::<f64>() < ANNOTATED_SHARE {
+                true => templates[rng.random_range(0..templates.len())].film,
+                false => trained[rng.random_range(0..trained.len())],
+            };
             let copies: Vec<usize> = self.films.copies(film).collect();
             (film, copies[rng.random_range(0..copies.len())])
         };
@@ -229,18 +243,17 @@ impl<'a> Sampler<'a> {
             matches.extend(self.matches((3, 2), &samples, &on_film(second.0, rng)?, 1.0));
             return Ok(Step { samples, patches: Vec::new(), matches });
         }
-        let template: Vec<usize> = self.films.template_copies().collect();
-        let two = rand::seq::index::sample(rng, template.len(), 2);
+        let two = self.two_copies(planned.landmark, rng);
         let (film, copy) = film_and_copy(rng);
-        let samples = vec![template[two.index(0)], template[two.index(1)], film, copy];
-        let truth = chosen(self.films.template_points());
-        let about_truth = spread(&truth, pairs.points, pairs.template_spread, true, rng)?;
-        let mut matches = self.matches((0, 1), &samples, &about_truth, 1.0);
+        let samples = vec![two[0], two[1], film, copy];
+        let mut matches = self.template_matches(pairs, planned.landmark, &samples, rng)?;
         matches.extend(self.matches((3, 2), &samples, &on_film(film, rng)?, 1.0));
         if let Some(labels) = labels {
-            let each = pairs.template_to_film as f32 / truth.len() as f32;
-            for landmark in planned.landmark.map_or(0..truth.len(), |landmark| landmark..landmark + 1) {
-                let on_copy = self.films.from_film(samples[0], self.films.template_points()[landmark]);
+            let landmarks = self.landmarks(planned.landmark).filter(|landmark| self.shows(samples[0], *landmark));
+            let landmarks: Vec<usize> = landmarks.collect();
+            let each = pairs.template_to_film as f32 / landmarks.len() as f32;
+            for landmark in landmarks {
+                let Some(on_copy) = self.films.truth(samples[0], landmark) else { continue };
                 let label = (2, labels.points[film][landmark]);
                 matches.extend(self.pair((0, on_copy), label, each * labels.weights[[film, landmark]]));
             }
@@ -248,14 +261,59 @@ impl<'a> Sampler<'a> {
         Ok(Step { samples, patches: Vec::new(), matches })
     }
 
+    /// The landmarks (0-based) of a step.
+    fn landmarks(&self, landmark: Option<usize>) -> Range<usize> {
+        landmark.map_or(0..self.films.landmarks(), |landmark| landmark..landmark + 1)
+    }
+
+    /// Whether a copy is of a template on which a landmark is annotated.
+    fn shows(&self, copy: usize, landmark: usize) -> bool {
+        self.films.template_of(copy).is_some_and(|template| template.points[landmark].is_some())
+    }
+
+    /// Two copies of templates on which the landmark is annotated. If there are several such templates, every second step takes
+    /// two copies of the same one, the others any two.
+    fn two_copies(&self, landmark: Option<usize>, rng: &mut ChaCha8Rng) -> [usize; 2] {
+        let shows = |template: &&Template| landmark.is_none_or(|landmark| template.points[landmark].is_some());
+        let templates: Vec<&Template> = self.films.templates().iter().filter(shows).collect();
+        let only = (templates.len() > 1 && rng.random()).then(|| templates[rng.random_range(0..templates.len())]);
+        let copies: Vec<usize> = match only {
+            Some(template) => template.copies.clone().collect(),
+            None => templates.iter().flat_map(|template| template.copies.clone()).collect(),
+        };
+        let two = rand::seq::index::sample(rng, copies.len(), 2);
+        [copies[two.index(0)], copies[two.index(1)]]
+    }
+
+    /// The landmarks on two copies of templates, the first two of the samples. If both are of one template, also random points about
+    /// them.
+    fn template_matches(
+        &self,
+        pairs: &FilmPairs,
+        landmark: Option<usize>,
+        samples: &[usize],
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Vec<Match>, TrainError> {
+        let [Some(first), Some(second)] = [samples[0], samples[1]].map(|copy| self.films.template_of(copy)) else {
+            return Ok(Vec::new());
+        };
+        if first.film == second.film {
+            let truth: Vec<GridPoint> = self.landmarks(landmark).filter_map(|landmark| first.points[landmark]).collect();
+            let about_truth = spread(&truth, pairs.points, pairs.template_spread, true, rng)?;
+            return Ok(self.matches((0, 1), samples, &about_truth, 1.0));
+        }
+        let truth = |copy: usize, landmark| Some((copy, self.films.truth(samples[copy], landmark)?));
+        let both = self.landmarks(landmark).filter_map(|landmark| {
+            self.pair(truth(0, landmark)?, truth(1, landmark)?, 1.0)
+        });
+        Ok(share(both.collect(), 1.0))
+    }
+
     /// Points of a film on two of its samples (given by their index in `samples`); points outside either are dropped.
     fn matches(&self, images: (usize, usize), samples: &[usize], points: &[GridPoint], weight: f32) -> Vec<Match> {
         let on = |image: usize, point| (image, self.films.from_film(samples[image], point));
         let pair = |point: &GridPoint| self.pair(on(images.0, *point), on(images.1, *point), 1.0);
-        let mut matches: Vec<Match> = points.iter().filter_map(pair).collect();
-        let each = weight / matches.len().max(1) as f32;
-        matches.iter_mut().for_each(|point| point.weight = each);
-        matches
+        share(points.iter().filter_map(pair).collect(), weight)
     }
 
     fn pair(&self, source: (usize, GridPoint), target: (usize, GridPoint), weight: f32) -> Option<Match> {
@@ -281,6 +339,13 @@ impl<'a> Sampler<'a> {
             }
         }
     }
+}
+
+/// Divides a weight among matches.
+fn share(mut matches: Vec<Match>, weight: f32) -> Vec<Match> {
+    let each = weight / matches.len().max(1) as f32;
+    matches.iter_mut().for_each(|point| point.weight = each);
+    matches
 }
 
 /// Whether an epoch trains on a film whose pseudo-label is known: always, unless the recipe cross-fits.

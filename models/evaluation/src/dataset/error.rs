@@ -63,12 +63,6 @@ pub enum DatasetError {
     /// No film can be the template, because none is annotated.
     #[error("no film of split \"{split}\" in {root} is annotated; annotate one, the template")]
     NoneAnnotated { root: PathBuf, split: Split },
-    /// Nobody says which of several annotated films is the template.
-    #[error("several films are annotated, {}; say which is the template", visible(.films))]
-    SeveralAnnotated {
-        /// The first ids, separated by commas, and the number of the others.
-        films: String,
-    },
     /// A film of which all landmarks are needed lacks some.
     #[error("film {film} is not annotated completely: landmarks {missing} are missing; add them")]
     Incomplete {

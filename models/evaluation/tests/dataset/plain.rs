@@ -43,28 +43,32 @@ fn a_file_beside_the_one_annotated_film_is_enough() {
         );
         let dataset =
             Dataset::open(folder.path(), Split::Train).unwrap_or_else(|error| unreachable!("{file}: {error}"));
-        let template = dataset.template(None, "125").unwrap();
+        let template = dataset.templates(&[], &["125".to_owned()]).unwrap()[0];
         assert_eq!((ids(&dataset), template.id.as_str()), (vec!["7", "8"], "7"), "{file}");
         assert_eq!(template.complete().unwrap(), [Point::new(1.0, 2.0)]);
     }
 }
 
 #[test]
-fn the_template_is_the_one_that_is_named_or_the_only_one() {
+fn templates_are_those_that_are_named_or_the_usual_one_or_all_that_are_annotated() {
     let root = plain();
     let dataset = || Dataset::open(root.path(), Split::Train).unwrap();
-    let id = |named: Option<&str>, usual: &str| {
-        dataset().template(named, usual).map(|case| case.id.clone()).map_err(|e| e.to_string())
+    let ids = |named: &[&str], usual: &str| {
+        let named: Vec<String> = named.iter().map(|id| (*id).to_owned()).collect();
+        let found = dataset();
+        let found = found.templates(&named, &[usual.to_owned()]).map_err(|error| error.to_string())?;
+        Ok::<_, String>(found.iter().map(|case| case.id.clone()).collect::<Vec<_>>())
     };
-    assert_eq!(id(Some("9"), "10").unwrap(), "9");
-    assert_eq!(id(None, "10").unwrap(), "10");
+    assert_eq!(ids(&["9"], "10").unwrap(), ["9"]);
+    assert_eq!(ids(&["10", "9"], "9").unwrap(), ["10", "9"]);
+    assert_eq!(ids(&[], "10").unwrap(), ["10"]);
     for usual in ["125", "a.b"] {
-        assert_eq!(id(None, usual).unwrap_err(), "several films are annotated, 9, 10; say which is the template");
+        assert_eq!(ids(&[], usual).unwrap(), ["9", "10"]);
     }
-    assert!(id(Some("125"), "9").unwrap_err().contains("there is no film \"125\""));
-    assert!(id(Some("a.b"), "9").unwrap_err().contains("a.b.png is not annotated"));
+    assert!(ids(&["9", "125"], "9").unwrap_err().contains("there is no film \"125\""));
+    assert!(ids(&["a.b"], "9").unwrap_err().contains("a.b.png is not annotated"));
     write(root.path(), "landmarks.csv", "image,landmark,x,y\n9,1,1,2\n10,1,,\n9,2,3,4\n");
-    assert_eq!((id(None, "125").unwrap(), id(None, "10").unwrap()), ("9".to_owned(), "9".to_owned()));
+    assert_eq!((ids(&[], "125").unwrap(), ids(&[], "10").unwrap()), (vec!["9".to_owned()], vec!["9".to_owned()]));
     fs::remove_file(root.path().join("landmarks.csv")).unwrap();
     let none = Dataset::open(root.path(), Split::Train).unwrap_err().to_string();
     assert!(
@@ -73,7 +77,7 @@ fn the_template_is_the_one_that_is_named_or_the_only_one() {
     );
     let (all, complaints) = Dataset::survey(root.path()).unwrap();
     assert_eq!((all.cases.len(), complaints.len()), (3, 1));
-    assert!(all.template(None, "9").unwrap_err().to_string().contains("annotate one, the template"));
+    assert!(all.templates(&[], &["9".to_owned()]).unwrap_err().to_string().contains("annotate one, the template"));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use onemark_evaluation::dataset::{Dataset, Split};
 use onemark_film::Spacing;
 use onemark_models::confidence::{COVERAGE, Reliability, WRONG_MM};
 use onemark_models::familiarity::Familiarity;
+use onemark_models::recipe::templates_of;
 use onemark_runtime::Detection;
 
 use super::evaluate::errors;
@@ -57,7 +58,7 @@ impl Calibrate {
         let set = &bundle.manifest().landmark_set;
         let mut data = Dataset::open_for(&self.data, self.split.parse()?, set)?;
         films::keep_annotated(&mut data, self.films.as_deref(), None)?;
-        for note in left_out::by_name(&mut data, left_out::template(&bundle).as_deref()) {
+        for note in left_out::by_name(&mut data, &templates_of(&bundle.manifest().recipe).unwrap_or_default()) {
             console::note(format_args!("{note}"));
         }
         let detector = self.options.open(&bundle, None)?;

@@ -17,6 +17,7 @@ pub mod replay;
 mod said;
 pub mod shell;
 pub mod sign;
+pub mod suggest;
 pub mod tables;
 pub mod verify;
 pub mod view;

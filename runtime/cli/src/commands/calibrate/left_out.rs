@@ -8,30 +8,18 @@ use onemark_evaluation::dataset::Dataset;
 use onemark_film::Film;
 use onemark_models::bundle::Bundle;
 use onemark_models::files::sha256;
-use onemark_models::yaml;
-use serde::Deserialize;
 
 use crate::console;
 
-/// The id of the template that a bundle was trained from.
-pub fn template(bundle: &Bundle) -> Option<String> {
-    /// The one key of its recipe.
-    #[derive(Deserialize)]
-    struct Trained {
-        template: String,
-    }
-    yaml::read("the bundle's recipe", &bundle.manifest().recipe).ok().map(|trained: Trained| trained.template)
-}
-
-/// Removes the template, by its id, and films of ISBI 2015's training folder if enough others are left. Says which, also of those
+/// Removes the templates, by their ids, and films of ISBI 2015's training folder if enough others are left. Says which, also of those
 /// that stay.
-pub fn by_name(data: &mut Dataset, template: Option<&str>) -> Vec<String> {
+pub fn by_name(data: &mut Dataset, templates: &[String]) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Some(template) = template
-        && let Some(index) = data.cases.iter().position(|case| case.id == template)
-    {
-        data.cases.remove(index);
-        notes.push(format!("left out: film {template}, which is called like the template of the bundle"));
+    for template in templates {
+        if let Some(index) = data.cases.iter().position(|case| case.id == *template) {
+            data.cases.remove(index);
+            notes.push(format!("left out: film {template}, which is called like a template of the bundle"));
+        }
     }
     let training = data.cases.iter().filter(|case| case.is_of_training_folder()).map(|case| case.id.clone());
     let training: Vec<String> = training.collect();
@@ -103,18 +91,18 @@ mod tests {
     #[test]
     fn films_of_the_training_are_left_out_and_named() {
         let mut films = data(3, FEWEST_FILMS);
-        let notes = by_name(&mut films, Some("001"));
-        assert!(notes[0].contains("film 001, which is called like the template"), "{notes:?}");
+        let notes = by_name(&mut films, &["001".to_owned()]);
+        assert!(notes[0].contains("film 001, which is called like a template"), "{notes:?}");
         assert!(notes[1].contains("left out: films 002, 003 of TrainingData") && notes.len() == 2, "{notes:?}");
         assert_eq!((films.cases.len(), films.cases[0].id.as_str()), (FEWEST_FILMS, "151"));
         // Too few others: the training films stay, and that is said.
         let mut films = data(16, 8);
-        let notes = by_name(&mut films, Some("001"));
+        let notes = by_name(&mut films, &["001".to_owned()]);
         assert!(notes[1].starts_with("warning: the bundle may have been trained on films 002, 003,"), "{notes:?}");
         assert!(notes[1].contains("and 7 more of TrainingData"), "{notes:?}");
         assert_eq!(films.cases.len(), 23);
         let mut films = data(0, 8);
-        assert!(by_name(&mut films, Some("125")).is_empty() && films.cases.len() == 8);
+        assert!(by_name(&mut films, &["125".to_owned()]).is_empty() && films.cases.len() == 8);
     }
 
     #[test]

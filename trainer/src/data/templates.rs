@@ -1,0 +1,102 @@
+//! The annotated films: those whose points steps train on, and those whose points only judge the network.
+
+use std::ops::Range;
+
+use onemark_evaluation::dataset::Case;
+use onemark_film::Film;
+use onemark_film::geometry::{GridPoint, GridSize, Point};
+use onemark_models::recipe::Recipe;
+
+use crate::TrainError;
+
+/// Up to this many annotated films, all of them are trained on.
+const MOST_WITHOUT_JUDGES: usize = 5;
+/// Of more, one in so many only judges.
+const ONE_JUDGE_IN: usize = 5;
+
+/// An annotated film.
+pub struct Template {
+    /// Its index among the films.
+    pub film: usize,
+    /// Its landmarks on its own grid, in the set's order; `None` where one is not annotated.
+    pub points: Vec<Option<GridPoint>>,
+    /// The samples that are copies of it, to train on.
+    pub copies: Range<usize>,
+    /// Millimetres per cell of its grid, rows then columns, if its spacing is known.
+    pub(super) mm: Option<(f64, f64)>,
+}
+
+impl Template {
+    /// The distance between two points of its grid: in cells and, if its spacing is known, in mm.
+    pub fn distance(&self, one: GridPoint, other: GridPoint) -> (f64, Option<f64>) {
+        let (row, column) = (one.row - other.row, one.column - other.column);
+        (row.hypot(column), self.mm.map(|mm| (row * mm.0).hypot(column * mm.1)))
+    }
+}
+
+/// The annotated films of a recipe.
+pub struct Templates {
+    /// To train on, at least one.
+    pub trained: Vec<Template>,
+    /// To judge by; none of up to [`MOST_WITHOUT_JUDGES`].
+    pub judges: Vec<Template>,
+}
+
+impl Templates {
+    /// Finds the recipe's annotated films among `cases`. If there is one, it has all landmarks; otherwise each landmark is annotated
+    /// on a film to train on.
+    ///
+    /// # Errors
+    /// One of them is not among the cases or not annotated, it can't be read, a landmark lies outside it or is missing.
+    pub fn find(recipe: &Recipe, cases: &[Case]) -> Result<Self, TrainError> {
+        let ids = &recipe.templates;
+        let (mut trained, mut judges) = (Vec::new(), Vec::new());
+        for (index, id) in ids.iter().enumerate() {
+            let film = cases.iter().position(|case| case.id == *id);
+            let film = film.ok_or_else(|| TrainError::NoTemplate { id: id.clone() })?;
+            let template = read(recipe, cases, film)?;
+            let judges_only = ids.len() > MOST_WITHOUT_JUDGES && (index + 1).is_multiple_of(ONE_JUDGE_IN);
+            if judges_only { &mut judges } else { &mut trained }.push(template);
+        }
+        let landmarks = trained.first().map_or(0, |template: &Template| template.points.len());
+        let annotated = |landmark: &usize| trained.iter().any(|template| template.points[*landmark].is_some());
+        match (0..landmarks).find(|landmark| !annotated(landmark)) {
+            Some(landmark) => Err(TrainError::NowhereAnnotated { landmark: landmark + 1, films: trained.len() }),
+            None => Ok(Self { trained, judges }),
+        }
+    }
+
+    /// Divides so many samples, the first being `first`, among the films that are trained on.
+    pub(super) fn share(&mut self, first: usize, count: usize) {
+        let (films, mut next) = (self.trained.len(), first);
+        for (index, template) in self.trained.iter_mut().enumerate() {
+            let share = count / films + usize::from(index < count % films);
+            template.copies = next..next + share;
+            next += share;
+        }
+    }
+}
+
+fn read(recipe: &Recipe, cases: &[Case], index: usize) -> Result<Template, TrainError> {
+    let case = &cases[index];
+    let points: Vec<Option<Point>> = match (&case.points, recipe.templates.len()) {
+        (Some(points), 2..) => points.clone(),
+        _ => case.complete()?.into_iter().map(Some).collect(),
+    };
+    let film = Film::open(&case.film)?;
+    case.validate_inside(film.size())?;
+    let scale = scale(recipe, &film);
+    let film = case.with_spacing(film, None);
+    Ok(Template {
+        film: index,
+        points: points.iter().map(|point| point.map(|Point { x, y }| GridPoint::new(y * scale.0, x * scale.1))).collect(),
+        copies: 0..0,
+        mm: film.spacing().map(|spacing| (spacing.y() / scale.0, spacing.x() / scale.1)),
+    })
+}
+
+/// Cells of the recipe's grid per film pixel, rows then columns.
+pub(super) fn scale(recipe: &Recipe, film: &Film) -> (f64, f64) {
+    let grid = GridSize { height: recipe.network.size, width: recipe.network.size };
+    (grid.height as f64 / f64::from(film.height()), grid.width as f64 / f64::from(film.width()))
+}
