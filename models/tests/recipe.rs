@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use onemark_models::landmarks::LandmarkSet;
-use onemark_models::recipe::{BUILT_IN, PriorUse, Recipe, Spec};
+use onemark_models::recipe::{BUILT_IN, PriorUse, Recipe, Spec, templates_of};
 
 fn error(change: impl Fn(&str) -> String) -> String {
     let text = BUILT_IN.iter().find(|(name, _)| *name == "c-adapter").unwrap().1;

@@ -1,0 +1,67 @@
+//! More than one annotated film: all of them count in training, and a bundle says which film to annotate next.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+
+use onemark_models::checkpoint::Checkpoint;
+use onemark_tests::Program;
+
+/// Films in the folder; the first ones are annotated.
+const FILMS: usize = 9;
+const ANNOTATED: usize = 6;
+
+/// Draws films; the second one lacks landmark 4.
+fn draw(here: &Path) {
+    fs::create_dir_all(here.join("films/images")).unwrap();
+    let (mut table, mut spacing) = ("image,landmark,x,y\n".to_owned(), "image,mm_per_px_x,mm_per_px_y\n".to_owned());
+    for film in 0..FILMS {
+        let phantom = onemark_phantom::draw(5, film);
+        phantom.film.save(here.join(format!("films/images/{film}.png"))).unwrap();
+        spacing += &format!("{film},0.1,0.1\n");
+        for (landmark, point) in (1..).zip(&phantom.points).filter(|_| film < ANNOTATED) {
+            if (film, landmark) != (1, 4) {
+                table += &format!("{film},{landmark},{:.1},{:.1}\n", point.x, point.y);
+            }
+        }
+    }
+    fs::write(here.join("films/landmarks.csv"), table).unwrap();
+    fs::write(here.join("films/spacing.csv"), spacing).unwrap();
+}
+
+#[test]
+fn all_annotated_films_count_and_the_next_one_is_suggested() {
+    if !Program::Train.is_here() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    draw(here);
+    let recipe = "{ base: phantom, name: several, about: A few steps., template_copies: { count: 10 }, template_vectors: { copies: 5 },
+        phases: [
+          { name: shared, epochs: 2, steps: 20, adapters: false, learning_rate: 2.0e-3 },
+          { name: adapters, epochs: 1, steps: 5, adapters: true, freeze_statistics: true, learning_rate: 5.0e-4 } ] }";
+    fs::write(here.join("recipe.yaml"), recipe).unwrap();
+    let train = |words: &str| {
+        let line = format!("run --recipe recipe.yaml --data films --device cpu --threads 1 {words}");
+        Program::Train.succeed(here, &line).stderr
+    };
+    let said = train("--out run");
+    assert!(said.contains("6 annotated films, all of which count: 0, 1, 2, 3, 4, 5"), "{said}");
+    assert!(said.contains("mm off on the annotated film that it does not train on"), "{said}");
+    let templates = Checkpoint::read(&here.join("run/checkpoint.safetensors")).unwrap().recipe.templates.clone();
+    assert_eq!(templates, ["0", "1", "2", "3", "4", "5"]);
+    let said = train("--out two --template 0,1");
+    assert!(said.contains("2 annotated films") && said.contains("on the 2 annotated films by each other"), "{said}");
+    let said = train("--out one --template 0");
+    assert!(said.contains("template 0 alone: the points of 5 other annotated films are not used; --template all"), "{said}");
+    assert!(said.contains("mm off on copies of the template itself (other films: more)"), "{said}");
+
+    Program::Export.succeed(here, "run/checkpoint.safetensors --out several.onemark");
+    let suggested = Program::Runtime.succeed(here, "suggest films --bundle several.onemark --count 2").stdout;
+    let films: Vec<&str> = suggested.lines().skip(1).take(2).filter_map(|line| line.split(' ').next()).collect();
+    assert!(films.len() == 2 && films.iter().all(|film| ["6", "7", "8"].contains(film)), "{suggested}");
+    let files = Program::Runtime.succeed(here, "suggest films --bundle several.onemark --count 9 --files").stdout;
+    assert_eq!(files.lines().count(), FILMS - ANNOTATED, "{files}");
+    assert!(files.lines().all(|file| here.join(file).exists()), "{files}");
+}
