@@ -17,11 +17,11 @@ fn draw(here: &Path) {
     let (mut table, mut spacing) = ("image,landmark,x,y\n".to_owned(), "image,mm_per_px_x,mm_per_px_y\n".to_owned());
     for film in 0..FILMS {
         let phantom = onemark_phantom::draw(5, film);
-        phantom.film.save(here.join(format!("films/images/{film}.png"))).unwrap();
-        spacing += &format!("{film},0.1,0.1\n");
+        phantom.film.save(here.join(format!("films/images/film-{film}.png"))).unwrap();
+        spacing += &format!("film-{film},0.1,0.1\n");
         for (landmark, point) in (1..).zip(&phantom.points).filter(|_| film < ANNOTATED) {
             if (film, landmark) != (1, 4) {
-                table += &format!("{film},{landmark},{:.1},{:.1}\n", point.x, point.y);
+                table += &format!("film-{film},{landmark},{:.1},{:.1}\n", point.x, point.y);
             }
         }
     }
@@ -47,20 +47,20 @@ fn all_annotated_films_count_and_the_next_one_is_suggested() {
         Program::Train.succeed(here, &line).stderr
     };
     let said = train("--out run");
-    assert!(said.contains("6 annotated films, all of which count: 0, 1, 2, 3, 4, 5"), "{said}");
+    assert!(said.contains("6 annotated films, all of which count: film-0, film-1, film-2, film-3, film-4, film-5"), "{said}");
     assert!(said.contains("mm off on the annotated film that it does not train on"), "{said}");
     let templates = Checkpoint::read(&here.join("run/checkpoint.safetensors")).unwrap().recipe.templates.clone();
-    assert_eq!(templates, ["0", "1", "2", "3", "4", "5"]);
-    let said = train("--out two --template 0,1");
+    assert_eq!(templates, ["film-0", "film-1", "film-2", "film-3", "film-4", "film-5"]);
+    let said = train("--out two --template film-0,film-1");
     assert!(said.contains("2 annotated films") && said.contains("on the 2 annotated films by each other"), "{said}");
-    let said = train("--out one --template 0");
-    assert!(said.contains("template 0 alone: the points of 5 other annotated films are not used; --template all"), "{said}");
+    let said = train("--out one --template film-0");
+    assert!(said.contains("template film-0 alone: the points of 5 other annotated films are not used; --template all"), "{said}");
     assert!(said.contains("mm off on copies of the template itself (other films: more)"), "{said}");
 
     Program::Export.succeed(here, "run/checkpoint.safetensors --out several.onemark");
     let suggested = Program::Runtime.succeed(here, "suggest films --bundle several.onemark --count 2").stdout;
     let films: Vec<&str> = suggested.lines().skip(1).take(2).filter_map(|line| line.split(' ').next()).collect();
-    assert!(films.len() == 2 && films.iter().all(|film| ["6", "7", "8"].contains(film)), "{suggested}");
+    assert!(films.len() == 2 && films.iter().all(|film| ["film-6", "film-7", "film-8"].contains(film)), "{suggested}");
     let files = Program::Runtime.succeed(here, "suggest films --bundle several.onemark --count 9 --files").stdout;
     assert_eq!(files.lines().count(), FILMS - ANNOTATED, "{files}");
     assert!(files.lines().all(|file| here.join(file).exists()), "{files}");

@@ -107,6 +107,10 @@ pub enum TrainError {
         path: PathBuf,
         source: serde_json::Error,
     },
+    /// A curve cannot be drawn.
+    #[error("a curve can't be drawn: {why}")]
+    #[non_exhaustive]
+    Plot { why: String },
     /// There is no file of trunk weights.
     #[error("{path} does not exist; it should hold VGG19's weights")]
     #[non_exhaustive]

@@ -91,6 +91,10 @@ pub struct Inferred {
     /// The best cells by score alone: the pseudo-labels themselves unless a prior took part. On films that keep their
     /// pseudo-labels, these.
     pub seen: PointSets,
+    /// The films (by index) that got new ones.
+    pub films: Vec<usize>,
+    /// The scores of their best cells, `[films, landmarks]`.
+    pub scores: Array2<f32>,
 }
 
 impl<'a> Scene<'a> {
@@ -200,7 +204,7 @@ impl<'a> Scene<'a> {
             }
             Ok(())
         };
-        let found = self.best_cells(&samples, &self.vectors, keep, progress)?;
+        let (found, best_scores) = self.find(&samples, keep, progress)?;
         let unknown = || PseudoLabels::from(vec![vec![GridPoint::new(0.0, 0.0); self.heads.landmarks()]; films]);
         let mut labels = renewal.before.cloned().unwrap_or_else(unknown);
         samples.iter().zip(found).for_each(|(film, points)| labels.points[*film] = points);
@@ -220,7 +224,7 @@ impl<'a> Scene<'a> {
                 labels.weights.row_mut(*film).assign(&weights);
             }
         }
-        Ok(Inferred { labels, seen })
+        Ok(Inferred { labels, seen, films: samples, scores: best_scores })
     }
 
     /// Sets the points of annotated films to their true places, if several are annotated. A single one is treated like the other
@@ -279,21 +283,32 @@ impl<'a> Scene<'a> {
         Ok(Validation { judged, cells, mm })
     }
 
-    /// The scores of the landmarks' best cells on the training films, `[films, landmarks]`. Calls `progress` as
+    /// The landmarks' best cells on all training films, and their scores, `[films, landmarks]`. Calls `progress` as
     /// [`infer`](Self::infer) does.
     ///
     /// # Errors
     /// Torch fails.
-    pub fn film_scores(&self, progress: impl FnMut(usize, usize)) -> Result<Array2<f32>, TrainError> {
+    pub fn find_all(&self, progress: impl FnMut(usize, usize)) -> Result<(PointSets, Array2<f32>), TrainError> {
         let films: Vec<usize> = (0..self.films.samples.count()).collect();
-        let mut scores = vec![Vec::with_capacity(self.heads.landmarks()); films.len()];
+        self.find(&films, |_, _| Ok(()), progress)
+    }
+
+    /// The best cells on samples and their scores, `[samples, landmarks]`; otherwise as [`best_cells`](Self::best_cells).
+    fn find(
+        &self,
+        samples: &[usize],
+        mut keep: impl FnMut(usize, &Tensor) -> Result<(), TrainError>,
+        progress: impl FnMut(usize, usize),
+    ) -> Result<(PointSets, Array2<f32>), TrainError> {
+        let mut scores = vec![Vec::with_capacity(self.heads.landmarks()); samples.len()];
         let keep = |index: usize, maps: &Tensor| {
             let best = maps.f_amax([1, 2], false)?.f_to_device(Device::Cpu)?;
             scores[index].extend(Vec::<f32>::try_from(best)?);
-            Ok(())
+            keep(index, maps)
         };
-        self.best_cells(&films, &self.vectors, keep, progress)?;
-        Ok(Array2::from_shape_fn((films.len(), self.heads.landmarks()), |(film, landmark)| scores[film][landmark]))
+        let found = self.best_cells(samples, &self.vectors, keep, progress)?;
+        let shape = (samples.len(), self.heads.landmarks());
+        Ok((found, Array2::from_shape_fn(shape, |(sample, landmark)| scores[sample][landmark])))
     }
 
     /// The centre of the best cell of the fused similarity with template vectors, per sample and landmark. `keep` gets each sample's

@@ -1,7 +1,8 @@
 //! A training run: phases of epochs, each Train-Template, Train-PL, Infer-PL (paper Fig. 1), in a folder from which it can be
 //! resumed.
 //!
-//! The folder holds `recipe.yaml` (resolved), `environment.json`, `log.jsonl`, TensorBoard events and the checkpoints:
+//! The folder holds `recipe.yaml` (resolved), `environment.json`, `log.jsonl`, TensorBoard events, a page for people
+//! (`progress.html`) and the checkpoints:
 //!
 //! - `checkpoint.safetensors`, replaced after every epoch, at an interval within epochs, when the run is interrupted, at the end;
 //! - `epoch-P-E.safetensors`, a copy of it after each of the last few epochs, E of phase P;
@@ -30,6 +31,7 @@ use crate::net::params::Params;
 use crate::pseudo_labels::{PseudoLabels, Scene};
 use crate::report::log::RunLog;
 use crate::report::observer::{Event, Observer};
+use crate::report::page::{self, Seen};
 use crate::report::progress::Progress;
 use crate::step::adam::Adam;
 use crate::step::average::Average;
@@ -202,8 +204,16 @@ impl Run<'_> {
             None => Scene::new(recipe, heads, params, films)?,
         };
         let progress = Progress::new(self.observer, "scores of the training films");
-        let scores = scene.film_scores(|done, total| progress.report(done, total))?;
+        let (points, scores) = scene.find_all(|done, total| progress.report(done, total))?;
+        let all: Vec<usize> = (0..points.len()).collect();
+        self.write_page(films, Some(&Seen { films: &all, points, scores: scores.clone() }))?;
         self.write_finished(state, &scene.vectors, Some(scores), &self.checkpoint_path())
+    }
+
+    /// Writes the page for people.
+    fn write_page(&self, films: &Films, seen: Option<&Seen<'_>>) -> Result<(), TrainError> {
+        let ids: Vec<String> = self.cases.iter().map(|case| case.id.clone()).collect();
+        page::write(&self.folder, self.recipe, &ids, &films.samples, seen)
     }
 
     /// Number of steps before `position` in the whole run: the number under which the step is logged.

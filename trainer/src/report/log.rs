@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::TrainError;
 
 /// The JSON lines, in the run's folder.
-const LINES: &str = "log.jsonl";
+pub(super) const LINES: &str = "log.jsonl";
 
 /// An open log. Every call writes to the file at once: a run that is killed loses nothing that it logged.
 #[derive(Debug)]

@@ -19,6 +19,7 @@ use crate::net::interpreter::Mode;
 use crate::pseudo_labels::{Inferred, Renewal, Scene};
 use crate::report::log::RunLog;
 use crate::report::observer::{EpochReport, Event};
+use crate::report::page::Seen;
 use crate::report::profile::Profile;
 use crate::report::progress::Progress;
 use crate::step::sampler::{PlannedStep, Sampler, SchedulePosition, Step, renews};
@@ -66,9 +67,10 @@ impl Run<'_> {
         let scene = Scene::new(self.recipe, context.heads, &params, context.films)?;
         // After the last epoch, no step reads pseudo-labels.
         let continues = epoch < phase.epochs || state.position.phase + 1 < self.recipe.phases.len();
-        if continues && self.recipe.needs_labels() {
-            self.infer(state, log, &scene, &mut profile)?;
-        }
+        let seen = match continues && self.recipe.needs_labels() {
+            true => Some(self.infer(state, log, &scene, &mut profile)?),
+            false => None,
+        };
         let validation = profile.time("validation", || scene.validate())?;
         let step = self.steps_before(state.position);
         log.scalar("validation/held_out_cells", step, validation.cells)?;
@@ -82,6 +84,10 @@ impl Run<'_> {
             "held_out_mm": validation.mm, "seconds": seconds,
         }))?;
         state.history.push(report.to_string());
+        if let Some(Inferred { seen, films, scores, .. }) = seen {
+            let points = films.iter().map(|film| seen[*film].clone()).collect();
+            self.write_page(context.films, Some(&Seen { films: &films, points, scores }))?;
+        }
         profile.time("checkpoint", || self.save_epoch(state, &scene.vectors, validation.cells))?;
         if !profile.is_empty() {
             self.observer.observe(Event::Profile(&profile));
@@ -174,7 +180,7 @@ impl Run<'_> {
         log: &mut RunLog,
         scene: &Scene,
         profile: &mut Profile,
-    ) -> Result<(), TrainError> {
+    ) -> Result<Inferred, TrainError> {
         let progress = Progress::new(self.observer, "Infer-PL");
         let trained = state.position.epoch - 1;
         let phases = self.recipe.phases.iter().take(state.position.phase);
@@ -184,20 +190,20 @@ impl Run<'_> {
             renews: |film| renews(self.recipe, trained, film),
             prior: earlier + trained < self.recipe.prior_rounds,
         };
-        let Inferred { labels, seen } =
-            profile.time("Infer-PL", || scene.infer(&renewal, |done, total| progress.report(done, total)))?;
+        let inferred = profile.time("Infer-PL", || scene.infer(&renewal, |done, total| progress.report(done, total)))?;
+        let Inferred { labels, seen, .. } = &inferred;
         let step = self.steps_before(state.position);
-        if let Some(before) = state.labels.replace(labels) {
-            log.scalar("validation/moved_cells", step, mean_distance(&before.points, &seen))?;
+        if let Some(before) = state.labels.replace(labels.clone()) {
+            log.scalar("validation/moved_cells", step, mean_distance(&before.points, seen))?;
         }
-        if let Some(distances) = incoherence(&seen, self.recipe.network.size) {
+        if let Some(distances) = incoherence(seen, self.recipe.network.size) {
             let mean = distances.iter().sum::<f64>() / distances.len() as f64;
             log.scalar("validation/incoherence_cells", step, mean)?;
             for (index, value) in distances.iter().enumerate() {
                 log.scalar(&format!("validation/incoherence_cells/{:02}", index + 1), step, *value)?;
             }
         }
-        Ok(())
+        Ok(inferred)
     }
 }
 
