@@ -22,7 +22,7 @@ mod templates;
 pub use self::templates::templates_of;
 
 /// The recipes that are built in, by name.
-pub const BUILT_IN: [(&str, &str); 11] = [
+pub const BUILT_IN: [(&str, &str); 12] = [
     ("cc2d", include_str!("../recipes/cc2d.yaml")),
     ("cc2d-sla", include_str!("../recipes/cc2d-sla.yaml")),
     ("c-atd", include_str!("../recipes/c-atd.yaml")),
@@ -33,6 +33,7 @@ pub const BUILT_IN: [(&str, &str); 11] = [
     ("c-atd-laptop", include_str!("../recipes/c-atd-laptop.yaml")),
     ("c-adapter-laptop", include_str!("../recipes/c-adapter-laptop.yaml")),
     ("c-adapter-0-laptop", include_str!("../recipes/c-adapter-0-laptop.yaml")),
+    ("instant", include_str!("../recipes/instant.yaml")),
     ("phantom", include_str!("../recipes/phantom.yaml")),
 ];
 
