@@ -126,7 +126,9 @@ fn a_recipe_names_one_annotated_film_or_several() {
         let error = several(&format!("base: c-adapter\ntemplate: {ids}\n")).unwrap_err().to_string();
         assert!(error.contains("mine.yaml:2: template: ") && error.contains(why), "{error}");
     }
-    let few = several("base: c-adapter-laptop\ntemplate: [a, b]\ntemplate_copies: { count: 3 }\ntemplate_vectors: { copies: 3 }\n");
+    let few = several(
+        "base: c-adapter-laptop\ntemplate: [a, b]\ntemplate_copies: { count: 3 }\ntemplate_vectors: { copies: 3 }\n",
+    );
     assert!(few.unwrap_err().to_string().contains("two of each annotated film"));
 }
 

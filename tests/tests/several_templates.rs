@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use onemark_models::checkpoint::Checkpoint;
-use onemark_tests::Program;
+use onemark_tests::{Outcome, Program};
 
 /// Films in the folder; the first ones are annotated.
 const FILMS: usize = 9;
@@ -46,16 +46,36 @@ fn all_annotated_films_count_and_the_next_one_is_suggested() {
         let line = format!("run --recipe recipe.yaml --data films --device cpu --threads 1 {words}");
         Program::Train.succeed(here, &line).stderr
     };
-    let said = train("--out run");
-    assert!(said.contains("6 annotated films, all of which count: film-0, film-1, film-2, film-3, film-4, film-5"), "{said}");
-    assert!(said.contains("mm off on the annotated film that it does not train on"), "{said}");
+    let run = train("--out run");
+    assert!(
+        run.contains("6 annotated films, all of which count: film-0, film-1, film-2, film-3, film-4, film-5"),
+        "{run}"
+    );
+    assert!(run.contains("mm off on the annotated film that it does not train on"), "{run}");
     let templates = Checkpoint::read(&here.join("run/checkpoint.safetensors")).unwrap().recipe.templates.clone();
     assert_eq!(templates, ["film-0", "film-1", "film-2", "film-3", "film-4", "film-5"]);
     let said = train("--out two --template film-0,film-1");
     assert!(said.contains("2 annotated films") && said.contains("on the 2 annotated films by each other"), "{said}");
     let said = train("--out one --template film-0");
-    assert!(said.contains("template film-0 alone: the points of 5 other annotated films are not used; --template all"), "{said}");
+    assert!(
+        said.contains("template film-0 alone: the points of 5 other annotated films are not used; --template all"),
+        "{said}"
+    );
     assert!(said.contains("mm off on copies of the template itself (other films: more)"), "{said}");
+
+    // A longer training goes on from it, a network of another shape does not.
+    let first_loss = |said: &str| -> f64 {
+        let epoch = said.lines().find(|line| line.contains("epoch 1/2")).unwrap();
+        epoch.split("loss ").nth(1).unwrap().split(',').next().unwrap().parse().unwrap()
+    };
+    let on = train("--out on --from run");
+    assert!(first_loss(&on) < 0.9 * first_loss(&run), "{on}\n{run}");
+    fs::write(here.join("wide.yaml"), "base: recipe.yaml\nnetwork: { embedding: 24 }\n").unwrap();
+    let wide = "run --recipe wide.yaml --data films --device cpu --out wide --from run";
+    let said = Outcome::from(Program::Train.command(here, wide).output().unwrap());
+    assert!(!said.success && said.stderr.contains("has another network than several"), "{said:?}");
+    assert!(fs::read_to_string(here.join("run/progress.html")).unwrap().contains("least sure of"));
+    assert!(image::open(here.join("run/sheet.png")).unwrap().width() == 3 * 192);
 
     Program::Export.succeed(here, "run/checkpoint.safetensors --out several.onemark");
     let suggested = Program::Runtime.succeed(here, "suggest films --bundle several.onemark --count 2").stdout;

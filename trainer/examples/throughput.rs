@@ -66,7 +66,8 @@ fn main() -> Result<()> {
     println!("{}", started.elapsed().as_secs_f64() / samples as f64);
 
     // The template's landmarks serve as pseudo-labels: their positions do not change the time.
-    let labels = vec![films.samples.templates()[0].points.iter().flatten().copied().collect(); films.samples.count()].into();
+    let labels =
+        vec![films.samples.templates()[0].points.iter().flatten().copied().collect(); films.samples.count()].into();
     let (sampler, heads) = (Sampler::new(&recipe, &films.samples), Heads::new(&recipe, landmarks, phase.adapters)?);
     let trunk = Trunk::new(&recipe)?;
     let mut adam = Adam::new(recipe.optimiser);

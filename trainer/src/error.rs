@@ -37,7 +37,9 @@ pub enum TrainError {
     #[non_exhaustive]
     NoTemplate { id: String },
     /// No annotated film has a landmark.
-    #[error("landmark {landmark} is annotated on none of the {films} annotated films to train on; annotate it on one of them")]
+    #[error(
+        "landmark {landmark} is annotated on none of the {films} annotated films to train on; annotate it on one of them"
+    )]
     #[non_exhaustive]
     NowhereAnnotated {
         /// Its number, from 1.
@@ -83,6 +85,17 @@ pub enum TrainError {
     #[error("{folder} already holds a run")]
     #[non_exhaustive]
     RunExists { folder: PathBuf },
+    /// The network to begin with is not the recipe's.
+    #[error("a training by {from} has another network than {to}: its {parameter} has another shape, or there is none")]
+    #[non_exhaustive]
+    OtherNetwork {
+        /// The name of its recipe.
+        from: String,
+        /// The name of the run's recipe.
+        to: String,
+        /// The first parameter that differs.
+        parameter: String,
+    },
     /// A run cannot be resumed.
     #[error("{path} can't be resumed: {why}")]
     #[non_exhaustive]

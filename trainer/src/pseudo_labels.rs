@@ -140,7 +140,8 @@ impl<'a> Scene<'a> {
     /// mean nothing.
     fn vectors_on(&self, sample: usize, template: &Template) -> Result<Vec<Tensor>, TrainError> {
         let samples = &self.films.samples;
-        let on_sample = |point: &Option<GridPoint>| cell(samples.from_film(sample, point.unwrap_or(GridPoint::new(0.0, 0.0))));
+        let on_sample =
+            |point: &Option<GridPoint>| cell(samples.from_film(sample, point.unwrap_or(GridPoint::new(0.0, 0.0))));
         let cells: Vec<Cell> = template.points.iter().map(on_sample).collect();
         let on_patches = self.recipe.template_vectors.source == TemplateSource::Patch;
         let by_graph = match self.recipe.pairs.patch.as_ref().filter(|_| on_patches) {

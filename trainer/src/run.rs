@@ -28,7 +28,7 @@ use crate::data::samples::Films;
 use crate::environment;
 use crate::net::heads::Heads;
 use crate::net::params::Params;
-use crate::pseudo_labels::{PseudoLabels, Scene};
+use crate::pseudo_labels::{PseudoLabels, Renewal, Scene};
 use crate::report::log::RunLog;
 use crate::report::observer::{Event, Observer};
 use crate::report::page::{self, Seen};
@@ -68,6 +68,8 @@ pub struct Run<'a> {
     pub recipe: &'a Recipe,
     /// The training films.
     pub cases: &'a [Case],
+    /// The network to begin with, of another training; `None` for an untrained one. A resumed run has its own.
+    pub from: Option<&'a Checkpoint>,
     /// Where to compute.
     pub device: Device,
     /// The kind of number in which the convolutions of a step compute, f32 or bf16; everything else is f32. `None` for the kind
@@ -153,6 +155,9 @@ impl Run<'_> {
 
     fn go(&self, mut state: State, mut log: RunLog, films: Option<Films>) -> Result<Ending, TrainError> {
         let films = self.set_up(&state, &mut log, films)?;
+        if self.from.is_some() && state.labels.is_none() && self.recipe.needs_labels() {
+            self.label_first(&mut state, &films)?;
+        }
         let sampler = Sampler::new(self.recipe, &films.samples);
         let mut vectors = None;
         while let Some(phase) = self.recipe.phases.get(state.position.phase) {
@@ -208,6 +213,17 @@ impl Run<'_> {
         let all: Vec<usize> = (0..points.len()).collect();
         self.write_page(films, Some(&Seen { films: &all, points, scores: scores.clone() }))?;
         self.write_finished(state, &scene.vectors, Some(scores), &self.checkpoint_path())
+    }
+
+    /// Infers the first pseudo-labels with the network that the run begins with.
+    fn label_first(&self, state: &mut State, films: &Films) -> Result<(), TrainError> {
+        let heads = Heads::new(self.recipe, films.samples.landmarks(), self.recipe.phases[0].adapters)?;
+        let params = state.steady();
+        let scene = Scene::new(self.recipe, &heads, &params, films)?;
+        let progress = Progress::new(self.observer, "Infer-PL");
+        let renewal = Renewal { before: None, renews: |_| true, prior: self.recipe.prior_rounds > 0 };
+        state.labels = Some(scene.infer(&renewal, |done, total| progress.report(done, total))?.labels);
+        Ok(())
     }
 
     /// Writes the page for people.

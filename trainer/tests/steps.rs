@@ -283,7 +283,11 @@ fn steps_of_a_landmark_use_the_templates_that_have_it() {
     let plans = Sampler::new(&recipe, &films).epoch(SchedulePosition::default());
     let used = |landmark: usize| -> usize {
         let plans = plans.iter().filter(|plan| (plan.stage, plan.landmark) == (Some(Stage::Template), Some(landmark)));
-        plans.map(|plan| Sampler::new(&recipe, &films).draw(SchedulePosition::default(), plan, None).unwrap().samples.len()).sum()
+        plans
+            .map(|plan| {
+                Sampler::new(&recipe, &films).draw(SchedulePosition::default(), plan, None).unwrap().samples.len()
+            })
+            .sum()
     };
     assert_eq!([used(0), used(1)], [4, 2]);
 }

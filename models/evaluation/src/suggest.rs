@@ -54,7 +54,8 @@ pub fn suggest(found: &Found, annotated: &[usize], count: usize) -> Vec<Suggesti
             break;
         };
         let film = left.remove(best);
-        let mut landmarks: Vec<usize> = (0..doubts.ncols()).filter(|landmark| doubts[[film, *landmark]] > 1.0).collect();
+        let mut landmarks: Vec<usize> =
+            (0..doubts.ncols()).filter(|landmark| doubts[[film, *landmark]] > 1.0).collect();
         landmarks.sort_by(|one, other| doubts[[film, *other]].total_cmp(&doubts[[film, *one]]));
         suggested.push(Suggestion { film, unsure: unsure[film], unlike: nearest[film] / usual, landmarks });
         for (other, nearest) in nearest.iter_mut().enumerate() {
@@ -87,9 +88,13 @@ type Shape = Vec<[f64; 2]>;
 fn shapes(points: &[Vec<GridPoint>]) -> Vec<Shape> {
     let landmarks = points.first().map_or(0, Vec::len);
     let of_films = |landmark: usize, axis: fn(GridPoint) -> f64| median(points.iter().map(|film| axis(film[landmark])));
-    let middle = (0..landmarks).map(|landmark| [of_films(landmark, |point| point.row), of_films(landmark, |point| point.column)]);
+    let middle = (0..landmarks)
+        .map(|landmark| [of_films(landmark, |point| point.row), of_films(landmark, |point| point.column)]);
     let middle = centred(middle.collect());
-    points.iter().map(|film| onto(centred(film.iter().map(|point| [point.row, point.column]).collect()), &middle)).collect()
+    points
+        .iter()
+        .map(|film| onto(centred(film.iter().map(|point| [point.row, point.column]).collect()), &middle))
+        .collect()
 }
 
 fn centred(mut shape: Shape) -> Shape {
@@ -108,7 +113,8 @@ fn onto(shape: Shape, middle: &Shape) -> Shape {
         square += x * x + y * y;
     }
     let (real, imaginary) = (real / square.max(f64::MIN_POSITIVE), imaginary / square.max(f64::MIN_POSITIVE));
-    let offset = |([x, y], [a, b]): (&[f64; 2], &[f64; 2])| [real * x - imaginary * y - a, imaginary * x + real * y - b];
+    let offset =
+        |([x, y], [a, b]): (&[f64; 2], &[f64; 2])| [real * x - imaginary * y - a, imaginary * x + real * y - b];
     shape.iter().zip(middle).map(offset).collect()
 }
 
@@ -141,10 +147,15 @@ mod tests {
     fn ten() -> Found {
         let film = |film: usize| {
             let (sin, cos) = (0.05 * film as f64).sin_cos();
-            let corner = |[y, x]: [f64; 2]| GridPoint::new(50.0 + cos * y - sin * x, 50.0 + 3.0 * film as f64 + sin * y + cos * x);
+            let corner = |[y, x]: [f64; 2]| {
+                GridPoint::new(50.0 + cos * y - sin * x, 50.0 + 3.0 * film as f64 + sin * y + cos * x)
+            };
             [[-20.0, -20.0], [-20.0, 20.0], [20.0, 20.0], [20.0, -20.0]].map(corner).to_vec()
         };
-        Found { points: (0..10).map(film).collect(), scores: Array2::from_shape_fn((10, 4), |(film, _)| 0.5 + 0.001 * film as f32) }
+        Found {
+            points: (0..10).map(film).collect(),
+            scores: Array2::from_shape_fn((10, 4), |(film, _)| 0.5 + 0.001 * film as f32),
+        }
     }
 
     #[test]

@@ -139,6 +139,7 @@ impl Lab {
         Run {
             recipe,
             cases: &films.cases,
+            from: None,
             device,
             kind: self.precision.kind(),
             folder: folder.to_owned(),

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::Args;
 use onemark_evaluation::dataset::Dataset;
+use onemark_models::checkpoint::Checkpoint;
 use onemark_models::recipe::Recipe;
 use onemark_models::text::few;
-use onemark_trainer::run::{CHECKPOINT, Ending, recipe_of};
+use onemark_trainer::run::{CHECKPOINT, Ending, Run, recipe_of};
 use tch::Device;
 
 use super::lab::Lab;
@@ -23,8 +24,11 @@ pub struct Training {
     out: PathBuf,
     #[command(flatten)]
     lab: Lab,
+    /// Begin with the network of another run, in this folder, instead of an untrained one: its films and annotated films may be others.
+    #[arg(long, value_name = "RUN")]
+    from: Option<PathBuf>,
     /// Continue the run in --out.
-    #[arg(long, conflicts_with_all = ["template", "landmarks", "seed", "budget"])]
+    #[arg(long, conflicts_with_all = ["template", "landmarks", "seed", "budget", "from"])]
     resume: bool,
     /// The seed, instead of the recipe's.
     #[arg(long)]
@@ -54,7 +58,8 @@ impl Training {
         let ending = if self.resume {
             self.lab.run(&recipe, &films, device, &self.out).resume()?
         } else {
-            let run = self.lab.run(&recipe, &films, device, &self.out);
+            let from = self.from.as_deref().map(|run| Checkpoint::read(&run.join(CHECKPOINT))).transpose()?;
+            let run = Run { from: from.as_ref(), ..self.lab.run(&recipe, &films, device, &self.out) };
             let trunk = self.lab.trunk(&recipe)?;
             match self.budget {
                 None => run.start(trunk)?,
@@ -91,7 +96,11 @@ impl Training {
         let recipe = match &self.recipe {
             Some(name) => Recipe::load(name)?,
             None if self.resume => recipe_of(&self.out)?,
-            None => Recipe::load(if device.is_cuda() { "c-adapter" } else { "c-adapter-laptop" })?,
+            None => {
+                let (name, why) = default_recipe(device);
+                eprintln!("recipe {name}, {why}; --recipe instant makes a first bundle in minutes");
+                Recipe::load(name)?
+            }
         };
         let recipe = self.lab.with_set(recipe)?;
         let films = self.lab.films(&recipe)?;
@@ -104,5 +113,13 @@ impl Training {
             spec.seed = self.seed.unwrap_or(spec.seed);
         });
         Ok((changed?, films))
+    }
+}
+
+/// The recipe that suits the device, and why.
+fn default_recipe(device: Device) -> (&'static str, &'static str) {
+    match device.is_cuda() {
+        true => ("c-adapter", "the paper's schedule, because there is a CUDA device"),
+        false => ("c-adapter-laptop", "about an hour on two cores, because there is no CUDA device"),
     }
 }

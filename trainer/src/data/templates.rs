@@ -89,7 +89,10 @@ fn read(recipe: &Recipe, cases: &[Case], index: usize) -> Result<Template, Train
     let film = case.with_spacing(film, None);
     Ok(Template {
         film: index,
-        points: points.iter().map(|point| point.map(|Point { x, y }| GridPoint::new(y * scale.0, x * scale.1))).collect(),
+        points: points
+            .iter()
+            .map(|point| point.map(|Point { x, y }| GridPoint::new(y * scale.0, x * scale.1)))
+            .collect(),
         copies: 0..0,
         mm: film.spacing().map(|spacing| (spacing.y() / scale.0, spacing.x() / scale.1)),
     })

@@ -65,7 +65,8 @@ impl Run<'_> {
         let copies = (budget * FEATURES / each) as usize;
         let recipe = self.recipe.edit(|spec| {
             let all = spec.template_copies.count;
-            spec.template_copies.count = copies.saturating_sub(fewest).clamp(all.min(FEWEST_COPIES.max(2 * spec.templates.len())), all);
+            spec.template_copies.count =
+                copies.saturating_sub(fewest).clamp(all.min(FEWEST_COPIES.max(2 * spec.templates.len())), all);
             spec.template_vectors.copies = spec.template_vectors.copies.min(spec.template_copies.count);
         });
         let recipe = recipe.map_err(TrainError::Budget)?;

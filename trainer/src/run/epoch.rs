@@ -76,8 +76,7 @@ impl Run<'_> {
         log.scalar("validation/held_out_cells", step, validation.cells)?;
         validation.mm.map_or(Ok(()), |mm| log.scalar("validation/held_out_mm", step, mm))?;
         let seconds = began.elapsed().as_secs_f64();
-        let report =
-            EpochReport { phase: phase.name.clone(), epoch, epochs: phase.epochs, loss, validation, seconds };
+        let report = EpochReport { phase: phase.name.clone(), epoch, epochs: phase.epochs, loss, validation, seconds };
         self.observer.observe(Event::Epoch(&report));
         log.event(&json!({
             "event": "epoch", "phase": phase.name, "epoch": epoch, "loss": loss, "held_out_cells": validation.cells,
@@ -190,7 +189,8 @@ impl Run<'_> {
             renews: |film| renews(self.recipe, trained, film),
             prior: earlier + trained < self.recipe.prior_rounds,
         };
-        let inferred = profile.time("Infer-PL", || scene.infer(&renewal, |done, total| progress.report(done, total)))?;
+        let inferred =
+            profile.time("Infer-PL", || scene.infer(&renewal, |done, total| progress.report(done, total)))?;
         let Inferred { labels, seen, .. } = &inferred;
         let step = self.steps_before(state.position);
         if let Some(before) = state.labels.replace(labels.clone()) {

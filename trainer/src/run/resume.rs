@@ -1,5 +1,6 @@
 //! The state of a run: at its start, from its checkpoint, and where a phase adds adapters.
 
+use ndarray::{ArrayD, Slice};
 use onemark_models::checkpoint::{Checkpoint, Tensors, init, parameters};
 use onemark_models::graph::{Owner, ParamShapes, Parameters};
 use onemark_models::network::{Architecture, PSEUDO_LABELS};
@@ -18,6 +19,9 @@ impl Run<'_> {
     /// The state at the start of a run.
     pub(super) fn new_state(&self, trunk: Parameters, adapters: bool) -> Result<State, TrainError> {
         let mut parameters = self.fresh(adapters)?;
+        if let Some(from) = self.from {
+            self.begin_with(from, &mut parameters)?;
+        }
         parameters.extend(trunk);
         Ok(State {
             params: Params::new(&parameters, self.device)?,
@@ -78,6 +82,22 @@ impl Run<'_> {
         Ok(init::initial(&self.decoder_shapes(adapters)?, self.recipe.seed))
     }
 
+    /// Replaces untrained parameters of the decoder by those of another training: all that landmarks share, and adapters if both have
+    /// them.
+    fn begin_with(&self, from: &Checkpoint, parameters: &mut Parameters) -> Result<(), TrainError> {
+        for (param, value) in parameters.iter_mut() {
+            match from.tensors.get(&param.to_string()).map(|trained| without_adapters(trained, value.shape())) {
+                Some(Some(trained)) => *value = trained,
+                None if matches!(param.node.owner, Owner::Adapter(_)) => (),
+                _ => {
+                    let (from, to) = (from.recipe.name.clone(), self.recipe.name.clone());
+                    return Err(TrainError::OtherNetwork { from, to, parameter: param.to_string() });
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn decoder_shapes(&self, adapters: bool) -> Result<ParamShapes, TrainError> {
         let mut network = self.recipe.network.clone();
         if !adapters {
@@ -92,4 +112,11 @@ impl Run<'_> {
         let mut adapters = shapes.keys().filter(|param| matches!(param.node.owner, Owner::Adapter(_)));
         Ok(adapters.any(|param| tensors.contains_key(&param.to_string())))
     }
+}
+
+/// A trained parameter in a shape, without the columns that read adapter channels, which come last; `None` if it has another shape.
+fn without_adapters(trained: &ArrayD<f32>, shape: &[usize]) -> Option<ArrayD<f32>> {
+    let fits = |(axis, (from, to)): (usize, (&usize, &usize))| from == to || (axis == 1 && from > to);
+    let fits = trained.ndim() == shape.len() && trained.shape().iter().zip(shape).enumerate().all(fits);
+    fits.then(|| trained.slice_each_axis(|axis| Slice::from(..shape[axis.axis.index()])).to_owned())
 }

@@ -298,14 +298,14 @@ impl<'a> Sampler<'a> {
             return Ok(Vec::new());
         };
         if first.film == second.film {
-            let truth: Vec<GridPoint> = self.landmarks(landmark).filter_map(|landmark| first.points[landmark]).collect();
+            let truth: Vec<GridPoint> =
+                self.landmarks(landmark).filter_map(|landmark| first.points[landmark]).collect();
             let about_truth = spread(&truth, pairs.points, pairs.template_spread, true, rng)?;
             return Ok(self.matches((0, 1), samples, &about_truth, 1.0));
         }
         let truth = |copy: usize, landmark| Some((copy, self.films.truth(samples[copy], landmark)?));
-        let both = self.landmarks(landmark).filter_map(|landmark| {
-            self.pair(truth(0, landmark)?, truth(1, landmark)?, 1.0)
-        });
+        let both =
+            self.landmarks(landmark).filter_map(|landmark| self.pair(truth(0, landmark)?, truth(1, landmark)?, 1.0));
         Ok(share(both.collect(), 1.0))
     }
 

@@ -22,7 +22,7 @@ from test_onemark import SPACING, film
 
 FILMS = 24
 GROUP = 2
-PATIENCE_S = 300
+PATIENCE_S = 900
 
 
 def dicom(pixels, syntax):

@@ -76,7 +76,10 @@ impl Suggest {
         }
         let found = Found { scores: Array2::from_shape_vec((points.len(), set.len()), scores)?, points };
         let suggested = suggest(&found, &annotated, self.count);
-        console::print(format_args!("{}", if self.files { list(&data, &suggested) } else { table(&data, set, &suggested) }))?;
+        console::print(format_args!(
+            "{}",
+            if self.files { list(&data, &suggested) } else { table(&data, set, &suggested) }
+        ))?;
         Ok(ExitCode::SUCCESS)
     }
 }
