@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use onemark_film::Spacing;
 use onemark_film::geometry::Point;
-use onemark_models::landmarks::{Analysis, LandmarkSet, Measurement};
+use onemark_models::landmarks::{Analysis, LandmarkSet, Measurement, Stroke, StrokeKind};
 use onemark_models::yaml;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -233,6 +233,101 @@ fn what_lacks_a_landmark_is_refused() {
     assert_eq!(named(&all, "FHA").refused.as_deref(), Some("its landmarks lie on one another"));
     points[1] = Some(Point::new(f64::NAN, 0.0));
     assert!(named(&set.measure(&points, Some(&MM), &[]), "ANB").value.is_none());
+}
+
+/// Lines and lengths by their ends, and arcs by theirs.
+fn drawn(all: &[Measurement], name: &str) -> Vec<(StrokeKind, [(f64, f64); 2])> {
+    let ends = |one: &Stroke| [one.points[0], one.points[one.points.len() - 1]].map(|at| (at.x, at.y));
+    named(all, name).drawing.iter().map(|one| (one.kind, ends(one))).collect()
+}
+
+#[test]
+fn a_measurement_is_drawn_from_its_formula() {
+    use StrokeKind::{Arc, Length, Line};
+    // Lines go on for a tenth of their length at both ends.
+    let (level, down) = ([(96.0, 100.0), (144.0, 100.0)], [(140.0, 97.0), (140.0, 133.0)]);
+    // Without a spacing, lengths have no value, but their lines are known.
+    for spacing in [Some(&spacing(0.1, 0.1)), None] {
+        let all = paper(PAPER).unwrap().measure(&CORNERS, spacing, &[]);
+        let angle = [(Line, [(144.0, 100.0), (96.0, 100.0)]), (Line, down), (Arc, [(132.5, 100.0), (140.0, 107.5)])];
+        assert_eq!(drawn(&all, "angle"), angle);
+        assert_eq!(drawn(&all, "distance"), [(Length, [(140.0, 100.0), (110.0, 140.0)])]);
+        assert_eq!(drawn(&all, "forwards"), [(Length, [(110.0, 140.0), (140.0, 130.0)])]);
+        // The line reaches the foot of the perpendicular.
+        let offset = [(Line, [(140.0, 97.0), (140.0, 140.0)]), (Length, [(140.0, 140.0), (110.0, 140.0)])];
+        assert_eq!(drawn(&all, "offset"), offset);
+        // Upright from the first landmark, then along the line.
+        let along =
+            [(Line, level), (Line, [(100.0, 96.0), (100.0, 144.0)]), (Length, [(100.0, 140.0), (110.0, 140.0)])];
+        assert_eq!(drawn(&all, "along"), along);
+        // What combines others shows each of their lines once.
+        assert_eq!(drawn(&all, "ratio"), [&along[..], &drawn(&all, "distance")].concat());
+        assert_eq!(drawn(&all, "ratio"), drawn(&all, "percent"));
+    }
+}
+
+#[test]
+fn an_arc_is_as_wide_as_its_angle_and_lies_on_its_lines() {
+    let set = isbi19();
+    let places: [fn(f64, f64) -> Point; 3] = [Point::new, |x, y| Point::new(500.0 - x, y), |x, y| Point::new(-y, x)];
+    for place in places {
+        for one in set.measure(&head(place), Some(&MM), &[]) {
+            assert!(!one.drawing.is_empty(), "{}", one.name);
+            let [first, second, arc] = one.drawing.as_slice() else { continue };
+            if (first.kind, second.kind, arc.kind) != (StrokeKind::Line, StrokeKind::Line, StrokeKind::Arc) {
+                continue;
+            }
+            let [start, end] = [arc.points[0], arc.points[arc.points.len() - 1]];
+            let off = |point: Point, line: &Stroke| {
+                let [a, b] = [line.points[0], line.points[1]];
+                let across = (b.x - a.x) * (point.y - a.y) - (b.y - a.y) * (point.x - a.x);
+                across.abs() / a.distance_px(b) + (point.distance_px(a) + point.distance_px(b) - a.distance_px(b))
+            };
+            // All is rounded to a hundredth of a px.
+            assert!(off(start, first) < 0.05 && off(end, second) < 0.05, "{}: {:?}", one.name, one.drawing);
+            let turned: f64 = arc.points.windows(3).map(|at| bend(at[0], at[1], at[2])).sum();
+            let steps = (arc.points.len() - 1) as f64;
+            if steps >= 3.0 {
+                let turned = turned * steps / (steps - 1.0);
+                assert!((turned - one.value.unwrap().abs()).abs() < 1.0, "{}: {turned}, {:?}", one.name, one.value);
+            }
+        }
+    }
+}
+
+/// The angle by which a way through three points turns, in degrees.
+fn bend(a: Point, b: Point, c: Point) -> f64 {
+    let direction = |from: Point, to: Point| (to.y - from.y).atan2(to.x - from.x).to_degrees();
+    let turn = (direction(b, c) - direction(a, b)).rem_euclid(360.0);
+    turn.min(360.0 - turn)
+}
+
+#[test]
+fn perpendicular_is_perpendicular_in_mm_on_pixels_that_are_not_square() {
+    let set = paper(PAPER).unwrap();
+    let points = CORNERS.map(|at| at.map(|at| Point::new(at.x, at.y / 2.0)));
+    let all = set.measure(&points, Some(&spacing(0.1, 0.2)), &[]);
+    let slope = Some(Point::new(125.0, 50.0));
+    assert_eq!(drawn(&all, "offset")[1], (StrokeKind::Length, [(140.0, 70.0), (110.0, 70.0)]));
+    // A line that leans: its perpendicular is 3 mm long by its value too.
+    let leaning = set.measure(&[points[0], slope, points[2], points[3]], Some(&spacing(0.1, 0.2)), &[]);
+    let [foot, of] = drawn(&leaning, "offset")[1].1;
+    let mm = ((foot.0 - of.0) * 0.1).hypot((foot.1 - of.1) * 0.2);
+    assert!((mm - value(&leaning, "offset").abs()).abs() < 0.01, "{mm}");
+}
+
+#[test]
+fn without_a_landmark_nothing_is_drawn() {
+    let set = isbi19();
+    let mut points = head(Point::new);
+    points[1] = None;
+    for one in set.measure(&points, Some(&MM), &[]) {
+        assert_eq!(one.drawing.is_empty(), one.value.is_none(), "{}", one.name);
+    }
+    points[1] = points[0];
+    let all = set.measure(&points, Some(&MM), &[]);
+    assert!(named(&all, "SNA").drawing.is_empty() && named(&all, "ODI").drawing.len() > 3);
+    assert!(!serde_json::to_string(named(&all, "SNA")).unwrap().contains("drawing"));
 }
 
 #[test]

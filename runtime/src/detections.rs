@@ -240,6 +240,12 @@ impl Detections {
         Self { film_sha256: None, ..self }
     }
 
+    /// The same without landmarks and measurements: what is known of the film alone.
+    #[must_use]
+    pub fn without_landmarks(self) -> Self {
+        Self { landmarks: Vec::new(), measurements: Vec::new(), ..self }
+    }
+
     /// The film's spacing, if it is known. Without it there are no mm.
     pub fn spacing(&self) -> Option<&Spacing> {
         self.spacing.as_ref()

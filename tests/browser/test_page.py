@@ -77,7 +77,7 @@ def test_a_point_is_dragged_and_saved(page, bundle, film, expected, request):
     page.mouse.down()
     page.mouse.move(x + 30, y + 20, steps=4)
     page.mouse.up()
-    page.locator("#landmarks tr.edited-by-hand").wait_for()
+    page.locator("#landmarks tr.edited-by-hand").wait_for(state="attached")
     if picture := request.config.getoption("picture"):
         page.screenshot(path=picture)
 

@@ -128,6 +128,63 @@ fn a_point_is_moved_saved_and_adapted_to() {
 }
 
 #[test]
+fn a_trial_measures_and_changes_nothing() {
+    let here = desk_folder();
+    let viewer = Viewer::start(here.path(), "view a.png --bundle tiny.onemark --backend tract --spacing 0.5");
+    let found = viewer.json("GET", "films/0", "");
+    let tried = viewer.json("POST", "films/0/landmarks/2/trial", r#"{"x": 12.25, "y": 30.5}"#);
+    assert_eq!(viewer.json("GET", "films/0", "")["landmarks"], found["landmarks"]);
+    assert!(!here.path().join("onemark-corrections.json").exists());
+    let moved = viewer.json("PUT", "films/0/landmarks/2", r#"{"x": 12.25, "y": 30.5}"#);
+    assert_eq!((&tried["measurements"], &tried["measured"]), (&moved["measurements"], &moved["measured"]));
+    // The lines on the film come with the measurements: here from sella to where nasion is now.
+    let skull_base = moved["measurements"].as_array().unwrap().iter().find(|one| one["name"] == "S-N").unwrap();
+    let line = &skull_base["drawing"][0];
+    assert_eq!((&line["kind"], &line["points"][1]), (&"length".into(), &serde_json::json!({"x": 12.25, "y": 30.5})));
+}
+
+#[test]
+fn a_ruler_states_the_spacing_of_one_film() {
+    let here = desk_folder();
+    let line = "view . --bundle tiny.onemark --backend tract --spacing 0.5";
+    let viewer = Viewer::start(here.path(), line);
+    viewer.json("PUT", "films/0/landmarks/2", r#"{"x": 12, "y": 30}"#);
+    let ruled =
+        viewer.json("PUT", "films/0/ruler", r#"{"from": {"x": 10, "y": 20}, "to": {"x": 40, "y": 60}, "mm": 15}"#);
+    let spacing = serde_json::json!({"mm_per_px": [0.3, 0.3], "source": "a person (ruler)"});
+    assert_eq!((&ruled["spacing"], &ruled["ruled"]), (&spacing, &true.into()));
+    let said = "0.3 x 0.3 mm per px by a person (ruler) was used, but 0.5 x 0.5 mm per px by --spacing is stated too";
+    assert!(ruled["cautions"].to_string().contains(said), "{}", ruled["cautions"]);
+    let corrected = &ruled["landmarks"][1];
+    assert_eq!((&corrected["status"], &corrected["mm"]["y"]), (&"edited-by-hand".into(), &9.0.into()));
+    assert_eq!(viewer.json("GET", "films/1", "")["spacing"]["source"], "--spacing");
+    // Restoring a point, and saved files, have the new mm too.
+    let restored = viewer.json("DELETE", "films/0/landmarks/2", "");
+    let landmark = &restored["landmarks"][1];
+    let px = landmark["position"]["x"].as_f64().unwrap();
+    assert!((landmark["mm"]["x"].as_f64().unwrap() - 0.3 * px).abs() < 1e-9, "{landmark}");
+    assert_eq!(viewer.json("GET", "films/0/results/json", "")["films"][0]["spacing"], spacing);
+    // It outlives the viewer, without points that nobody looked at.
+    drop(viewer);
+    let kept = std::fs::read_to_string(here.path().join("onemark-corrections.json")).unwrap();
+    let document = Document::read(&kept).unwrap();
+    let [FilmReport::Done { detections, .. }] = document.films.as_slice() else { panic!("{document:?}") };
+    assert!(detections.landmarks().is_empty() && detections.measurements().is_empty());
+    let viewer = Viewer::start(here.path(), line);
+    assert_eq!(viewer.json("GET", "films/0", "")["spacing"], spacing);
+    assert_eq!(viewer.json("DELETE", "films/0/ruler", "")["spacing"]["source"], "--spacing");
+    for (body, says) in [
+        (r#"{"from": {"x": 10, "y": 20}, "to": {"x": 12, "y": 20}, "mm": 15}"#, "draw a line of at least 10 px"),
+        (r#"{"from": {"x": 10, "y": 20}, "to": {"x": 40, "y": 20}, "mm": 0}"#, "state its length in mm"),
+        ("{}", "a ruler is"),
+    ] {
+        let (status, told) = viewer.answer("PUT", "films/0/ruler", body);
+        assert!(status == 400 && String::from_utf8_lossy(&told).contains(says), "{status}");
+    }
+    assert_eq!(viewer.json("GET", "films/0", "")["ruled"], false);
+}
+
+#[test]
 fn nothing_is_told_to_who_has_no_link() {
     let here = desk_folder();
     let viewer = Viewer::start(here.path(), "view a.png --bundle tiny.onemark --backend tract");

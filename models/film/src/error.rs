@@ -111,6 +111,18 @@ pub enum FilmError {
         /// mm per px down.
         y: f64,
     },
+    /// A line on the film, and the length that a person states for it, give no spacing.
+    #[error(
+        "a ruler of {} px and {} mm gives no spacing; draw a line of at least 10 px, and state its length in mm",
+        short(*px), short(*mm)
+    )]
+    #[non_exhaustive]
+    Ruler {
+        /// The length of the line in px.
+        px: f64,
+        /// Its length in mm, as a person states it.
+        mm: f64,
+    },
     /// A text does not state a spacing.
     #[error("{text:?} is not a spacing in mm per pixel; give one positive number or two (x,y)")]
     #[non_exhaustive]

@@ -15,6 +15,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use crate::FilmError;
+use crate::geometry::Point;
 
 #[cfg(feature = "dicom")]
 pub(crate) use rule::FileStatement;
@@ -29,6 +30,11 @@ pub(crate) use warning::{
 
 /// The sides in mm that a pixel may have, with a wide margin: no detector and no unit leads to others.
 pub(crate) const PIXEL_MM: RangeInclusive<f64> = 1e-6..=1e6;
+
+/// The source of a spacing that a person took from a ruler on the film.
+const RULER: &str = "a person (ruler)";
+/// The shortest line on a film that gives a spacing, in px. Each end of a line may be a px off.
+const SHORTEST_RULER_PX: f64 = 10.0;
 
 /// The size of a film's pixels, and the source that states it.
 // Its description is part of the published schema: the example is at `new`.
@@ -94,6 +100,34 @@ impl Spacing {
         }
         let spacing = number(x).zip(number(y)).and_then(|(x, y)| Self::new(x, y, source).ok());
         spacing.ok_or_else(|| FilmError::SpacingText { text: text.to_owned() })
+    }
+
+    /// The spacing of square pixels by a ruler on the film: a line between two points, and its length in mm as a person states it.
+    /// It is rounded to five digits, more than a person can point at.
+    ///
+    /// ```
+    /// use onemark_film::{Spacing, geometry::Point};
+    ///
+    /// let spacing = Spacing::from_ruler(Point::new(100.0, 50.0), Point::new(400.0, 450.0), 60.0)?;
+    /// assert_eq!(spacing.to_string(), "0.12 x 0.12 mm per px by a person (ruler)");
+    /// assert!(Spacing::from_ruler(Point::new(100.0, 50.0), Point::new(101.0, 50.0), 60.0).is_err());
+    /// # Ok::<(), onemark_film::FilmError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`FilmError::Ruler`] if the line is shorter than 10 px, or the length is not positive or gives pixels that [`Spacing::new`]
+    /// refuses.
+    pub fn from_ruler(from: Point, to: Point, mm: f64) -> Result<Self, FilmError> {
+        let px = from.distance_px(to);
+        let exact = mm / px;
+        let side = format!("{exact:.4e}").parse().unwrap_or(exact);
+        let spacing = Self::new(side, side, RULER).ok().filter(|_| px >= SHORTEST_RULER_PX);
+        spacing.ok_or(FilmError::Ruler { px, mm })
+    }
+
+    /// Whether it was taken from a ruler on the film.
+    pub fn is_from_ruler(&self) -> bool {
+        self.source == RULER
     }
 
     /// mm per px to the right.
@@ -177,6 +211,20 @@ mod tests {
         for text in ["", "0", "-0.1", "NaN", "inf", "0.1,", "0.1,0", "0.1,0.2,0.3", "0.1 mm"] {
             let error = Spacing::parse(text, "a test").unwrap_err().to_string();
             assert!(error.contains(&format!("{text:?}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_ruler_gives_square_pixels_or_says_what_is_wrong() {
+        let ruler = |px: f64, mm| Spacing::from_ruler(Point::new(5.0, 5.0), Point::new(5.0, 5.0 + px), mm);
+        let third = ruler(300.0, 100.0).unwrap();
+        assert_eq!((third.x(), third.y(), third.is_from_ruler()), (0.33333, 0.33333, true));
+        assert!(!Spacing::new(0.1, 0.1, "PixelSpacing").unwrap().is_from_ruler());
+        for (px, mm) in
+            [(0.0, 10.0), (9.0, 10.0), (100.0, 0.0), (100.0, -1.0), (100.0, f64::NAN), (f64::NAN, 1.0), (10.0, 1e9)]
+        {
+            let error = ruler(px, mm).unwrap_err().to_string();
+            assert!(error.contains("draw a line of at least 10 px"), "{error}");
         }
     }
 

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::analysis::Operands;
+use super::drawing::Stroke;
+use super::vector::Vector;
 use super::{Analysis, Class, Definition, Formula, LandmarkSet, Norm, Unit};
 use onemark_film::Spacing;
 use onemark_film::geometry::Point;
@@ -45,6 +47,9 @@ pub struct Measurement {
     pub refused: Option<String>,
     /// What the value assumes.
     pub note: Option<String>,
+    /// The lines that show on the film what is measured, also where only the spacing is missing. Absent if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drawing: Vec<Stroke>,
 }
 
 impl Measurement {
@@ -124,7 +129,7 @@ impl PixelScale<'_> {
 }
 
 /// Positions of landmarks in mm, or in px that are assumed to be square; x to the right, y down.
-type Places<'a> = BTreeMap<&'a str, [f64; 2]>;
+pub(super) type Places<'a> = BTreeMap<&'a str, [f64; 2]>;
 
 impl LandmarkSet {
     /// All measurements of the set on one film, in their order.
@@ -216,8 +221,11 @@ impl LandmarkSet {
         let results = values.into_iter().zip(analysis.variances(&places, &errors, &operands));
         let definitions = analysis.measurements.iter().zip(analysis.units_with(&operands));
         let definitions = definitions.zip(analysis.needs(&operands));
-        let all = definitions.zip(results).map(|(((definition, kind), needs), (value, variance))| {
+        let results = results.zip(analysis.drawings(&places, &operands, [x, y]));
+        let all = definitions.zip(results).map(|(((definition, kind), needs), ((value, variance), drawing))| {
             let refused = refusal(&needs, kind, value);
+            // Without a spacing, a length has no value, but a geometry.
+            let is_drawn = value.is_finite();
             let value = Some(value).filter(|_| refused.is_none());
             let sd = value.filter(|_| needs.iter().all(|name| errors.contains_key(name))).map(|_| variance.sqrt());
             let sd = sd.filter(|sd| sd.is_finite());
@@ -239,6 +247,7 @@ impl LandmarkSet {
                 norm: definition.norm.clone(),
                 refused,
                 note: value.and_then(|_| scale.note()),
+                drawing: if is_drawn { drawing } else { Vec::new() },
             }
         });
         all.collect()
@@ -319,51 +328,5 @@ impl Analysis {
             Formula::Sum(_) => operands.iter().sum(),
             Formula::Difference(_) => operand(0) - operand(1),
         }
-    }
-}
-
-/// A vector on the film: to the right, and down.
-#[derive(Clone, Copy)]
-struct Vector(f64, f64);
-
-impl Vector {
-    const NONE: Self = Self(f64::NAN, f64::NAN);
-
-    fn minus(self, other: Self) -> Self {
-        Self(self.0 - other.0, self.1 - other.1)
-    }
-
-    fn dot(self, other: Self) -> f64 {
-        self.0 * other.0 + self.1 * other.1
-    }
-
-    fn length(self) -> f64 {
-        self.0.hypot(self.1)
-    }
-
-    /// The unit vector in this direction; `None` if the length is 0.
-    fn or_none(self) -> Self {
-        if self.length() > 0.0 { self } else { Self::NONE }
-    }
-
-    fn unit(self) -> Self {
-        Self(self.0 / self.length(), self.1 / self.length())
-    }
-
-    /// The unit vector perpendicular to this one, on the side to which `towards` runs; `None` if the two are parallel.
-    fn normal(self, towards: Self) -> Self {
-        let Self(x, y) = self.unit();
-        let normal = Self(-y, x);
-        match normal.dot(towards) {
-            side if side > 0.0 => normal,
-            side if side < 0.0 => Self(y, -x),
-            _ => Self::NONE,
-        }
-    }
-
-    /// The angle between two directions, in [0, 180]°.
-    fn angle(self, other: Self) -> f64 {
-        let cross = self.0 * other.1 - self.1 * other.0;
-        cross.abs().atan2(self.dot(other)).to_degrees()
     }
 }

@@ -1,4 +1,5 @@
-//! The report: one HTML page about one film, for reading, printing and mailing. It loads nothing from elsewhere.
+//! The report: one HTML page about one film, for reading, printing and mailing. It loads nothing from elsewhere. On paper, the film
+//! with what belongs to it is on the first sheet, and the numbers on the second.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -7,6 +8,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use onemark_film::Film;
 use onemark_film::geometry::Point;
 use onemark_film::visible::visible_lines;
+use onemark_models::landmarks::StrokeKind;
 
 use crate::cautions::{percent, remark, status};
 use crate::film_results::INTENDED_USE;
@@ -50,16 +52,20 @@ pub fn write(results: &FilmResults<'_>) -> Result<Vec<u8>, ResultsError> {
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                header {
-                    h1 { "Landmarks of " (file_name(results)) }
-                    p { strong { (INTENDED_USE) } " Found by " (PROGRAM) ", " (date(results)) "." }
-                }
                 main {
-                    (cautions(results))
-                    (figure(results, &film))
-                    (table(results))
-                    (measurements(results))
-                    (origin(results))
+                    div.sheet.film {
+                        header {
+                            h1 { "Landmarks of " (file_name(results)) }
+                            p { strong { (INTENDED_USE) } " Found by " (PROGRAM) ", " (date(results)) "." }
+                        }
+                        (cautions(results))
+                        (figure(results, &film))
+                        (origin(results))
+                    }
+                    div.sheet {
+                        (measurements(results))
+                        (table(results))
+                    }
                 }
             }
         }
@@ -97,7 +103,15 @@ fn cautions(results: &FilmResults<'_>) -> Markup {
     }
 }
 
-/// The film with numbered points; circles where a radius is known. What was not found is nowhere.
+/// The lines from which something is measured, as one path: where two lie on one another, they are not drawn twice.
+fn planes(results: &FilmResults<'_>) -> String {
+    let strokes = results.detections.measurements().iter().flat_map(|measurement| &measurement.drawing);
+    let lines = strokes.filter(|stroke| stroke.kind == StrokeKind::Line);
+    let ends = lines.filter_map(|line| Some((line.points.first()?, line.points.last()?)));
+    ends.map(|(a, b)| format!("M{} {}L{} {}", a.x, a.y, b.x, b.y)).collect()
+}
+
+/// The film with its planes and numbered points; circles where a radius is known. What was not found is nowhere.
 fn figure(results: &FilmResults<'_>, film: &str) -> Markup {
     let shown = || results.detections.landmarks().iter().filter_map(Detection::unless_guess);
     let (width, height) = (results.film.width(), results.film.height());
@@ -111,6 +125,7 @@ fn figure(results: &FilmResults<'_>, film: &str) -> Markup {
         figure {
             svg viewBox={ "0 0 " (width) " " (height) } role="img" aria-label="The film with its landmarks" {
                 image href=(film) width=(width) height=(height) preserveAspectRatio="none" {}
+                path.planes d=(planes(results)) stroke-width=(px(side * DOT / 3.0)) {}
                 @for landmark in shown() {
                     @let Point { x, y } = landmark.position();
                     g class=(class(landmark)) stroke-width=(format!("{:.2}", side * DOT / 3.0)) {
@@ -126,7 +141,7 @@ fn figure(results: &FilmResults<'_>, film: &str) -> Markup {
                 }
             }
             figcaption {
-                "Red: found. Blue: placed by hand. Landmarks that were not found are not drawn."
+                "Red: found. Blue: placed by hand. Landmarks that were not found are not drawn. Green lines: the planes of measurements."
                 @if shown().any(|landmark| radius(landmark).is_some()) {
                     " The landmark lies within the circle on 90 % of films."
                 }

@@ -1,7 +1,7 @@
 // The page for annotation: a person says of each landmark where it is on a film, or that it can't be seen. Every change is sent to
 // the engine, which keeps it.
 
-import { button, during, element, listFilms, make, row, say, spacingText, told, turnPages } from "./page.js";
+import { button, during, element, listFilms, make, noteFilm, row, say, spacingText, told, turnPages } from "./page.js";
 import {
   arrange, arrow, bringIntoView, film, isOnFilm, label, listen, lookByKey, marks, middle, onLook, place, put, show as showWhole,
   showPixels, stage, view, within,
@@ -35,7 +35,7 @@ const numbers = () => desk.landmarks.map(landmark => landmark.number);
 async function show(wanted) {
   finishNudge();
   index = wanted;
-  element("films").value = wanted;
+  noteFilm(wanted, desk.films.length);
   [report, next, selected] = [undefined, null, null];
   marks.replaceChildren();
   const opened = await during("reading the film", async () => {

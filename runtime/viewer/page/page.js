@@ -71,6 +71,13 @@ export function listFilms(files, mark = () => "") {
   menu.value = chosen;
 }
 
+// Shows in the menu and by its buttons which of `count` films is on the page.
+export function noteFilm(index, count) {
+  element("films").value = index;
+  element("before").disabled = index === 0;
+  element("after").disabled = index === count - 1;
+}
+
 // Buttons and keys that go to the previous and to the next film of `count()`.
 export function turnPages(count, show) {
   const menu = element("films");

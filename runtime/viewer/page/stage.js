@@ -18,6 +18,8 @@ let size = { width: 1, height: 1 };
 export let view = { x: 0, y: 0, scale: 1 };
 // The size of the stage for which `view` was made.
 let frame = [stage.clientWidth, stage.clientHeight];
+// Whether `view` shows the whole film.
+let isWhole = true;
 // Called whenever the view changes.
 let whenLooking = () => {};
 export function onLook(work) { whenLooking = work; }
@@ -41,13 +43,17 @@ export function show(filmSize) {
 export function fit() {
   const scale = Math.min(stage.clientWidth / size.width, stage.clientHeight / size.height);
   look({ scale, x: (stage.clientWidth - size.width * scale) / 2, y: (stage.clientHeight - size.height * scale) / 2 });
+  isWhole = true;
 }
 
 export function look(next) {
   const scaled = next.scale !== view.scale;
   view = next;
+  isWhole = false;
   frame = [stage.clientWidth, stage.clientHeight];
   sheet.style.transform = `translate(${view.x}px, ${view.y}px) scale(${view.scale})`;
+  // The width of lines that have the same width at every zoom.
+  marks.style.setProperty("--px", `${1 / view.scale}px`);
   if (scaled) arrange();
   whenLooking();
 }
@@ -67,13 +73,12 @@ export function bringIntoView({ x, y }) {
   look({ ...view, x: width / 2 - x * view.scale, y: height / 2 - y * view.scale });
 }
 
-// A window of another size shows the same part of the film.
+// A window of another size shows the whole film, or has the same place of it in the middle.
 new ResizeObserver(() => {
   const { clientWidth: width, clientHeight: height } = stage;
-  const by = Math.min(width / frame[0], height / frame[1]);
-  if (!Number.isFinite(by) || by === 0) return;
-  const centre = side => (frame[side] / 2 - [view.x, view.y][side]) * by;
-  look({ scale: view.scale * by, x: width / 2 - centre(0), y: height / 2 - centre(1) });
+  if (width === 0 || height === 0) return;
+  if (isWhole) fit();
+  else look({ ...view, x: view.x + (width - frame[0]) / 2, y: view.y + (height - frame[1]) / 2 });
 }).observe(stage);
 
 function onStage(event) {
@@ -112,6 +117,12 @@ function grey() {
 }
 
 // Marks
+
+// A line on the film that is visible on bone and on air.
+export function line(className, points) {
+  const at = points.map(({ x, y }) => `${x},${y}`).join(" ");
+  return make("g", { class: `stroke ${className}` }, ...["halo", "core"].map(part => make("polyline", { class: part, points: at })));
+}
 
 // Puts a mark at a position. What is in its group `fixed` has the same size at every zoom.
 export function put(mark, { x, y }) {
@@ -177,9 +188,10 @@ export function arrange() {
 // What mouse and keys do
 
 // The button goes down on a mark (`press`), which is then moved (`drag`) and left somewhere (`drop`), where it was (`rest`), or
-// not at all (`cancel`); or it goes down and up beside all marks (`click`).
+// not at all (`cancel`); or it goes down and up beside all marks (`click`). If `sketch` returns true for the place where it goes down
+// beside all marks, it is called again with that place and each place to which the mouse moves.
 const nothing = () => {};
-export function listen({ press = nothing, drag = nothing, drop, rest = nothing, cancel, click = nothing }) {
+export function listen({ press = nothing, drag = nothing, drop, rest = nothing, cancel, click = nothing, sketch = nothing }) {
   stage.addEventListener("pointerdown", event => {
     event.preventDefault();
     const mark = event.button === 0 && event.target.closest(".mark");
@@ -188,12 +200,15 @@ export function listen({ press = nothing, drag = nothing, drop, rest = nothing, 
     const isGrey = event.button === 2 || event.shiftKey;
     let moved = false;
     const nearest = event => { const { x, y } = place(event); return within(x, y); };
+    const begin = nearest(event), isSketch = !mark && !isGrey && sketch(begin);
     const move = now => {
       moved ||= Math.hypot(now.clientX - x, now.clientY - y) > STILL;
       if (!moved) return;
       if (mark) {
         put(mark, nearest(now));
         drag(mark);
+      } else if (isSketch) {
+        sketch(begin, nearest(now));
       } else if (isGrey) {
         element("level").value = level + (now.clientY - y) / 2;
         element("width").value = width + (now.clientX - x) / 2;

@@ -12,7 +12,7 @@ use onemark_film::{Film, Spacing, without_extension};
 use onemark_models::bundle::limits::LARGEST_MANIFEST;
 use onemark_models::bundle::{Bundle, MANIFEST};
 use onemark_models::files::{read_file_at_most, sha256};
-use onemark_models::landmarks::LandmarkSet;
+use onemark_models::landmarks::{LandmarkSet, Measurement};
 use onemark_models::lock::Lock;
 
 use crate::kept::{Kept, is_by_hand};
@@ -40,6 +40,8 @@ pub struct Desk {
     seen: Mutex<BTreeMap<usize, Seen>>,
     /// Where corrections are kept.
     kept: Option<Mutex<Kept>>,
+    /// Spacings that a person took from rulers, by the SHA-256 of the films' grey values.
+    rulers: Mutex<BTreeMap<String, Spacing>>,
 }
 
 #[derive(Clone)]
@@ -105,6 +107,7 @@ impl Desk {
             written: Mutex::default(),
             seen: Mutex::default(),
             kept: None,
+            rulers: Mutex::default(),
         })
     }
 
@@ -117,6 +120,7 @@ impl Desk {
     pub fn keep_in(&mut self, path: &Path) -> Result<usize, ViewerError> {
         let kept = Kept::open(path, &self.landmark_set())?;
         let films = kept.len();
+        self.rulers = kept.rulers().into();
         self.kept = Some(kept.into());
         Ok(films)
     }
@@ -141,6 +145,11 @@ impl Desk {
         self.detector().landmark_set().clone()
     }
 
+    /// The file in which corrections are kept as they are made, if there is one.
+    pub(super) fn kept_in(&self) -> Option<PathBuf> {
+        self.kept.as_ref().map(|kept| lock(kept).path().to_owned())
+    }
+
     /// Whether the bundle may be adapted.
     pub(super) fn can_adapt(&self) -> bool {
         self.adapt_to.is_some()
@@ -153,9 +162,16 @@ impl Desk {
 
     /// Reads a film.
     pub(super) fn film(&self, index: usize) -> Result<Film, ViewerError> {
-        let (film, spacing) = self.place(index)?;
+        let (film, given) = self.place(index)?;
         let film = film.read()?;
-        Ok(film.with_stated(None, spacing.as_ref()))
+        let rulers = lock(&self.rulers);
+        let ruler = if rulers.is_empty() { None } else { rulers.get(&sha256(film.grey())) };
+        // What a person measures on this film replaces what was given for all films, and warnings name both.
+        Ok(if ruler.is_some() {
+            film.with_stated(given.as_ref(), ruler)
+        } else {
+            film.with_stated(None, given.as_ref())
+        })
     }
 
     /// A film's results with its corrections. Detects the landmarks if that has not been done yet.
@@ -195,13 +211,42 @@ impl Desk {
             Some(position) => corrected.correct(number, position, &set)?,
             None => corrected.restore(number, &seen.found, &set)?,
         }
-        if let Some(kept) = &self.kept {
-            let warnings = film.warnings().iter().map(ToString::to_string).collect();
-            let name = self.place(index)?.0.name();
-            lock(kept).note(FilmReport::done(name, seen.seconds, warnings, corrected.clone()))?;
-        }
+        self.keep(index, &film, seen.seconds, corrected.clone())?;
         seen.corrected = corrected;
         Ok(())
+    }
+
+    /// The measurements as they would be with a landmark at another position. Nothing is changed.
+    pub(super) fn try_at(&self, index: usize, number: usize, position: Point) -> Result<Vec<Measurement>, ViewerError> {
+        let seen = lock(&self.seen).get(&index).map(|seen| seen.corrected.clone());
+        let mut tried = if let Some(seen) = seen { seen } else { self.look_at(index)?.detections };
+        tried.correct(number, position, &self.landmark_set())?;
+        Ok(tried.measurements().to_vec())
+    }
+
+    /// States a film's spacing by a ruler on it; `None` takes the ruler away.
+    pub(super) fn rule(&self, index: usize, ruler: Option<Spacing>) -> Result<(), ViewerError> {
+        let key = sha256(self.film(index)?.grey());
+        let put = |ruler: Option<Spacing>| match ruler {
+            Some(ruler) => lock(&self.rulers).insert(key.clone(), ruler),
+            None => lock(&self.rulers).remove(&key),
+        };
+        let before = put(ruler);
+        let film = self.film(index)?;
+        let keep = |_| {
+            // Another window may have corrected the film since.
+            let all = lock(&self.seen);
+            all.get(&index).map_or(Ok(()), |seen| self.keep(index, &film, seen.seconds, seen.corrected.clone()))
+        };
+        self.seen(index, &film).and_then(keep).inspect_err(|_| _ = put(before))
+    }
+
+    /// Keeps a film's corrections, if there is a file for them.
+    fn keep(&self, index: usize, film: &Film, seconds: f64, corrected: Detections) -> Result<(), ViewerError> {
+        let Some(kept) = &self.kept else { return Ok(()) };
+        let warnings = film.warnings().iter().map(ToString::to_string).collect();
+        let name = self.place(index)?.0.name();
+        lock(kept).note(FilmReport::done(name, seconds, warnings, corrected))
     }
 
     /// A film's results in one of the formats.
@@ -248,19 +293,30 @@ impl Desk {
     }
 
     fn seen(&self, index: usize, film: &Film) -> Result<Seen, ViewerError> {
-        if let Some(seen) = lock(&self.seen).get(&index) {
+        let is_current = |seen: &&Seen| seen.found.spacing() == film.spacing();
+        if let Some(seen) = lock(&self.seen).get(&index).filter(is_current) {
             return Ok(seen.clone());
         }
         // The wall clock, because Rust has no other clock in browsers.
         let start = Local::now();
         let found = self.detector().detect(film)?;
         let seconds = (Local::now() - start).as_seconds_f64().max(0.0);
-        let mut corrected = found.clone();
-        if let Some(kept) = &self.kept {
-            lock(kept).repeat_on(&mut corrected, &self.landmark_set())?;
+        let (mut corrected, set) = (found.clone(), self.landmark_set());
+        let mut all = lock(&self.seen);
+        match (all.get(&index), &self.kept) {
+            (Some(seen), _) if is_current(&seen) => return Ok(seen.clone()),
+            // A ruler has given the film another spacing: the corrections stay.
+            (Some(seen), _) => {
+                for landmark in seen.corrected.landmarks().iter().filter(|landmark| is_by_hand(landmark)) {
+                    corrected.correct(landmark.number(), landmark.position(), &set)?;
+                }
+            }
+            (None, Some(kept)) => lock(kept).repeat_on(&mut corrected, &set)?,
+            (None, None) => {}
         }
         let seen = Seen { seconds, corrected, found };
-        Ok(lock(&self.seen).entry(index).or_insert(seen).clone())
+        all.insert(index, seen.clone());
+        Ok(seen)
     }
 }
 

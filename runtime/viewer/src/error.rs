@@ -40,6 +40,9 @@ pub enum ViewerError {
     /// The request's body is not a position.
     #[error("a position is {{\"x\": …, \"y\": …}} in px")]
     Position { source: serde_json::Error },
+    /// The request's body is not a ruler.
+    #[error("a ruler is {{\"from\": {{\"x\": …, \"y\": …}}, \"to\": …, \"mm\": …}} in px, with its length in mm")]
+    Ruler { source: serde_json::Error },
     /// The request's body does not say what a person says of a landmark.
     #[error("a landmark is {{\"placed\": {{\"x\": …, \"y\": …}}}} in px, \"not-visible\", or null")]
     Mark { source: serde_json::Error },

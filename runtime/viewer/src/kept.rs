@@ -1,10 +1,12 @@
 //! Keeps a person's corrections in a file as they are made, so that the end of the viewer, or of the machine, loses none.
 //!
-//! The file is what `onemark detect --json` writes, with the corrected films only: every reader of points takes it.
+//! The file is what `onemark detect --json` writes, with the corrected films only: every reader of points takes it. A film whose
+//! spacing a person took from a ruler is in it too, without landmarks if none of them was corrected.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use onemark_film::Spacing;
 use onemark_models::landmarks::LandmarkSet;
 use onemark_results::json::{Document, FilmReport, to_text};
 use onemark_runtime::{Detection, Detections, Status};
@@ -15,7 +17,7 @@ use crate::kept_file::{KeptFile, Why};
 /// A file of corrections, which no other viewer writes at the same time.
 pub struct Kept {
     file: KeptFile,
-    /// The reports of corrected films, by the SHA-256 of their grey values.
+    /// The reports of corrected films and of films with a ruler, by the SHA-256 of their grey values.
     films: BTreeMap<String, FilmReport>,
 }
 
@@ -35,6 +37,16 @@ impl Kept {
     /// The number of films that have corrections.
     pub fn len(&self) -> usize {
         self.films.len()
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// The spacings that a person took from rulers, by the SHA-256 of their films' grey values.
+    pub fn rulers(&self) -> BTreeMap<String, Spacing> {
+        self.films.iter().filter_map(|(film, report)| Some((film.clone(), ruler(report)?.clone()))).collect()
     }
 
     /// Repeats the corrections of a film on what was found on it.
@@ -57,11 +69,16 @@ impl Kept {
         let fault = |why: Why| ViewerError::Kept { path: self.file.path().to_owned(), source: why };
         let Some(film) = film_sha256(&report).map(str::to_owned) else { return Ok(()) };
         let mut films = self.films.clone();
-        if by_hand(&report).next().is_some() {
-            films.insert(film, report);
-        } else {
-            films.remove(&film);
-        }
+        match report {
+            report if by_hand(&report).next().is_some() => films.insert(film, report),
+            // Nobody has looked at its points, so they are not kept: they would be taken for a person's.
+            FilmReport::Done { file, seconds, warnings, detections, .. }
+                if detections.spacing().is_some_and(Spacing::is_from_ruler) =>
+            {
+                films.insert(film, FilmReport::done(file, seconds, warnings, detections.without_landmarks()))
+            }
+            _ => films.remove(&film),
+        };
         let document = Document::new(films.values().cloned().collect());
         let text = to_text(&document, true).map_err(|error| fault(error.into()))?;
         self.file.write(text.as_bytes()).map_err(fault)?;
@@ -79,7 +96,7 @@ fn read(bytes: &[u8], set: &LandmarkSet) -> Result<BTreeMap<String, FilmReport>,
         let is_known = |one: &Detection| {
             set.landmarks.get(one.number().wrapping_sub(1)).is_some_and(|landmark| landmark.name == one.name())
         };
-        if by_hand(&report).next().is_none() {
+        if by_hand(&report).next().is_none() && ruler(&report).is_none() {
             return Err("it is not a file of corrections: a film in it has none".into());
         }
         if !by_hand(&report).all(is_known) {
@@ -100,6 +117,12 @@ fn by_hand(report: &FilmReport) -> impl Iterator<Item = &Detection> {
         _ => &[],
     };
     landmarks.iter().filter(|landmark| is_by_hand(landmark))
+}
+
+/// The spacing that a person took from a ruler on a report's film.
+fn ruler(report: &FilmReport) -> Option<&Spacing> {
+    let FilmReport::Done { detections, .. } = report else { return None };
+    detections.spacing().filter(|spacing| spacing.is_from_ruler())
 }
 
 /// Whether a person placed it.

@@ -1,5 +1,8 @@
 //! Routes of the viewer: a method, a path and a body to a response. State is in `desk`.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use onemark_film::Spacing;
 use onemark_film::geometry::Point;
 use onemark_models::landmarks::{Landmark, Measurement};
@@ -19,6 +22,10 @@ struct DeskAnswer<'a> {
     landmarks: &'a [Landmark],
     films: Vec<String>,
     formats: Vec<FormatAnswer>,
+    /// The references of the measurements' sources.
+    sources: &'a BTreeMap<String, String>,
+    /// The file in which corrections are kept as they are made; null if they end with the page.
+    kept_in: Option<PathBuf>,
     /// Whether the page may adapt the bundle.
     #[serde(rename = "learns")]
     can_adapt: bool,
@@ -42,6 +49,8 @@ struct FilmAnswer<'a> {
     backend: &'a str,
     film: FilmSize,
     spacing: Option<&'a Spacing>,
+    /// Whether the spacing is that of a ruler.
+    ruled: bool,
     calibration: Option<&'a str>,
     #[serde(rename = "unusual")]
     out_of_distribution: Option<bool>,
@@ -80,6 +89,21 @@ struct Restore {
     was: Option<Point>,
 }
 
+/// The body of `POST films/N/landmarks/N/trial`: the measurements as they would be, and nothing is changed.
+#[derive(Serialize)]
+struct TrialAnswer<'a> {
+    measurements: &'a [Measurement],
+    measured: Vec<Measured>,
+}
+
+/// The body of `PUT films/N/ruler`: a line on the film, and its length in mm.
+#[derive(Deserialize)]
+struct Ruler {
+    from: Point,
+    to: Point,
+    mm: f64,
+}
+
 /// The body of `POST films/N/learn`: the outcome in a sentence, and the desk with the new bundle.
 #[derive(Serialize)]
 struct AdaptAnswer<'a> {
@@ -94,6 +118,8 @@ impl<'a> DeskAnswer<'a> {
             backend: detector.backend().name(),
             landmarks: &detector.landmark_set().landmarks,
             films: desk.names().collect(),
+            sources: &detector.landmark_set().analysis.sources,
+            kept_in: desk.kept_in(),
             formats: Desk::formats().map(|(name, title)| FormatAnswer { name, title }).collect(),
             can_adapt: desk.can_adapt(),
         }
@@ -108,6 +134,10 @@ impl From<&Measurement> for Measured {
             judgement: one.judgement(),
         }
     }
+}
+
+fn as_text(measurements: &[Measurement]) -> Vec<Measured> {
+    measurements.iter().map(Measured::from).collect()
 }
 
 impl Answers for Desk {
@@ -141,6 +171,21 @@ impl Answers for Desk {
                 self.correct(number(film)?, number(landmark)?, None, was)?;
                 self.shown(film)?
             }
+            ("POST", ["films", film, "landmarks", landmark, "trial"]) => {
+                let position = serde_json::from_slice(body).map_err(|source| ViewerError::Position { source })?;
+                let measurements = self.try_at(number(film)?, number(landmark)?, position)?;
+                Answer::document(&TrialAnswer { measured: as_text(&measurements), measurements: &measurements })?
+            }
+            ("PUT", ["films", film, "ruler"]) => {
+                let Ruler { from, to, mm } =
+                    serde_json::from_slice(body).map_err(|source| ViewerError::Ruler { source })?;
+                self.rule(number(film)?, Some(Spacing::from_ruler(from, to, mm)?))?;
+                self.shown(film)?
+            }
+            ("DELETE", ["films", film, "ruler"]) => {
+                self.rule(number(film)?, None)?;
+                self.shown(film)?
+            }
             ("POST", ["films", film, "learn"]) => {
                 let told = self.adapt(number(film)?)?;
                 Answer::document(&AdaptAnswer { told, desk: DeskAnswer::of(self, &self.detector()) })?
@@ -169,11 +214,12 @@ impl Desk {
             backend: detections.backend(),
             film: detections.film(),
             spacing: detections.spacing(),
+            ruled: detections.spacing().is_some_and(Spacing::is_from_ruler),
             calibration: detections.calibration(),
             out_of_distribution: detections.out_of_distribution(),
             landmarks,
             measurements: detections.measurements(),
-            measured: detections.measurements().iter().map(Measured::from).collect(),
+            measured: as_text(detections.measurements()),
             cautions,
         })
     }

@@ -36,11 +36,12 @@ const LARGEST_BODY: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The files of the pages: name, media type and content.
-const PAGE: [(&str, &str, &str); 6] = [
+const PAGE: [(&str, &str, &str); 7] = [
     ("viewer.css", "text/css; charset=utf-8", include_str!("../page/viewer.css")),
     ("viewer.js", SCRIPT, include_str!("../page/viewer.js")),
     ("annotate.js", SCRIPT, include_str!("../page/annotate.js")),
     ("page.js", SCRIPT, include_str!("../page/page.js")),
+    ("ruler.js", SCRIPT, include_str!("../page/ruler.js")),
     ("stage.js", SCRIPT, include_str!("../page/stage.js")),
     ("engine.js", SCRIPT, include_str!("../page/engine-server.js")),
 ];
