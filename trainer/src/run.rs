@@ -6,7 +6,7 @@
 //! - `checkpoint.safetensors`, replaced after every epoch, at an interval within epochs, when the run is interrupted, at the end;
 //! - `epoch-P-E.safetensors`, a copy of it after each of the last few epochs, E of phase P;
 //! - `best.safetensors`, finished like the last one, of the epoch with the least error on copies of the template that no step
-//!   trains on.
+//!   trains on, among those of the whole network: in a recipe with adapters, those of the phases that train them.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
