@@ -19,6 +19,7 @@ const SHORT: &str = "{ base: phantom, name: short, about: A few steps., template
       { name: adapters, epochs: 1, steps: 9, adapters: true, freeze_statistics: true, learning_rate: 5.0e-4 } ] }";
 /// Opens a page and ends it when its link is there: nobody is here to look at it.
 const PAGE: &str = r#"page() {
+    : > link.txt
     onemark "$@" > link.txt & page=$!
     until grep -q http: link.txt; do kill -0 $page; sleep 0.05; done
     kill $page; wait $page || true
