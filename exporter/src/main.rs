@@ -131,6 +131,11 @@ fn report(out: &Path, export: &onemark_exporter::Export, start: Instant) {
     for why in skipped {
         println!("skipped  {why}");
     }
+    if export.bundle.manifest().familiarity.is_none() {
+        println!(
+            "note     films of another kind are not refused: that takes the last checkpoint of a run on at least eight films"
+        );
+    }
     let megabytes = export.bundle.total_bytes() as f64 / 1e6;
     println!("wrote    {} ({megabytes:.1} MB) in {:.1} s", out.display(), start.elapsed().as_secs_f64());
     println!("next     onemark detect --bundle {} FILM…", out.display());

@@ -1,6 +1,6 @@
 //! What an Onemark network *is*: the typed [`graph`] and the [`network`] written as one; [`recipe`]s; [`landmarks`] sets and their
 //! measurements; [`checkpoint`]s and the [`bundle`] format; the prior over a film's landmarks ([`shape_prior`]); and how far
-//! points can be trusted ([`confidence`], [`familiarity`]). This crate does not train networks. It runs them only in the slow
+//! points can be trusted ([`accuracy`], [`confidence`], [`familiarity`]). This crate does not train networks. It runs them only in the slow
 //! [`reference`](mod@reference) interpreter, with which all other interpreters are compared.
 //!
 //! ```
@@ -20,6 +20,7 @@
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod accuracy;
 pub mod bundle;
 #[cfg(feature = "checkpoint")]
 pub mod checkpoint;

@@ -1,4 +1,4 @@
-//! Tables in the documentation that tests make.
+//! Tables in the documentation that tests make, and lines of shell there that tests run.
 
 use std::sync::{Mutex, PoisonError};
 use std::{env, fs};
@@ -22,4 +22,9 @@ pub fn documented(document: &str, name: &str, table: &str) {
     } else {
         assert!(documented == table, "docs/{document} is out of date: run this test with ONEMARK_UPDATE=1\n{table}");
     }
+}
+
+/// The lines of shell in a text of the documentation: those that are indented by four spaces, each once as it stands.
+pub fn commands(text: &str) -> String {
+    text.lines().filter_map(|line| Some(format!("{}\n", line.strip_prefix("    ")?))).collect()
 }

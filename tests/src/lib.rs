@@ -19,10 +19,10 @@ use onemark_models::network::config::AdapterVariant;
 use onemark_models::recipe::Recipe;
 
 pub use dicom::data_set;
-pub use documents::documented;
+pub use documents::{commands, documented};
 pub use films::{Films, film_of, real_data, small_films};
 pub use found::{dicom_film, found, found_on};
-pub use program::{Outcome, Program, backends};
+pub use program::{Outcome, Program, backends, shell};
 
 /// The largest allowed difference of two computations of the same values, as a share of the largest expected number.
 /// A test names one of these; it never holds a number of its own.

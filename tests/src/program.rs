@@ -88,6 +88,20 @@ impl From<Output> for Outcome {
     }
 }
 
+/// Runs lines of shell in `folder` as a person would who has the programs on `PATH`, and no keys that are trusted. They end at the first
+/// one that fails.
+///
+/// # Panics
+/// There is no shell.
+pub fn shell(folder: &Path, script: &str) -> Outcome {
+    let programs = PathBuf::from(Program::Runtime.command(folder, "").get_program());
+    let folders = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths(programs.parent().map(Path::to_owned).into_iter().chain(env::split_paths(&folders)));
+    let mut command = Command::new("sh");
+    command.current_dir(folder).args(["-eu", "-c", script]).env("PATH", path.unwrap());
+    command.env_remove("ONEMARK_TRUST").env_remove("ONEMARK_SIGNING_KEY").output().unwrap().into()
+}
+
 /// The backends that must agree on this machine's CPU. ONNX Runtime may be missing, but not after `cargo xtask test` has set it
 /// up.
 ///

@@ -14,6 +14,7 @@ use onemark_models::bundle::Bundle;
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::network::config::AdapterVariant;
 use onemark_models::recipe::{Elastic, Recipe};
+use onemark_phantom::Anatomy;
 use onemark_tests::{Outcome, Program, backends, small_films, tiny_bundle, tiny_recipe};
 use serde_json::Value;
 
@@ -37,7 +38,7 @@ fn from_one_annotated_film_to_landmarks() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     fs::write(here.join("recipe.yaml"), phantom_recipe().to_yaml().unwrap()).unwrap();
-    onemark_phantom::write_films(&here.join("films"), 12, 5, |_| ()).unwrap();
+    onemark_phantom::write_films(Anatomy::Head, &here.join("films"), 12, 5, |_| ()).unwrap();
     Program::Train.succeed(here, "run --recipe recipe.yaml --data films --out run --device cpu --threads 1");
     Program::Export.succeed(here, "run/checkpoint.safetensors --out phantom.onemark");
 
@@ -74,11 +75,11 @@ fn drawn_films_are_evaluated_without_training() {
     const SEED: u64 = 5;
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    onemark_phantom::write_films(&here.join("films"), 3, SEED, |_| ()).unwrap();
+    onemark_phantom::write_films(Anatomy::Head, &here.join("films"), 3, SEED, |_| ()).unwrap();
     tiny_bundle().write(&here.join("phantom.onemark"), false).unwrap();
     let report = evaluate(here, "test1", backends()[0]);
     // The third film is the first of the test films. Annotations are whole px.
-    let drawn = onemark_phantom::draw(SEED, 2).points;
+    let drawn = onemark_phantom::draw(Anatomy::Head, SEED, 2).points;
     let drawn: Vec<Point> = drawn.iter().map(|point| Point::new(point.x.round(), point.y.round())).collect();
     let expected = mean(&distances(&positions(&report), &drawn)) * SPACING;
     let protocol = report["protocols"].as_array().unwrap().iter().find(|each| each["protocol"] == "film").unwrap();
@@ -162,6 +163,23 @@ fn a_stopped_run_goes_on_as_if_it_had_not_been() {
     let again = Program::Train.command(here, &format!("run --resume --out parts {fixed}")).output().unwrap();
     let again = Outcome::from(again);
     assert!(!again.success && again.stderr.contains("it is finished"), "{again:?}");
+}
+
+/// Adapters that are spoiled by their training do not bring back an epoch without any, which is not the network of the recipe.
+#[test]
+fn the_best_epoch_can_be_exported() {
+    if !Program::Train.is_here() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    small_films(&here.join("films"));
+    let recipe = resumable_recipe().edit(|spec| spec.phases[1].learning_rate = 0.03).unwrap();
+    fs::write(here.join("recipe.yaml"), recipe.to_yaml().unwrap()).unwrap();
+    Program::Train.succeed(here, "run --recipe recipe.yaml --data films --out run --device cpu --threads 1");
+    let exported = Program::Export.succeed(here, "run/best.safetensors --out best.onemark").stdout;
+    assert!(exported.contains("films of another kind are not refused"), "{exported}");
+    assert_eq!(Bundle::open(here.join("best.onemark")).unwrap().manifest().familiarity, None);
 }
 
 /// In the second of the two epochs without adapters.

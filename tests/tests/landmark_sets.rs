@@ -7,6 +7,7 @@ use std::path::Path;
 use onemark_models::bundle::Bundle;
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::landmarks::LandmarkSet;
+use onemark_phantom::Anatomy;
 use onemark_tests::{Outcome, Program};
 use serde_json::Value;
 
@@ -23,7 +24,7 @@ fn draw(folder: &Path, films: std::ops::Range<usize>, annotated: usize) {
     fs::create_dir_all(folder.join("images")).unwrap();
     let mut table = "image,landmark,x,y\n".to_owned();
     for (index, number) in films.enumerate() {
-        let phantom = onemark_phantom::draw(5, number);
+        let phantom = onemark_phantom::draw(Anatomy::Head, 5, number);
         phantom.film.save(folder.join(format!("images/film-{number}.png"))).unwrap();
         for (landmark, name) in FIVE.into_iter().filter(|_| index < annotated) {
             let point = phantom.points[landmark - 1];
@@ -77,8 +78,8 @@ fn five_landmarks_from_their_file_to_points_on_new_films() {
     let line = format!("evaluate five.onemark --data judged --spacing {SPACING} --report report.json");
     Program::Runtime.succeed(here, &line);
     let error = json("report.json")["protocols"][0]["overall"]["mre_mm"].as_f64().unwrap();
-    let [template, others] =
-        [0..1, 5..8].map(|films| films.map(|film| onemark_phantom::draw(5, film).points).collect::<Vec<_>>());
+    let [template, others] = [0..1, 5..8]
+        .map(|films| films.map(|film| onemark_phantom::draw(Anatomy::Head, 5, film).points).collect::<Vec<_>>());
     let copied = others.iter().flat_map(|points| {
         FIVE.map(|(number, _)| {
             (points[number - 1].x - template[0][number - 1].x).hypot(points[number - 1].y - template[0][number - 1].y)

@@ -6,11 +6,11 @@
 use std::env;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use image::{GrayImage, Luma};
-use onemark_tests::{Outcome, Program, tiny_bundle};
+use onemark_tests::{commands, shell, tiny_bundle};
 use tempfile::TempDir;
 
 const DOCS: &str = include_str!("../../docs/TRUST.md");
@@ -18,18 +18,7 @@ const DOCS: &str = include_str!("../../docs/TRUST.md");
 /// The first lines of shell in the section about signed bundles.
 fn walk() -> String {
     let section = DOCS.split("\n## Signed bundles\n").nth(1).unwrap();
-    let lines = section.lines().skip_while(|line| !line.starts_with("    "));
-    let block = lines.take_while(|line| line.is_empty() || line.starts_with("    "));
-    block.map(|line| format!("{}\n", line.trim_start())).collect()
-}
-
-fn shell(folder: &Path, script: &str) -> Outcome {
-    let programs = PathBuf::from(Program::Runtime.command(folder, "").get_program());
-    let folders = env::var_os("PATH").unwrap_or_default();
-    let path = env::join_paths([programs.parent().unwrap().to_owned()].into_iter().chain(env::split_paths(&folders)));
-    let mut command = Command::new("sh");
-    command.current_dir(folder).args(["-eu", "-c", script]).env("PATH", path.unwrap());
-    command.env_remove("ONEMARK_TRUST").env_remove("ONEMARK_SIGNING_KEY").output().unwrap().into()
+    commands(section.split("(`tests/tests/signing.rs` runs these lines.)").next().unwrap())
 }
 
 /// A folder with a bundle and a film. `None`, and a note, if openssl is not there to make keys; where `CI` is set, that is a failure.

@@ -223,6 +223,46 @@ fn a_calibrated_bundle_says_what_its_points_are_worth() {
     assert_eq!(undone.manifest(), Bundle::open(here.join("sure.onemark")).unwrap().manifest());
 }
 
+#[test]
+fn a_bundle_states_the_accuracy_that_was_recorded() {
+    let here = lab(3);
+    let here = here.path();
+    let evaluate = "evaluate tiny.onemark --data films --backend tract --report report.json --record told.onemark";
+    let said = Program::Runtime.succeed(here, evaluate).stderr;
+    assert!(said.contains("wrote told.onemark") && !said.contains("signed"), "{said}");
+    let report: Value = serde_json::from_slice(&fs::read(here.join("report.json")).unwrap()).unwrap();
+    let overall = report["protocols"].as_array().unwrap().iter().find(|each| each["protocol"] == "film").unwrap();
+    let [before, told] = ["tiny", "told"].map(|name| Bundle::open(here.join(format!("{name}.onemark"))).unwrap());
+    let accuracy = told.manifest().accuracy.clone().unwrap();
+    assert_eq!((accuracy.data.as_str(), accuracy.films, accuracy.points), ("films", 3, 57));
+    assert_eq!(Some(accuracy.mre_mm), overall["overall"]["mre_mm"].as_f64());
+    assert_eq!(accuracy.rates[0].radius_mm, 2.0);
+    assert_eq!(Some(accuracy.rates[0].percent), overall["overall"]["sdr_percent"][0].as_f64());
+    // Nothing else of it has changed.
+    assert_eq!(&Manifest { accuracy: None, ..told.manifest().clone() }, before.manifest());
+
+    let shown = Program::Runtime.succeed(here, "inspect told.onemark").stdout;
+    assert!(shown.contains("on 3 films of films, as recorded by evaluate on 20"), "{shown}");
+    let shown = Program::Runtime.succeed(here, "inspect tiny.onemark").stdout;
+    assert!(shown.contains("not measured (`onemark evaluate --record`"), "{shown}");
+
+    // It belongs to the vectors with which it was measured.
+    fs::write(here.join("points.csv"), "landmark,x,y\nsella,20,21\n").unwrap();
+    let adapt =
+        "adapt told.onemark --film films/images/00.png --points points.csv --backend tract --out adapted.onemark";
+    Program::Runtime.succeed(here, adapt);
+    assert_eq!(Bundle::open(here.join("adapted.onemark")).unwrap().manifest().accuracy, None);
+    Program::Runtime.succeed(here, "adapt adapted.onemark --undo --out undone.onemark");
+    assert_eq!(Bundle::open(here.join("undone.onemark")).unwrap().manifest(), told.manifest());
+
+    let said = fail(here, evaluate);
+    assert!(said.contains("told.onemark already exists") && said.contains("--force"), "{said}");
+    assert!(fail(here, "evaluate tiny.onemark --data films --force").contains("--record"));
+    fs::write(here.join("told.onemark.sig"), "of the bundle before").unwrap();
+    let said = Program::Runtime.succeed(here, &format!("{evaluate} --force")).stderr;
+    assert!(said.contains("nobody has signed the new bundle"), "{said}");
+}
+
 /// Films that a person has annotated are of the right kind, unless they are too unlike the films of the training.
 #[test]
 fn films_of_a_calibration_are_not_refused_unless_they_are_too_far() {

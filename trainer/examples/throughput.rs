@@ -48,7 +48,7 @@ fn main() -> Result<()> {
 
     let folder = tempfile::tempdir()?;
     let films = folder.path().join("films");
-    onemark_phantom::write_films(&films, FILMS, SEED, |_| ())?;
+    onemark_phantom::write_films(onemark_phantom::Anatomy::Head, &films, FILMS, SEED, |_| ())?;
     let cases = Dataset::open(&films, Split::Train)?.cases;
     let network = Network {
         adapter_channels: if phase.adapters { recipe.network.adapter_channels } else { 0 },

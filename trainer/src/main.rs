@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use onemark_models::recipe::{BUILT_IN, Recipe};
 
 mod commands;
@@ -23,7 +23,7 @@ enum Command {
     Run(commands::run::Training),
     /// Train, export and evaluate the rows of a table of the paper, and write the table beside the paper's numbers.
     Reproduce(commands::reproduce::Reproduce),
-    /// Draw synthetic lateral head films with exact landmarks.
+    /// Draw synthetic films with exact landmarks.
     Phantom(Phantom),
     /// List the built-in recipes, or print one.
     Recipes {
@@ -43,6 +43,17 @@ struct Phantom {
     /// The same seed draws the same films.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// What the films show.
+    #[arg(long, value_enum, default_value_t = Anatomy::Head)]
+    anatomy: Anatomy,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Anatomy {
+    /// Lateral heads with the landmarks of isbi19, in the layout of ISBI 2015.
+    Head,
+    /// Hands with a landmark set of their own, hand.yaml, in plain folders; films for training have no points.
+    Hand,
 }
 
 fn main() -> ExitCode {
@@ -64,7 +75,12 @@ fn main() -> ExitCode {
 impl Phantom {
     fn run(self) -> Result<()> {
         let bar = indicatif::ProgressBar::new(self.count as u64);
-        onemark_phantom::write_films(&self.out, self.count, self.seed, |done| bar.set_position(done as u64))?;
+        let anatomy = match self.anatomy {
+            Anatomy::Head => onemark_phantom::Anatomy::Head,
+            Anatomy::Hand => onemark_phantom::Anatomy::Hand,
+        };
+        let progress = |done| bar.set_position(done as u64);
+        onemark_phantom::write_films(anatomy, &self.out, self.count, self.seed, progress)?;
         bar.finish_and_clear();
         println!("{} phantom films in {}", self.count, self.out.display());
         Ok(())

@@ -6,8 +6,9 @@
 //!
 //! - `checkpoint.safetensors`, replaced after every epoch, at an interval within epochs, when the run is interrupted, at the end;
 //! - `epoch-P-E.safetensors`, a copy of it after each of the last few epochs, E of phase P;
-//! - `best.safetensors`, finished like the last one, of the epoch with the least error where it is known:
-//!   on copies of the template that no step trains on, or on annotated films.
+//! - `best.safetensors`, finished like the last one, of the epoch with the least error where it is known (on copies of the template
+//!   that no step trains on, or on annotated films), among those of the whole network: in a recipe with adapters, those of the phases
+//!   that train them.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;

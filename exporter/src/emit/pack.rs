@@ -68,6 +68,7 @@ pub fn pack(
         weights: layout.precision,
         template_vectors: vectors.map(|(param, span)| (param.to_string(), *span)).collect(),
         shape_prior: shape_prior(checkpoint)?,
+        accuracy: None,
         calibration: None,
         familiarity: checkpoint.tensors.get(FILM_SCORES).and_then(familiarity),
         adapted: None,

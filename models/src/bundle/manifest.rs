@@ -10,6 +10,7 @@ use half::f16;
 use serde::{Deserialize, Serialize};
 
 use super::{Adaptation, Plan};
+use crate::accuracy::Accuracy;
 use crate::confidence::Calibration;
 use crate::familiarity::Familiarity;
 use crate::graph::Shape;
@@ -53,6 +54,9 @@ pub struct Manifest {
     /// maximum in row-major order, METHOD.md sec. 1c) or `shape-prior` with the prior.
     #[serde(rename = "decoding", with = "decoding")]
     pub shape_prior: Option<ShapePrior>,
+    /// The errors on annotated films, if an evaluation was recorded and no vector was replaced since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<Accuracy>,
     /// How scores become confidence, if the bundle was calibrated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,

@@ -46,6 +46,10 @@ impl Manifest {
         if let Some(prior) = &self.shape_prior {
             prior.validate(count).map_err(|invalid| invalid.within("decoding.shape-prior"))?;
         }
+        let of_before = self.adapted.as_ref().and_then(|adapted| adapted.accuracy.as_ref());
+        for accuracy in self.accuracy.iter().chain(of_before) {
+            accuracy.validate().map_err(|invalid| invalid.within("accuracy"))?;
+        }
         let of_before = self.adapted.as_ref().and_then(|adapted| adapted.calibration.as_ref());
         for calibration in self.calibration.iter().chain(of_before) {
             calibration.validate(count).map_err(|invalid| invalid.within("calibration"))?;

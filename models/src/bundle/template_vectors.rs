@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Bundle, BundleError, Precision, Span, WEIGHTS};
+use crate::accuracy::Accuracy;
 use crate::confidence::Calibration;
 use crate::familiarity::Familiarity;
 use crate::invalid::Invalid;
@@ -20,6 +21,9 @@ pub struct Adaptation {
     pub original: BTreeMap<String, Span>,
     /// The original size of [`WEIGHTS`] in bytes.
     pub weights_bytes: usize,
+    /// The original accuracy, which is that of the original vectors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<Accuracy>,
     /// The original calibration, which is valid for the original vectors only.
     pub calibration: Option<Calibration>,
     /// The original scores of the training films, likewise.
@@ -50,8 +54,8 @@ impl Bundle {
         Ok(self.manifest.template_vectors.iter().map(|(name, span)| (name.clone(), read(span))).collect())
     }
 
-    /// The same bundle with other template vectors, made from `films` and all films before them. It is not calibrated, and
-    /// does not know which films are of another kind.
+    /// The same bundle with other template vectors, made from `films` and all films before them. It is not calibrated, its
+    /// accuracy is not known, and neither is which films are of another kind.
     ///
     /// # Errors
     /// A vector has another length than the vector that it replaces, or the bundle has no vector of this name.
@@ -63,6 +67,7 @@ impl Bundle {
         let mut weights = self.bytes(WEIGHTS)?.to_vec();
         let mut manifest = self.manifest.clone();
         let (calibration, familiarity) = (manifest.calibration.take(), manifest.familiarity.take());
+        let accuracy = manifest.accuracy.take();
         let adapted = manifest.adapted.get_or_insert_with(|| {
             let weights_bytes = weights.len();
             let keep = |(name, span): (&String, &Span)| {
@@ -71,7 +76,7 @@ impl Bundle {
                 (name.clone(), Span { offset, ..*span })
             };
             let original = manifest.template_vectors.iter().map(keep).collect();
-            Adaptation { films: Vec::new(), original, weights_bytes, calibration, familiarity }
+            Adaptation { films: Vec::new(), original, weights_bytes, accuracy, calibration, familiarity }
         });
         adapted.films.extend(films);
         for (name, vector) in vectors {
@@ -105,6 +110,7 @@ impl Bundle {
         }
         weights.truncate(adapted.weights_bytes);
         (manifest.calibration, manifest.familiarity) = (adapted.calibration, adapted.familiarity);
+        manifest.accuracy = adapted.accuracy;
         self.with_weights(manifest, weights)
     }
 

@@ -45,6 +45,7 @@ fn toy() -> Bundle {
         weights: Precision::F32,
         template_vectors: Level::COARSE_TO_FINE.map(|level| (vector(1, level), Span { offset: 0, length: 8 })).into(),
         shape_prior: None,
+        accuracy: None,
         calibration: None,
         familiarity: None,
         adapted: None,

@@ -22,7 +22,7 @@ use onemark_models::text;
 use onemark_results::{ResultsError, json, overlay};
 use onemark_runtime::adapt::AdaptError;
 use onemark_runtime::{BackendKind, Decoding, Detector, Options, RuntimeError};
-use onemark_signing::{Signer, SigningError};
+use onemark_signing::{Signature, Signer, SigningError};
 use onemark_viewer::ViewerError;
 
 use crate::trust::TrustOptions;
@@ -36,14 +36,14 @@ pub struct RunOptions {
     /// Number of threads [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// Do not refine positions: report the centre of the best cell of the network's grid, as the paper does
-    #[arg(long)]
+    /// For comparisons with the paper: report the centre of the best cell of the network's grid, without refinement
+    #[arg(long, hide_short_help = true)]
     argmax: bool,
     /// Find each landmark by itself: do not use what the bundle knows about how landmarks usually lie to each other
-    #[arg(long, conflicts_with = "argmax")]
+    #[arg(long, conflicts_with = "argmax", hide_short_help = true)]
     no_shape_prior: bool,
     /// Search the whole film for every landmark to the last detail: slower, with the same result
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     no_pruning: bool,
     #[command(flatten)]
     trust: TrustOptions,
@@ -122,6 +122,11 @@ pub struct Target {
 }
 
 impl Target {
+    /// The same target as another command's option names it.
+    pub fn new(out: PathBuf, force: bool) -> Self {
+        Self { out, force }
+    }
+
     /// Refuses an unusable target before any work is done. Until the lock is dropped, other commands that would write there wait:
     /// so a bundle that is read and replaced loses nothing that another command has just added to it.
     pub fn validate(&self) -> anyhow::Result<Lock> {
@@ -135,10 +140,14 @@ impl Target {
         Lock::wait(&self.out).with_context(locking)
     }
 
-    /// Writes the bundle and prints its path.
+    /// Writes the bundle and prints its path. If the bundle that it was made from has a signature beside it, says that this one has none.
     pub fn write(&self, bundle: &Bundle) -> anyhow::Result<()> {
+        let was_signed = [bundle.origin(), &self.out].iter().any(|place| Signature::place_for(place).exists());
         bundle.write(&self.out, self.force).map_err(or_force)?;
         note(format_args!("wrote {}", self.out.display()));
+        if was_signed {
+            note(format_args!("nobody has signed the new bundle; the old signature is not for it (`onemark sign`)"));
+        }
         Ok(())
     }
 }
@@ -255,10 +264,13 @@ fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
         _ => None,
     };
     match error.downcast_ref().or(wrapped)? {
-        RuntimeError::Library { .. } => Some("; `cargo xtask setup` fetches it"),
+        RuntimeError::Library { .. } => Some(
+            "; Onemark's archive has it beside its programs; or `pip install onnxruntime`, and let ORT_DYLIB_PATH name the library in its \
+             folder onnxruntime/capi",
+        ),
         // If the first small run fails, it lacks a driver, for example.
         RuntimeError::Cuda { source, .. } if !source.is::<RuntimeError>() => {
-            Some("; `cargo xtask setup --cuda` fetches an ONNX Runtime that has it")
+            Some("; the ONNX Runtime of `pip install onnxruntime-gpu` has it: let ORT_DYLIB_PATH name its library")
         }
         _ => None,
     }

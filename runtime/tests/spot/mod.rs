@@ -174,6 +174,7 @@ fn of_graphs(trunk: &Graph, heads: &[Graph; 2], weights: &[f32], vector: impl Fn
         weights: Precision::F32,
         template_vectors: vectors.collect(),
         shape_prior: None,
+        accuracy: None,
         calibration: None,
         familiarity: None,
         adapted: None,

@@ -173,7 +173,7 @@ pub const CASES: &[Case] = &[
         name: "a table: films without a test set",
         harm: NOTHING,
         line: "reproduce table1 --scale phantom --data plain --landmarks five.yaml --out tables --device cpu",
-        says: &["plain is a plain folder without split \"test1\"; choose all", "by --split"],
+        says: &["plain is a plain folder, of which no part is called test1; choose all", "by --split"],
     },
     Case {
         name: "a table: only the template is annotated",

@@ -1,104 +1,40 @@
-//! Makes one film: draws the head, makes its tissue uneven, blurs, exposes, adds grain and enlarges.
+//! Makes a film of a body's attenuation: marks it, makes its tissue uneven, blurs, exposes, adds grain and enlarges.
 
-use crate::Point;
 use image::imageops::{self, FilterType};
 use image::{GrayImage, Luma};
 use imageproc::filter::gaussian_blur_f32;
 use imageproc::geometric_transformations::{Interpolation, Projection, warp_into};
 
-use crate::FILM;
-use crate::anatomy::{self, At, Group};
-use crate::head::{Dice, Head, Motion};
-use crate::render::{self, Field, Material, Shape};
+use crate::render::{self, Field, Material, STEP, Shape, material};
+use crate::variation::{At, Dice};
+use crate::{FILM, Point};
 
-/// Films are drawn with pixels this many film px wide and then enlarged, because real film is not sharper.
-const STEP: u32 = 3;
+/// The material of marks on the film.
+pub const LEAD: Material = material(12.0, &[(0.0, 300.0)]);
 
-/// The film of `head`, [`FILM`] px.
-pub fn make(head: Head, dice: &mut Dice) -> GrayImage {
-    let mut beam = Beam { head, field: Field::new(FILM.0 / STEP, FILM.1 / STEP) };
-    for part in anatomy::PARTS {
-        let strength = 1.0 + 0.12 * dice.normal();
-        beam.add(part.group, part.shape, part.material, strength, part.knots);
-    }
-    add_teeth(&mut beam, dice);
-    add_vertebrae(&mut beam, dice);
-    add_cells(&mut beam, dice);
-    for stroke in anatomy::LABEL {
+/// The strokes of the word PHANTOM, in units of a letter's quarter width.
+#[rustfmt::skip]
+const LABEL: &[&[At]] = &[
+    &[[0.0, 6.0], [0.0, 0.0], [4.0, 0.0], [4.0, 3.0], [0.0, 3.0]],
+    &[[6.0, 0.0], [6.0, 6.0], [6.0, 3.0], [10.0, 3.0], [10.0, 0.0], [10.0, 6.0]],
+    &[[12.0, 6.0], [14.0, 0.0], [16.0, 6.0], [15.0, 3.5], [13.0, 3.5]],
+    &[[18.0, 6.0], [18.0, 0.0], [22.0, 6.0], [22.0, 0.0]],
+    &[[24.0, 0.0], [28.0, 0.0], [26.0, 0.0], [26.0, 6.0]],
+    &[[30.0, 0.0], [34.0, 0.0], [34.0, 6.0], [30.0, 6.0], [30.0, 0.0]],
+    &[[36.0, 6.0], [36.0, 0.0], [38.0, 3.0], [40.0, 0.0], [40.0, 6.0]],
+];
+
+/// The film of an attenuation, [`FILM`] px.
+pub fn make(mut field: Field, dice: &mut Dice) -> GrayImage {
+    for stroke in LABEL {
         // Every knot twice, because letters have corners.
         let knots = stroke.iter().flat_map(|&[x, y]| [[70.0 + 9.0 * x, 120.0 + 9.0 * y]; 2]);
-        beam.add(Group::Film, Shape::Band(5.0), &anatomy::LEAD, 1.0, &knots.collect::<Vec<_>>());
+        let knots: Vec<_> = knots.map(|[x, y]| Point { x, y }).collect();
+        render::add(&mut field, &knots, Shape::Band(5.0), &LEAD, 1.0);
     }
-    roughen(&mut beam.field, dice);
-    let field = gaussian_blur_f32(&beam.field, 0.55 + 0.5 * dice.uniform() as f32);
+    roughen(&mut field, dice);
+    let field = gaussian_blur_f32(&field, 0.55 + 0.5 * dice.uniform() as f32);
     enlarge(&develop(field, dice))
-}
-
-/// A head and the attenuation it has cast so far.
-struct Beam {
-    head: Head,
-    field: Field,
-}
-
-impl Beam {
-    fn add(&mut self, group: Group, shape: Shape, material: &Material, strength: f64, knots: &[At]) {
-        let knots: Vec<Point> = knots.iter().map(|&at| self.head.place(group, at)).collect();
-        let outline = render::curve(&knots, shape == Shape::Body);
-        render::add(&mut self.field, f64::from(STEP), &outline, shape, material, strength);
-    }
-}
-
-/// Front teeth lie in the middle plane; other teeth show on both sides, never exactly above each other.
-fn add_teeth(beam: &mut Beam, dice: &mut Dice) {
-    for &(group, tip, apex, half, outline) in anatomy::TEETH {
-        let sway = dice.shift([10.0, 10.0]);
-        let axis = [apex[0] + sway[0] - tip[0], apex[1] + sway[1] - tip[1]];
-        let half = half * (1.0 + 0.06 * dice.normal()) / axis[0].hypot(axis[1]);
-        let far = dice.shift([12.0, 6.0]);
-        let sides: &[(At, f64)] =
-            if outline == anatomy::CUTTER { &[([0.0; 2], 1.0)] } else { &[([0.0; 2], 0.7), (far, 0.5)] };
-        for &(shift, strength) in sides {
-            let origin = [tip[0] + shift[0], tip[1] + shift[1]];
-            // The outline, shortened towards the tip and narrowed.
-            let part = |length: f64, width: f64| -> Vec<At> {
-                let knots = outline.iter().map(|[along, across]| (length * along, width * half * across));
-                knots
-                    .map(|(u, v)| [origin[0] + u * axis[0] - v * axis[1], origin[1] + u * axis[1] + v * axis[0]])
-                    .collect()
-            };
-            beam.add(group, Shape::Body, &anatomy::TOOTH, strength, &part(1.0, 1.0));
-            beam.add(group, Shape::Body, &anatomy::ENAMEL, strength, &part(0.38, 0.92));
-            if sides.len() > 1 && dice.uniform() < 0.12 {
-                beam.add(group, Shape::Body, &anatomy::FILLING, 1.0, &part(0.2, 0.6));
-            }
-        }
-    }
-}
-
-fn add_vertebrae(beam: &mut Beam, dice: &mut Dice) {
-    for (level, centre) in anatomy::VERTEBRAE.into_iter().enumerate() {
-        let size = 1.0 + 0.03 * level as f64;
-        for outline in [anatomy::CENTRUM, anatomy::PROCESS] {
-            let motion = Motion::new([0.0; 2], 0.04 * dice.normal(), size, centre);
-            let knots: Vec<At> = outline.iter().map(|&at| motion.apply(at)).collect();
-            beam.add(Group::Neck, Shape::Body, &anatomy::VERTEBRA, 1.0, &knots);
-        }
-    }
-}
-
-fn add_cells(beam: &mut Beam, dice: &mut Dice) {
-    for (middle, spread, count, [least, most]) in anatomy::CELLS {
-        for _ in 0..count {
-            let shift = dice.shift(spread);
-            let radius = least + (most - least) * dice.uniform();
-            let knots = anatomy::CELL_OUTLINE.map(|at| {
-                let radius = radius * (1.0 + 0.25 * dice.normal());
-                [middle[0] + shift[0] + radius * at[0], middle[1] + shift[1] + radius * at[1]]
-            });
-            let strength = 0.2 + 0.6 * dice.uniform();
-            beam.add(Group::Skull, Shape::Body, &anatomy::CELL, strength, &knots);
-        }
-    }
 }
 
 /// Real tissue is uneven: multiplies by soft noise, coarse for the brain's marks on the vault, fine for spongy bone.

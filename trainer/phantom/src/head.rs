@@ -1,43 +1,11 @@
-//! How heads differ: the random numbers of a film, the deformation of the anatomy and the pose.
-//!
-//! Only this module moves anything, and it moves points, so landmarks stay on outlines.
+//! A lateral head, the face to the right, with the 19 landmarks of ISBI 2015.
 
-use crate::Point;
-use rand::{Rng, RngCore, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+mod parts;
 
-use crate::FILM;
-use crate::anatomy::{At, Group};
-
-/// Number of small bumps at random places that make outlines uneven.
-const WRINKLES: usize = 80;
-
-/// A place that varies from head to head. Points near it move with it, less with growing distance.
-struct Region {
-    centre: At,
-    /// Distance in px at which points move 61 % as far.
-    radius: f64,
-    /// Standard deviation of the shift, x and y in px.
-    shift: At,
-    /// Standard deviation of the relative growth, of each axis and of the shear between them.
-    growth: f64,
-}
-
-impl Region {
-    fn vary(&self, dice: &mut Dice) -> Bump {
-        let growth = [self.growth; 2];
-        Bump {
-            centre: self.centre,
-            radius: self.radius,
-            shift: dice.shift(self.shift),
-            growth: [dice.shift(growth), dice.shift(growth)],
-        }
-    }
-}
-
-const fn region(centre: At, radius: f64, shift: At, growth: f64) -> Region {
-    Region { centre, radius, shift, growth }
-}
+use crate::render::{self, Field, Material, Shape};
+use crate::variation::{At, Deformation, Dice, Motion, Region, pose, region};
+use crate::{Body, Point};
+use parts::{Group, LANDMARKS};
 
 /// The low-dimensional variation of the head, coarse to fine.
 #[rustfmt::skip]
@@ -60,62 +28,6 @@ const REGIONS: &[Region] = &[
     region([640.0, 1950.0], 420.0, [18.0, 12.0], 0.02), // neck
 ];
 
-/// The only source of random numbers in a film.
-pub struct Dice(ChaCha8Rng);
-
-impl Dice {
-    /// The random numbers of film `index` of the series `seed`.
-    pub fn new(seed: u64, index: usize) -> Self {
-        let mut dice = ChaCha8Rng::seed_from_u64(seed);
-        dice.set_stream(index as u64);
-        Self(dice)
-    }
-
-    /// Uniform in 0..1.
-    pub fn uniform(&mut self) -> f64 {
-        self.0.random()
-    }
-
-    /// Mean 0, standard deviation 1, at most 3.5 in size: the sum of four bytes, so that no film is impossible.
-    pub fn normal(&mut self) -> f64 {
-        let sum: u32 = self.0.next_u32().to_le_bytes().into_iter().map(u32::from).sum();
-        (f64::from(sum) - 510.0) / 147.8
-    }
-
-    /// Two such numbers, times `scale`.
-    pub fn shift(&mut self, scale: At) -> At {
-        [scale[0] * self.normal(), scale[1] * self.normal()]
-    }
-}
-
-/// A rotation about a point, a scale and a shift.
-pub struct Motion {
-    pivot: At,
-    /// Cosine and sine, times the scale.
-    turn: At,
-    shift: At,
-}
-
-impl Motion {
-    pub fn new(pivot: At, angle: f64, scale: f64, shift: At) -> Self {
-        Self { pivot, turn: [scale * angle.cos(), scale * angle.sin()], shift }
-    }
-
-    pub fn apply(&self, [x, y]: At) -> At {
-        let ([cos, sin], x, y) = (self.turn, x - self.pivot[0], y - self.pivot[1]);
-        [self.pivot[0] + self.shift[0] + cos * x - sin * y, self.pivot[1] + self.shift[1] + sin * x + cos * y]
-    }
-}
-
-/// A place where a head differs from the anatomy's table.
-struct Bump {
-    centre: At,
-    radius: f64,
-    shift: At,
-    /// Growth around the centre, rows x and y of a 2 x 2 matrix.
-    growth: [At; 2],
-}
-
 /// One head in one pose: the map from the anatomy's table to the film.
 pub struct Head {
     far_side: Motion,
@@ -124,23 +36,15 @@ pub struct Head {
     skin: Motion,
     ear_rod: Motion,
     stand: Motion,
-    deformation: Vec<Bump>,
+    deformation: Deformation,
     pose: Motion,
 }
 
 impl Head {
     /// A new head in a new pose.
     pub fn new(dice: &mut Dice) -> Self {
-        let mut deformation: Vec<Bump> = REGIONS.iter().map(|region| region.vary(dice)).collect();
-        deformation.extend((0..WRINKLES).map(|_| Bump {
-            centre: [dice.uniform() * f64::from(FILM.0), dice.uniform() * f64::from(FILM.1)],
-            radius: 50.0 + 60.0 * dice.uniform(),
-            shift: dice.shift([4.0; 2]),
-            growth: [[0.0; 2]; 2],
-        }));
-        let mut within = |most: f64| most * (2.0 * dice.uniform() - 1.0);
-        let (angle, scale) = (within(6_f64.to_radians()), 1.0 + within(0.06));
-        let pose = Motion::new([968.0, 1250.0], angle, scale, [within(60.0), within(60.0)]);
+        let deformation = Deformation::new(REGIONS, dice);
+        let pose = pose([968.0, 1250.0], dice);
         let mut sway = |pivot, angle: f64, shift| Motion::new(pivot, angle * dice.normal(), 1.0, dice.shift(shift));
         Self {
             far_side: sway([968.0, 1300.0], 0.008, [14.0, 10.0]),
@@ -155,8 +59,8 @@ impl Head {
     }
 
     /// The position on the film of a position in the anatomy's table.
-    pub fn place(&self, group: Group, at: At) -> Point {
-        let posed = |at| self.pose.apply(self.deform(at));
+    fn place(&self, group: Group, at: At) -> Point {
+        let posed = |at| self.pose.apply(self.deformation.apply(at));
         let [x, y] = match group {
             Group::Skull => posed(at),
             Group::FarSide => posed(self.far_side.apply(at)),
@@ -170,15 +74,95 @@ impl Head {
         Point { x, y }
     }
 
-    fn deform(&self, at: At) -> At {
-        let mut moved = at;
-        for bump in &self.deformation {
-            let (x, y) = (at[0] - bump.centre[0], at[1] - bump.centre[1]);
-            let weight = (-(x * x + y * y) / (2.0 * bump.radius * bump.radius)).exp();
-            for ((moved, shift), growth) in moved.iter_mut().zip(bump.shift).zip(bump.growth) {
-                *moved += weight * (shift + growth[0] * x + growth[1] * y);
+    fn add(&self, field: &mut Field, group: Group, shape: Shape, material: &Material, strength: f64, knots: &[At]) {
+        let knots: Vec<Point> = knots.iter().map(|&at| self.place(group, at)).collect();
+        render::add(field, &knots, shape, material, strength);
+    }
+
+    /// Front teeth lie in the middle plane; other teeth show on both sides, never exactly above each other.
+    fn add_teeth(&self, field: &mut Field, dice: &mut Dice) {
+        for &(group, tip, apex, half, outline) in parts::TEETH {
+            let sway = dice.shift([10.0, 10.0]);
+            let axis = [apex[0] + sway[0] - tip[0], apex[1] + sway[1] - tip[1]];
+            let half = half * (1.0 + 0.06 * dice.normal()) / axis[0].hypot(axis[1]);
+            let far = dice.shift([12.0, 6.0]);
+            let sides: &[(At, f64)] =
+                if outline == parts::CUTTER { &[([0.0; 2], 1.0)] } else { &[([0.0; 2], 0.7), (far, 0.5)] };
+            for &(shift, strength) in sides {
+                let origin = [tip[0] + shift[0], tip[1] + shift[1]];
+                // The outline, shortened towards the tip and narrowed.
+                let part = |length: f64, width: f64| -> Vec<At> {
+                    let knots = outline.iter().map(|[along, across]| (length * along, width * half * across));
+                    knots
+                        .map(|(u, v)| [origin[0] + u * axis[0] - v * axis[1], origin[1] + u * axis[1] + v * axis[0]])
+                        .collect()
+                };
+                self.add(field, group, Shape::Body, &parts::TOOTH, strength, &part(1.0, 1.0));
+                self.add(field, group, Shape::Body, &parts::ENAMEL, strength, &part(0.38, 0.92));
+                if sides.len() > 1 && dice.uniform() < 0.12 {
+                    self.add(field, group, Shape::Body, &parts::FILLING, 1.0, &part(0.2, 0.6));
+                }
             }
         }
-        moved
+    }
+
+    fn add_vertebrae(&self, field: &mut Field, dice: &mut Dice) {
+        for (level, centre) in parts::VERTEBRAE.into_iter().enumerate() {
+            let size = 1.0 + 0.03 * level as f64;
+            for outline in [parts::CENTRUM, parts::PROCESS] {
+                let motion = Motion::new([0.0; 2], 0.04 * dice.normal(), size, centre);
+                let knots: Vec<At> = outline.iter().map(|&at| motion.apply(at)).collect();
+                self.add(field, Group::Neck, Shape::Body, &parts::VERTEBRA, 1.0, &knots);
+            }
+        }
+    }
+
+    fn add_cells(&self, field: &mut Field, dice: &mut Dice) {
+        for (middle, spread, count, [least, most]) in parts::CELLS {
+            for _ in 0..count {
+                let shift = dice.shift(spread);
+                let radius = least + (most - least) * dice.uniform();
+                let knots = parts::CELL_OUTLINE.map(|at| {
+                    let radius = radius * (1.0 + 0.25 * dice.normal());
+                    [middle[0] + shift[0] + radius * at[0], middle[1] + shift[1] + radius * at[1]]
+                });
+                let strength = 0.2 + 0.6 * dice.uniform();
+                self.add(field, Group::Skull, Shape::Body, &parts::CELL, strength, &knots);
+            }
+        }
+    }
+}
+
+impl Body for Head {
+    fn landmarks(&self) -> Vec<(&'static str, Point)> {
+        LANDMARKS.iter().map(|&(name, group, at)| (name, self.place(group, at))).collect()
+    }
+
+    fn cast(&self, field: &mut Field, dice: &mut Dice) {
+        for part in parts::PARTS {
+            let strength = 1.0 + 0.12 * dice.normal();
+            self.add(field, part.group, part.shape, part.material, strength, part.knots);
+        }
+        self.add_teeth(field, dice);
+        self.add_vertebrae(field, dice);
+        self.add_cells(field, dice);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A knot and the landmark on it are the same numbers.
+    const SAME_PLACE: f64 = 1e-9;
+
+    #[test]
+    fn every_landmark_but_the_sella_is_a_knot_of_a_drawn_part() {
+        let near = |a: At, b: At| (a[0] - b[0]).hypot(a[1] - b[1]) < SAME_PLACE;
+        for (name, group, at) in LANDMARKS.into_iter().skip(1) {
+            let part = parts::PARTS.iter().any(|part| part.group == group && part.knots.iter().any(|&k| near(k, at)));
+            let tooth = parts::TEETH.iter().any(|&(owner, tip, ..)| owner == group && near(tip, at));
+            assert!(part || tooth, "{name} lies on nothing");
+        }
     }
 }

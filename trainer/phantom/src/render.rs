@@ -1,14 +1,22 @@
 //! Draws the attenuation of an X-ray beam per pixel, from outlines.
 //!
-//! Every part of the head is a rounded body of nested layers, so a beam that passes at depth `t` below the outline of a body
+//! Every part is a rounded body of nested layers, so a beam that passes at depth `t` below the outline of a body
 //! of radius `R` travels `2 sqrt(t (2R - t))` inside it. This formula alone gives the dark rim of soft tissue, the bright edge
 //! of cortical bone and the two lines of the vault.
 
-use crate::Point;
+use crate::{FILM, Point};
 use image::{GrayImage, ImageBuffer, Luma};
+
+/// Films are drawn with pixels this many film px wide and then enlarged, because real film is not sharper.
+pub const STEP: u32 = 3;
 
 /// A picture of real numbers.
 pub type Field = ImageBuffer<Luma<f32>, Vec<f32>>;
+
+/// A field for one film, without attenuation.
+pub fn field() -> Field {
+    Field::new(FILM.0 / STEP, FILM.1 / STEP)
+}
 
 /// The material of a part.
 #[derive(Debug)]
@@ -18,6 +26,11 @@ pub struct Material {
     /// Pairs of a depth (px) and the attenuation that is added from there on, in thousandths per px of path. Negative: a
     /// cavity.
     pub layers: &'static [(f64, f64)],
+}
+
+/// A material of this radius and these layers.
+pub const fn material(radius: f64, layers: &'static [(f64, f64)]) -> Material {
+    Material { radius, layers }
 }
 
 impl Material {
@@ -41,20 +54,21 @@ pub enum Shape {
     Band(f64),
 }
 
-/// Adds a part to `field`, whose pixels are `step` film px wide. `strength` scales the material.
-pub fn add(field: &mut Field, step: f64, outline: &[Point], shape: Shape, material: &Material, strength: f64) {
+/// Adds a part to `field`: its outline is a curve through knots on the film. `strength` scales the material.
+pub fn add(field: &mut Field, knots: &[Point], shape: Shape, material: &Material, strength: f64) {
+    let (step, outline) = (f64::from(STEP), curve(knots, shape == Shape::Body));
     let (reach, spread) = match shape {
         Shape::Body => (material.radius, 0.0),
         Shape::Band(half) => (half, half),
     };
-    let Some(window) = Window::around(outline, spread, step, field.dimensions()) else {
+    let Some(window) = Window::around(&outline, spread, step, field.dimensions()) else {
         return;
     };
-    let distances = window.distances(outline, reach, step);
+    let distances = window.distances(&outline, reach, step);
     for (row, distances) in distances.chunks(window.width).enumerate() {
         let y = window.top + row;
         let borders = match shape {
-            Shape::Body => crossings(outline, (y as f64 + 0.5) * step),
+            Shape::Body => crossings(&outline, (y as f64 + 0.5) * step),
             Shape::Band(_) => Vec::new(),
         };
         let mut passed = 0;
@@ -141,7 +155,7 @@ fn crossings(outline: &[Point], y: f64) -> Vec<f64> {
 }
 
 /// A Catmull-Rom curve through the knots; a knot given twice is a corner. A closed curve returns to its first knot.
-pub fn curve(knots: &[Point], closed: bool) -> Vec<Point> {
+fn curve(knots: &[Point], closed: bool) -> Vec<Point> {
     const PIECES: usize = 8;
     let n = knots.len();
     if n == 0 {

@@ -96,7 +96,10 @@ impl Run<'_> {
 
     /// Writes the checkpoints after an epoch with this error where it is known, in cells.
     fn save_epoch(&self, state: &mut State, vectors: &[Tensor], error: f64) -> Result<(), TrainError> {
-        if state.best.is_none_or(|best| error < best) {
+        // Before its adapters are there, it is not the network of the recipe, and can't be exported.
+        let is_whole = |phase: &Phase| Some(phase.adapters) == self.recipe.phases.last().map(|last| last.adapters);
+        let phase = self.recipe.phases.get(state.position.phase);
+        if phase.is_some_and(is_whole) && state.best.is_none_or(|best| error < best) {
             state.best = Some(error);
             self.write_finished(state, vectors, None, &self.folder.join(BEST))?;
         }

@@ -9,6 +9,21 @@ use super::Split;
 use crate::points::PointsError;
 use crate::table::said;
 
+/// Which films, behind the word film; nothing if they are all.
+fn part(split: Split) -> &'static str {
+    match split {
+        Split::All => "",
+        Split::Train => " for training",
+        Split::Test1 => " of test1",
+        Split::Test2 => " of test2",
+    }
+}
+
+/// What must be annotated.
+fn wanted(split: Split) -> &'static str {
+    if split == Split::Train { "one, the template" } else { "at least one" }
+}
+
 /// Why a dataset cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -30,19 +45,19 @@ pub enum DatasetError {
     )]
     NoPoints { root: PathBuf, images: PathBuf, films: usize },
     /// The split has no films.
-    #[error("there is no film of split \"{split}\" in {root}; check the folder, or choose another split")]
+    #[error("there is no film{} in {root}; check the folder", part(*.split))]
     NoFilms { root: PathBuf, split: Split },
     /// No split has this name.
     #[error("no split is called \"{}\"; choose train, test1, test2 or all", said(.name))]
     UnknownSplit { name: String },
     /// A plain folder is not divided into test sets.
-    #[error("{root} is a plain folder without split \"{split}\"; choose all (or train, which is the same there)")]
+    #[error("{root} is a plain folder, of which no part is called {split}; choose all")]
     NoSplits { root: PathBuf, split: Split },
     /// Two films have the same id.
     #[error("two films are called \"{}\": {first} and {second}; keep one of them", said(.id))]
     DuplicateId { id: String, first: PathBuf, second: PathBuf },
     /// No film has this id.
-    #[error("there is no film \"{}\" in split \"{split}\" of {root}; the nearest ids are {}", said(.id), visible(.nearest))]
+    #[error("there is no film \"{}\"{} in {root}; the nearest ids are {}", said(.id), part(*.split), visible(.nearest))]
     NoSuchFilm {
         id: String,
         root: PathBuf,
@@ -61,7 +76,7 @@ pub enum DatasetError {
     #[error("film {film} is not annotated; annotate it")]
     NotAnnotated { film: PathBuf },
     /// No film can be the template, because none is annotated.
-    #[error("no film of split \"{split}\" in {root} is annotated; annotate one, the template")]
+    #[error("no film{} in {root} is annotated; annotate {}", part(*.split), wanted(*.split))]
     NoneAnnotated { root: PathBuf, split: Split },
     /// A film of which all landmarks are needed lacks some.
     #[error("film {film} is not annotated completely: landmarks {missing} are missing; add them")]

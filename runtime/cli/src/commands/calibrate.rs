@@ -33,13 +33,13 @@ use left_out::Adapted;
 pub struct Calibrate {
     /// The bundle
     bundle: PathBuf,
-    /// The dataset: ISBI 2015 as published, or images/ with landmarks.csv
+    /// The annotated films: a folder of films, or of images/, with their points (docs/FORMATS.md); or ISBI 2015 as published
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Which films of the dataset
-    #[arg(long, default_value = "all", value_parser = PossibleValuesParser::new(Split::NAMES.map(|(name, _)| name)))]
+    /// Which films, if the dataset is ISBI 2015 as published: all, or one of its parts
+    #[arg(long, default_value = "all", hide_short_help = true, value_parser = PossibleValuesParser::new(Split::NAMES.map(|(name, _)| name)))]
     split: String,
-    /// Only these films of the split: ids and ranges of ids
+    /// Only these films: ids and ranges of ids
     #[arg(long, value_name = "151-190,200")]
     films: Option<String>,
     /// Pixel spacing of all films: mm per pixel, or x,y; replaces what the dataset and the films state

@@ -28,15 +28,15 @@ pub struct Cycle {
     /// The dataset that holds the template and the films
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Which films of the dataset
-    #[arg(long, default_value = "train", value_parser = PossibleValuesParser::new(Split::NAMES.map(|(name, _)| name)))]
+    /// Which films, if the dataset is ISBI 2015 as published: all, or one of its parts
+    #[arg(long, default_value = "train", hide_short_help = true, value_parser = PossibleValuesParser::new(Split::NAMES.map(|(name, _)| name)))]
     split: String,
     /// The annotated film that the network was trained from: its file's name without the ending
     #[arg(long, value_name = "ID")]
     template: String,
     #[command(flatten)]
     options: RunOptions,
-    /// Only these films of the split: ids and ranges of ids
+    /// Only these films: ids and ranges of ids
     #[arg(long, value_name = "1-40,90")]
     films: Option<String>,
     /// Pixel spacing of the template: mm per pixel, or x,y; replaces what the dataset and the film state

@@ -52,7 +52,7 @@ impl Data {
                         film, outside film, other size, swapped landmarks, swapped axes), or can't read the dataset."
 )]
 pub struct Check {
-    /// The dataset, all its splits: ISBI 2015 as published, or images/ with landmarks.csv
+    /// The dataset, all of it: a folder of films, or of images/, with their points; or ISBI 2015 as published
     #[arg(value_name = "DIR")]
     data: PathBuf,
     /// Write all findings as JSON to a file; with `-`, to standard output instead of the tables

@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Args;
 #[cfg(feature = "onnxruntime")]
 use onemark_runtime::backend::{self, Library};
-use onemark_runtime::{BackendKind, Chain, Detector, Options};
+use onemark_runtime::{BackendKind, Chain, Detector, Options, RuntimeError};
 
 use crate::console;
 use crate::trust::TrustOptions;
@@ -32,6 +32,10 @@ impl Doctor {
         console::print("\n")?;
         for &kind in BackendKind::compiled() {
             match kind.probe() {
+                // It was said above.
+                Err(RuntimeError::Library { .. }) => {
+                    console::print(format_args!("{kind:<17} no: it needs ONNX Runtime\n"))?
+                }
                 Err(why) => console::print(format_args!("{kind:<17} no: {}\n", console::explain(&why.into())))?,
                 Ok(about) => {
                     working += 1;

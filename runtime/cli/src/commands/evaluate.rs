@@ -7,33 +7,36 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use anyhow::Context as _;
+use chrono::Local;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use onemark_evaluation::dataset::{Dataset, Split};
-use onemark_evaluation::metrics::Protocol;
+use onemark_evaluation::metrics::{Protocol, SDR_RADII_MM};
 use onemark_evaluation::report::{self, BundleName, FilmErrors, Report, Summary};
 use onemark_film::Spacing;
 use onemark_film::visible::visible;
+use onemark_models::accuracy::{Accuracy, Rate};
 use onemark_results::overlay;
-use onemark_runtime::{BundleId, Detection, Detections};
+use onemark_runtime::{BundleId, Decoding, Detection, Detections};
 
 use super::{films, tables};
-use crate::console::{self, RunOptions};
+use crate::console::{self, RunOptions, Target};
 
 /// Runs a bundle on annotated films and measures its errors
 #[derive(Args)]
 pub struct Evaluate {
     /// The bundle
     bundle: PathBuf,
-    /// The dataset: ISBI 2015 as published, or images/ with landmarks.csv
+    /// The annotated films: a folder of films, or of images/, with their points (docs/FORMATS.md); or ISBI 2015 as published
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Which films of the dataset
-    #[arg(long, default_value = "all", value_parser = PossibleValuesParser::new(Split::NAMES.map(|(name, _)| name)))]
+    /// Which films, if the dataset is ISBI 2015 as published: all, or one of its parts
+    #[arg(long, default_value = "all", hide_short_help = true, value_parser = PossibleValuesParser::new(Split::NAMES.map(|(name, _)| name)))]
     split: String,
     #[command(flatten)]
     options: RunOptions,
-    /// Only these films of the split: ids and ranges of ids
+    /// Only these films: ids and ranges of ids
     #[arg(long, value_name = "151-190,200")]
     films: Option<String>,
     /// Only the first N of these films
@@ -41,7 +44,7 @@ pub struct Evaluate {
     limit: Option<usize>,
     /// Print the errors a second time, without these films: ids and ranges of ids, or `repeated` for the films of ISBI 2015
     /// whose patient is on another film too
-    #[arg(long, value_name = "IDS")]
+    #[arg(long, value_name = "IDS", hide_short_help = true)]
     without: Option<String>,
     /// Pixel spacing of all films: mm per pixel, or x,y; replaces what the dataset and the films state
     #[arg(long, value_name = "MM|X,Y", value_parser = console::spacing)]
@@ -52,10 +55,18 @@ pub struct Evaluate {
     /// Write all films, positions and errors to a JSON file
     #[arg(long, value_name = "OUT.json")]
     report: Option<PathBuf>,
+    /// Write a copy of the bundle that states these errors, which `onemark inspect` shows, to a folder, which this makes
+    #[arg(long, value_name = "NEW")]
+    record: Option<PathBuf>,
+    /// Replace a bundle that already exists where --record writes
+    #[arg(long, requires = "record")]
+    force: bool,
 }
 
 impl Evaluate {
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        let target = self.record.clone().map(|out| Target::new(out, self.force));
+        let _lock = target.as_ref().map(Target::validate).transpose()?;
         let bundle = self.options.bundle(&self.bundle)?;
         let set = &bundle.manifest().landmark_set;
         let mut data = Dataset::open_for(&self.data, self.split.parse()?, set)?;
@@ -97,6 +108,11 @@ impl Evaluate {
         let (count, backend) = (films.len(), detector.backend().name());
         let each = seconds / count as f64;
         console::note(format_args!("{count} films in {seconds:.1} s on {backend}, {each:.2} s each"));
+        if let Some(target) = target {
+            let mut manifest = bundle.manifest().clone();
+            manifest.accuracy = Some(self.accuracy(&protocols, detector.decoding())?);
+            target.write(&bundle.with_manifest(manifest)?)?;
+        }
         if let Some(path) = &self.report {
             let BundleId { name, sha256 } = detector.bundle().clone();
             let report = Report {
@@ -112,6 +128,28 @@ impl Evaluate {
             console::write_json(path, &report)?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// What a bundle states of its errors on all films.
+    fn accuracy(&self, protocols: &[Summary], decoding: Decoding) -> anyhow::Result<Accuracy> {
+        let of_all = |summary: &&Summary| summary.protocol == Protocol::Film && summary.without.is_empty();
+        let evaluation = &protocols.iter().find(of_all).context("the film protocol was not evaluated")?.evaluation;
+        let overall = evaluation.overall();
+        // Only the absolute path of `.` has a name.
+        let folder = std::path::absolute(&self.data)?;
+        let name = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let is_all = self.split == "all";
+        let rates = SDR_RADII_MM.into_iter().zip(overall.sdr_percent);
+        Ok(Accuracy {
+            data: if is_all { name } else { format!("{name}, {}", self.split) },
+            films: evaluation.films().len(),
+            points: overall.points,
+            mre_mm: overall.mre_mm,
+            rates: rates.map(|(radius_mm, percent)| Rate { radius_mm, percent }).collect(),
+            decoding: decoding.to_string(),
+            date: Local::now().format("%Y-%m-%d").to_string(),
+            made_by: concat!("onemark ", env!("CARGO_PKG_VERSION")).to_owned(),
+        })
     }
 }
 

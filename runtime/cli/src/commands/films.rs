@@ -100,7 +100,7 @@ fn resolve(data: &Dataset, text: &str) -> anyhow::Result<Vec<String>> {
                 let before = ids.len();
                 ids.extend(data.cases.iter().map(|case| &case.id).filter(inside).cloned());
                 if ids.len() == before {
-                    bail!("no film of split {} is in {part}", data.split);
+                    bail!("no film of the dataset is in {part}");
                 }
             }
             None => ids.push(data.case(part).with_context(|| format!("in the list {text}"))?.id.clone()),

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use onemark_film::visible::visible;
-use onemark_models::bundle::Adaptation;
+use onemark_models::accuracy::Accuracy;
+use onemark_models::bundle::{Adaptation, Manifest};
 use onemark_models::confidence::Calibration;
 use onemark_results::percent;
 use onemark_runtime::backend::check_graphs;
@@ -40,7 +41,7 @@ impl Inspect {
             ("landmarks", format!("{} of {} ({})", set.len(), set.id, set.name)),
             ("input", format!("{0}x{0} px: {1}", manifest.input.size, manifest.input.preprocessing)),
             ("files", format!("{} with {}, all verified", manifest.files.len(), megabytes(bundle.total_bytes()))),
-            ("accuracy", accuracy(manifest.calibration.as_ref())),
+            ("accuracy", accuracy(manifest)),
             ("calibration", calibration(manifest.calibration.as_ref())),
             ("adapted by", adaptation(manifest.adapted.as_ref())),
             ("intended use", manifest.intended_use.clone()),
@@ -74,9 +75,18 @@ fn line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Its errors on the calibration films.
-fn accuracy(of: Option<&Calibration>) -> String {
-    let Some(calibration) = of else { return "not measured (`onemark evaluate`, `onemark calibrate`)".into() };
+/// Its errors as an evaluation recorded them, otherwise those on the calibration films.
+fn accuracy(manifest: &Manifest) -> String {
+    if let Some(Accuracy { data, films, mre_mm, rates, date, made_by, .. }) = &manifest.accuracy {
+        let rates = rates.iter().map(|rate| format!(", {:.1} % within {} mm", rate.percent, rate.radius_mm));
+        return format!(
+            "mean error {mre_mm:.2} mm{}, on {films} films of {data}, as recorded by evaluate on {date} ({made_by})",
+            rates.collect::<String>()
+        );
+    }
+    let Some(calibration) = &manifest.calibration else {
+        return "not measured (`onemark evaluate --record`, `onemark calibrate`)".into();
+    };
     let (mean_mm, within) = calibration.accuracy();
     format!("mean error {mean_mm:.2} mm, {:.1} % within 2 mm, on {}", 100.0 * within, calibration.films)
 }

@@ -1,12 +1,10 @@
 //! The anatomy of the phantom's head as data: the positions and materials of its parts.
 //!
 //! Positions are px of 0.1 mm on a film of 1935 x 2400 px, the face to the right, before any deformation.
-//! `head` varies heads, `render` draws parts.
 
-use crate::render::{Material, Shape};
-
-/// A position of the undeformed head, x and y in px.
-pub type At = [f64; 2];
+use crate::film::LEAD;
+use crate::render::{Material, Shape, material};
+use crate::variation::At;
 
 /// A group of parts that move together.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,10 +46,6 @@ const fn body(group: Group, material: &'static Material, knots: &'static [At]) -
 
 const fn band(group: Group, half: f64, material: &'static Material, knots: &'static [At]) -> Part {
     Part { group, shape: Shape::Band(half), material, knots }
-}
-
-const fn material(radius: f64, layers: &'static [(f64, f64)]) -> Material {
-    Material { radius, layers }
 }
 
 use Group::{EarRod, FarSide, Film, Jaw, Neck, Skin, Skull, Stand};
@@ -96,7 +90,6 @@ const AIR: Material = material(90.0, &[(0.0, -2.2)]);
 const GROOVE: Material = material(14.0, &[(0.0, -7.0)]);
 const METAL: Material = material(14.0, &[(0.0, 60.0)]);
 const PLASTIC: Material = material(60.0, &[(0.0, 6.0)]);
-pub const LEAD: Material = material(12.0, &[(0.0, 300.0)]);
 pub const TOOTH: Material = material(40.0, &[(0.0, 6.0), (20.0, -4.0)]);
 pub const ENAMEL: Material = material(26.0, &[(0.0, 17.0)]);
 pub const FILLING: Material = material(20.0, &[(0.0, 60.0)]);
@@ -345,16 +338,4 @@ pub const CELLS: [(At, At, usize, [f64; 2]); 3] = [
     ([500.0, 1270.0], [55.0, 60.0], 45, [9.0, 26.0]),
     ([1175.0, 1080.0], [70.0, 55.0], 26, [18.0, 48.0]),
     ([1060.0, 1130.0], [35.0, 45.0], 12, [16.0, 40.0]),
-];
-
-/// The strokes of the word PHANTOM, in units of a letter's quarter width.
-#[rustfmt::skip]
-pub const LABEL: &[&[At]] = &[
-    &[[0.0, 6.0], [0.0, 0.0], [4.0, 0.0], [4.0, 3.0], [0.0, 3.0]],
-    &[[6.0, 0.0], [6.0, 6.0], [6.0, 3.0], [10.0, 3.0], [10.0, 0.0], [10.0, 6.0]],
-    &[[12.0, 6.0], [14.0, 0.0], [16.0, 6.0], [15.0, 3.5], [13.0, 3.5]],
-    &[[18.0, 6.0], [18.0, 0.0], [22.0, 6.0], [22.0, 0.0]],
-    &[[24.0, 0.0], [28.0, 0.0], [26.0, 0.0], [26.0, 6.0]],
-    &[[30.0, 0.0], [34.0, 0.0], [34.0, 6.0], [30.0, 6.0], [30.0, 0.0]],
-    &[[36.0, 6.0], [36.0, 0.0], [38.0, 3.0], [40.0, 0.0], [40.0, 6.0]],
 ];
