@@ -44,7 +44,7 @@ fn the_commands_of_the_first_page_lead_to_a_bundle() {
     assert!(done.success, "{}{}", done.stdout, done.stderr);
 
     let set = LandmarkSet::load("hands/hand.yaml", here).unwrap();
-    for bundle in ["first", "ours"] {
+    for bundle in ["first", "ours", "again"] {
         let bundle = Bundle::open(here.join(format!("hands/{bundle}.onemark"))).unwrap();
         assert_eq!(bundle.manifest().landmark_set, set);
     }

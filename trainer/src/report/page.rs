@@ -146,16 +146,15 @@ fn draw<'a>(
     area.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&area);
     let chart = chart.margin(10).x_label_area_size(35).y_label_area_size(60);
-    let mut chart = chart.build_cartesian_2d(1.0..epochs.len() as f64, 0.0..1.05 * highest)?;
+    let mut chart = chart.build_cartesian_2d(1..epochs.len(), 0.0..1.05 * highest)?;
     let mut mesh = chart.configure_mesh();
-    mesh.light_line_style(TRANSPARENT).x_desc("epoch").y_desc(title);
-    mesh.x_label_formatter(&|epoch| format!("{epoch:.0}")).draw()?;
-    let points = epochs.iter().enumerate().map(|(index, epoch)| (index as f64 + 1.0, value(epoch)));
+    mesh.light_line_style(TRANSPARENT).x_desc("epoch").y_desc(title).draw()?;
+    let points = epochs.iter().enumerate().map(|(index, epoch)| (index + 1, value(epoch)));
     chart.draw_series(LineSeries::new(points, BLUE.stroke_width(2)))?;
-    // Where a phase begins.
+    // The first epoch of each phase but the first.
     let begins = (1..epochs.len()).filter(|index| epochs[*index].phase != epochs[index - 1].phase);
-    let begins = begins.map(|index| index as f64 + 0.5);
-    chart.draw_series(begins.map(|at| PathElement::new([(at, 0.0), (at, highest)], BLACK.mix(0.4))))?;
+    let line = |index: usize| PathElement::new([(index + 1, 0.0), (index + 1, highest)], BLACK.mix(0.4));
+    chart.draw_series(begins.map(line))?;
     area.present()
 }
 
