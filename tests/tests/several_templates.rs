@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use onemark_models::checkpoint::Checkpoint;
+use onemark_phantom::Anatomy;
 use onemark_tests::{Outcome, Program};
 
 /// Films in the folder; the first ones are annotated.
@@ -16,7 +17,7 @@ fn draw(here: &Path) {
     fs::create_dir_all(here.join("films/images")).unwrap();
     let (mut table, mut spacing) = ("image,landmark,x,y\n".to_owned(), "image,mm_per_px_x,mm_per_px_y\n".to_owned());
     for film in 0..FILMS {
-        let phantom = onemark_phantom::draw(5, film);
+        let phantom = onemark_phantom::draw(Anatomy::Head, 5, film);
         phantom.film.save(here.join(format!("films/images/film-{film}.png"))).unwrap();
         spacing += &format!("film-{film},0.1,0.1\n");
         for (landmark, point) in (1..).zip(&phantom.points).filter(|_| film < ANNOTATED) {

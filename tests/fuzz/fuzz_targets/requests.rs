@@ -94,7 +94,7 @@ impl Session for Constants {
 /// What the backend's numbers make of each film: they are the same with every bundle.
 static FOUND: LazyLock<[Vec<Value>; 2]> = LazyLock::new(|| {
     let (desk, _) = open("", None, None);
-    [0, 1].map(|film| Viewer { desk: &desk, learns: false, now: Default::default() }.landmarks(film))
+    [0, 1].map(|film| Viewer { desk: &desk, learns: false, now: Default::default(), ruled: [false; 2] }.landmarks(film))
 });
 
 /// A viewer with the films, and the number of films that have corrections in the file `kept`.
@@ -114,6 +114,8 @@ struct Viewer<'a> {
     desk: &'a Desk,
     learns: bool,
     now: [Vec<Value>; 2],
+    /// Which films have a ruler.
+    ruled: [bool; 2],
 }
 
 fuzz_target!(|bytes: &[u8]| {
@@ -128,19 +130,21 @@ fn session(drawn: &mut Unstructured<'_>) -> Result<()> {
     let _ = (fs::remove_file(&kept), fs::remove_dir_all(&adapted));
     let kept = Some(kept.as_path()).filter(|_| keeps);
     let (desk, _) = open(&name, kept, Some(adapted.as_path()).filter(|_| learns));
-    let mut viewer = Viewer { desk: &desk, learns, now: FOUND.clone() };
+    let mut viewer = Viewer { desk: &desk, learns, now: FOUND.clone(), ruled: [false; 2] };
     let (mut requests, mut done) = (0, Ok(()));
     while done.is_ok() && !drawn.is_empty() && requests < MOST_REQUESTS {
         done = viewer.step(drawn);
         requests += 1;
     }
-    let now = viewer.now;
+    let Viewer { now, ruled, .. } = viewer;
     if keeps {
         drop(desk);
         let (desk, films) = open(&name, kept, None);
-        assert_eq!(films, now.iter().filter(|landmarks| landmarks.iter().any(is_by_hand)).count());
-        let again = Viewer { desk: &desk, learns: false, now: FOUND.clone() };
+        let is_kept = |film: &usize| ruled[*film] || now[*film].iter().any(is_by_hand);
+        assert_eq!(films, [0, 1].iter().filter(|film| is_kept(film)).count());
+        let again = Viewer { desk: &desk, learns: false, now: FOUND.clone(), ruled };
         assert_eq!(now, [0, 1].map(|film| again.landmarks(film)));
+        assert_eq!(ruled, [0, 1].map(|film| again.is_ruled(film)));
     }
     done
 }
@@ -150,13 +154,15 @@ impl Viewer<'_> {
     fn step(&mut self, drawn: &mut Unstructured<'_>) -> Result<()> {
         let film: usize = drawn.int_in_range(0..=FILMS.len() + 1)?;
         let path = |rest: &str| format!("films/{film}{rest}");
-        match drawn.int_in_range(0..=9)? {
+        match drawn.int_in_range(0..=11)? {
             0 => assert_eq!(self.answer("GET", "desk", b"").status, 200),
             1 => assert_eq!(self.answer("GET", &path(""), b"").status, if film < DAMAGED { 200 } else { 400 }),
             2 => self.image(film),
             3 => self.results(film, drawn.choose(&FORMATS)?),
             4..=6 => self.correct(film, drawn)?,
             7 => self.learn(&path("/learn"), film),
+            9 => self.rule(film, drawn)?,
+            10 => self.measure(film, drawn)?,
             8 => {
                 let (path, body): (String, &[u8]) = (path(drawn.arbitrary()?), drawn.arbitrary()?);
                 self.any(drawn.choose(&["GET", "PUT", "DELETE", "POST"])?, &path, body);
@@ -212,7 +218,8 @@ impl Viewer<'_> {
     fn results(&mut self, film: usize, format: &str) {
         let answer = self.answer("GET", &format!("films/{film}/results/{format}"), b"");
         let can_be = match format {
-            "mrk-json" => film == 1,
+            // It needs a spacing.
+            "mrk-json" => film == 1 || film == 0 && self.ruled[0],
             "dicom-sr" | "pdf" => false,
             _ => film < DAMAGED,
         };
@@ -279,6 +286,51 @@ impl Viewer<'_> {
         Ok(())
     }
 
+    /// States a film's spacing by a ruler on it, or takes the ruler away.
+    fn rule(&mut self, film: usize, drawn: &mut Unstructured<'_>) -> Result<()> {
+        let path = format!("films/{film}/ruler");
+        let (ruler, body) = if drawn.arbitrary()? {
+            let size = FILMS.get(film).copied();
+            let (from, to, mm) = (point(drawn, size)?, point(drawn, size)?, f64::from(drawn.arbitrary::<u16>()?) / 100.0);
+            (Spacing::from_ruler(from, to, mm).is_ok(), json!({"from": from, "to": to, "mm": mm}).to_string())
+        } else {
+            (false, String::new())
+        };
+        let method = if body.is_empty() { "DELETE" } else { "PUT" };
+        let can_be = film < DAMAGED && (ruler || body.is_empty());
+        let answer = self.answer(method, &path, body.as_bytes());
+        assert_eq!(answer.status, if can_be { 200 } else { 400 }, "{method} {path} {body}: {}", words(&answer));
+        if can_be {
+            self.ruled[film] = ruler;
+        }
+        if film < DAMAGED {
+            assert_eq!(self.ruled[film], self.is_ruled(film));
+            assert_eq!(self.now[film], self.landmarks(film));
+        }
+        Ok(())
+    }
+
+    /// Asks for the measurements with a landmark at another place, which changes nothing.
+    fn measure(&mut self, film: usize, drawn: &mut Unstructured<'_>) -> Result<()> {
+        let (number, size) = (drawn.int_in_range(0..=LANDMARKS + 1)?, FILMS.get(film).copied());
+        let at = point(drawn, size)?;
+        let (path, body) = (format!("films/{film}/landmarks/{number}/trial"), json!(at).to_string());
+        let answer = self.answer("POST", &path, body.as_bytes());
+        let can_be = (1..=LANDMARKS).contains(&number) && size.is_some_and(|size| at.is_inside(size));
+        assert_eq!(answer.status, if can_be { 200 } else { 400 }, "{path} {body}: {}", words(&answer));
+        if film < DAMAGED {
+            assert_eq!(self.now[film], self.landmarks(film));
+        }
+        Ok(())
+    }
+
+    /// Whether a film's spacing is that of a ruler.
+    fn is_ruled(&self, film: usize) -> bool {
+        let shown: Value =
+            serde_json::from_slice(&self.answer("GET", &format!("films/{film}"), b"").bytes).expect("JSON");
+        shown["ruled"] == true
+    }
+
     /// Adapts the bundle, or is refused. A person's corrections stay.
     fn learn(&mut self, path: &str, film: usize) {
         let answer = self.answer("POST", path, b"");
@@ -296,6 +348,7 @@ impl Viewer<'_> {
         let answer = self.answer(method, path, body);
         if answer.status == 200 && ["PUT", "DELETE"].contains(&method) {
             self.now = [0, 1].map(|film| self.landmarks(film));
+            self.ruled = [0, 1].map(|film| self.is_ruled(film));
         }
     }
 }
@@ -313,8 +366,10 @@ fn point(drawn: &mut Unstructured<'_>, size: Option<Size>) -> Result<Point> {
 
 fn landmarks(answer: &Answer) -> Vec<Value> {
     let shown: Value = serde_json::from_slice(&answer.bytes).expect("JSON");
-    let landmarks = shown["landmarks"].as_array().expect("landmarks").clone();
+    let mut landmarks = shown["landmarks"].as_array().expect("landmarks").clone();
     assert_eq!(landmarks.len(), LANDMARKS);
+    // They depend on the spacing, which a ruler changes.
+    landmarks.iter_mut().filter_map(Value::as_object_mut).for_each(|landmark| drop(landmark.remove("mm")));
     landmarks
 }
 
