@@ -66,7 +66,7 @@ fn the_limits_of_bundles_are_those_of_the_code() {
         ("sources, lines, measurements", format!("{MOST_MEASUREMENTS} each")),
         ("terms of a sum, classes of a measurement", format!("{MOST_TERMS} each")),
         ("weights, template vectors", format!("finite, at most {LARGEST_NUMBER:e} ")),
-        ("numbers of calibration, prior and familiarity", format!("finite, at most {LARGEST_NUMBER:e} ")),
+        ("numbers of accuracy, calibration, prior and familiarity", format!("finite, at most {LARGEST_NUMBER:e} ")),
         ("the network's grid", format!("{} rows", number(LARGEST_GRID))),
         ("levels of a tiling", number(tiling::MAX_LEVELS)),
         ("tiles along an axis", number(tiling::MOST_TILES)),

@@ -128,7 +128,8 @@ impl<'a> Scene<'a> {
                     });
                 }
             }
-            let known: Vec<f32> = template.points.iter().map(|point| f32::from(u8::from(point.is_some()))).collect();
+            let points = template.points.iter().take(self.heads.landmarks());
+            let known: Vec<f32> = points.map(|point| f32::from(u8::from(point.is_some()))).collect();
             let known = Tensor::from_slice(&known).f_unsqueeze(1)?.f_to_device(self.params.device())?;
             Ok(VectorSum { levels: levels.into_iter().flatten().collect(), known, samples: 1.0 + copies as f64 })
         });

@@ -77,7 +77,9 @@ fn templates_are_those_that_are_named_or_the_usual_one_or_all_that_are_annotated
     );
     let (all, complaints) = Dataset::survey(root.path()).unwrap();
     assert_eq!((all.cases.len(), complaints.len()), (3, 1));
-    assert!(all.templates(&[], &["9".to_owned()]).unwrap_err().to_string().contains("is annotated; annotate at least one"));
+    assert!(
+        all.templates(&[], &["9".to_owned()]).unwrap_err().to_string().contains("is annotated; annotate at least one")
+    );
 }
 
 #[test]
