@@ -97,7 +97,7 @@ pub fn write(
                     h2 { "The films that the network finds hardest" }
                     img src=(SHEET) alt="Films with the points that the network finds";
                     ol { @for caption in &captions { li { (caption) } } }
-                    p { "From left to right, row by row. To mark one of them by hand teaches the network most." }
+                    p { "From left to right, row by row. If points are wrong here, mark one of these films by hand and train on it too." }
                 }
             }
         }

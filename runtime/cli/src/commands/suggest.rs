@@ -19,10 +19,10 @@ use crate::console::{self, RunOptions};
 /// The most landmarks that a reason names.
 const MOST_NAMED: usize = 3;
 
-/// Says which films to annotate next so that training or adapting learns most from them, and why
+/// Says which films to annotate next, and why
 ///
 /// First come films that are unlike those annotated so far, and on which the bundle is unsure. Mark them by `onemark annotate`, then
-/// train again or adapt the bundle.
+/// train on them too. Where films are much alike, others teach as much.
 #[derive(Args)]
 pub struct Suggest {
     /// The films to choose from: a dataset's folder, as for training; annotated films in it need no annotation
