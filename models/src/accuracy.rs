@@ -85,7 +85,8 @@ mod tests {
     #[test]
     fn what_no_evaluation_measures_is_refused() {
         assert_eq!(recorded().validate(), Ok(()));
-        let cases: [(fn(&mut Accuracy), &str); 10] = [
+        type Spoil = fn(&mut Accuracy);
+        let cases: [(Spoil, &str); 10] = [
             (|of| of.data = "a\nb".into(), "data"),
             (|of| of.date = "=today()".into(), "date"),
             (|of| of.films = 0, "films"),

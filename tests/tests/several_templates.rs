@@ -43,8 +43,13 @@ fn all_annotated_films_count_and_the_next_one_is_suggested() {
           { name: shared, epochs: 2, steps: 20, adapters: false, learning_rate: 2.0e-3 },
           { name: adapters, epochs: 1, steps: 5, adapters: true, freeze_statistics: true, learning_rate: 5.0e-4 } ] }";
     fs::write(here.join("recipe.yaml"), recipe).unwrap();
+    let brief = "{ base: recipe.yaml, phases: [
+          { name: shared, epochs: 1, steps: 4, adapters: false, learning_rate: 2.0e-3 },
+          { name: adapters, epochs: 1, steps: 2, adapters: true, freeze_statistics: true, learning_rate: 5.0e-4 } ] }";
+    fs::write(here.join("brief.yaml"), brief).unwrap();
     let train = |words: &str| {
-        let line = format!("run --recipe recipe.yaml --data films --device cpu --threads 1 {words}");
+        let recipe = if words.contains("--template") { "brief.yaml" } else { "recipe.yaml" };
+        let line = format!("run --recipe {recipe} --data films --device cpu --threads 1 {words}");
         Program::Train.succeed(here, &line).stderr
     };
     let run = train("--out run");
