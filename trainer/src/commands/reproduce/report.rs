@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use onemark_evaluation::metrics::{Interval, Protocol, Score};
+use onemark_evaluation::metrics::{Evaluation, Interval, Protocol, Score};
 use onemark_evaluation::report::{Report, Summary};
 use onemark_models::landmarks::LandmarkSet;
 use serde::de::IgnoredAny;
@@ -68,6 +68,14 @@ pub fn markdown(table: &Table, done: &[(&Row, &Outcome)], split: &str, scale: &s
         }
     }
     text + &landmarks(table, done)
+}
+
+/// The films of the paper's tables: ISBI 2015's Test1 and Test2.
+const PAPER_FILMS: usize = 250;
+
+/// Whether an evaluation is on the films and landmarks of the paper's tables.
+pub fn are_the_papers_films(evaluation: &Evaluation) -> bool {
+    evaluation.films().len() == PAPER_FILMS && are_the_papers(evaluation.landmarks())
 }
 
 /// Whether landmarks with these names are those of the paper's tables.
