@@ -203,6 +203,7 @@ fn nothing_is_told_to_who_has_no_link() {
         ("GET", "elsewhere", "", 404, "nothing here"),
         ("PUT", "films/0/landmarks/2", "{", 400, "a position is"),
         ("PUT", "films/0/landmarks/2", r#"{"x": -1, "y": 3}"#, 400, "outside of the film"),
+        ("POST", "films/0/landmarks/2/trial", r#"{"x": -1, "y": 3}"#, 400, "outside of the film"),
         ("PUT", "films/0/landmarks/99", r#"{"x": 1, "y": 3}"#, 400, "no landmark 99"),
         ("POST", "films/0/learn", "", 400, "may not adapt"),
     ] {

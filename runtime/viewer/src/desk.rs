@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::Local;
-use onemark_film::geometry::Point;
+use onemark_film::geometry::{Point, Size};
 use onemark_film::{Film, Spacing, without_extension};
 use onemark_models::bundle::limits::LARGEST_MANIFEST;
 use onemark_models::bundle::{Bundle, MANIFEST};
@@ -21,7 +21,7 @@ use onemark_results::json::{self, Document, FilmReport};
 use onemark_results::{FORMATS, FilmResults, csv};
 use onemark_runtime::adapt::{Example, adapt_with_backend};
 use onemark_runtime::backend::Backend;
-use onemark_runtime::{Detection, Detections, Detector, Options, RuntimeError};
+use onemark_runtime::{Detection, Detections, Detector, FilmSize, Options, RuntimeError};
 
 /// Formats whose files can hold many films (here one): name and ending.
 const TABLES: [(&str, &str); 2] = [("json", "json"), ("csv", "csv")];
@@ -194,9 +194,7 @@ impl Desk {
         was: Option<Point>,
     ) -> Result<(), ViewerError> {
         let film = self.film(index)?;
-        if let Some(Point { x, y }) = position.filter(|position| !position.is_inside(film.size())) {
-            return Err(ViewerError::OutsideFilm { x, y });
-        }
+        position.map_or(Ok(()), |position| validate_inside(position, film.size()))?;
         let before = self.seen(index, &film)?;
         let set = self.landmark_set();
         // Another window may correct the same film, so the film's detections are changed where they are.
@@ -220,6 +218,8 @@ impl Desk {
     pub(super) fn try_at(&self, index: usize, number: usize, position: Point) -> Result<Vec<Measurement>, ViewerError> {
         let seen = lock(&self.seen).get(&index).map(|seen| seen.corrected.clone());
         let mut tried = if let Some(seen) = seen { seen } else { self.look_at(index)?.detections };
+        let FilmSize { width, height } = tried.film();
+        validate_inside(position, Size { width, height })?;
         tried.correct(number, position, &self.landmark_set())?;
         Ok(tried.measurements().to_vec())
     }
@@ -339,6 +339,11 @@ fn results<'a>(film: &'a Film, detections: &'a Detections, name: &'a str) -> Fil
 
 /// How far apart, px, two numbers for the same position may be: JSON's readers differ in the last digit.
 const SAME_POSITION: f64 = 1e-6;
+
+fn validate_inside(position: Point, size: Size) -> Result<(), ViewerError> {
+    let Point { x, y } = position;
+    if position.is_inside(size) { Ok(()) } else { Err(ViewerError::OutsideFilm { x, y }) }
+}
 
 /// Whether a landmark has been moved since a window showed it where it `was`.
 pub(super) fn is_stale(now: Point, was: Point) -> bool {
