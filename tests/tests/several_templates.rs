@@ -76,6 +76,12 @@ fn all_annotated_films_count_and_the_next_one_is_suggested() {
     };
     let on = train("--out on --from run");
     assert!(first_loss(&on) < 0.9 * first_loss(&run), "{on}\n{run}");
+    // Also from a network without adapters to one with them, and within a budget, which times all phases.
+    let plain = "{ base: recipe.yaml, network: { adapter_channels: 0 }, phases: [
+          { name: shared, epochs: 1, steps: 4, adapters: false, learning_rate: 2.0e-3 } ] }";
+    fs::write(here.join("plain.yaml"), plain).unwrap();
+    Program::Train.succeed(here, "run --recipe plain.yaml --data films --device cpu --threads 1 --out plain");
+    train("--out budget --from plain --budget 1s --template film-0");
     fs::write(here.join("wide.yaml"), "base: recipe.yaml\nnetwork: { embedding: 24 }\n").unwrap();
     let wide = "run --recipe wide.yaml --data films --device cpu --out wide --from run";
     let said = Outcome::from(Program::Train.command(here, wide).output().unwrap());

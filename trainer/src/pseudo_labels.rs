@@ -279,7 +279,8 @@ impl<'a> Scene<'a> {
             samples.judges().iter().zip(&found).for_each(|(film, found)| judge(film.film, film, found, &all));
             Judged::Films(films.len())
         };
-        let count = errors.len().max(1) as f64;
+        // Without an error, the mean is NaN.
+        let count = errors.len() as f64;
         let cells = errors.iter().map(|(cells, _)| cells).sum::<f64>() / count;
         let mm = errors.iter().map(|(_, mm)| *mm).sum::<Option<f64>>().map(|sum| sum / count);
         Ok(Validation { judged, cells, mm })

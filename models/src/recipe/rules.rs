@@ -106,8 +106,9 @@ impl Spec {
                 "the crop must fit into the film and its centre shift into the crop",
             ),
             (
-                film.is_some_and(|film| film.film_copies.count == 0)
-                    || film.is_some() && self.template_copies.count < 2 * self.templates.len(),
+                film.is_some_and(|film| {
+                    film.film_copies.count == 0 || self.template_copies.count < 2 * self.templates.len()
+                }),
                 "pairs.film",
                 "needs at least one copy of each film and two of each annotated film (`template_copies.count` counts all)",
             ),

@@ -89,7 +89,7 @@ impl fmt::Display for EpochReport {
 pub struct Validation {
     /// Where it was measured.
     pub judged: Judged,
-    /// The mean error, in cells of the network's grid.
+    /// The mean error, in cells of the network's grid; NaN if no landmark can be judged.
     pub cells: f64,
     /// The mean error, in mm, if the spacing of the films is known.
     pub mm: Option<f64>,
@@ -118,6 +118,9 @@ impl Judged {
 impl fmt::Display for Validation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { judged, cells, mm } = self;
+        if cells.is_nan() {
+            return f.write_str("no error known: no landmark is annotated on two films");
+        }
         match mm {
             Some(mm) => write!(f, "{mm:.2} mm off")?,
             None => write!(f, "{cells:.2} cells off")?,

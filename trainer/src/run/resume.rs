@@ -83,10 +83,12 @@ impl Run<'_> {
     }
 
     /// Replaces untrained parameters of the decoder by those of another training: all that landmarks share, and adapters if both have
-    /// them.
+    /// them, of the same landmarks.
     fn begin_with(&self, from: &Checkpoint, parameters: &mut Parameters) -> Result<(), TrainError> {
-        for (param, value) in parameters.iter_mut() {
-            match from.tensors.get(&param.to_string()).map(|trained| without_adapters(trained, value.shape())) {
+        let same_landmarks = from.recipe.landmarks == self.recipe.landmarks;
+        let kept = |owner: Owner| same_landmarks || !matches!(owner, Owner::Adapter(_));
+        for (param, value) in parameters.iter_mut().filter(|(param, _)| kept(param.node.owner)) {
+            match from.tensors.get(&param.to_string()).map(|trained| with_columns(trained, value.shape())) {
                 Some(Some(trained)) => *value = trained,
                 None if matches!(param.node.owner, Owner::Adapter(_)) => (),
                 _ => {
@@ -114,9 +116,32 @@ impl Run<'_> {
     }
 }
 
-/// A trained parameter in a shape, without the columns that read adapter channels, which come last; `None` if it has another shape.
-fn without_adapters(trained: &ArrayD<f32>, shape: &[usize]) -> Option<ArrayD<f32>> {
-    let fits = |(axis, (from, to)): (usize, (&usize, &usize))| from == to || (axis == 1 && from > to);
-    let fits = trained.ndim() == shape.len() && trained.shape().iter().zip(shape).enumerate().all(fits);
-    fits.then(|| trained.slice_each_axis(|axis| Slice::from(..shape[axis.axis.index()])).to_owned())
+/// A trained parameter in a shape that differs from its own, if at all, in the columns that read adapter channels. They come last:
+/// those that the shape lacks are left out, those that it has more are zero. `None` if it differs otherwise.
+fn with_columns(trained: &ArrayD<f32>, shape: &[usize]) -> Option<ArrayD<f32>> {
+    let same = |(axis, (from, to)): (usize, (&usize, &usize))| from == to || axis == 1;
+    let fits = trained.ndim() == shape.len() && trained.shape().iter().zip(shape).enumerate().all(same);
+    let common = |axis: usize| Slice::from(..shape[axis].min(trained.shape()[axis]));
+    fits.then(|| {
+        let mut fitted = ArrayD::zeros(shape);
+        let inside = trained.slice_each_axis(|axis| common(axis.axis.index()));
+        fitted.slice_each_axis_mut(|axis| common(axis.axis.index())).assign(&inside);
+        fitted
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::arr2;
+
+    use super::*;
+
+    #[test]
+    fn a_parameter_gets_and_loses_the_columns_of_adapters() {
+        let [narrow, wide] = [arr2(&[[1.0], [3.0]]), arr2(&[[1.0, 2.0], [3.0, 4.0]])].map(ndarray::Array::into_dyn);
+        assert_eq!(with_columns(&wide, &[2, 1]), Some(narrow.clone()));
+        assert_eq!(with_columns(&narrow, &[2, 2]), Some(arr2(&[[1.0, 0.0], [3.0, 0.0]]).into_dyn()));
+        assert_eq!(with_columns(&wide, &[3, 2]), None);
+        assert_eq!(with_columns(&wide, &[2]), None);
+    }
 }
