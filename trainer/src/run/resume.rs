@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_parameter_gets_and_loses_the_columns_of_adapters() {
-        let [narrow, wide] = [arr2(&[[1.0], [3.0]]), arr2(&[[1.0, 2.0], [3.0, 4.0]])].map(ndarray::Array::into_dyn);
+        let [narrow, wide] = [arr2(&[[1.0], [3.0]]), arr2(&[[1.0, 2.0], [3.0, 4.0]])].map(|array| array.into_dyn());
         assert_eq!(with_columns(&wide, &[2, 1]), Some(narrow.clone()));
         assert_eq!(with_columns(&narrow, &[2, 2]), Some(arr2(&[[1.0, 0.0], [3.0, 0.0]]).into_dyn()));
         assert_eq!(with_columns(&wide, &[3, 2]), None);
