@@ -5,6 +5,7 @@
 mod analysis;
 mod drawing;
 mod id;
+mod joint;
 mod measure;
 mod rules;
 mod set;
@@ -13,6 +14,7 @@ mod vector;
 pub use analysis::{Analysis, Class, Definition, Formula, Norm, Unit};
 pub use drawing::{Stroke, StrokeKind};
 pub use id::LandmarkId;
+pub use joint::{Joint, MOST_JOINTS};
 pub use measure::{Measurement, PixelScale};
 pub use rules::{MOST_MEASUREMENTS, MOST_TERMS};
 pub use set::{LONGEST_NAME, Landmark, LandmarkError, LandmarkSet, MOST_LANDMARKS};

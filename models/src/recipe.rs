@@ -183,6 +183,14 @@ pub struct Copies {
     /// Whether their grey values are changed too.
     #[serde(default)]
     pub jitter: bool,
+    /// Share of the copies on which the joints of the landmark set move, if it has any. Only templates have joints, because only
+    /// their landmarks are known. The paper moves none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub joints: f64,
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 /// What lies outside a film.

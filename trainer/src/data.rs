@@ -2,6 +2,7 @@
 
 pub mod augment;
 pub mod features;
+pub mod motion;
 pub mod samples;
 pub mod templates;
 pub mod warp;

@@ -37,6 +37,7 @@ fn toy() -> Bundle {
             source: "".into(),
             landmarks: vec![landmark],
             analysis: Analysis::default(),
+            joints: Vec::new(),
         },
         input: Input { size: 32, preprocessing: "grey, 32x32, [0, 1]".into() },
         trunk: graph("trunk.onnx", vec![tensor("film", grid)], tap()),

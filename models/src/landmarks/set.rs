@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use onemark_film::visible::cut;
 use serde::{Deserialize, Serialize};
 
-use super::{Analysis, LandmarkId};
+use super::joint::MOST_JOINTS;
+use super::{Analysis, Joint, LandmarkId};
 use crate::invalid::Invalid;
 use crate::spelling::nearest;
 use crate::text::{validate_line, validate_text};
@@ -36,6 +37,9 @@ pub struct LandmarkSet {
     /// The measurements between them. The key is left out if it is empty, so that older bundles can be written without changes.
     #[serde(default, skip_serializing_if = "Analysis::is_empty")]
     pub analysis: Analysis,
+    /// The landmarks that move together against the others. Only training uses them; a bundle's set has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joints: Vec<Joint>,
 }
 
 /// A set as it is written in a file, before its rules are checked.
@@ -48,12 +52,14 @@ struct Unchecked {
     landmarks: Vec<Landmark>,
     #[serde(default)]
     analysis: Analysis,
+    #[serde(default)]
+    joints: Vec<Joint>,
 }
 
 impl Unchecked {
     fn into_set(self) -> LandmarkSet {
-        let Self { id, name, source, landmarks, analysis } = self;
-        LandmarkSet { id, name, source, landmarks, analysis }
+        let Self { id, name, source, landmarks, analysis, joints } = self;
+        LandmarkSet { id, name, source, landmarks, analysis, joints }
     }
 }
 
@@ -226,7 +232,7 @@ impl LandmarkSet {
     }
 
     /// Checks that there are 1 to [`MOST_LANDMARKS`] landmarks, that numbers are 1, 2, 3, ... in this order, that names are unique
-    /// and suitable for file names, that texts are short and without hidden characters, and that the analysis satisfies its rules.
+    /// and suitable for file names, that texts are short and without hidden characters, and that joints and the analysis satisfy their rules.
     ///
     /// # Errors
     /// The first rule that is broken.
@@ -247,6 +253,15 @@ impl LandmarkSet {
         validate_text("source", &self.source)?;
         for index in 0..self.len() {
             self.check_landmark(index).map_err(|rule| Broken { path: format!("landmarks[{index}]"), rule })?;
+        }
+        if self.joints.len() > MOST_JOINTS {
+            let why = format!("there are {}; a set has at most {MOST_JOINTS}", self.joints.len());
+            return Err(Invalid::new("joints", why).into());
+        }
+        for (index, joint) in self.joints.iter().enumerate() {
+            let within = |rule: Invalid| rule.within(&format!("joint {}", index + 1));
+            let checked = joint.validate(&self.landmarks).map_err(within);
+            checked.map_err(|rule| Broken { path: format!("joints[{index}]"), rule })?;
         }
         self.analysis.check(&self.landmarks)
     }
@@ -282,6 +297,13 @@ impl LandmarkSet {
         {
             self.analysis = built_in.analysis;
         }
+        self
+    }
+
+    /// The same set as a bundle holds it: without what only training uses.
+    #[must_use]
+    pub fn for_bundle(mut self) -> Self {
+        self.joints.clear();
         self
     }
 
@@ -346,6 +368,27 @@ mod tests {
                 &format!("{text}analysis: {{ sources: {{}}, lines: {{ l: [tip, tip] }}, measurements: [] }}"),
                 7,
                 "line `l`",
+            ),
+            (
+                &format!("{text}joints:\n  - {{ hinge: base, moves: [tipp], degrees: 2 }}\n"),
+                8,
+                "joint 1.moves: no landmark is called `tipp`; did you mean `tip`?",
+            ),
+            (
+                &format!("{text}joints:\n  - {{ hinge: base, moves: [tip], degrees: -2 }}\n"),
+                8,
+                "joint 1.degrees: -2 is impossible",
+            ),
+            (
+                &format!("{text}joints:\n  - {{ hinge: base, moves: [tip, base], degrees: 2 }}\n"),
+                8,
+                "the hinge is among",
+            ),
+            (&format!("{text}joints:\n  - {{ hinge: base, moves: [tip] }}\n"), 8, "joint 1.degrees: nothing moves"),
+            (
+                &format!("{text}joints:\n  - {{ hinge: base, moves: [tip], shift_mm: [3, .nan] }}\n"),
+                8,
+                "joint 1.shift_mm: [3.0, NaN] is impossible",
             ),
         ] {
             let error = load(text).unwrap_err();

@@ -113,6 +113,11 @@ impl Spec {
                 "needs at least one copy of each film and two of each annotated film (`template_copies.count` counts all)",
             ),
             (
+                film.is_some_and(|film| film.film_copies.joints > 0.0),
+                "pairs.film.film_copies.joints",
+                "joints move on copies of templates only: set `template_copies.joints`",
+            ),
+            (
                 [Some(self.template_copies), film.map(|film| film.film_copies)].into_iter().flatten().any(folds),
                 "elastic.shift",
                 "must be below a sixth of the lattice's spacing, 1 / (6 (lattice - 1)): the film could fold over itself",
@@ -149,6 +154,7 @@ impl Copies {
     fn validate(&self) -> Result<(), Invalid> {
         fraction("affine.shift", self.affine.shift)?;
         fraction("affine.scale", self.affine.scale)?;
+        rule((0.0..=1.0).contains(&self.joints), "joints", self.joints, "must lie in 0 to 1")?;
         if let Some(elastic) = self.elastic {
             fraction("elastic.shift", elastic.shift)?;
             at_least(2, "elastic.lattice", &[elastic.lattice])?;

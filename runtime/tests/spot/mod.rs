@@ -166,6 +166,7 @@ fn of_graphs(trunk: &Graph, heads: &[Graph; 2], weights: &[f32], vector: impl Fn
             source: "a test".into(),
             landmarks: landmarks.collect(),
             analysis: yaml::read::<Analysis>("a test", ANALYSIS).unwrap(),
+            joints: Vec::new(),
         },
         input: Input { size: trunk.size, preprocessing: "resized".into() },
         trunk: trunk.entry("trunk.onnx"),

@@ -13,7 +13,7 @@ use onemark_film::{Film, Size};
 use onemark_models::graph::{Level, Port};
 use onemark_models::recipe::{Copies, PriorUse, Recipe};
 use onemark_models::shape_prior::ShapePrior;
-use rand::SeedableRng as _;
+use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor};
 
@@ -34,7 +34,14 @@ pub struct Sample {
 }
 
 impl Sample {
-    fn new(recipe: &Recipe, film: &Film, copies: Option<&Copies>, number: u64) -> Result<Self, TrainError> {
+    /// The `number`-th sample: a film, or a copy of one. The joints of a template move on some of its copies.
+    fn new(
+        recipe: &Recipe,
+        film: &Film,
+        copies: Option<&Copies>,
+        template: Option<&Template>,
+        number: u64,
+    ) -> Result<Self, TrainError> {
         let grid = GridSize { height: recipe.network.size, width: recipe.network.size };
         let scale = scale(recipe, film);
         let Some(copies) = copies else {
@@ -45,7 +52,14 @@ impl Sample {
         // Copies are made at full resolution, then resized (METHOD.md sec. 2c and 4, item 18).
         let size = (film.height() as usize, film.width() as usize);
         let affine = Affine::random(&copies.affine, size, &mut rng);
-        let warp = Warp::new(affine, copies.elastic.map(|range| Bend::random(&range, size, &mut rng)));
+        let bend = copies.elastic.map(|range| Bend::random(&range, size, &mut rng));
+        let motions = match template {
+            Some(template) if copies.joints > 0.0 && rng.random::<f64>() < copies.joints => {
+                template.motions(&recipe.landmarks, scale, &mut rng)
+            }
+            _ => Vec::new(),
+        };
+        let warp = Warp::new(motions, affine, bend);
         let copy = Film::from_grey(film.size(), warp_film(film, &warp, copies.border))?;
         let mut grey = copy.to_grid(grid)?;
         if copies.jitter {
@@ -117,14 +131,16 @@ impl Films {
     /// # Errors
     /// As [`Films::prepare`].
     pub fn seconds_each(recipe: &Recipe, cases: &[Case], features: &Features) -> Result<f64, TrainError> {
-        let film = Film::open(&cases[Templates::find(recipe, cases)?.trained[0].film].film)?;
+        let templates = Templates::find(recipe, cases)?;
+        let template = &templates.trained[0];
+        let film = Film::open(&cases[template.film].film)?;
         let mut began = Instant::now();
         for number in 0..=TRIALS {
             // The first one takes longer.
             if number == 1 {
                 began = Instant::now();
             }
-            features.of(&Sample::new(recipe, &film, Some(&recipe.template_copies), number)?.grey)?;
+            features.of(&Sample::new(recipe, &film, Some(&recipe.template_copies), Some(template), number)?.grey)?;
         }
         Ok(began.elapsed().as_secs_f64() / TRIALS as f64)
     }
@@ -155,27 +171,28 @@ impl Films {
         let films = cases.len();
         let samples = Samples { all: Vec::with_capacity(total), films, copies_per_film, annotated };
         let mut films = Self { samples, taps: Vec::with_capacity(total), seconds: 0.0 };
-        let mut add = |films: &mut Self, film: &Film, copies: Option<&Copies>| -> Result<(), TrainError> {
+        let mut add = |films: &mut Self, film: &Film, copies: Option<&Copies>, template: Option<usize>| {
             let number = films.samples.len();
-            let sample = Sample::new(recipe, film, copies, number as u64)?;
+            let template = template.map(|index| &films.samples.templates()[index]);
+            let sample = Sample::new(recipe, film, copies, template, number as u64)?;
             films.taps.push(features.of(&sample.grey)?);
             films.samples.all.push(sample);
             progress(number + 1, total);
-            Ok(())
+            Ok::<_, TrainError>(())
         };
         for case in cases {
-            add(&mut films, &Film::open(&case.film)?, None)?;
+            add(&mut films, &Film::open(&case.film)?, None, None)?;
         }
         for copies in film_copies.iter() {
             for case in cases {
                 let film = Film::open(&case.film)?;
-                (0..copies.count).try_for_each(|_| add(&mut films, &film, Some(copies)))?;
+                (0..copies.count).try_for_each(|_| add(&mut films, &film, Some(copies), None))?;
             }
         }
         for index in 0..films.samples.templates().len() {
             let Template { film, copies, .. } = &films.samples.templates()[index];
             let (film, count) = (Film::open(&cases[*film].film)?, copies.len() + held_out(recipe));
-            (0..count).try_for_each(|_| add(&mut films, &film, Some(&recipe.template_copies)))?;
+            (0..count).try_for_each(|_| add(&mut films, &film, Some(&recipe.template_copies), Some(index)))?;
         }
         films.seconds = began.elapsed().as_secs_f64();
         Ok(films)

@@ -5,9 +5,12 @@ use std::ops::Range;
 use onemark_evaluation::dataset::Case;
 use onemark_film::Film;
 use onemark_film::geometry::{GridPoint, GridSize, Point};
+use onemark_models::landmarks::LandmarkSet;
 use onemark_models::recipe::Recipe;
+use rand::Rng;
 
 use crate::TrainError;
+use crate::data::motion::Motion;
 
 /// Up to this many annotated films, all of them are trained on.
 const MOST_WITHOUT_JUDGES: usize = 5;
@@ -31,6 +34,13 @@ impl Template {
     pub fn distance(&self, one: GridPoint, other: GridPoint) -> (f64, Option<f64>) {
         let (row, column) = (one.row - other.row, one.column - other.column);
         (row.hypot(column), self.mm.map(|mm| (row * mm.0).hypot(column * mm.1)))
+    }
+
+    /// How the joints of its set may move on it, in pixels; `scale` is that of [`scale`].
+    pub(super) fn motions(&self, set: &LandmarkSet, scale: (f64, f64), rng: &mut impl Rng) -> Vec<Motion> {
+        let pixel = |point: &GridPoint| (point.row / scale.0 - 0.5, point.column / scale.1 - 0.5);
+        let points: Vec<_> = self.points.iter().map(|point| point.as_ref().map(pixel)).collect();
+        Motion::random(set, &points, self.mm.map(|mm| (mm.0 * scale.0, mm.1 * scale.1)), rng)
     }
 }
 

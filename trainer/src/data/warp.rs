@@ -1,4 +1,4 @@
-//! Changed copies of whole films: affine maps (METHOD.md sec. 2c), optionally combined with smooth bends.
+//! Changed copies of whole films: affine maps (METHOD.md sec. 2c), optionally combined with smooth bends and moved joints.
 //!
 //! Points are (row, column) in cells of the film at hand, the centre of its first cell being (0, 0). Nothing here rounds a point.
 
@@ -8,6 +8,7 @@ use onemark_models::recipe::{AffineRange, Border, Elastic};
 use rand::Rng;
 
 use crate::data::augment::{spline_taps, symmetric};
+use crate::data::motion::Motion;
 
 /// An affine map from points of a changed film to points of its source: `source = matrix * point + offset`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -104,29 +105,31 @@ fn lattice_taps(at: f64, points: usize) -> [(usize, f64); 4] {
     spline_taps(at.clamp(0.0, (points - 1) as f64), points)
 }
 
-/// How a copy shows its film: bent, then mapped.
+/// The map from a copy's points to those of its film: bent, mapped, and joints moved back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Warp {
+    motions: Vec<Motion>,
     affine: Affine,
     bend: Option<Bend>,
 }
 
 impl From<Affine> for Warp {
     fn from(affine: Affine) -> Self {
-        Self { affine, bend: None }
+        Self { motions: Vec::new(), affine, bend: None }
     }
 }
 
 impl Warp {
-    /// A map on top of a bend of the same film.
+    /// A map with a bend of the same film, after its joints have moved, one after the other.
     #[must_use]
-    pub fn new(affine: Affine, bend: Option<Bend>) -> Self {
-        Self { affine, bend }
+    pub fn new(motions: Vec<Motion>, affine: Affine, bend: Option<Bend>) -> Self {
+        Self { motions, affine, bend }
     }
 
-    /// Where a point of the source shows on the copy.
+    /// Where a point of the source shows on the copy; not a number where a moved joint hides it.
     #[must_use]
     pub fn from_source(&self, point: (f64, f64)) -> (f64, f64) {
+        let point = self.motions.iter().fold(point, |point, motion| motion.target(point));
         let straight = self.affine.inverse().apply(point);
         let Some(bend) = &self.bend else { return straight };
         // A bend changes by far less than a cell per cell, so each round shrinks the remaining error.
@@ -140,7 +143,8 @@ impl Warp {
         move |column| {
             let column = column as f64;
             let (down, right) = bend.as_ref().map_or((0.0, 0.0), |(bend, along)| bend.across(along, column));
-            self.affine.apply((row + down, column + right))
+            let point = self.affine.apply((row + down, column + right));
+            self.motions.iter().rev().fold(point, |point, motion| motion.source(point))
         }
     }
 }
@@ -207,7 +211,7 @@ mod tests {
         let mut farthest: f64 = 0.0;
         for _ in 0..20 {
             let affine = Affine::random(&range, size, &mut rng);
-            let bent = Warp::new(affine, Some(Bend::random(&elastic, size, &mut rng)));
+            let bent = Warp::new(Vec::new(), affine, Some(Bend::random(&elastic, size, &mut rng)));
             for (row, column) in [(0, 0), (40, 65), (89, 30), (12, 119)] {
                 let source = bent.row(row)(column);
                 let back = bent.from_source(source);

@@ -85,7 +85,7 @@ impl Run<'_> {
     /// Replaces untrained parameters of the decoder by those of another training: all that landmarks share, and adapters if both have
     /// them, of the same landmarks.
     fn begin_with(&self, from: &Checkpoint, parameters: &mut Parameters) -> Result<(), TrainError> {
-        let same_landmarks = from.recipe.landmarks == self.recipe.landmarks;
+        let same_landmarks = from.recipe.landmarks.landmarks == self.recipe.landmarks.landmarks;
         let kept = |owner: Owner| same_landmarks || !matches!(owner, Owner::Adapter(_));
         for (param, value) in parameters.iter_mut().filter(|(param, _)| kept(param.node.owner)) {
             match from.tensors.get(&param.to_string()).map(|trained| with_columns(trained, value.shape())) {

@@ -56,9 +56,11 @@ impl Landmarks {
             Self::List => list()?,
             Self::Show { set } => console::print(text(&LandmarkSet::load(&set, Path::new(""))?))?,
             Self::Check { file } => {
-                let LandmarkSet { id, landmarks, analysis, .. } = LandmarkSet::read(&file)?;
-                let (count, measurements) = (landmarks.len(), analysis.measurements.len());
-                console::print(format_args!("{id}: {count} landmarks, {measurements} measurements; no errors\n"))?;
+                let LandmarkSet { id, landmarks, analysis, joints, .. } = LandmarkSet::read(&file)?;
+                let (count, measurements, joints) = (landmarks.len(), analysis.measurements.len(), joints.len());
+                console::print(format_args!(
+                    "{id}: {count} landmarks, {measurements} measurements, {joints} joints; no errors\n"
+                ))?;
             }
             Self::New(command) => command.run()?,
         }
@@ -83,7 +85,21 @@ fn text(set: &LandmarkSet) -> String {
         vec![one.number.to_string(), one.name.clone(), one.title.clone(), definition]
     }));
     let LandmarkSet { id, name, .. } = set;
-    format!("{id}: {name}\n\n{}{}", console::table(&rows, &[1, 2, 3]), tables::defined(&set.analysis))
+    let landmarks = console::table(&rows, &[1, 2, 3]);
+    format!("{id}: {name}\n\n{landmarks}{}{}", joints(set), tables::defined(&set.analysis))
+}
+
+fn joints(set: &LandmarkSet) -> String {
+    if set.joints.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![["joint at", "turns", "shifts, x and y", "moves"].map(str::to_owned).to_vec()];
+    rows.extend(set.joints.iter().map(|joint| {
+        let [x, y] = joint.shift_mm;
+        let [turns, shifts] = [format!("±{}°", joint.degrees), format!("±{x} and ±{y} mm")];
+        vec![joint.hinge.clone(), turns, shifts, joint.moves.join(", ")]
+    }));
+    format!("\n{}", console::table(&rows, &[0, 3]))
 }
 
 impl New {
@@ -140,7 +156,10 @@ landmarks:
     }
     let [first, last] = [names.first(), names.last()].map(|name| name.map_or("", String::as_str));
     text + &format!(
-        "# Measurements between the landmarks, if there are any; docs/ANALYSIS.md says what there is.
+        "# Landmarks that move together against the others, if there are any, as a jaw does: within degrees about the hinge, and mm.
+# joints:
+#   - {{ hinge: {first}, moves: [{last}], degrees: 3, shift_mm: [2, 2] }}
+# Measurements between the landmarks, if there are any; docs/ANALYSIS.md says what there is.
 # analysis:
 #   sources: {{ ours: Our own. }}
 #   measurements:
@@ -182,14 +201,19 @@ mod tests {
         assert_eq!(names, ["c7-upper", "point-2", "t-rkensattel", "point-4", "a-b-c", "x", "point-7", "null"]);
         assert!(set.landmarks.iter().map(|one| &one.title).eq(&titles));
         // What is commented out is right too.
-        let all = skeleton("spine", &titles).replace("\n# analysis", "\nanalysis").replace("\n#   ", "\n  ");
-        assert_eq!(LandmarkSet::from_yaml(&all).unwrap().analysis.measurements.len(), 1);
+        let all = ["analysis", "joints", "  "]
+            .iter()
+            .fold(skeleton("spine", &titles), |text, key| text.replace(&format!("\n# {key}"), &format!("\n{key}")));
+        let set = LandmarkSet::from_yaml(&all).unwrap();
+        assert_eq!((set.analysis.measurements.len(), set.joints.len()), (1, 1));
     }
 
     #[test]
     fn a_built_in_set_is_shown_with_its_measurements() {
         let shown = text(&LandmarkSet::named("isbi19").unwrap());
-        for line in ["isbi19: Lateral cephalogram", "19  articulare", "Centre of the pituitary fossa", "SNA"] {
+        for line in
+            ["isbi19: Lateral cephalogram", "19  articulare", "Centre of the pituitary fossa", "articulare  ±3°", "SNA"]
+        {
             assert!(shown.contains(line), "{shown}");
         }
     }
