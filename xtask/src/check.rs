@@ -39,7 +39,7 @@ const FEATURES: [(&str, &[&str], bool); 7] = [
 ];
 
 /// The other steps: name, requirements, command.
-const STEPS: [(&str, &[Need], &str); 9] = [
+const STEPS: [(&str, &[Need], &str); 10] = [
     (
         "browser, tract alone",
         &[Need::Target("wasm32-unknown-unknown")],
@@ -55,6 +55,7 @@ const STEPS: [(&str, &[Need], &str); 9] = [
     ),
     ("Windows", &[Need::Target("x86_64-pc-windows-msvc")], "cargo check --target x86_64-pc-windows-msvc"),
     ("macOS", &[Need::Target("aarch64-apple-darwin")], "cargo check --target aarch64-apple-darwin"),
+    ("versions of ONNX Runtime", &[Need::File("target/libtorch")], "cargo xtask versions"),
     ("docs", &[], "cargo doc --workspace --exclude onemark-trainer --no-deps --all-features"),
     ("docs of the trainer", &[Need::File("target/libtorch")], "cargo doc -p onemark-trainer --no-deps --all-features"),
     ("licences, bans and sources", &[DENY], "cargo deny check licenses bans sources"),

@@ -12,6 +12,7 @@ mod peers;
 mod setup;
 mod shell;
 mod test;
+mod versions;
 mod wasm;
 mod wheel;
 
@@ -33,6 +34,8 @@ enum Task {
     Check(check::Options),
     /// Feed made-up inputs to the readers of films, bundles and requests (needs nightly Rust and cargo-fuzz)
     Fuzz(fuzz::Options),
+    /// Try every version of ONNX Runtime that the runtime accepts
+    Versions,
     /// Make the archive for users, with the programs, the C library and the wheel, in target/package
     Package,
     /// Build the Python wheel into target/wheel and run its tests
@@ -62,6 +65,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test(options) => test::run(&options),
         Task::Check(options) => check::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::Versions => versions::run(),
         Task::Package => package::run(),
         Task::Wheel => wheel::run(),
         Task::Wasm => wasm::run(),

@@ -62,13 +62,22 @@ fn runtime(find: impl FnOnce() -> Result<PathBuf, Cause>) -> Result<&'static (En
     Ok(RUNTIME.get_or_init(|| loaded))
 }
 
+/// The oldest ONNX Runtime 1.x in which sessions can be made without execution providers of the environment's choice.
+const OLDEST_MINOR: u32 = 23;
+
 fn load(path: PathBuf) -> Result<(Environment, Library), Cause> {
+    let minor = ort::util::probe(&path);
+    if let Some(minor) = minor.filter(|minor| *minor < OLDEST_MINOR) {
+        // Its first session would end the whole program.
+        let path = path.display();
+        return Err(format!("{path} is version 1.{minor}, which does not work here: use 1.{OLDEST_MINOR} or newer").into());
+    }
     // Nothing else of `ort` may be called before this succeeds: it would panic without the library.
     let builder = ort::init_from(&path)?;
     let environment = builder.with_name("onemark").with_telemetry(false).build()?;
     // Failures come back as errors; nothing is printed.
     environment.set_log_level(ort::logging::LogLevel::Fatal);
-    let version = ort::util::probe(&path).map_or("of unknown version".into(), |minor| format!("1.{minor}"));
+    let version = minor.map_or("of unknown version".into(), |minor| format!("1.{minor}"));
     Ok((environment, Library { path, version, cuda: has_cuda() }))
 }
 
@@ -139,7 +148,8 @@ impl OnnxRuntime {
         Ok(Self::loaded(loaded))
     }
 
-    /// On the CPU, in an environment that the host has made with `ort`, of the version that this crate depends on.
+    /// On the CPU, in an environment that the host has made with `ort`, of the version that this crate depends on, and with ONNX
+    /// Runtime 1.23 or newer: older ones end the program.
     pub fn from_environment(environment: Environment) -> Self {
         Self { environment, version: "of the host".into(), place: String::new(), cuda: false }
     }

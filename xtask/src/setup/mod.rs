@@ -4,7 +4,7 @@
 mod libtorch;
 pub mod onnxruntime;
 mod weights;
-mod wheel;
+pub mod wheel;
 
 use std::fs::File;
 

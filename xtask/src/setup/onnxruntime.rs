@@ -22,8 +22,8 @@ const CUDA: Wheel = Wheel {
     sha256: "f9a79e13492ce69cf58d7b97a7639bf407c8a4db291d9f6125131eac1d5758b9",
 };
 
-/// The oldest ONNX Runtime 1.x with the interface the runtime is built for (feature `api-22` of `ort`).
-const OLDEST_MINOR: u32 = 22;
+/// The oldest ONNX Runtime 1.x that the runtime accepts.
+const OLDEST_MINOR: u32 = 23;
 
 /// The file name of the library that the runtime looks for.
 pub const LIBRARY: &str = "libonnxruntime.so";
@@ -68,7 +68,8 @@ pub fn find_or_make(cuda: bool) -> Result<String> {
     Ok(format!("{version}, {kind}, {origin}: {}", folder.display()))
 }
 
-fn make(wheel: Wheel, folder: &Path) -> Result<()> {
+/// Fills `folder` with the library of a wheel.
+pub fn make(wheel: Wheel, folder: &Path) -> Result<()> {
     let label = label(&wheel);
     println!("fetching {label} …");
     shell::replace_folder(folder, |folder| {
@@ -125,9 +126,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_interface_older_than_the_runtimes_does_not_fit() {
-        assert!(fits("1.22.0") && fits("1.31.0"));
-        assert!(!fits("1.21.1") && !fits("1.3.1") && !fits("0.31.0") && !fits("1") && !fits("new"));
+    fn what_the_runtime_refuses_does_not_fit() {
+        assert!(fits("1.23.0") && fits("1.31.0"));
+        assert!(!fits("1.22.1") && !fits("1.3.1") && !fits("0.31.0") && !fits("1") && !fits("new"));
     }
 
     #[test]
