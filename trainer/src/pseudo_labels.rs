@@ -4,22 +4,22 @@ use ndarray::{Array1, Array2};
 use onemark_film::geometry::GridPoint;
 use onemark_models::checkpoint::{Tensors, pseudo_labels};
 use onemark_models::graph::COSINE_EPSILON;
-use onemark_models::graph::Level;
 use onemark_models::network::{LABEL_WEIGHTS, PSEUDO_LABELS};
-use onemark_models::recipe::{Recipe, TemplateSource};
-use onemark_models::shape_prior::{Expected, PointSets, SCORE_FLOOR, SCORE_WEIGHT, ShapePrior, TRUST, TRUST_ROUNDS};
+use onemark_models::recipe::Recipe;
+use onemark_models::shape_prior::{PointSets, ShapePrior};
 use onemark_models::statistics::upper_median;
 use tch::{Device, Kind, Tensor};
 
 use crate::TrainError;
-use crate::data::features::Trunk;
 use crate::data::samples::Films;
-use crate::data::templates::Template;
 use crate::net::heads::Heads;
-use crate::net::interpreter::{self, Mode, SharedValues};
+use crate::net::interpreter::{self, SharedValues};
 use crate::net::params::Params;
-use crate::report::observer::{Judged, Validation};
-use crate::step::pairs::{Cell, cell, crop, patch_origin};
+use crate::step::pairs::cell;
+
+mod plausible;
+mod validation;
+mod vectors;
 
 /// Films per pass of Infer-PL.
 const BATCH: usize = 4;
@@ -105,83 +105,8 @@ impl<'a> Scene<'a> {
     /// Torch fails.
     pub fn new(recipe: &'a Recipe, heads: &'a Heads, params: &'a Params, films: &'a Films) -> Result<Self, TrainError> {
         let mut scene = Self { recipe, heads, params, films, vectors: Vec::new() };
-        scene.vectors = mean(&scene.vectors_by_template()?.iter().collect::<Vec<_>>())?;
+        scene.vectors = vectors::mean(&scene.vectors_by_template()?.iter().collect::<Vec<_>>())?;
         Ok(scene)
-    }
-
-    /// The template vectors of each template alone: of the film, or sums over it and its share of the copies.
-    fn vectors_by_template(&self) -> Result<Vec<VectorSum>, TrainError> {
-        let _guard = tch::no_grad_guard();
-        let (all, templates) = (self.recipe.template_vectors.copies, self.films.samples.templates());
-        let each = templates.iter().enumerate().map(|(index, template)| {
-            let copies = all / templates.len() + usize::from(index < all % templates.len());
-            let mut levels: [Option<Tensor>; 5] = Default::default();
-            for sample in std::iter::once(template.film).chain(template.copies.clone().take(copies)) {
-                for (sum, vectors) in levels.iter_mut().zip(self.vectors_on(sample, template)?) {
-                    let unit = match (all, templates.len()) {
-                        (0, 1) => vectors,
-                        _ => vectors.f_div(&norm(&vectors, 1)?)?,
-                    };
-                    *sum = Some(match sum.take() {
-                        None => unit,
-                        Some(sum) => sum.f_add(&unit)?,
-                    });
-                }
-            }
-            let points = template.points.iter().take(self.heads.landmarks());
-            let known: Vec<f32> = points.map(|point| f32::from(u8::from(point.is_some()))).collect();
-            let known = Tensor::from_slice(&known).f_unsqueeze(1)?.f_to_device(self.params.device())?;
-            Ok(VectorSum { levels: levels.into_iter().flatten().collect(), known, samples: 1.0 + copies as f64 })
-        });
-        each.collect()
-    }
-
-    /// The embeddings at the landmarks of a template on one sample, the film itself or a copy; computed on the whole film, or for each
-    /// landmark on a patch about it: `[landmarks, embedding]` per level, level 5 first. Where the template lacks a landmark, they
-    /// mean nothing.
-    fn vectors_on(&self, sample: usize, template: &Template) -> Result<Vec<Tensor>, TrainError> {
-        let samples = &self.films.samples;
-        let on_sample =
-            |point: &Option<GridPoint>| cell(samples.from_film(sample, point.unwrap_or(GridPoint::new(0.0, 0.0))));
-        let cells: Vec<Cell> = template.points.iter().map(on_sample).collect();
-        let on_patches = self.recipe.template_vectors.source == TemplateSource::Patch;
-        let by_graph = match self.recipe.pairs.patch.as_ref().filter(|_| on_patches) {
-            None => self.vectors_on_film(sample, &cells)?,
-            Some(patch) => self.vectors_on_patches(sample, &cells, patch.size)?,
-        };
-        let join = |level: usize| {
-            let rows: Vec<&Tensor> = by_graph.iter().map(|vectors| &vectors[level]).collect();
-            Ok(Tensor::f_cat(&rows, 0)?)
-        };
-        (0..Level::COARSE_TO_FINE.len()).map(join).collect()
-    }
-
-    /// The embeddings at cells of a sample, one cell per landmark: graph by graph, then per level.
-    fn vectors_on_film(&self, sample: usize, cells: &[Cell]) -> Result<Vec<Vec<Tensor>>, TrainError> {
-        let taps = self.films.taps(&[sample], self.params.device(), Kind::Float)?;
-        let mut shared = SharedValues::default();
-        let vectors = self.heads.served().map(|(graph, landmarks)| {
-            let at: Vec<(i64, Cell)> = landmarks.iter().map(|landmark| (0, cells[*landmark])).collect();
-            at_cells(&interpreter::run_in_turn(graph, self.params, &taps, &mut shared)?, &at)
-        });
-        vectors.collect()
-    }
-
-    /// The same on patches of side `side` about the cells.
-    fn vectors_on_patches(&self, sample: usize, cells: &[Cell], side: usize) -> Result<Vec<Vec<Tensor>>, TrainError> {
-        let trunk = Trunk::new(self.recipe)?;
-        let film = self.films.samples.grey(sample);
-        let origin = |at| patch_origin(at, side, self.recipe.network.size);
-        let vectors = self.heads.served().map(|(graph, landmarks)| {
-            let cells = landmarks.iter().map(|landmark| cells[*landmark]);
-            let cut = |(row, column)| crop(film, (origin(row), origin(column)), side);
-            let patches: Vec<Array2<f32>> = cells.clone().map(cut).collect();
-            let within = |(row, column)| (row - origin(row), column - origin(column));
-            let at: Vec<(i64, Cell)> = (0..).zip(cells.map(within)).collect();
-            let taps = trunk.taps(self.params, &patches, Kind::Float)?;
-            at_cells(&interpreter::run(graph, self.params, &taps, Mode::Evaluate)?, &at)
-        });
-        vectors.collect()
     }
 
     /// Infer-PL: the best cell of the fused similarity, per film and landmark. Calls `progress` with the number of films done,
@@ -214,7 +139,7 @@ impl<'a> Scene<'a> {
         if let Some(prior) = renewal.prior.then(|| ShapePrior::fit(&seen, recipe.network.size)).flatten() {
             for (film, maps) in samples.iter().zip(&maps) {
                 let maps = Tensor::f_cat(maps, 0)?.f_to_kind(Kind::Float)?;
-                labels.points[*film] = plausible(&maps, &prior, &seen[*film])?;
+                labels.points[*film] = plausible::plausible(&maps, &prior, &seen[*film])?;
             }
         }
         self.keep_truth(&mut labels.points);
@@ -238,52 +163,6 @@ impl<'a> Scene<'a> {
                 *point = truth.unwrap_or(*point);
             }
         }
-    }
-
-    /// The mean distance between the landmarks found and their true places: on held-out copies of a single template; on each of a
-    /// few templates, by the vectors of the others; on the annotated films that only judge.
-    ///
-    /// # Errors
-    /// Torch fails.
-    pub fn validate(&self) -> Result<Validation, TrainError> {
-        let samples = &self.films.samples;
-        let mut errors = Vec::new();
-        let mut judge = |sample: usize, template: &Template, found: &[GridPoint], by: &[bool]| {
-            for ((truth, found), by) in template.points.iter().zip(found).zip(by) {
-                if let (Some(truth), true) = (truth, by) {
-                    errors.push(template.distance(samples.from_film(sample, *truth), *found));
-                }
-            }
-        };
-        let (templates, all) = (samples.templates(), vec![true; self.heads.landmarks()]);
-        let judged = if let [template] = templates {
-            let copies: Vec<usize> = samples.held_out().collect();
-            let found = self.best_cells(&copies, &self.vectors, |_, _| Ok(()), |_, _| ())?;
-            copies.iter().zip(&found).for_each(|(copy, found)| judge(*copy, template, found, &all));
-            Judged::Copies(copies.len())
-        } else if samples.judges().is_empty() {
-            let sums = self.vectors_by_template()?;
-            for (index, template) in templates.iter().enumerate() {
-                let others = |other: usize| (other != index).then_some(&sums[other]);
-                let vectors = mean(&(0..sums.len()).filter_map(others).collect::<Vec<_>>())?;
-                let found = self.best_cells(&[template.film], &vectors, |_, _| Ok(()), |_, _| ())?;
-                let of_others = (templates.iter()).filter(|other| other.film != template.film);
-                let known = |landmark: usize| of_others.clone().any(|other| other.points[landmark].is_some());
-                let by: Vec<bool> = (0..all.len()).map(known).collect();
-                judge(template.film, template, &found[0], &by);
-            }
-            Judged::EachOther(templates.len())
-        } else {
-            let films: Vec<usize> = samples.judges().iter().map(|judge| judge.film).collect();
-            let found = self.best_cells(&films, &self.vectors, |_, _| Ok(()), |_, _| ())?;
-            samples.judges().iter().zip(&found).for_each(|(film, found)| judge(film.film, film, found, &all));
-            Judged::Films(films.len())
-        };
-        // Without an error, the mean is NaN.
-        let count = errors.len() as f64;
-        let cells = errors.iter().map(|(cells, _)| cells).sum::<f64>() / count;
-        let mm = errors.iter().map(|(_, mm)| *mm).sum::<Option<f64>>().map(|sum| sum / count);
-        Ok(Validation { judged, cells, mm })
     }
 
     /// The landmarks' best cells on all training films, and their scores, `[films, landmarks]`. Calls `progress` as
@@ -348,45 +227,6 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// Sums of the embeddings at the landmarks over the samples of one template.
-struct VectorSum {
-    /// `[landmarks, embedding]` per level, level 5 first.
-    levels: Vec<Tensor>,
-    /// 1 where the landmark is annotated, else 0: `[landmarks, 1]`.
-    known: Tensor,
-    /// Number of samples.
-    samples: f64,
-}
-
-/// The mean of sums, over the templates on which each landmark is annotated.
-fn mean(sums: &[&VectorSum]) -> Result<Vec<Tensor>, TrainError> {
-    let _guard = tch::no_grad_guard();
-    let add = |parts: Vec<Tensor>| -> Result<Tensor, TrainError> {
-        parts.iter().skip(1).try_fold(parts[0].shallow_clone(), |sum, part| Ok(sum.f_add(part)?))
-    };
-    let count = sums.iter().map(|sum| Ok(sum.known.f_mul_scalar(sum.samples)?)).collect::<Result<_, TrainError>>()?;
-    // A landmark that no template has keeps 0.
-    let count = add(count)?.f_clamp_min(1.0)?;
-    let level = |level: usize| {
-        let parts = sums.iter().map(|sum| Ok(sum.levels[level].f_mul(&sum.known)?));
-        Ok(add(parts.collect::<Result<_, TrainError>>()?)?.f_div(&count)?)
-    };
-    (0..Level::COARSE_TO_FINE.len()).map(level).collect()
-}
-
-/// Embeddings at cells of images of a batch: `[cells, embedding]` per level.
-fn at_cells(embeddings: &[Tensor], at: &[(i64, Cell)]) -> Result<Vec<Tensor>, TrainError> {
-    let level = |(level, embedding): (usize, &Tensor)| -> Result<Tensor, TrainError> {
-        let size = embedding.size();
-        let vectors = at.iter().map(|(image, (row, column))| {
-            let (row, column) = ((row >> level).clamp(0, size[2] - 1), (column >> level).clamp(0, size[3] - 1));
-            Ok(embedding.f_select(0, *image)?.f_select(1, row)?.f_select(1, column)?)
-        });
-        Ok(Tensor::f_stack(&vectors.collect::<Result<Vec<_>, TrainError>>()?, 0)?)
-    };
-    Level::COARSE_TO_FINE.map(Level::number).into_iter().zip(embeddings).map(level).collect()
-}
-
 /// Fused similarities `[films, landmarks, size, size]` (METHOD.md sec. 1c). `vectors` are `[landmarks, embedding]`, level 5
 /// first.
 ///
@@ -431,40 +271,6 @@ fn confidence(scores: &[Vec<f32>]) -> impl Iterator<Item = Array1<f32>> {
     scores.iter().map(compared)
 }
 
-/// The centre of the best cell in each map of one film, by its score and by the position that the other landmarks predict.
-/// `found` are the best by score alone.
-fn plausible(maps: &Tensor, prior: &ShapePrior, found: &[GridPoint]) -> Result<Vec<GridPoint>, TrainError> {
-    let device = maps.device();
-    let (landmarks, rows, columns) = maps.size3()?;
-    let logarithms = maps.f_add_scalar(SCORE_FLOOR)?.f_log()?.f_mul_scalar(SCORE_WEIGHT)?;
-    let per_landmark = |values: Vec<f64>| -> Result<Tensor, TrainError> {
-        Ok(Tensor::f_from_slice(&values)?.f_to_kind(Kind::Float)?.f_view([landmarks, 1, 1])?.f_to_device(device)?)
-    };
-    let centres = |count: i64, shape: [i64; 3]| -> Result<Tensor, TrainError> {
-        Ok(Tensor::f_arange(count, (Kind::Float, device))?.f_add_scalar(0.5)?.f_view(shape)?)
-    };
-    let (row, column) = (centres(rows, [1, rows, 1])?, centres(columns, [1, 1, columns])?);
-    let (mut points, mut trusted) = (found.to_vec(), vec![true; found.len()]);
-    for _ in 0..TRUST_ROUNDS {
-        trusted = prior.plausible(&points, &trusted, TRUST);
-        let expected: Vec<Expected> = (0..points.len()).map(|index| prior.expected(index, &points, &trusted)).collect();
-        let of = |value: fn(&Expected) -> f64| per_landmark(expected.iter().map(value).collect());
-        let down = row.f_sub(&of(|expected| expected.mean().row)?)?;
-        let right = column.f_sub(&of(|expected| expected.mean().column)?)?;
-        let [vertical, diagonal, horizontal] = [
-            of(|expected| -0.5 * expected.precision()[0][0])?,
-            of(|expected| -expected.precision()[0][1])?,
-            of(|expected| -0.5 * expected.precision()[1][1])?,
-        ];
-        let density = logarithms
-            .f_add(&down.f_square()?.f_mul(&vertical)?)?
-            .f_add(&right.f_square()?.f_mul(&horizontal)?)?
-            .f_add(&down.f_mul(&diagonal)?.f_mul(&right)?)?;
-        points = best(&density)?;
-    }
-    Ok(points)
-}
-
 fn norm(x: &Tensor, axis: i64) -> Result<Tensor, TrainError> {
     Ok(x.f_norm_scalaropt_dim(2, axis, true)?)
 }
@@ -475,11 +281,13 @@ mod tests {
 
     use std::collections::BTreeMap;
 
-    use onemark_models::graph::{Of, ParamId, Parameters, Port};
+    use onemark_models::graph::{Level, Of, ParamId, Parameters, Port};
     use onemark_models::landmarks::LandmarkId;
     use onemark_models::network::score_graph;
 
+    use super::plausible::plausible;
     use super::*;
+    use crate::net::interpreter::Mode;
     use crate::net::params::from_torch;
 
     /// Largest difference of two f32 evaluations that add in different orders; scores are at most 1.

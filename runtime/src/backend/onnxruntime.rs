@@ -70,7 +70,9 @@ fn load(path: PathBuf) -> Result<(Environment, Library), Cause> {
     if let Some(minor) = minor.filter(|minor| *minor < OLDEST_MINOR) {
         // Its first session would end the whole program.
         let path = path.display();
-        return Err(format!("{path} is version 1.{minor}, which does not work here: use 1.{OLDEST_MINOR} or newer").into());
+        return Err(
+            format!("{path} is version 1.{minor}, which does not work here: use 1.{OLDEST_MINOR} or newer").into()
+        );
     }
     // Nothing else of `ort` may be called before this succeeds: it would panic without the library.
     let builder = ort::init_from(&path)?;

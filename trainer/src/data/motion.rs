@@ -102,32 +102,39 @@ impl Motion {
         (point.0 + share * (from.0 - point.0), point.1 + share * (from.1 - point.1))
     }
 
-    /// Where a film's point shows after the motion; not a number where the film is folded there, so that no single point shows it.
+    /// Where a film's point shows after the motion. If it shows twice, once moved and once not, it is where it follows more; not a
+    /// number where the film is folded, so that no single point shows it.
     pub fn target(&self, point: Pixel) -> Pixel {
-        [point, self.moved(point)]
-            .into_iter()
-            .map(|start| self.search(point, start))
-            .find(|at| at.0.is_finite())
-            .unwrap_or(NOWHERE)
+        let starts = [point, self.moved(point)];
+        let [stays, moves] = starts.map(|start| length(minus(point, self.source(start))));
+        let [first, second] = if stays < moves { starts } else { [starts[1], starts[0]] };
+        self.search(point, first).or_else(|| self.search(point, second)).unwrap_or((f64::NAN, f64::NAN))
     }
 
-    fn search(&self, point: Pixel, start: Pixel) -> Pixel {
+    fn search(&self, point: Pixel, start: Pixel) -> Option<Pixel> {
         let mut at = start;
         for _ in 0..ROUNDS {
-            let source = self.source(at);
-            let (down, right) = (point.0 - source.0, point.1 - source.1);
-            if down.hypot(right) < EXACT_PX {
-                return at;
+            let left = minus(point, self.source(at));
+            if length(left) < EXACT_PX {
+                return Some(at);
             }
-            at = (at.0 + 0.7 * down, at.1 + 0.7 * right);
+            at = (at.0 + DAMPING * left.0, at.1 + DAMPING * left.1);
         }
-        NOWHERE
+        None
     }
 }
 
+fn minus(a: Pixel, b: Pixel) -> Pixel {
+    (a.0 - b.0, a.1 - b.1)
+}
+
+fn length(a: Pixel) -> f64 {
+    a.0.hypot(a.1)
+}
+
 const ROUNDS: usize = 60;
+const DAMPING: f64 = 0.7;
 const EXACT_PX: f64 = 1e-3;
-const NOWHERE: Pixel = (f64::NAN, f64::NAN);
 
 #[cfg(test)]
 mod tests {

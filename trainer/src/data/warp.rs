@@ -196,6 +196,7 @@ fn bilinear(at: impl Fn([usize; 2]) -> f32, size: (usize, usize), (row, column):
 
 #[cfg(test)]
 mod tests {
+    use onemark_models::landmarks::LandmarkSet;
     use onemark_models::recipe::AffineRange;
     use rand::SeedableRng as _;
     use rand_chacha::ChaCha8Rng;
@@ -221,5 +222,32 @@ mod tests {
             }
         }
         assert!(farthest > 1.5, "bends of up to {farthest} cells");
+    }
+
+    #[test]
+    fn a_moved_landmark_is_where_the_copy_shows_it() {
+        let set = LandmarkSet::named("isbi19").unwrap_or_else(|error| unreachable!("{error}"));
+        let (size, mut rng) = ((240, 200), ChaCha8Rng::seed_from_u64(5));
+        let at = |index: usize| Some((20.0 + 11.0 * index as f64, 150.0 - 6.0 * (index % 7) as f64));
+        let points: Vec<_> = (0..set.len()).map(at).collect();
+        let range = AffineRange { degrees: 10.0, shift: 0.05, scale: 0.1, anisotropic: true };
+        let mut compared = 0;
+        for _ in 0..20 {
+            let motions = Motion::random(&set, &points, Some((1.0, 1.0)), &mut rng);
+            let bend = Bend::random(&Elastic { shift: 0.02, lattice: 6 }, size, &mut rng);
+            let copy = Warp::new(motions, Affine::random(&range, size, &mut rng), Some(bend));
+            for point in points.iter().flatten() {
+                let (row, column) = copy.from_source(*point);
+                if row < 0.0 || column < 0.0 {
+                    continue;
+                }
+                // Nowhere is a copy's scale far from 1.
+                let shown = copy.row(row.round() as usize)(column.round() as usize);
+                let distance = (shown.0 - point.0).hypot(shown.1 - point.1);
+                assert!(distance < 2.0, "{point:?} shows at {row}, {column}, which shows {shown:?}");
+                compared += 1;
+            }
+        }
+        assert!(compared > 300, "{compared} of 380 landmarks");
     }
 }
