@@ -77,6 +77,9 @@ pub struct Spec {
     pub loss: Loss,
     /// The optimiser.
     pub optimiser: Optimiser,
+    /// Independent trainings before this one, whose labels it trains on. Without the key, a network trains on its own labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committee: Option<Committee>,
     /// The phases of training, in order. Each continues from the result of the previous one.
     pub phases: Vec<Phase>,
     /// Decay of the running mean of all weights. Pseudo-labels, template vectors and the bundle are made with this mean. Without
@@ -256,6 +259,15 @@ pub struct FilmPairs {
     /// the median score of its landmark over the films. The upper half has weight 1, the lower half less.
     #[serde(default)]
     pub confidence_weighted: bool,
+}
+
+/// Networks that are trained as the recipe says, up to its adapters, each with a seed of its own. Where they find the landmarks on
+/// the training films, taken together, are the pseudo-labels of the recipe's network, from its first step to its last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Committee {
+    /// The number of networks.
+    pub members: usize,
 }
 
 /// METHOD.md sec. 1b, loss of C2.

@@ -56,6 +56,9 @@ pub enum TrainError {
     )]
     #[non_exhaustive]
     FewFilms { films: usize, needed: usize },
+    /// A member of a committee would have a recipe that breaks a rule.
+    #[error("a member of the committee can't be trained by this recipe")]
+    Member(#[source] Invalid),
     /// The time budget leaves a recipe that breaks a rule.
     #[error("the time budget is too short for this recipe")]
     Budget(#[source] Invalid),

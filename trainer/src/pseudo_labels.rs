@@ -156,7 +156,7 @@ impl<'a> Scene<'a> {
 
     /// Sets the points of annotated films to their true places, if several are annotated. A single one is treated like the other
     /// films, as in the paper.
-    fn keep_truth(&self, points: &mut PointSets) {
+    pub(crate) fn keep_truth(&self, points: &mut PointSets) {
         let templates = self.films.samples.templates();
         for template in templates.iter().filter(|_| templates.len() > 1) {
             for (point, truth) in points[template.film].iter_mut().zip(&template.points) {

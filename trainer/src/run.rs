@@ -40,6 +40,7 @@ use crate::step::sampler::{Sampler, SchedulePosition};
 
 mod budget;
 mod checkpoints;
+mod committee;
 mod epoch;
 mod resume;
 
@@ -136,7 +137,7 @@ impl Run<'_> {
     }
 
     /// Starts a new run on films that were validated, with their features if they are known.
-    fn start_with(&self, trunk: Parameters, films: Option<Films>) -> Result<Ending, TrainError> {
+    fn start_with(&self, trunk: Parameters, films: Option<&Films>) -> Result<Ending, TrainError> {
         let log = RunLog::open(&self.folder, None)?;
         let recipe = self.recipe.to_yaml().map_err(RecipeError::from)?;
         let path = self.folder.join("recipe.yaml");
@@ -149,22 +150,42 @@ impl Run<'_> {
     /// # Errors
     /// As [`Run::start`]; and there is no run, it is finished, or it has another recipe or other films.
     pub fn resume(&self) -> Result<Ending, TrainError> {
-        let state = self.saved_state()?;
-        let log = RunLog::open(&self.folder, Some(self.steps_before(state.position)))?;
-        self.go(state, log, None)
+        self.resume_on(None)
     }
 
-    fn go(&self, mut state: State, mut log: RunLog, films: Option<Films>) -> Result<Ending, TrainError> {
-        let films = self.set_up(&state, &mut log, films)?;
+    /// Resumes the run on films with their features, if they are known.
+    fn resume_on(&self, films: Option<&Films>) -> Result<Ending, TrainError> {
+        let state = self.saved_state()?;
+        let log = RunLog::open(&self.folder, Some(self.steps_before(state.position)))?;
+        self.go(state, log, films)
+    }
+
+    fn go(&self, mut state: State, mut log: RunLog, films: Option<&Films>) -> Result<Ending, TrainError> {
+        environment::record(&self.folder, self.device, state.kind, &mut log)?;
+        let own;
+        let films = match films {
+            Some(films) => films,
+            None => {
+                own = self.films(&state.params)?;
+                &own
+            }
+        };
+        self.set_up(&mut log, films)?;
+        if let (Some(committee), None) = (self.recipe.committee, &state.labels) {
+            self.save(&state)?;
+            if self.train_members(committee.members, &mut state, films, &mut log)? == Ending::Interrupted {
+                return Ok(Ending::Interrupted);
+            }
+        }
         if self.from.is_some() && state.labels.is_none() && self.recipe.needs_labels() {
-            self.label_first(&mut state, &films)?;
+            self.label_first(&mut state, films)?;
         }
         let sampler = Sampler::new(self.recipe, &films.samples);
         let mut vectors = None;
         while let Some(phase) = self.recipe.phases.get(state.position.phase) {
             self.join_adapters(&mut state, phase)?;
             let heads = Heads::new(self.recipe, films.samples.landmarks(), phase.adapters)?;
-            let context = EpochContext { phase, films: &films, heads: &heads, sampler: &sampler };
+            let context = EpochContext { phase, films, heads: &heads, sampler: &sampler };
             while state.position.epoch < phase.epochs {
                 match self.epoch(&mut state, &mut log, &context)? {
                     Some(found) => vectors = Some(found),
@@ -173,21 +194,19 @@ impl Run<'_> {
             }
             state.position = SchedulePosition { phase: state.position.phase + 1, epoch: 0, step: 0 };
         }
-        self.finish(&state, &films, vectors)?;
+        self.finish(&state, films, vectors)?;
         Ok(Ending::Finished)
     }
 
-    /// Records the environment and gets the films with their features, unless they are given.
-    fn set_up(&self, state: &State, log: &mut RunLog, films: Option<Films>) -> Result<Films, TrainError> {
-        environment::record(&self.folder, self.device, state.kind, log)?;
-        let films = films.map_or_else(|| self.films(&state.params), Ok)?;
+    /// Records what the films took, and says what they are too few for.
+    fn set_up(&self, log: &mut RunLog, films: &Films) -> Result<(), TrainError> {
         log.event(&json!({"event": "features", "seconds": films.seconds}))?;
 
         let needed = ShapePrior::films_needed(films.samples.landmarks());
         if self.recipe.prior_rounds > 0 && films.samples.count() < needed {
             self.observer.observe(Event::NoShapePrior { films: films.samples.count(), needed });
         }
-        Ok(films)
+        Ok(())
     }
 
     /// The films, their copies and the features of all.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Display;
 
-use super::{Copies, PriorUse, Spec, Stage, TemplateSource};
+use super::{Committee, Copies, PriorUse, Spec, Stage, TemplateSource};
 use crate::invalid::Invalid;
 
 impl Spec {
@@ -37,6 +37,9 @@ impl Spec {
             fraction("pairs.film.random_share", film.random_share)?;
         }
         at_least(1, "loss.window", &[loss.radius])?;
+        if let Some(Committee { members }) = self.committee {
+            rule((2..=20).contains(&members), "committee.members", members, "must be 2 to 20")?;
+        }
         for (index, phase) in self.phases.iter().enumerate() {
             at_least(1, &format!("phases[{index}].epochs"), &[phase.epochs])?;
         }
@@ -69,6 +72,11 @@ impl Spec {
                 trains(Stage::RandomPoints) && (network.separate || has_channels),
                 "stages",
                 "`random-points` use no landmarks, so they can't train adapters or separate decoders",
+            ),
+            (
+                trains(Stage::RandomPoints) && self.committee.is_some(),
+                "committee",
+                "a committee makes pseudo-labels, and `random-points` don't train on them",
             ),
             (
                 network.separate && has_channels,

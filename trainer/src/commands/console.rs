@@ -42,6 +42,8 @@ impl Observer for Console {
                     "pseudo-labels are inferred without a shape prior: it needs {needed} films, and there are {films}"
                 );
             }
+            Event::Member { number, members } => eprintln!("member {number} of {members}"),
+            Event::Agreement(agreement) => eprintln!("{agreement}"),
             Event::Epoch(report) => eprintln!("{report}"),
             Event::Profile(profile) => eprintln!("{profile}"),
             Event::Sizes(sizes) => {

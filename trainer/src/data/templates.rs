@@ -36,6 +36,11 @@ impl Template {
         (row.hypot(column), self.mm.map(|mm| (row * mm.0).hypot(column * mm.1)))
     }
 
+    /// Millimetres per cell, the mean of both axes, if its spacing is known.
+    pub fn mm_per_cell(&self) -> Option<f64> {
+        self.mm.map(|mm| (mm.0 + mm.1) / 2.0)
+    }
+
     /// How the joints of its set may move on it, in pixels; `scale` is that of [`scale`].
     pub(super) fn motions(&self, set: &LandmarkSet, scale: (f64, f64), rng: &mut impl Rng) -> Vec<Motion> {
         let pixel = |point: &GridPoint| (point.row / scale.0 - 0.5, point.column / scale.1 - 0.5);

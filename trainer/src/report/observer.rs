@@ -45,6 +45,15 @@ pub enum Event<'a> {
         /// Number of films that a shape prior needs.
         needed: usize,
     },
+    /// The training of a committee's member begins.
+    Member {
+        /// Its number, from 1.
+        number: usize,
+        /// Number of members.
+        members: usize,
+    },
+    /// All members are trained.
+    Agreement(&'a Agreement),
     /// An epoch has ended.
     Epoch(&'a EpochReport),
     /// Where the time of an epoch went.
@@ -80,6 +89,34 @@ impl fmt::Display for EpochReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { phase, epoch, epochs, loss, validation, seconds } = self;
         write!(f, "phase {phase}, epoch {epoch}/{epochs}: loss {loss:.3}, {validation}, {seconds:.0} s")
+    }
+}
+
+/// How far the members of a committee find a landmark from their middle: the median over the films. Its `Display` is a line in the
+/// checkpoint's history.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Agreement {
+    /// The landmarks' titles.
+    pub titles: Vec<String>,
+    /// Of each landmark, in cells of the network's grid.
+    pub cells: Vec<f64>,
+    /// Millimetres per cell on the template, if its spacing is known.
+    pub mm_per_cell: Option<f64>,
+}
+
+impl fmt::Display for Agreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unit, each) = self.mm_per_cell.map_or(("cells", 1.0), |mm| ("mm", mm));
+        let mean = self.cells.iter().sum::<f64>() / self.cells.len().max(1) as f64;
+        write!(f, "committee: members lie {:.2} {unit} from their middle; farthest apart at", mean * each)?;
+        let mut order: Vec<usize> = (0..self.cells.len()).collect();
+        order.sort_by(|a, b| self.cells[*b].total_cmp(&self.cells[*a]));
+        for (rank, index) in order.iter().take(3).enumerate() {
+            let comma = if rank == 0 { "" } else { "," };
+            write!(f, "{comma} {} ({:.2})", self.titles[*index], self.cells[*index] * each)?;
+        }
+        Ok(())
     }
 }
 

@@ -79,12 +79,14 @@ impl Run<'_> {
         let paces = (0..recipe.phases.len()).map(|phase| run.pace(phase, trunk, &films));
         let paces = paces.collect::<Result<Vec<Pace>, TrainError>>()?;
 
+        // Members of a committee take as long as the network that is trained on their labels, or less.
+        let trainings = 1.0 + recipe.committee.map_or(0.0, |committee| committee.members as f64);
         let finish = paces.last().map_or(0.0, |pace| pace.finish);
-        let left = (budget - began.elapsed().as_secs_f64()) * (1.0 - RESERVE) - finish;
+        let left = (budget - began.elapsed().as_secs_f64()) * (1.0 - RESERVE) / trainings - finish;
         let recipe = run.shortened(&films, &paces, left)?;
         let (steps, between) = self.with(&recipe).seconds(&films, &paces);
         if steps + between > left {
-            let minutes = (began.elapsed().as_secs_f64() + steps + between + finish) / 60.0;
+            let minutes = (began.elapsed().as_secs_f64() + trainings * (steps + between + finish)) / 60.0;
             self.observer.observe(Event::ShortBudget { minutes });
         }
         Ok(Fitted { cut: what_is_cut(self.recipe, &recipe), recipe, films })
@@ -95,7 +97,7 @@ impl Run<'_> {
     /// # Errors
     /// As [`Run::start`].
     pub fn start_fitted(&self, trunk: Parameters, Fitted { recipe, films, .. }: Fitted) -> Result<Ending, TrainError> {
-        self.with(&recipe).start_with(trunk, Some(films))
+        self.with(&recipe).start_with(trunk, Some(&films))
     }
 
     /// The same run with another recipe.

@@ -67,7 +67,8 @@ impl Run<'_> {
         let scene = Scene::new(self.recipe, context.heads, &params, context.films)?;
         // After the last epoch, no step reads pseudo-labels.
         let continues = epoch < phase.epochs || state.position.phase + 1 < self.recipe.phases.len();
-        let seen = match continues && self.recipe.needs_labels() {
+        let renews = self.recipe.needs_labels() && self.recipe.committee.is_none();
+        let seen = match continues && renews {
             true => Some(self.infer(state, log, &scene, &mut profile)?),
             false => None,
         };
@@ -83,10 +84,11 @@ impl Run<'_> {
             "held_out_mm": validation.mm, "seconds": seconds,
         }))?;
         state.history.push(report.to_string());
-        if let Some(Inferred { seen, films, scores, .. }) = seen {
+        let seen = seen.as_ref().map(|Inferred { seen, films, scores, .. }| {
             let points = films.iter().map(|film| seen[*film].clone()).collect();
-            self.write_page(context.films, Some(&Seen { films: &films, points, scores }))?;
-        }
+            Seen { films, points, scores: scores.clone() }
+        });
+        self.write_page(context.films, seen.as_ref())?;
         profile.time("checkpoint", || self.save_epoch(state, &scene.vectors, validation.cells))?;
         if !profile.is_empty() {
             self.observer.observe(Event::Profile(&profile));

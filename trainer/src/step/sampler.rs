@@ -358,8 +358,9 @@ pub fn renews(recipe: &Recipe, epoch: usize, film: usize) -> bool {
     !cross_fits(recipe) || !trains_on(recipe, epoch, film)
 }
 
+/// A committee's labels stay, so all films can be trained on.
 fn cross_fits(recipe: &Recipe) -> bool {
-    recipe.pairs.film.as_ref().is_some_and(|pairs| pairs.cross_fit)
+    recipe.committee.is_none() && recipe.pairs.film.as_ref().is_some_and(|pairs| pairs.cross_fit)
 }
 
 /// At least `count` points, distributed evenly among `centres` and drawn from a normal distribution about each; with
