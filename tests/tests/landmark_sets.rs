@@ -105,7 +105,7 @@ fn sets_are_listed_shown_checked_and_begun() {
     let said = Program::Runtime.succeed(here, "landmarks new spine --count 17").stderr;
     assert!(said.contains("wrote spine.yaml with 17 landmarks"), "{said}");
     let checked = Program::Runtime.succeed(here, "landmarks check spine.yaml").stdout;
-    assert_eq!(checked, "spine: 17 landmarks, 0 measurements; no errors\n");
+    assert_eq!(checked, "spine: 17 landmarks, 0 measurements, 0 joints; no errors\n");
     assert!(Program::Runtime.succeed(here, "landmarks show spine.yaml").stdout.contains("17  point-17  Point 17"));
 
     refused("landmarks new spine --count 3", "spine.yaml already exists; choose another name, or replace it (--force)");
