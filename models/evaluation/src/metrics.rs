@@ -234,6 +234,15 @@ impl Evaluation {
         named.map(|(name, column)| Score::of(name, column.iter().copied().flatten())).collect()
     }
 
+    /// The errors of each landmark alone, in order.
+    pub fn by_landmark(&self) -> impl Iterator<Item = Self> {
+        self.landmarks.iter().enumerate().map(|(index, name)| Self {
+            landmarks: vec![name.clone()],
+            films: self.films.clone(),
+            errors: self.errors.select(Axis(1), &[index]),
+        })
+    }
+
     /// The score over all landmarks.
     pub fn overall(&self) -> Score {
         Score::of("mean", self.all())

@@ -66,20 +66,20 @@ impl Motion {
     /// Where a point goes that moves with the joint.
     fn moved(&self, point: Pixel) -> Pixel {
         let (sin, cos) = self.turn;
-        let (down, right) = self.from_hinge(point);
+        let (down, right) = self.about_hinge(point);
         self.to_pixels((cos * down - sin * right + self.shift.0, sin * down + cos * right + self.shift.1))
     }
 
     /// Where a point comes from that moved with the joint.
     fn unmoved(&self, point: Pixel) -> Pixel {
         let (sin, cos) = self.turn;
-        let (down, right) = self.from_hinge(point);
+        let (down, right) = self.about_hinge(point);
         let (down, right) = (down - self.shift.0, right - self.shift.1);
         self.to_pixels((cos * down + sin * right, cos * right - sin * down))
     }
 
     /// Millimetres from the hinge.
-    fn from_hinge(&self, point: Pixel) -> Pixel {
+    fn about_hinge(&self, point: Pixel) -> Pixel {
         ((point.0 - self.hinge.0) * self.mm.0, (point.1 - self.hinge.1) * self.mm.1)
     }
 
@@ -158,7 +158,8 @@ mod tests {
         let (mut farthest, mut shown): (f64, usize) = (0.0, 0);
         for _ in 0..50 {
             let motions = Motion::random(&set, &points, Some((0.1, 0.1)), &mut rng);
-            let [motion] = motions.as_slice() else { panic!("{motions:?}") };
+            assert_eq!(motions.len(), 1);
+            let motion = &motions[0];
             // The hinge and the upper tooth are where they were, the jaw is as long as before.
             for fixed in &film[..2] {
                 let at = motion.target(*fixed);
@@ -184,7 +185,7 @@ mod tests {
         let mut set = LandmarkSet::from_yaml(SET).unwrap();
         set.joints[0].degrees = 0.0;
         let points = [(5.0, 3.0), (8.0, 7.0), (8.3, 6.9), (11.0, 6.5)].map(Some);
-        let [motion] = &Motion::random(&set, &points, None, &mut ChaCha8Rng::seed_from_u64(1))[..] else { panic!() };
+        let motion = &Motion::random(&set, &points, None, &mut ChaCha8Rng::seed_from_u64(1))[0];
         assert_eq!(motion.target((8.3, 6.9)), (8.3, 6.9));
     }
 

@@ -1,6 +1,7 @@
 //! The plots beside a table, as SVG.
 
 use anyhow::{Result, anyhow};
+use onemark_evaluation::metrics::Interval;
 use plotters::prelude::*;
 
 use super::{Outcome, Row, report};
@@ -16,8 +17,9 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(213, 94, 0),
     BLACK,
 ];
-/// Half of a 95 % interval of a mean, in standard errors.
-const INTERVAL: f64 = 1.96;
+/// Draws of films for an interval, and their seed.
+const RESAMPLES: usize = 2000;
+const SEED: u64 = 1;
 const LARGEST_MM: f64 = 10.0;
 /// The radii for which the paper states the SDR, mm.
 const RADII_MM: [f64; 4] = [2.0, 2.5, 3.0, 4.0];
@@ -72,12 +74,12 @@ pub fn landmarks(done: &[(&Row, &Outcome)]) -> Result<String> {
     {
         let names: Vec<String> =
             done.first().map_or_else(Vec::new, |(_, outcome)| outcome.summary.evaluation.landmarks().to_vec());
-        let of_row = |outcome: &Outcome| {
-            let errors = outcome.summary.evaluation.errors();
-            errors.columns().into_iter().map(|errors| mean(errors.iter().copied().flatten())).collect::<Vec<_>>()
+        let of_row = |outcome: &Outcome| -> Vec<(f64, Interval)> {
+            let landmarks = outcome.summary.evaluation.by_landmark();
+            landmarks.map(|one| (one.overall().mre_mm, one.bootstrap(RESAMPLES, SEED).mre_mm)).collect()
         };
-        let rows: Vec<(&Row, Vec<(f64, f64)>)> = done.iter().map(|(row, outcome)| (*row, of_row(outcome))).collect();
-        let highest = rows.iter().flat_map(|(_, means)| means).map(|(mean, half)| mean + half).fold(1.0, f64::max);
+        let rows: Vec<_> = done.iter().map(|(row, outcome)| (*row, of_row(outcome))).collect();
+        let highest = rows.iter().flat_map(|(_, means)| means).map(|(_, interval)| interval.high).fold(1.0, f64::max);
         // Landmark 1 is on top.
         let count = names.len() as f64;
         let name = |place: &f64| names.get((count - place).round() as usize).cloned().unwrap_or_default();
@@ -101,9 +103,9 @@ pub fn landmarks(done: &[(&Row, &Outcome)]) -> Result<String> {
             series
                 .label(&row.name)
                 .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 15, y + 5)], colour.filled()));
-            let intervals = means.iter().enumerate().map(|(landmark, (mean, half))| {
+            let intervals = means.iter().enumerate().map(|(landmark, (_, interval))| {
                 let at = top(landmark) - width / 2.0;
-                PathElement::new([((mean - half).max(0.0), at), (mean + half, at)], BLACK.stroke_width(1))
+                PathElement::new([(interval.low, at), (interval.high, at)], BLACK.stroke_width(1))
             });
             chart.draw_series(intervals).map_err(failed)?;
         }
@@ -113,14 +115,6 @@ pub fn landmarks(done: &[(&Row, &Outcome)]) -> Result<String> {
         area.present().map_err(failed)?;
     }
     Ok(svg)
-}
-
-/// The mean of errors, and half of its 95 % interval; 0 if there are none.
-fn mean(errors: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
-    let count = errors.clone().count().max(1) as f64;
-    let mean = errors.clone().sum::<f64>() / count;
-    let variance = errors.map(|error| (error - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
-    (mean, INTERVAL * (variance / count).sqrt())
 }
 
 fn colour(index: usize) -> RGBColor {
