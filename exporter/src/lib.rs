@@ -197,7 +197,7 @@ pub fn export(
     observe: impl FnMut(&Progress<'_>),
 ) -> Result<Export, ExportError> {
     info.validate().map_err(ExportError::Info)?;
-    let landmarks = checkpoint.recipe.landmarks.clone().for_bundle();
+    let landmarks = checkpoint.recipe.landmarks.clone();
     let size = checkpoint.recipe.network.size;
     let synthetic = ("a synthetic film".to_owned(), synthetic::synthetic_film(size));
     let given = films.iter().map(|path| Ok((path.display().to_string(), grid(path, size)?)));

@@ -179,6 +179,8 @@ fn an_export_is_reproducible_and_whole_on_disk() {
     let compiled = compile(checkpoint, &landmarks, &Options::default(), |_| {}).unwrap();
     let again = pack(compiled.onnx, checkpoint, landmarks, &info(), 0).unwrap();
     assert_eq!(Bundle::open(&path).unwrap().manifest(), again.manifest());
+    // Joints are for training.
+    assert!(!checkpoint.recipe.landmarks.joints.is_empty() && again.manifest().landmark_set.joints.is_empty());
 }
 
 #[test]

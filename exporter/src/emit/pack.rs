@@ -77,7 +77,7 @@ pub fn pack(
         intended_use: labels.intended_use.clone(),
         weights_licence: labels.weights_licence.clone(),
         files: BTreeMap::new(),
-        landmark_set: landmarks,
+        landmark_set: landmarks.for_bundle(),
     };
     files.insert(WEIGHTS.to_owned(), layout.weights);
     Ok(Bundle::new(manifest, files)?)
