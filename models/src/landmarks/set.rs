@@ -254,6 +254,7 @@ impl LandmarkSet {
         for index in 0..self.len() {
             self.check_landmark(index).map_err(|rule| Broken { path: format!("landmarks[{index}]"), rule })?;
         }
+        self.analysis.check(&self.landmarks)?;
         if self.joints.len() > MOST_JOINTS {
             let why = format!("there are {}; a set has at most {MOST_JOINTS}", self.joints.len());
             return Err(Invalid::new("joints", why).into());
@@ -263,7 +264,7 @@ impl LandmarkSet {
             let checked = joint.validate(&self.landmarks).map_err(within);
             checked.map_err(|rule| Broken { path: format!("joints[{index}]"), rule })?;
         }
-        self.analysis.check(&self.landmarks)
+        Ok(())
     }
 
     fn check_landmark(&self, index: usize) -> Result<(), Invalid> {
