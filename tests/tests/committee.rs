@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use onemark_models::checkpoint::Checkpoint;
-use onemark_tests::Program;
+use onemark_tests::{Outcome, Program};
 
 const RECIPE: &str = "{ base: phantom, name: together, about: A few steps., committee: { members: 2 },
     template_copies: { count: 6 }, template_vectors: { copies: 2 }, phases: [
@@ -46,6 +46,13 @@ fn members_agree_on_labels_and_a_kill_loses_none() {
     assert!(!is_whole(&here.join("killed/checkpoint.safetensors")));
     Program::Train.succeed(here, &line("--resume --out killed"));
     assert_eq!(read("killed/checkpoint.safetensors").tensors, whole.tensors);
+
+    // Members of another recipe don't count.
+    fs::create_dir(here.join("mixed")).unwrap();
+    fs::rename(here.join("run/member-1"), here.join("mixed/member-1")).unwrap();
+    let words = line("--recipe recipe.yaml --seed 9 --out mixed");
+    let said = Outcome::from(Program::Train.command(here, &words).output().unwrap());
+    assert!(!said.success && said.stderr.contains("mixed/member-1/checkpoint.safetensors"), "{said:?}");
 }
 
 fn wait_for(file: &Path) {

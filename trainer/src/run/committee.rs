@@ -12,7 +12,6 @@ use onemark_models::statistics::upper_median;
 use serde_json::json;
 
 use super::{CHECKPOINT, Ending, Run, State, is_finished};
-use crate::TrainError;
 use crate::data::samples::Films;
 use crate::net::heads::Heads;
 use crate::net::params::Params;
@@ -20,6 +19,7 @@ use crate::pseudo_labels::{PseudoLabels, Scene};
 use crate::report::log::RunLog;
 use crate::report::observer::{Agreement, Event};
 use crate::report::progress::Progress;
+use crate::{ResumeObstacle, TrainError};
 
 /// A member nearer to the others' middle than this does not count more, cells.
 const NEAR: f64 = 1.0;
@@ -67,7 +67,15 @@ impl Run<'_> {
 
     /// Where the finished network of this run finds the landmarks on the films.
     fn final_labels(&self, films: &Films) -> Result<PointSets, TrainError> {
-        let Checkpoint { recipe, tensors, .. } = Checkpoint::read(&self.folder.join(CHECKPOINT))?;
+        let path = self.folder.join(CHECKPOINT);
+        let Checkpoint { recipe, tensors, notes, .. } = Checkpoint::read(&path)?;
+        // The folder may be left from another run.
+        if recipe != *self.recipe {
+            return Err(TrainError::CantResume { path, why: ResumeObstacle::OtherRecipe });
+        }
+        if notes.get("films") != Some(&self.film_ids()) {
+            return Err(TrainError::CantResume { path, why: ResumeObstacle::OtherFilms });
+        }
         let mut shapes = Architecture::from(&recipe).trunk_graph()?.params().clone();
         shapes.extend(Architecture::from(&recipe).decoder_params(recipe.landmarks.len())?);
         let params = Params::new(&parameters(&tensors, &shapes)?, self.device)?;

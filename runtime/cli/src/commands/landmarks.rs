@@ -211,9 +211,7 @@ mod tests {
     #[test]
     fn a_built_in_set_is_shown_with_its_measurements() {
         let shown = text(&LandmarkSet::named("isbi19").unwrap());
-        for line in
-            ["isbi19: Lateral cephalogram", "19  articulare", "Centre of the pituitary fossa", "±3°", "SNA"]
-        {
+        for line in ["isbi19: Lateral cephalogram", "19  articulare", "Centre of the pituitary fossa", "±3°", "SNA"] {
             assert!(shown.contains(line), "{shown}");
         }
     }
