@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use onemark_models::landmarks::LandmarkSet;
-use onemark_models::recipe::{BUILT_IN, PriorUse, Recipe, Spec, templates_of};
+use onemark_models::recipe::{BUILT_IN, Committee, PriorUse, Recipe, Spec, templates_of};
 
 fn error(change: impl Fn(&str) -> String) -> String {
     let text = BUILT_IN.iter().find(|(name, _)| *name == "c-adapter").unwrap().1;
@@ -194,6 +194,15 @@ fn an_edit_keeps_the_rules() {
         (|spec| spec.phases[0].epochs = 0, "phases[0].epochs"),
         (|spec| spec.average = Some(f64::NAN), "average"),
         (|spec| spec.landmarks.landmarks.clear(), "landmarks.landmarks"),
+        (|spec| spec.committee = Some(Committee { members: 1 }), "committee.members"),
+        (|spec| spec.template_copies.joints = 1.5, "template_copies.joints"),
+        (
+            |spec| {
+                spec.template_copies.joints = 0.5;
+                spec.landmarks.joints.clear();
+            },
+            "template_copies.joints",
+        ),
         (
             |spec| {
                 spec.decoding = PriorUse::ShapePrior;

@@ -206,6 +206,11 @@ impl Run<'_> {
         if self.recipe.prior_rounds > 0 && films.samples.count() < needed {
             self.observer.observe(Event::NoShapePrior { films: films.samples.count(), needed });
         }
+        let shifts = self.recipe.landmarks.joints.iter().any(|joint| joint.shift_mm != [0.0; 2]);
+        let unknown = films.samples.templates().iter().any(|template| template.mm_per_cell().is_none());
+        if self.recipe.template_copies.joints > 0.0 && shifts && unknown {
+            self.observer.observe(Event::JointsOnlyTurn);
+        }
         Ok(())
     }
 

@@ -14,7 +14,7 @@ const MOST_DEGREES: f64 = 45.0;
 const MOST_SHIFT_MM: f64 = 100.0;
 
 /// Landmarks that turn about a hinge and shift together. Training shows copies of the template on which they have moved; without
-/// that, a network learns that a template's bite is everybody's (METHOD.md sec. 8b).
+/// that, a network learns that a template's bite is everybody's (METHOD.md sec. 8a).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Joint {

@@ -232,7 +232,8 @@ impl LandmarkSet {
     }
 
     /// Checks that there are 1 to [`MOST_LANDMARKS`] landmarks, that numbers are 1, 2, 3, ... in this order, that names are unique
-    /// and suitable for file names, that texts are short and without hidden characters, and that joints and the analysis satisfy their rules.
+    /// and suitable for file names, that texts are short and without hidden characters, and that the analysis and the joints satisfy
+    /// their rules.
     ///
     /// # Errors
     /// The first rule that is broken.

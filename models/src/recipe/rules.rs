@@ -121,6 +121,11 @@ impl Spec {
                 "needs at least one copy of each film and two of each annotated film (`template_copies.count` counts all)",
             ),
             (
+                self.template_copies.joints > 0.0 && self.landmarks.joints.is_empty(),
+                "template_copies.joints",
+                "the landmark set has no joints that could move: add `joints` to it, or leave this out",
+            ),
+            (
                 film.is_some_and(|film| film.film_copies.joints > 0.0),
                 "pairs.film.film_copies.joints",
                 "joints move on copies of templates only: set `template_copies.joints`",

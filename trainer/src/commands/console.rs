@@ -42,6 +42,9 @@ impl Observer for Console {
                     "pseudo-labels are inferred without a shape prior: it needs {needed} films, and there are {films}"
                 );
             }
+            Event::JointsOnlyTurn => eprintln!(
+                "joints turn but do not shift on annotated films without a spacing; state it in spacing.csv beside the films"
+            ),
             Event::Member { number, members } => eprintln!("member {number} of {members}"),
             Event::Agreement(agreement) => eprintln!("{agreement}"),
             Event::Epoch(report) => eprintln!("{report}"),

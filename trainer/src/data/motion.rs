@@ -1,4 +1,4 @@
-//! Joints of the template's anatomy that move on its copies: the lower jaw against the upper one (METHOD.md sec. 8b).
+//! Joints of the template's anatomy that move on its copies: the lower jaw against the upper one (METHOD.md sec. 8a).
 //!
 //! Points are (row, column) in pixels, the centre of the first one being (0, 0).
 
@@ -41,7 +41,7 @@ impl Motion {
         motions
     }
 
-    /// Moves the joint's `points`.
+    /// A motion of the joint; moves its `points`.
     fn new(
         joint: &Joint,
         set: &LandmarkSet,
@@ -66,20 +66,20 @@ impl Motion {
     /// Where a point goes that moves with the joint.
     fn moved(&self, point: Pixel) -> Pixel {
         let (sin, cos) = self.turn;
-        let (down, right) = self.about_hinge(point);
+        let (down, right) = self.way(point);
         self.to_pixels((cos * down - sin * right + self.shift.0, sin * down + cos * right + self.shift.1))
     }
 
     /// Where a point comes from that moved with the joint.
     fn unmoved(&self, point: Pixel) -> Pixel {
         let (sin, cos) = self.turn;
-        let (down, right) = self.about_hinge(point);
+        let (down, right) = self.way(point);
         let (down, right) = (down - self.shift.0, right - self.shift.1);
         self.to_pixels((cos * down + sin * right, cos * right - sin * down))
     }
 
-    /// Millimetres from the hinge.
-    fn about_hinge(&self, point: Pixel) -> Pixel {
+    /// The way from the hinge, mm.
+    fn way(&self, point: Pixel) -> Pixel {
         ((point.0 - self.hinge.0) * self.mm.0, (point.1 - self.hinge.1) * self.mm.1)
     }
 
@@ -92,7 +92,7 @@ impl Motion {
         // How far a point follows: 1 at landmarks that move, 0 at those that stay.
         let near = |points: &[Pixel]| -> f64 {
             let weight = |other: &Pixel| {
-                let squared = (point.0 - other.0).powi(2) + (point.1 - other.1).powi(2) + 1e-3;
+                let squared = (point.0 - other.0).powi(2) + (point.1 - other.1).powi(2) + NO_POLE_PX2;
                 1.0 / (squared * squared)
             };
             points.iter().map(weight).sum()
@@ -124,7 +124,8 @@ impl Motion {
     }
 }
 
-fn minus(a: Pixel, b: Pixel) -> Pixel {
+/// Their difference, per axis.
+pub(super) fn minus(a: Pixel, b: Pixel) -> Pixel {
     (a.0 - b.0, a.1 - b.1)
 }
 
@@ -132,6 +133,9 @@ fn length(a: Pixel) -> f64 {
     a.0.hypot(a.1)
 }
 
+/// Added to squared distances, so that a landmark has no distance of 0 from itself.
+const NO_POLE_PX2: f64 = 1e-3;
+/// Steps of the search for a point, the part of what is left that each takes, and what may be left.
 const ROUNDS: usize = 60;
 const DAMPING: f64 = 0.7;
 const EXACT_PX: f64 = 1e-3;

@@ -8,7 +8,7 @@ use onemark_models::recipe::{AffineRange, Border, Elastic};
 use rand::Rng;
 
 use crate::data::augment::{spline_taps, symmetric};
-use crate::data::motion::Motion;
+use crate::data::motion::{Motion, minus};
 
 /// An affine map from points of a changed film to points of its source: `source = matrix * point + offset`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -150,10 +150,6 @@ impl Warp {
 }
 
 const INVERSE_ROUNDS: usize = 40;
-
-fn minus(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
-    (a.0 - b.0, a.1 - b.1)
-}
 
 /// The changed film: each cell has the bilinear value of the source at the point that `warp` maps to it.
 #[must_use]

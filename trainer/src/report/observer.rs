@@ -45,6 +45,8 @@ pub enum Event<'a> {
         /// Number of films that a shape prior needs.
         needed: usize,
     },
+    /// Joints only turn on copies of an annotated film, because its spacing is not known.
+    JointsOnlyTurn,
     /// The training of a committee's member begins.
     Member {
         /// Its number, from 1.

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use onemark_film::geometry::GridPoint;
 use onemark_models::checkpoint::{Checkpoint, parameters};
 use onemark_models::graph::{Owner, ParamId, Parameters};
-use onemark_models::network::Architecture;
 use onemark_models::recipe::Recipe;
 use onemark_models::shape_prior::PointSets;
 use onemark_models::statistics::upper_median;
 use serde_json::json;
 
-use super::{CHECKPOINT, Ending, Run, State, is_finished};
+use super::{Ending, Run, State, is_finished};
+use crate::TrainError;
 use crate::data::samples::Films;
 use crate::net::heads::Heads;
 use crate::net::params::Params;
@@ -19,7 +19,6 @@ use crate::pseudo_labels::{PseudoLabels, Scene};
 use crate::report::log::RunLog;
 use crate::report::observer::{Agreement, Event};
 use crate::report::progress::Progress;
-use crate::{ResumeObstacle, TrainError};
 
 /// A member nearer to the others' middle than this does not count more, cells.
 const NEAR: f64 = 1.0;
@@ -67,21 +66,12 @@ impl Run<'_> {
 
     /// Where the finished network of this run finds the landmarks on the films.
     fn final_labels(&self, films: &Films) -> Result<PointSets, TrainError> {
-        let path = self.folder.join(CHECKPOINT);
-        let Checkpoint { recipe, tensors, notes, .. } = Checkpoint::read(&path)?;
         // The folder may be left from another run.
-        if recipe != *self.recipe {
-            return Err(TrainError::CantResume { path, why: ResumeObstacle::OtherRecipe });
-        }
-        if notes.get("films") != Some(&self.film_ids()) {
-            return Err(TrainError::CantResume { path, why: ResumeObstacle::OtherFilms });
-        }
-        let mut shapes = Architecture::from(&recipe).trunk_graph()?.params().clone();
-        shapes.extend(Architecture::from(&recipe).decoder_params(recipe.landmarks.len())?);
-        let params = Params::new(&parameters(&tensors, &shapes)?, self.device)?;
-        let adapters = recipe.phases.last().is_some_and(|phase| phase.adapters);
-        let heads = Heads::new(&recipe, films.samples.landmarks(), adapters)?;
-        let scene = Scene::new(&recipe, &heads, &params, films)?;
+        let Checkpoint { tensors, .. } = self.own_checkpoint()?;
+        let adapters = self.recipe.phases.last().is_some_and(|phase| phase.adapters);
+        let params = Params::new(&parameters(&tensors, &self.shapes(adapters)?)?, self.device)?;
+        let heads = Heads::new(self.recipe, films.samples.landmarks(), adapters)?;
+        let scene = Scene::new(self.recipe, &heads, &params, films)?;
         let progress = Progress::new(self.observer, "labels of the member");
         let (mut points, _) = scene.find_all(|done, total| progress.report(done, total))?;
         scene.keep_truth(&mut points);

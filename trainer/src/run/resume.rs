@@ -35,17 +35,28 @@ impl Run<'_> {
         })
     }
 
+    /// The folder's checkpoint.
+    ///
+    /// # Errors
+    /// It can't be read, or it is of another recipe or of other films.
+    pub(super) fn own_checkpoint(&self) -> Result<Checkpoint, TrainError> {
+        let path = self.checkpoint_path();
+        let checkpoint = Checkpoint::read(&path)?;
+        let obstacle = if checkpoint.recipe != *self.recipe {
+            Some(ResumeObstacle::OtherRecipe)
+        } else if checkpoint.notes.get("films") != Some(&self.film_ids()) {
+            Some(ResumeObstacle::OtherFilms)
+        } else {
+            None
+        };
+        obstacle.map_or(Ok(checkpoint), |why| Err(TrainError::CantResume { path, why }))
+    }
+
     /// The state in the folder's checkpoint.
     pub(super) fn saved_state(&self) -> Result<State, TrainError> {
         let path = self.checkpoint_path();
-        let Checkpoint { recipe, history, notes, mut tensors } = Checkpoint::read(&path)?;
+        let Checkpoint { history, notes, mut tensors, .. } = self.own_checkpoint()?;
         let refuse = |why| TrainError::CantResume { path: path.clone(), why };
-        if recipe != *self.recipe {
-            return Err(refuse(ResumeObstacle::OtherRecipe));
-        }
-        if notes.get("films") != Some(&self.film_ids()) {
-            return Err(refuse(ResumeObstacle::OtherFilms));
-        }
         let number = |key: &str| notes.get(key).and_then(|text| text.parse().ok());
         let best = notes.get("best").and_then(|text| text.parse().ok());
         let (Some(phase), Some(epoch), Some(step)) = (number("phase"), number("epoch"), number("step")) else {
@@ -54,8 +65,7 @@ impl Run<'_> {
         let position = SchedulePosition { phase, epoch, step };
         let labels = tensors.contains_key(PSEUDO_LABELS).then(|| PseudoLabels::resume(&mut tensors));
         let labels = labels.map(|labels| labels.ok_or_else(|| refuse(ResumeObstacle::PseudoLabels))).transpose()?;
-        let mut shapes = Architecture::from(self.recipe).trunk_graph()?.params().clone();
-        shapes.extend(self.decoder_shapes(self.has_adapters(&tensors)?)?);
+        let shapes = self.shapes(self.has_adapters(&tensors)?)?;
         let adam = Adam::resume(self.recipe.optimiser, &mut tensors, &shapes, self.device)?;
         let average = self.recipe.average.map(|decay| Average::resume(decay, &mut tensors, &shapes, self.device));
         let average = average.transpose()?;
@@ -98,6 +108,13 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The parameters of trunk and decoder.
+    pub(super) fn shapes(&self, adapters: bool) -> Result<ParamShapes, TrainError> {
+        let mut shapes = Architecture::from(self.recipe).trunk_graph()?.params().clone();
+        shapes.extend(self.decoder_shapes(adapters)?);
+        Ok(shapes)
     }
 
     fn decoder_shapes(&self, adapters: bool) -> Result<ParamShapes, TrainError> {

@@ -156,7 +156,7 @@ landmarks:
     }
     let [first, last] = [names.first(), names.last()].map(|name| name.map_or("", String::as_str));
     text + &format!(
-        "# Landmarks that move together against the others, if there are any, as a jaw does: within degrees about the hinge, and mm.
+        "# Landmarks that move together against the others, if there are any, as a jaw does: turned by up to `degrees` about the hinge, shifted by up to `shift_mm`.
 # joints:
 #   - {{ hinge: {first}, moves: [{last}], degrees: 3, shift_mm: [2, 2] }}
 # Measurements between the landmarks, if there are any; docs/ANALYSIS.md says what there is.
