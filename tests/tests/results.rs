@@ -173,6 +173,19 @@ fn the_picture_shows_each_kind_of_landmark() {
 }
 
 #[test]
+fn the_picture_shows_the_lines_from_which_something_is_measured() {
+    let (film, mut json) = (dicom_film(), serde_json::to_value(found()).unwrap());
+    json["measurements"] = serde_json::json!([{
+        "name": "slope", "title": "Slope", "source": "us", "unit": "deg", "value": 1.0,
+        "drawing": [{"kind": "line", "points": [{"x": 100.0, "y": 900.5}, {"x": 300.0, "y": 900.5}]}],
+    }]);
+    let detections = serde_json::from_value(json).unwrap();
+    let picture = image::load_from_memory(&overlay::write(&results(&detections, &film)).unwrap()).unwrap().into_rgb8();
+    let [red, green, blue] = picture.get_pixel(200, 900).0;
+    assert!(green > 180 && green > red && green > blue, "{:?}", [red, green, blue]);
+}
+
+#[test]
 fn the_page_is_whole_and_says_first_what_to_beware_of() {
     let (film, detections) = (dicom_film(), found());
     let page = String::from_utf8(html::write(&results(&detections, &film)).unwrap()).unwrap();

@@ -4,6 +4,10 @@ use std::error::Error;
 
 use chrono::{DateTime, Local};
 use onemark_film::Film;
+#[cfg(any(feature = "overlay", feature = "html"))]
+use onemark_film::geometry::Point;
+#[cfg(any(feature = "overlay", feature = "html"))]
+use onemark_models::landmarks::StrokeKind;
 use onemark_runtime::Detections;
 
 #[cfg(feature = "dicom-sr")]
@@ -129,6 +133,20 @@ pub enum ResultsError {
 }
 
 impl FilmResults<'_> {
+    /// The ends of the lines from which something is measured, in film px, each line once.
+    #[cfg(any(feature = "overlay", feature = "html"))]
+    pub(crate) fn planes(&self) -> Vec<[Point; 2]> {
+        let strokes = self.detections.measurements().iter().flat_map(|measurement| &measurement.drawing);
+        let lines = strokes.filter(|stroke| stroke.kind == StrokeKind::Line);
+        let mut planes = Vec::new();
+        for ends in lines.filter_map(|line| Some([*line.points.first()?, *line.points.last()?])) {
+            if !planes.contains(&ends) {
+                planes.push(ends);
+            }
+        }
+        planes
+    }
+
     pub(crate) fn error(&self, format: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> ResultsError {
         ResultsError::Write { film: self.name.to_owned(), format, source: source.into() }
     }

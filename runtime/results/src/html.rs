@@ -8,7 +8,6 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use onemark_film::Film;
 use onemark_film::geometry::Point;
 use onemark_film::visible::visible_lines;
-use onemark_models::landmarks::StrokeKind;
 
 use crate::cautions::{percent, remark, status};
 use crate::film_results::INTENDED_USE;
@@ -103,12 +102,9 @@ fn cautions(results: &FilmResults<'_>) -> Markup {
     }
 }
 
-/// The lines from which something is measured, as one path: where two lie on one another, they are not drawn twice.
+/// The lines from which something is measured, as one path: where two lie on one another, they are not darker.
 fn planes(results: &FilmResults<'_>) -> String {
-    let strokes = results.detections.measurements().iter().flat_map(|measurement| &measurement.drawing);
-    let lines = strokes.filter(|stroke| stroke.kind == StrokeKind::Line);
-    let ends = lines.filter_map(|line| Some((line.points.first()?, line.points.last()?)));
-    ends.map(|(a, b)| format!("M{} {}L{} {}", a.x, a.y, b.x, b.y)).collect()
+    results.planes().into_iter().map(|[a, b]| format!("M{} {}L{} {}", a.x, a.y, b.x, b.y)).collect()
 }
 
 /// The film with its planes and numbered points; circles where a radius is known. What was not found is nowhere.

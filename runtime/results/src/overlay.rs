@@ -20,6 +20,7 @@ const FOUND: Colour = [255.0, 40.0, 40.0];
 const TRUE: Colour = [40.0, 230.0, 60.0];
 const NOT_FOUND: Colour = [255.0, 200.0, 0.0];
 const BY_HAND: Colour = [60.0, 190.0, 255.0];
+const PLANE: Colour = [120.0, 220.0, 140.0];
 const INK: Colour = [255.0, 255.0, 255.0];
 
 /// Letters of the longest title that is written in full.
@@ -28,9 +29,11 @@ const LONGEST_TITLE: usize = 40;
 /// Radius of a mark, in px of a picture [`WIDTH`] px wide.
 const RADIUS: f64 = 3.5;
 const SMALL_RADIUS: f64 = 1.5;
+/// Half the width of a line from which something is measured, likewise.
+const LINE: f64 = 0.5;
 
 /// Draws the film with its landmarks as a PNG file: a red dot if found, a blue dot if placed by a person; beside each, its
-/// number, name and confidence. Landmarks that were not found have no place on the film; their names are listed in yellow.
+/// number, name and confidence; green lines from which something is measured. Landmarks that were not found have no place on the film; their names are listed in yellow.
 ///
 /// ```
 /// # use onemark_film::Film;
@@ -66,6 +69,9 @@ pub fn named(results: &FilmResults<'_>) -> RgbImage {
     let (lost, found): (Vec<&Detection>, Vec<_>) =
         results.detections.landmarks().iter().partition(|landmark| landmark.unless_guess().is_none());
     let found: Vec<_> = found.into_iter().map(|one| (one, place(one.position(), scale))).collect();
+    for [a, b] in results.planes() {
+        stroke(&mut picture, place(a, scale), place(b, scale), LINE * unit, PLANE);
+    }
     for (landmark, mark) in &found {
         let colour = if landmark.status() == Status::EditedByHand { BY_HAND } else { FOUND };
         stroke(&mut picture, *mark, *mark, radius, colour);
