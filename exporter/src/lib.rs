@@ -16,8 +16,8 @@ pub mod verify;
 use std::path::PathBuf;
 
 use onemark_film::FilmError;
-use onemark_models::bundle::{Bundle, BundleError, Precision};
-use onemark_models::checkpoint::{Checkpoint, CheckpointError};
+use onemark_models::bundle::{Bundle, BundleError, Precision, SecondLook};
+use onemark_models::checkpoint::{Checkpoint, CheckpointError, FirstLook};
 use onemark_models::graph::GraphError;
 use onemark_models::invalid::Invalid;
 use onemark_models::recipe::RecipeError;
@@ -58,6 +58,8 @@ pub struct Options {
     pub quantisation_films: Vec<PathBuf>,
     /// The names of passes to leave out. The bundle computes the same, at another cost.
     pub without: Vec<String>,
+    /// The bundle of the first look, if the checkpoint is of a second one. The new bundle holds both.
+    pub first_look: Option<Bundle>,
 }
 
 /// A finished bundle, still in memory.
@@ -86,6 +88,12 @@ pub enum ExportError {
         "the checkpoint contains no template vectors, which are made at the end of training; let training end before the export"
     )]
     NoTemplateVectors,
+    /// The checkpoint is of a second look, and there is no bundle of the first one.
+    #[error("the checkpoint is of a second look, which can't be used alone: name the bundle of its first look")]
+    NeedsFirstLook,
+    /// The checkpoint is not of a second look, and there is a bundle for the first one.
+    #[error("the checkpoint is not of a second look; train one on the first look's run, or export it alone")]
+    NotASecondLook,
     /// The recipe asks for a shape prior that can't be fitted.
     #[error(
         "the recipe asks for decoding with a shape prior, but the checkpoint holds pseudo-labels of {films} films, too few to \
@@ -197,6 +205,12 @@ pub fn export(
     observe: impl FnMut(&Progress<'_>),
 ) -> Result<Export, ExportError> {
     info.validate().map_err(ExportError::Info)?;
+    let second_look = match (&options.first_look, FirstLook::of(&checkpoint.tensors)) {
+        (Some(first), Some(look)) => Some((first, SecondLook::equal(&look.frame()))),
+        (None, None) => None,
+        (None, Some(_)) => return Err(ExportError::NeedsFirstLook),
+        (Some(_), None) => return Err(ExportError::NotASecondLook),
+    };
     let landmarks = checkpoint.recipe.landmarks.clone();
     let size = checkpoint.recipe.network.size;
     let synthetic = ("a synthetic film".to_owned(), synthetic::synthetic_film(size));
@@ -206,5 +220,9 @@ pub fn export(
     let bundle = emit::pack::pack(onnx, checkpoint, landmarks, info, options.quantisation_films.len())?;
     let reference = reference.as_ref().map_or(Reference::Network(checkpoint), Reference::Module);
     let self_check = verify::verify(&bundle, &reference, &films, tolerance.max(verify::TOLERANCE))?;
+    let bundle = match second_look {
+        Some((first, look)) => emit::pack::with_second_look(first, look, &bundle)?,
+        None => bundle,
+    };
     Ok(Export { bundle, self_check })
 }

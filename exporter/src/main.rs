@@ -10,7 +10,7 @@ use onemark_exporter::explain::{Summary, table};
 use onemark_exporter::module::Module;
 use onemark_exporter::untrained::untrained;
 use onemark_exporter::verify::SelfCheck;
-use onemark_exporter::{BundleInfo, Options, export};
+use onemark_exporter::{BundleInfo, ExportError, Options, export};
 use onemark_models::bundle::{Bundle, BundleError, Precision};
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::files::write_whole;
@@ -25,6 +25,9 @@ struct Arguments {
     /// CHECKPOINT is a recipe; export its network with random weights, to measure its costs before training
     #[arg(long)]
     untrained: bool,
+    /// The bundle of the first look, if CHECKPOINT is of a second one; the new bundle holds both
+    #[arg(long, value_name = "BUNDLE")]
+    first_look: Option<PathBuf>,
     /// The bundle to write: a new folder
     #[arg(long, value_name = "BUNDLE")]
     out: PathBuf,
@@ -77,7 +80,11 @@ fn main() -> ExitCode {
 /// The option that solves a library's error, which names none.
 fn remedy(error: &anyhow::Error) -> &'static str {
     match error.downcast_ref() {
-        Some(BundleError::Exists { .. }) => " (--force)",
+        Some(BundleError::Exists { .. }) => return " (--force)",
+        _ => (),
+    }
+    match error.downcast_ref() {
+        Some(ExportError::NeedsFirstLook) => " (--first-look)",
         _ => "",
     }
 }
@@ -101,7 +108,9 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut summaries = Vec::new();
     let mut dumped = Ok(());
     let precision = if arguments.precision == "f16" { Precision::F16 } else { Precision::F32 };
-    let options = Options { precision, quantisation_films: arguments.int8_trunk, without: arguments.without };
+    let first_look = arguments.first_look.map(Bundle::open).transpose()?;
+    let options =
+        Options { precision, quantisation_films: arguments.int8_trunk, without: arguments.without, first_look };
     let export = export(&checkpoint, &info, &options, &arguments.check_films, |progress| {
         summaries.push(Summary::of(progress));
         if let (Some(folder), Ok(())) = (&arguments.dump_graph, &dumped) {

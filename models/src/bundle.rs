@@ -9,10 +9,11 @@ mod manifest;
 pub mod names;
 mod plan;
 mod rules;
+pub mod second_look;
 mod template_vectors;
 pub mod tiling;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
@@ -21,9 +22,11 @@ use std::sync::Arc;
 use self::container::Container;
 use self::limits::LARGEST_MANIFEST;
 pub use self::manifest::{
-    FORMAT, FileEntry, GraphEntry, HeadEntry, Input, Manifest, Precision, Span, TensorEntry, WEIGHTS,
+    FORMAT, FORMAT_OF_TWO_LOOKS, FileEntry, GraphEntry, HeadEntry, Input, Manifest, Precision, Span, TensorEntry,
+    WEIGHTS,
 };
 pub use self::plan::Plan;
+pub use self::second_look::SecondLook;
 pub use self::template_vectors::{Adaptation, AdaptedFilm};
 pub use self::tiling::Tiling;
 use crate::files::{NewFolder, parent, sha256, write_whole};
@@ -53,6 +56,8 @@ pub struct Bundle {
     /// The manifest's file: the one that was read, or the one that will be written.
     text: Arc<[u8]>,
     files: BTreeMap<String, Arc<[u8]>>,
+    /// For the second look, if it has one; it shares the bytes of `files`.
+    second: Option<Box<Bundle>>,
 }
 
 /// Why a bundle is refused or can't be written.
@@ -71,7 +76,7 @@ pub enum BundleError {
         why: String,
     },
     /// This program does not read the bundle's version of the format.
-    #[error("{path}: the bundle's format is {found}, this program reads {FORMAT}: {}", version_hint(*.found))]
+    #[error("{path}: the bundle's format is {found}, this program reads {FORMAT} and {FORMAT_OF_TWO_LOOKS}: {}", version_hint(*.found))]
     Version {
         path: PathBuf,
         /// The version it claims.
@@ -134,7 +139,7 @@ pub enum BundleError {
 }
 
 fn version_hint(found: u32) -> &'static str {
-    if found > FORMAT { "update this program" } else { "export the bundle again" }
+    if found > FORMAT_OF_TWO_LOOKS { "update this program" } else { "export the bundle again" }
 }
 
 impl Bundle {
@@ -159,7 +164,8 @@ impl Bundle {
         }
         // What is made can be opened.
         read_manifest(&origin, &text)?;
-        Ok(Self { origin, manifest, text: text.into(), files })
+        let second = Self::held(&origin, &manifest, &files)?;
+        Ok(Self { origin, manifest, text: text.into(), files, second })
     }
 
     /// Opens a folder or a stored zip, and verifies all of it: names, plain files, nothing missing, nothing extra, sizes
@@ -182,11 +188,20 @@ impl Bundle {
     }
 
     fn read(mut container: Container<'_>, path: &Path) -> Result<Self, BundleError> {
-        let mut names = container.names()?;
+        let names = container.names()?;
+        Self::checked(path, names, |name, limit| container.read(name, limit))
+    }
+
+    /// A bundle of the files with these names, of which `read` gives at most so many bytes and one more.
+    fn checked(
+        path: &Path,
+        mut names: BTreeSet<String>,
+        mut read: impl FnMut(&str, u64) -> Result<Arc<[u8]>, BundleError>,
+    ) -> Result<Self, BundleError> {
         if !names.remove(MANIFEST) {
             return Err(BundleError::NotABundle { path: path.to_owned(), why: format!("it contains no {MANIFEST}") });
         }
-        let text = container.read(MANIFEST, LARGEST_MANIFEST)?;
+        let text = read(MANIFEST, LARGEST_MANIFEST)?;
         let manifest = read_manifest(path, &text)?;
         if let Some(file) = manifest.files.keys().find(|file| !names.contains(*file)) {
             return Err(BundleError::Missing { path: path.to_owned(), file: file.clone() });
@@ -196,12 +211,13 @@ impl Bundle {
         }
         let mut files = BTreeMap::new();
         for (name, expected) in &manifest.files {
-            let bytes = container.read(name, expected.bytes)?;
+            let bytes = read(name, expected.bytes)?;
             verify(path, name, expected, &bytes)?;
             files.insert(name.clone(), bytes);
         }
         validate_numbers(path, &manifest, &files)?;
-        Ok(Self { origin: path.to_owned(), manifest, text, files })
+        let second = Self::held(path, &manifest, &files)?;
+        Ok(Self { origin: path.to_owned(), manifest, text, files, second })
     }
 
     /// The path from which the bundle was opened, or its name if it was made in memory.
@@ -309,7 +325,7 @@ fn read_manifest(path: &Path, bytes: &[u8]) -> Result<Manifest, BundleError> {
     }
     let text = str::from_utf8(bytes).map_err(|_| not_a_bundle("is not text"))?;
     let found = Manifest::version(&origin, text)?;
-    if found != FORMAT {
+    if ![FORMAT, FORMAT_OF_TWO_LOOKS].contains(&found) {
         return Err(BundleError::Version { path: path.to_owned(), found });
     }
     // The version's reader has checked the bounds of the text.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ndarray::Array2;
-use onemark_film::geometry::{GridMap, Point, Size};
+use onemark_film::geometry::{GridMap, GridPoint, Point, Size};
 use onemark_film::{Film, FilmError};
 use onemark_models::bundle::limits::MOST_ADAPTED_FILMS;
 use onemark_models::bundle::{AdaptedFilm, Bundle, BundleError, names};
@@ -20,6 +20,9 @@ use onemark_models::text::validate_text;
 use crate::backend::Backend;
 use crate::detector::Detector;
 use crate::embeddings::{Embeddings, Scorer, Vectors};
+use crate::job::{Cancel, Progress};
+use crate::look::Look;
+use crate::second_look::SecondLook;
 use crate::{Options, RuntimeError};
 
 /// An annotated film.
@@ -183,36 +186,105 @@ fn adapt_by(
         }
     }
     let detector = open(bundle)?;
-    let seen =
-        examples.iter().map(|example| annotated(&detector, example)).collect::<Result<Vec<_>, RuntimeError>>()?;
-    let before = vectors(bundle)?;
-    let adapt_to = |without: Option<usize>| -> Vec<Vectors> {
-        let of = |(landmark, before): (usize, &Vectors)| {
-            let others = seen.iter().enumerate().filter(|(film, _)| Some(*film) != without);
-            let films = adapted.map_or(1, |adapted| adapted.films_with(landmark + 1));
-            mean(before, films, others.filter_map(|(_, film)| film[landmark].as_ref()))
-        };
-        before.iter().enumerate().map(of).collect()
-    };
+    let first = Lesson::new(bundle, detector.first(), examples.iter().copied().map(Some))?;
+    let second = detector.second().zip(bundle.second_look());
+    let second = second.map(|(look, (_, bundle))| {
+        let aligned =
+            examples.iter().map(|example| aligned(&detector, look, example)).collect::<Result<Vec<_>, _>>()?;
+        let examples = aligned.iter().map(|one| one.as_ref().map(|(film, points)| Example { film, points }));
+        Lesson::new(bundle, look.look(), examples)
+    });
+    let second = second.transpose()?;
+    let vectors =
+        |without: Option<usize>| (first.vectors(without), second.as_ref().map(|second| second.vectors(without)));
     let mut changes = Vec::with_capacity(examples.len());
     if examples.len() > 1 {
+        let before = (first.before.clone(), second.as_ref().map(|second| second.before.clone()));
         // Embeddings are computed a second time, because those of many films would not fit into memory.
         for (film, example) in examples.iter().enumerate() {
-            changes.push(compare(&detector, example, &before, &adapt_to(Some(film)))?);
+            changes.push(compare(&detector, example, &before, &vectors(Some(film)))?);
         }
     }
-    let named = |(index, vectors): (usize, Vectors)| {
-        let landmark = LandmarkId::from_index(index);
-        let levels = Level::COARSE_TO_FINE.into_iter().zip(vectors);
-        levels.map(move |(level, vector)| (names::vector(landmark, level), vector))
-    };
-    let replaced: BTreeMap<String, Vec<f32>> = adapt_to(None).into_iter().enumerate().flat_map(named).collect();
-    let films = digests.into_iter().zip(&seen).map(|(sha256, film)| AdaptedFilm {
+    let films = digests.into_iter().zip(&first.seen).map(|(sha256, film)| AdaptedFilm {
         sha256,
         source: source.map(str::to_owned),
         landmarks: (1..).zip(film).filter(|(_, vectors)| vectors.is_some()).map(|(number, _)| number).collect(),
     });
-    Ok((bundle.with_template_vectors(&replaced, films.collect())?, changes))
+    let films: Vec<AdaptedFilm> = films.collect();
+    let new = first.bundle(films.clone())?;
+    let new = match second {
+        Some(second) => new.with_second(&second.bundle(films)?)?,
+        None => new,
+    };
+    Ok((new, changes))
+}
+
+/// What one look sees at the annotated points of the examples.
+struct Lesson<'a> {
+    bundle: &'a Bundle,
+    /// The bundle's vectors, landmark 1 first.
+    before: Vec<Vectors>,
+    /// Of each example and landmark; `None` where it is not annotated.
+    seen: Vec<Vec<Option<Vectors>>>,
+}
+
+impl<'a> Lesson<'a> {
+    /// The look's graphs are those of `bundle`. An example may be `None`, where the look can't see the film.
+    fn new<'e>(
+        bundle: &'a Bundle,
+        look: &Look,
+        examples: impl Iterator<Item = Option<Example<'e>>>,
+    ) -> Result<Self, AdaptError> {
+        let before = vectors(bundle)?;
+        let seen = examples.map(|example| match example {
+            Some(example) => annotated(look, &example),
+            None => Ok(vec![None; before.len()]),
+        });
+        let seen = seen.collect::<Result<Vec<_>, RuntimeError>>()?;
+        Ok(Self { bundle, before, seen })
+    }
+
+    /// The vectors after adaptation, to all films but this one.
+    fn vectors(&self, without: Option<usize>) -> Vec<Vectors> {
+        let adapted = self.bundle.manifest().adapted.as_ref();
+        let of = |(landmark, before): (usize, &Vectors)| {
+            let others = self.seen.iter().enumerate().filter(|(film, _)| Some(*film) != without);
+            let films = adapted.map_or(1, |adapted| adapted.films_with(landmark + 1));
+            mean(before, films, others.filter_map(|(_, film)| film[landmark].as_ref()))
+        };
+        self.before.iter().enumerate().map(of).collect()
+    }
+
+    /// The bundle after adaptation to all films.
+    fn bundle(&self, films: Vec<AdaptedFilm>) -> Result<Bundle, BundleError> {
+        let named = |(index, vectors): (usize, Vectors)| {
+            let landmark = LandmarkId::from_index(index);
+            let levels = Level::COARSE_TO_FINE.into_iter().zip(vectors);
+            levels.map(move |(level, vector)| (names::vector(landmark, level), vector))
+        };
+        let replaced: BTreeMap<String, Vec<f32>> = self.vectors(None).into_iter().enumerate().flat_map(named).collect();
+        self.bundle.with_template_vectors(&replaced, films)
+    }
+}
+
+/// An example as the second look sees it; `None` if the first look's landmarks do not say how it lies.
+fn aligned(
+    detector: &Detector,
+    look: &SecondLook,
+    Example { film, points }: &Example<'_>,
+) -> Result<Option<(Film, Vec<Option<Point>>)>, RuntimeError> {
+    let map = GridMap::new(film.size(), detector.grid());
+    let seen = detector.first().see(film, &Cancel::new(), &Progress::silent())?;
+    let found: Vec<Point> = seen.iter().map(|seen| map.to_film_at(seen.peak.at)).collect();
+    let Some(alignment) = look.alignment(film, &found) else { return Ok(None) };
+    let film = look.aligned(film, &alignment)?;
+    let side = f64::from(film.width());
+    let in_frame = |point: Point| {
+        let place = alignment.to_frame(point);
+        Some(Point::new(place.x * side, place.y * side)).filter(|point| point.is_inside(film.size()))
+    };
+    let points = points.iter().map(|point| point.and_then(in_frame)).collect();
+    Ok(Some((film, points)))
 }
 
 /// Whether the points belong to the bundle's landmarks and lie on their films.
@@ -244,12 +316,9 @@ fn validate(bundle: &Bundle, examples: &[Example<'_>]) -> Result<(), AdaptError>
 }
 
 /// The vectors at a film's annotated landmarks, by the whole heads.
-fn annotated(
-    detector: &Detector,
-    Example { film, points }: &Example<'_>,
-) -> Result<Vec<Option<Vectors>>, RuntimeError> {
-    let map = GridMap::new(film.size(), detector.grid());
-    let all = detector.embeddings(film)?.into_iter().zip(*points);
+fn annotated(look: &Look, Example { film, points }: &Example<'_>) -> Result<Vec<Option<Vectors>>, RuntimeError> {
+    let map = GridMap::new(film.size(), look.grid());
+    let all = look.embeddings(film)?.into_iter().zip(*points);
     Ok(all.map(|((_, embeddings), point)| point.map(|point| embeddings.at(map.to_cell(point)))).collect())
 }
 
@@ -285,26 +354,18 @@ fn length(vector: &[f32]) -> f32 {
     if length > 0.0 { length } else { 1.0 }
 }
 
+/// The vectors of the first look, and of the second if there is one.
+type OfLooks = (Vec<Vectors>, Option<Vec<Vectors>>);
+
 /// The errors on a film with the bundle's vectors, and with those adapted to the `others`.
 fn compare(
     detector: &Detector,
     Example { film, points }: &Example<'_>,
-    before: &[Vectors],
-    others: &[Vectors],
+    before: &OfLooks,
+    others: &OfLooks,
 ) -> Result<Vec<Change>, RuntimeError> {
-    let map = GridMap::new(film.size(), detector.grid());
-    let embeddings: Vec<Embeddings> =
-        detector.embeddings(film)?.into_iter().map(|(_, embeddings)| embeddings).collect();
-    let scorer = embeddings.first().map(|first| Scorer::new(detector.grid().height, first)).transpose()?;
-    let Some(scorer) = scorer else { return Ok(Vec::new()) };
-    let found = |vectors: &[Vectors]| {
-        let all = embeddings.iter().zip(vectors);
-        let maps = in_parallel(detector.threads(), all, |(embeddings, vectors)| scorer.score(embeddings, vectors));
-        let maps = maps.into_iter().collect::<Result<Vec<Array2<f32>>, RuntimeError>>()?;
-        let peaks = detector.peaks(maps)?;
-        Ok::<Vec<Point>, RuntimeError>(peaks.iter().map(|peak| map.to_film_at(peak.at)).collect())
-    };
-    let (before, after) = (found(before)?, found(others)?);
+    let embeddings = Sight::new(detector.first(), film)?;
+    let (before, after) = (found(detector, film, &embeddings, before)?, found(detector, film, &embeddings, others)?);
     let error = |truth: Point, found: Point| match film.spacing() {
         Some(spacing) => truth.distance_mm(found, spacing),
         None => truth.distance_px(found),
@@ -314,4 +375,42 @@ fn compare(
         truth.map(|truth| Change { landmark, before: error(truth, before), after: error(truth, after) })
     });
     Ok(changes.collect())
+}
+
+/// Where landmarks with these vectors are found on a film, in px, by one look or by both.
+fn found(detector: &Detector, film: &Film, sight: &Sight<'_>, vectors: &OfLooks) -> Result<Vec<Point>, RuntimeError> {
+    let map = GridMap::new(film.size(), detector.grid());
+    let mut points: Vec<Point> = sight.find(&vectors.0)?.into_iter().map(|at| map.to_film_at(at)).collect();
+    if let (Some(look), (_, Some(vectors))) = (detector.second(), vectors)
+        && let Some(alignment) = look.alignment(film, &points)
+    {
+        let aligned = look.aligned(film, &alignment)?;
+        for (index, at) in Sight::new(look.look(), &aligned)?.find(vectors)?.into_iter().enumerate() {
+            let both = [points[index], look.to_film(&alignment, at)];
+            points[index] = look.together(index, both, &alignment, film.size()).0;
+        }
+    }
+    Ok(points)
+}
+
+/// A film's embeddings by one look.
+struct Sight<'a> {
+    look: &'a Look,
+    embeddings: Vec<Embeddings>,
+}
+
+impl<'a> Sight<'a> {
+    fn new(look: &'a Look, film: &Film) -> Result<Self, RuntimeError> {
+        Ok(Self { look, embeddings: look.embeddings(film)?.into_iter().map(|(_, embeddings)| embeddings).collect() })
+    }
+
+    /// Where landmarks with these vectors are, on the look's grid.
+    fn find(&self, vectors: &[Vectors]) -> Result<Vec<GridPoint>, RuntimeError> {
+        let Some(first) = self.embeddings.first() else { return Ok(Vec::new()) };
+        let scorer = Scorer::new(self.look.grid().height, first)?;
+        let all = self.embeddings.iter().zip(vectors);
+        let maps = in_parallel(self.look.threads(), all, |(embeddings, vectors)| scorer.score(embeddings, vectors));
+        let peaks = self.look.peaks(maps.into_iter().collect::<Result<Vec<Array2<f32>>, RuntimeError>>()?)?;
+        Ok(peaks.iter().map(|peak| peak.at).collect())
+    }
 }

@@ -55,7 +55,8 @@ pub fn graph(bundle: &Bundle, file: &str) -> Result<CheckedGraph, RuntimeError> 
 pub fn check_graphs(bundle: &Bundle) -> Result<(), RuntimeError> {
     let weights = weights(bundle)?;
     bundle.manifest().graphs().try_for_each(|entry| stated_graph(bundle, entry, &weights).map(drop))?;
-    bundle.unused().try_for_each(|file| checked(bundle, file, &weights).map(drop))
+    bundle.unused().try_for_each(|file| checked(bundle, file, &weights).map(drop))?;
+    bundle.second_look().map_or(Ok(()), |(_, second)| check_graphs(second))
 }
 
 /// The weights of a bundle, for its graphs to share.

@@ -45,7 +45,8 @@ impl<'a> Cycle<'a> {
     /// # Errors
     /// The backend fails, or the bundle's graphs have no embeddings.
     pub fn new(detector: &'a Detector, template: &Film) -> Result<Self, RuntimeError> {
-        let template: Vec<Embeddings> = detector.embeddings(template)?.into_iter().map(|(_, found)| found).collect();
+        let template: Vec<Embeddings> =
+            detector.first().embeddings(template)?.into_iter().map(|(_, found)| found).collect();
         let first = template.first().ok_or(RuntimeError::NoLandmark { landmark: 1, last: 0 })?;
         let scorer = Scorer::new(detector.grid().height, first)?;
         Ok(Self { detector, template, scorer })
@@ -56,14 +57,15 @@ impl<'a> Cycle<'a> {
     /// # Errors
     /// The backend fails, or computes scores that are not numbers.
     pub fn back(&self, film: &Film) -> Result<Vec<Cell>, RuntimeError> {
-        let (scores, seen): (Vec<Array2<f32>>, Vec<Embeddings>) = self.detector.embeddings(film)?.into_iter().unzip();
-        let found = self.detector.peaks(scores)?;
+        let (scores, seen): (Vec<Array2<f32>>, Vec<Embeddings>) =
+            self.detector.first().embeddings(film)?.into_iter().unzip();
+        let found = self.detector.first().peaks(scores)?;
         let threads = self.detector.threads();
         let maps = in_parallel(threads, 0..found.len(), |index| {
             self.scorer.score(&self.template[index], &seen[index].at(found[index].cell))
         });
         let maps = maps.into_iter().collect::<Result<Vec<_>, RuntimeError>>()?;
         let cells = decode::peaks(maps, Decoding::Argmax, None, threads);
-        Ok(cells.map_err(|error| self.detector.decode_error(error))?.iter().map(|peak| peak.cell).collect())
+        Ok(cells.map_err(|error| self.detector.first().decode_error(error))?.iter().map(|peak| peak.cell).collect())
     }
 }

@@ -11,7 +11,7 @@ use onemark_models::landmarks::{Landmark, LandmarkSet, Measurement, PixelScale};
 use serde::{Deserialize, Serialize};
 
 use crate::RuntimeError;
-use crate::decode::Peak;
+use crate::look::Seen;
 
 /// The radius that holds 90 % of errors, in standard deviations along an axis, where errors are normal and the same in all
 /// directions: the root of 2 ln 10.
@@ -123,6 +123,23 @@ pub struct Detection {
     mahalanobis: Option<f64>,
     /// How many windows of the film its fine part was run on, where it was not run on the whole of it.
     windows: Option<usize>,
+    /// The look or looks that found it, where the bundle looks twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    look: Option<FoundBy>,
+}
+
+/// The look at a film that found a landmark, where the bundle looks twice: at the whole film, then at the film as the landmarks of the
+/// first look have turned, scaled and shifted it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum FoundBy {
+    /// The first look alone: the second one found it elsewhere or not on the film, so one of them errs; or it does not count.
+    First,
+    /// The second look alone.
+    Second,
+    /// Both: the position is a mean of theirs.
+    Both,
 }
 
 /// A place on a film in mm from its top-left corner.
@@ -163,22 +180,44 @@ pub(crate) struct DetectionContext<'a> {
     pub set: &'a LandmarkSet,
     pub calibration: Option<&'a Calibration>,
     pub familiarity: Option<&'a Familiarity>,
-    pub map: GridMap,
 }
 
-/// A landmark's peak on the network's grid, and in how many windows its head was run.
-pub(crate) struct Found<'a> {
+/// Where a landmark was found on a film.
+pub(crate) struct Place<'a> {
     pub landmark: &'a Landmark,
-    pub peak: Peak,
+    /// The best cell of the first look's grid.
+    pub cell: Cell,
+    /// In film px.
+    pub position: Point,
+    /// The score there, in [0, 1].
+    pub score: f32,
+    pub mahalanobis: Option<f64>,
     pub windows: Option<usize>,
+    /// If the bundle looks twice.
+    pub look: Option<FoundBy>,
+}
+
+impl<'a> Place<'a> {
+    /// Where one look sees it; `map` is that of its grid.
+    pub(crate) fn new(landmark: &'a Landmark, seen: &Seen, map: &GridMap) -> Self {
+        Self {
+            landmark,
+            cell: seen.peak.cell,
+            position: map.to_film_at(seen.peak.at),
+            score: seen.peak.score.clamp(0.0, 1.0),
+            mahalanobis: seen.peak.mahalanobis,
+            windows: seen.windows,
+            look: None,
+        }
+    }
 }
 
 impl Detections {
     /// The result for a film: positions in px, in mm if the film's spacing is known, confidences if the bundle is calibrated, and
     /// the measurements between the landmarks. `best` are the landmarks' best scores, before a prior has moved points.
-    pub(crate) fn new(context: &DetectionContext<'_>, film: &Film, found: &[Found<'_>], best: &[f32]) -> Self {
+    pub(crate) fn new(context: &DetectionContext<'_>, film: &Film, places: &[Place<'_>], best: &[f32]) -> Self {
         let calibration = context.calibration;
-        let mut landmarks: Vec<_> = found.iter().map(|found| Detection::new(context, film.spacing(), found)).collect();
+        let mut landmarks: Vec<_> = places.iter().map(|place| Detection::new(context, film.spacing(), place)).collect();
         let scores = || landmarks.iter().map(|landmark| (landmark.number - 1, landmark.score));
         let unusual = calibration.map(|calibration| calibration.is_out_of_distribution(scores()));
         let nothing = film.warnings().iter().find(|warning| warning.shows_nothing());
@@ -367,13 +406,9 @@ impl Detections {
 }
 
 impl Detection {
-    fn new(
-        context: &DetectionContext<'_>,
-        spacing: Option<&Spacing>,
-        Found { landmark, peak, windows }: &Found<'_>,
-    ) -> Self {
-        let (index, score) = (landmark.number.index(), peak.score.clamp(0.0, 1.0));
-        let position = context.map.to_film_at(peak.at);
+    fn new(context: &DetectionContext<'_>, spacing: Option<&Spacing>, place: &Place<'_>) -> Self {
+        let Place { landmark, cell, position, score, mahalanobis, windows, look } = *place;
+        let index = landmark.number.index();
         let calibration = context.calibration;
         let is_found = calibration.is_none_or(|calibration| calibration.is_found(index, score));
         let radius_mm = calibration.map(|calibration| calibration.landmarks[index].radius_mm);
@@ -382,14 +417,15 @@ impl Detection {
             name: landmark.name.clone(),
             title: landmark.title.clone(),
             status: if is_found { Status::Found } else { Status::NotFound },
-            cell: peak.cell,
+            cell,
             position,
             mm: spacing.map(|spacing| millimetres(position, spacing)),
             score,
             confidence: calibration.map(|calibration| calibration.confidence(index, score)),
             radius_mm: radius_mm.filter(|_| spacing.is_some()),
-            mahalanobis: peak.mahalanobis,
-            windows: *windows,
+            mahalanobis,
+            windows,
+            look,
         }
     }
 
@@ -463,6 +499,11 @@ impl Detection {
     /// a prior over shapes. Beyond 3 or so, a person should look.
     pub fn mahalanobis(&self) -> Option<f64> {
         self.mahalanobis
+    }
+
+    /// The look or looks that found it, where the bundle looks twice.
+    pub fn look(&self) -> Option<FoundBy> {
+        self.look
     }
 
     /// The number of windows in which its fine levels were run, where they were not run on the whole film.

@@ -1,33 +1,22 @@
-//! The detector: a bundle's graphs, opened once, run on film after film.
-//!
-//! The trunk runs once per film with all threads, then the heads in parallel on one thread each: landmarks are independent. The
-//! [`backend`](crate::backend) runs graphs, `decode.rs` turns score maps into points, and `pruned.rs` runs only the part of a head
-//! that is needed.
+//! The detector: an opened bundle, run on film after film. `look.rs` runs its graphs, `second_look.rs` lets it look again.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use ndarray::{Array2, Axis};
+use ndarray::Array2;
 use onemark_film::Film;
 use onemark_film::geometry::{GridMap, GridSize};
 use onemark_models::bundle::Bundle;
 use onemark_models::confidence::Calibration;
 use onemark_models::familiarity::Familiarity;
-use onemark_models::graph::{Level, Port};
 use onemark_models::landmarks::LandmarkSet;
-use onemark_models::parallel::in_parallel;
-use onemark_models::shape_prior::ShapePrior;
 
-use crate::backend::{self, Backend};
-use crate::decode::{self, DecodeError, Decoding, Peak};
-use crate::detections::{DetectionContext, Found};
-use crate::embeddings::Embeddings;
-use crate::head::Head;
+use crate::backend::Backend;
+use crate::decode::Decoding;
+use crate::detections::{DetectionContext, Place};
 use crate::job::{Cancel, Progress};
-use crate::partial_scores::PartialScores;
-use crate::pruned::PrunedHeads;
-use crate::scores::Scores;
-use crate::session::{LazySession, Tensors, wrong_score};
+use crate::look::Look;
+use crate::second_look::SecondLook;
 use crate::{BundleId, Detections, Job, Options, RuntimeError};
 
 /// An opened bundle. It is `Send + Sync`: threads may share it, and its results depend neither on their number nor on other
@@ -50,18 +39,14 @@ use crate::{BundleId, Detections, Job, Options, RuntimeError};
 pub struct Detector {
     bundle: BundleId,
     landmark_set: LandmarkSet,
-    backend: Arc<dyn Backend>,
-    threads: usize,
-    decoding: Decoding,
-    prior: Option<ShapePrior>,
     calibration: Option<Calibration>,
     /// If the bundle has one, and all of its landmarks are to be found: it judges by all.
     familiarity: Option<Familiarity>,
-    grid: GridSize,
-    trunk: LazySession,
-    heads: Vec<Head>,
-    /// If the bundle has a plan for it and the options allow it.
-    pruned: Option<PrunedHeads>,
+    first: Look,
+    /// If the bundle has one. Then the first look finds all landmarks, because they align the film for the second.
+    second: Option<SecondLook>,
+    /// The indices of the landmarks to find.
+    wanted: Vec<usize>,
 }
 
 /// The indices of the landmarks to find, in the bundle's order.
@@ -110,42 +95,21 @@ impl Detector {
     /// # Errors
     /// As [`Detector::open`].
     pub fn with_backend(bundle: &Bundle, backend: Arc<dyn Backend>, options: Options) -> Result<Self, RuntimeError> {
-        let threads = options.thread_count();
         let manifest = bundle.manifest();
-        // All graphs are checked before the first one is opened, because a network may not need all of them at once.
-        let weights = &backend::weights(bundle)?;
-        let trunk = LazySession::new(bundle, &manifest.trunk, weights, threads)?;
-        let all = &manifest.landmark_set.landmarks;
-        let wanted = wanted(options.landmarks, all.len())?;
-        let heads = in_parallel(threads, &wanted, |&index| {
-            Head::new(bundle, &manifest.trunk, &all[index], &manifest.heads[index].graph, weights)
-        });
-        let heads = heads.into_iter().collect::<Result<Vec<Head>, RuntimeError>>()?;
-        trunk.open(backend.as_ref())?;
-        let plan = manifest.plan.as_ref().filter(|_| options.pruning);
-        let pruned = plan.map(|plan| PrunedHeads::open(bundle, plan, &wanted, weights, backend.clone(), threads));
-        let pruned = pruned.transpose()?;
-        if pruned.is_none() {
-            let opened = in_parallel(threads, &heads, |head| head.open(backend.as_ref()));
-            opened.into_iter().collect::<Result<(), RuntimeError>>()?;
-        }
-        let prior = manifest.shape_prior.as_ref().map(|prior| prior.marginal(&wanted));
+        let all: Vec<usize> = (0..manifest.landmark_set.len()).collect();
+        let wanted = wanted(options.landmarks.clone(), all.len())?;
+        let second = bundle.second_look();
+        let second = second.map(|(how, second)| SecondLook::new(how, second, backend.clone(), &wanted, &options));
+        let second = second.transpose()?;
+        let first = Look::new(bundle, backend, if second.is_some() { &all } else { &wanted }, &options)?;
         Ok(Self {
             bundle: BundleId { name: manifest.name.clone(), sha256: bundle.digest() },
             landmark_set: manifest.landmark_set.clone().or_built_in_analysis(),
-            threads,
-            decoding: match (options.decoding, &prior) {
-                (Decoding::ShapePrior, None) => Decoding::Subpixel,
-                (decoding, _) => decoding,
-            },
-            prior,
             calibration: manifest.calibration.clone(),
             familiarity: manifest.familiarity.clone().filter(|_| wanted.len() == all.len()),
-            grid: GridSize::new(manifest.input.size, manifest.input.size),
-            trunk,
-            heads,
-            pruned,
-            backend,
+            first,
+            second,
+            wanted,
         })
     }
 
@@ -161,18 +125,23 @@ impl Detector {
 
     /// The backend that runs the graphs.
     pub fn backend(&self) -> &dyn Backend {
-        self.backend.as_ref()
+        self.first.backend()
     }
 
     /// How score maps become points: as the options say, but [`Decoding::Subpixel`] instead of [`Decoding::ShapePrior`] if the
     /// bundle has no shape prior.
     pub fn decoding(&self) -> Decoding {
-        self.decoding
+        self.first.decoding()
     }
 
-    /// The grid that films are resized to.
+    /// The grid that films are resized to, for the first look.
     pub fn grid(&self) -> GridSize {
-        self.grid
+        self.first.grid()
+    }
+
+    /// The number of threads that it computes with.
+    pub fn threads(&self) -> usize {
+        self.first.threads()
     }
 
     /// Finds the landmarks on a film: in px; in mm too, if the film's spacing is known. Takes the measurements between them.
@@ -219,9 +188,9 @@ impl Detector {
         Job::new(self, film)
     }
 
-    /// How many steps a job reports: the trunk and the landmarks.
+    /// How many steps a job reports: for each look the trunk and the landmarks.
     pub(crate) fn steps(&self) -> usize {
-        1 + self.heads.len()
+        self.first.steps() + self.second.as_ref().map_or(0, SecondLook::steps)
     }
 
     /// Runs a job.
@@ -231,108 +200,43 @@ impl Detector {
         cancel: &Cancel,
         progress: &Progress<'_>,
     ) -> Result<Detections, RuntimeError> {
-        let shared = &self.shared(film.to_grid(self.grid)?, cancel)?;
-        progress.step();
-        let scored = self.each(|index| {
-            let mut scores = self.scores(index, shared, cancel)?;
-            let peak = decode::first_peak(index, &mut scores, self.decoding);
-            let peak = peak.map_err(|error| self.decode_error(error))?;
-            progress.step();
-            Ok((scores, peak))
-        });
-        let (mut scores, peaks): (Vec<Scores<'_>>, Vec<Peak>) = scored?.into_iter().unzip();
-        // A prior moves points to places where the score is lower. Those of the training films were not moved.
-        let best: Vec<f32> = peaks.iter().map(|peak| peak.score.clamp(0.0, 1.0)).collect();
-        let peaks = decode::apply_prior(&mut scores, peaks, self.decoding, self.prior.as_ref(), self.threads);
-        let peaks = peaks.map_err(|error| self.decode_error(error))?;
-        let found = self.heads.iter().zip(peaks).zip(&scores);
-        let found =
-            found.map(|((head, peak), scores)| Found { landmark: &head.landmark, peak, windows: scores.windows() });
+        let seen = self.first.see(film, cancel, progress)?;
+        let map = GridMap::new(film.size(), self.first.grid());
+        let best: Vec<f32> = seen.iter().map(|seen| seen.best).collect();
+        let places = self.first.landmarks().zip(&seen).map(|(landmark, seen)| Place::new(landmark, seen, &map));
+        let mut places: Vec<Place<'_>> = places.collect();
+        if let Some(second) = &self.second {
+            second.refine(film, &mut places, &map, (cancel, progress))?;
+            places.retain(|place| self.wanted.contains(&place.landmark.number.index()));
+        }
         let context = DetectionContext {
             bundle: &self.bundle,
-            backend: self.backend.name(),
+            backend: self.backend().name(),
             set: &self.landmark_set,
             calibration: self.calibration.as_ref(),
             familiarity: self.familiarity.as_ref(),
-            map: GridMap::new(film.size(), self.grid),
         };
-        Ok(Detections::new(&context, film, &found.collect::<Vec<_>>(), &best))
+        Ok(Detections::new(&context, film, &places, &best))
     }
 
     /// The whole score map of a landmark, by its number, axes [row, column], on a film that is on the grid already. The graphs
-    /// are those of [`Detector::detect`], which runs fewer windows. For the comparison of bundles with the reference.
+    /// are those of the first look of [`Detector::detect`], which runs fewer windows. For the comparison of bundles with the reference.
     ///
     /// # Errors
     /// The backend fails, or the landmark is not among those to find.
     #[doc(hidden)]
     pub fn score_map(&self, film: &Array2<f32>, landmark: usize) -> Result<Array2<f32>, RuntimeError> {
-        let cancel = &Cancel::new();
-        let index = self.heads.iter().position(|head| head.landmark.number.number() == landmark);
-        let index = index.ok_or(RuntimeError::NoLandmark { landmark, last: self.landmark_set.len() })?;
-        let shared = &self.shared(film.clone(), cancel)?;
-        match self.scores(index, shared, cancel)? {
-            Scores::Whole(scores) => Ok(scores),
-            Scores::Windowed(partial) => partial.everywhere(),
-        }
+        let index = self.first.landmarks().position(|found| found.number.number() == landmark);
+        self.first.score_map(film, index.ok_or(RuntimeError::NoLandmark { landmark, last: self.landmark_set.len() })?)
     }
 
-    /// The score map and the embeddings of each landmark, by the whole heads.
-    pub(crate) fn embeddings(&self, film: &Film) -> Result<Vec<(Array2<f32>, Embeddings)>, RuntimeError> {
-        let shared = self.shared(film.to_grid(self.grid)?, &Cancel::new())?;
-        self.each(|index| {
-            let head = &self.heads[index];
-            let outputs = head.run(self.backend.as_ref(), &shared)?;
-            // The trunk makes the embeddings that do not depend on the landmark.
-            let (trunk, specific) = (self.trunk.entry().outputs.iter(), head.entry().outputs.iter());
-            let all = trunk.zip(&shared).chain(specific.zip(&outputs));
-            let wanted = Level::COARSE_TO_FINE.map(|level| Port::Embedding(level).to_string());
-            let all = all.filter(|(entry, _)| wanted.contains(&entry.name));
-            let all = all.map(|(entry, tensor)| Ok((entry.name.clone(), tensor.array()?.to_owned())));
-            let all = all.collect::<Result<_, RuntimeError>>()?;
-            Ok((head.score(&outputs, self.grid.height)?, Embeddings::new(all)))
-        })
+    /// The first look at films.
+    pub(crate) fn first(&self) -> &Look {
+        &self.first
     }
 
-    /// The peaks of score maps, one for each landmark.
-    pub(crate) fn peaks(&self, maps: Vec<Array2<f32>>) -> Result<Vec<Peak>, RuntimeError> {
-        let peaks = decode::peaks(maps, self.decoding, self.prior.as_ref(), self.threads);
-        peaks.map_err(|error| self.decode_error(error))
-    }
-
-    /// The number of threads that it computes with.
-    pub fn threads(&self) -> usize {
-        self.threads
-    }
-
-    /// The trunk's outputs for a film on the grid.
-    fn shared(&self, film: Array2<f32>, cancel: &Cancel) -> Result<Tensors, RuntimeError> {
-        let cells = self.backend.keep(film.insert_axis(Axis(0)).insert_axis(Axis(0)))?;
-        cancel.check()?;
-        self.trunk.run(self.backend.as_ref(), &[cells.as_ref()])
-    }
-
-    /// Does `work` for the index of each landmark, in parallel.
-    fn each<T: Send>(&self, work: impl Fn(usize) -> Result<T, RuntimeError> + Sync) -> Result<Vec<T>, RuntimeError> {
-        in_parallel(self.threads, 0..self.heads.len(), work).into_iter().collect()
-    }
-
-    /// The scores of the landmark at `index`, from the trunk's outputs.
-    fn scores<'a>(&'a self, index: usize, shared: &'a Tensors, cancel: &'a Cancel) -> Result<Scores<'a>, RuntimeError> {
-        let head = &self.heads[index];
-        if let Some(pruned) = &self.pruned {
-            return Ok(Scores::Windowed(Box::new(PartialScores::new(pruned, index, head, shared, cancel)?)));
-        }
-        cancel.check()?;
-        let outputs = head.run(self.backend.as_ref(), shared)?;
-        Ok(Scores::Whole(head.score(&outputs, self.grid.height)?))
-    }
-
-    pub(crate) fn decode_error(&self, error: DecodeError) -> RuntimeError {
-        match error {
-            DecodeError::NotNumbers(index) => {
-                wrong_score(self.heads[index].entry(), self.grid.height, "scores that are not numbers")
-            }
-            DecodeError::Scores(error) => error,
-        }
+    /// The second look, if the bundle has one.
+    pub(crate) fn second(&self) -> Option<&SecondLook> {
+        self.second.as_ref()
     }
 }

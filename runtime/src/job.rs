@@ -73,7 +73,7 @@ impl<'a> Job<'a> {
         Self { cancel: cancel.clone(), ..self }
     }
 
-    /// Calls `report` with the steps done and their total: one step for the trunk and one for each landmark.
+    /// Calls `report` with the steps done and their total: for each look one step for the trunk and one for each landmark.
     ///
     /// `done` grows by one from call to call, and the last call of a job that succeeds has `done == total`. The detector's
     /// threads make the calls, one at a time, and wait for each.
@@ -121,6 +121,11 @@ struct Steps<'a> {
 }
 
 impl Progress<'_> {
+    /// Nobody watches.
+    pub(crate) fn silent() -> Self {
+        Self(Mutex::new(Steps { done: 0, total: 0, report: None }))
+    }
+
     /// Reports one more step.
     pub(crate) fn step(&self) {
         let mut steps = self.0.lock().unwrap_or_else(PoisonError::into_inner);

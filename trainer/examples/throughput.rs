@@ -21,6 +21,7 @@ use onemark_models::network::config::{Network, TrunkWeights};
 use onemark_models::recipe::{Phase, Recipe};
 use onemark_trainer::data::features::{Features, Trunk};
 use onemark_trainer::data::samples::Films;
+use onemark_trainer::data::views::Views;
 use onemark_trainer::net::heads::Heads;
 use onemark_trainer::net::interpreter::Mode;
 use onemark_trainer::net::params::Params;
@@ -62,7 +63,7 @@ fn main() -> Result<()> {
 
     let (started, mut samples) = (Instant::now(), 0);
     let features = Features::new(&recipe, &params, None)?;
-    let films = Films::prepare(&recipe, &cases, &features, |_, total| samples = total)?;
+    let films = Films::prepare(&recipe, &Views::new(&cases, None), &features, |_, total| samples = total)?;
     println!("{}", started.elapsed().as_secs_f64() / samples as f64);
 
     // The template's landmarks serve as pseudo-labels: their positions do not change the time.

@@ -5,4 +5,5 @@ pub mod features;
 pub mod motion;
 pub mod samples;
 pub mod templates;
+pub mod views;
 pub mod warp;

@@ -56,6 +56,16 @@ pub enum TrainError {
     )]
     #[non_exhaustive]
     FewFilms { films: usize, needed: usize },
+    /// The first look's points do not say how a film lies.
+    #[error(
+        "the first look finds all landmarks of film {id} in one place, so a second look can't be aligned; leave the film out"
+    )]
+    #[non_exhaustive]
+    NotAligned { id: String },
+    /// A run can't be the first look of another one.
+    #[error("{run} can't be the first look: {why}")]
+    #[non_exhaustive]
+    NoFirstLook { run: PathBuf, why: &'static str },
     /// A member of a committee would have a recipe that breaks a rule.
     #[error("a member of the committee can't be trained by this recipe")]
     Member(#[source] Invalid),

@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use onemark_evaluation::dataset::Case;
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::files::write_whole;
 use onemark_models::graph::Parameters;
@@ -26,6 +25,7 @@ use tch::{Device, Kind, Tensor};
 use crate::TrainError;
 use crate::data::features::Features;
 use crate::data::samples::Films;
+use crate::data::views::Views;
 use crate::environment;
 use crate::net::heads::Heads;
 use crate::net::params::Params;
@@ -42,10 +42,12 @@ mod budget;
 mod checkpoints;
 mod committee;
 mod epoch;
+mod first_look;
 mod resume;
 
 pub use budget::Fitted;
 use epoch::EpochContext;
+pub use first_look::{first_look, first_look_of};
 
 /// The name of the checkpoint in a run's folder.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -68,8 +70,8 @@ pub enum Ending {
 pub struct Run<'a> {
     /// The experiment.
     pub recipe: &'a Recipe,
-    /// The training films.
-    pub cases: &'a [Case],
+    /// The training films, as this network sees them.
+    pub views: Views<'a>,
     /// The network to begin with, of another training; `None` for an untrained one. A resumed run has its own.
     pub from: Option<&'a Checkpoint>,
     /// Where to compute.
@@ -129,7 +131,7 @@ impl Run<'_> {
         if self.checkpoint_path().exists() {
             return Err(TrainError::RunExists { folder: self.folder.clone() });
         }
-        let sizes = Films::validate(self.recipe, self.cases)?;
+        let sizes = Films::validate(self.recipe, &self.views)?;
         if sizes.len() > 1 {
             self.observer.observe(Event::Sizes(&sizes));
         }
@@ -218,7 +220,7 @@ impl Run<'_> {
     fn films(&self, params: &Params) -> Result<Films, TrainError> {
         let features = Features::new(self.recipe, params, self.features.as_deref())?;
         let progress = Progress::new(self.observer, "trunk features");
-        let films = Films::prepare(self.recipe, self.cases, &features, |done, total| progress.report(done, total))?;
+        let films = Films::prepare(self.recipe, &self.views, &features, |done, total| progress.report(done, total))?;
         drop(progress);
         self.observer.observe(Event::Features { samples: films.samples.len(), seconds: films.seconds });
         Ok(films)
@@ -253,7 +255,7 @@ impl Run<'_> {
 
     /// Writes the page for people.
     fn write_page(&self, films: &Films, seen: Option<&Seen<'_>>) -> Result<(), TrainError> {
-        let ids: Vec<String> = self.cases.iter().map(|case| case.id.clone()).collect();
+        let ids: Vec<String> = self.views.ids().map(str::to_owned).collect();
         page::write(&self.folder, self.recipe, &ids, &films.samples, seen)
     }
 
@@ -263,7 +265,7 @@ impl Run<'_> {
         let per_epoch = |phase: &Phase| match &self.recipe.pairs.patch {
             None => phase.steps.unwrap_or(0),
             Some(pairs) => {
-                let films = (self.cases.len() * pairs.repeats).div_ceil(pairs.batch);
+                let films = (self.views.len() * pairs.repeats).div_ceil(pairs.batch);
                 let steps = |stage: &Stage| match stage {
                     Stage::Template => landmarks * self.recipe.template_copies.count.div_ceil(pairs.batch),
                     Stage::PseudoLabels => landmarks * films,

@@ -14,6 +14,7 @@ use onemark_models::recipe::{PatchPairs, Recipe, Stage};
 use onemark_trainer::data::features::Features;
 use onemark_trainer::data::samples::{Films, Samples};
 use onemark_trainer::data::templates::Templates;
+use onemark_trainer::data::views::Views;
 use onemark_trainer::net::params::Params;
 use onemark_trainer::pseudo_labels::PseudoLabels;
 use onemark_trainer::step::pairs::{Cell, Match};
@@ -41,7 +42,9 @@ fn films(recipe: &Recipe, folder: &Path) -> Samples {
     let cases = [film(folder, "001", 0.0), film(folder, "002", 20.0)];
     let trunk = init::initial(Architecture::from(recipe).trunk_graph().unwrap().params(), recipe.seed);
     let params = Params::new(&trunk, Device::Cpu).unwrap();
-    Films::prepare(recipe, &cases, &Features::new(recipe, &params, None).unwrap(), |_, _| ()).unwrap().samples
+    Films::prepare(recipe, &Views::new(&cases, None), &Features::new(recipe, &params, None).unwrap(), |_, _| ())
+        .unwrap()
+        .samples
 }
 
 fn film_pairs() -> Recipe {
@@ -238,7 +241,9 @@ fn two_templates(recipe: &Recipe, folder: &Path) -> Samples {
     cases[2].points = None;
     let trunk = init::initial(Architecture::from(recipe).trunk_graph().unwrap().params(), recipe.seed);
     let params = Params::new(&trunk, Device::Cpu).unwrap();
-    Films::prepare(recipe, &cases, &Features::new(recipe, &params, None).unwrap(), |_, _| ()).unwrap().samples
+    Films::prepare(recipe, &Views::new(&cases, None), &Features::new(recipe, &params, None).unwrap(), |_, _| ())
+        .unwrap()
+        .samples
 }
 
 #[test]
@@ -299,7 +304,7 @@ fn a_fifth_of_more_than_five_annotated_films_judges() {
     let cases: Vec<Case> = ids.iter().map(|id| film(folder.path(), id, 0.0)).collect();
     let found = |count: usize| {
         let recipe = film_pairs().edit(|spec| spec.learn_from(&ids[..count])).unwrap();
-        let found = Templates::find(&recipe, &cases).unwrap();
+        let found = Templates::find(&recipe, &Views::new(&cases, None)).unwrap();
         (found.trained.len(), found.judges.iter().map(|judge| judge.film).collect::<Vec<_>>())
     };
     assert_eq!(found(5), (5, vec![]));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ndarray::ArrayD;
 use onemark_models::bundle::{
-    Bundle, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Plan, Precision, TensorEntry, WEIGHTS,
+    Bundle, FORMAT, GraphEntry, HeadEntry, Input, Manifest, Plan, Precision, SecondLook, TensorEntry, WEIGHTS,
 };
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::checkpoint::pseudo_labels::from_tensor;
@@ -71,6 +71,7 @@ pub fn pack(
         accuracy: None,
         calibration: None,
         familiarity: checkpoint.tensors.get(FILM_SCORES).and_then(familiarity),
+        second_look: None,
         adapted: None,
         recipe: checkpoint.recipe.to_yaml_with_set_id().map_err(RecipeError::from)?,
         history: history(checkpoint, &layout, films),
@@ -81,6 +82,20 @@ pub fn pack(
     };
     files.insert(WEIGHTS.to_owned(), layout.weights);
     Ok(Bundle::new(manifest, files)?)
+}
+
+/// The first look's bundle with the second look's, under the second's name and terms.
+///
+/// # Errors
+/// They do not have the same landmarks, or `first` has a second look.
+pub fn with_second_look(first: &Bundle, look: SecondLook, second: &Bundle) -> Result<Bundle, ExportError> {
+    let both = first.with_second_look(look, second)?;
+    let mut manifest = both.manifest().clone();
+    let Manifest { name, made_by, intended_use, weights_licence, .. } = second.manifest().clone();
+    (manifest.name, manifest.made_by) = (name, made_by);
+    (manifest.intended_use, manifest.weights_licence) = (intended_use, weights_licence);
+    manifest.history.push("exported with a second look".to_owned());
+    Ok(both.with_manifest(manifest)?)
 }
 
 /// The checkpoint's history, and how the export changed its numbers.

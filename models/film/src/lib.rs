@@ -26,6 +26,7 @@
 //! | `schema` | `schemars::JsonSchema` for the types in published JSON |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod alignment;
 mod content;
 mod dicom;
 mod error;
@@ -45,6 +46,7 @@ mod spacing;
 pub mod visible;
 mod warning;
 
+pub use alignment::Alignment;
 pub use dicom::DicomIdentity;
 #[cfg(feature = "dicom")]
 pub use dicom::directory_films;

@@ -9,7 +9,7 @@ use std::fmt;
 use half::f16;
 use serde::{Deserialize, Serialize};
 
-use super::{Adaptation, Plan};
+use super::{Adaptation, Plan, SecondLook};
 use crate::accuracy::Accuracy;
 use crate::confidence::Calibration;
 use crate::familiarity::Familiarity;
@@ -18,8 +18,11 @@ use crate::landmarks::LandmarkSet;
 use crate::shape_prior::ShapePrior;
 use crate::yaml::{self, YamlError};
 
-/// The version of the format that this code reads and writes.
+/// The version of the format of a bundle that looks at a film once.
 pub const FORMAT: u32 = 1;
+
+/// The version of a bundle with a second look. Everything else is as in [`FORMAT`].
+pub const FORMAT_OF_TWO_LOOKS: u32 = 2;
 
 /// The name of the file with all weights.
 pub const WEIGHTS: &str = "weights.bin";
@@ -28,7 +31,7 @@ pub const WEIGHTS: &str = "weights.bin";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The version of the format: [`FORMAT`].
+    /// The version of the format: [`FORMAT`] or [`FORMAT_OF_TWO_LOOKS`].
     pub format: u32,
     /// The bundle's name in reports.
     pub name: String,
@@ -63,6 +66,9 @@ pub struct Manifest {
     /// The scores of the training films, if the checkpoint had them and no vector was replaced since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub familiarity: Option<Familiarity>,
+    /// How it looks a second time, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_look: Option<SecondLook>,
     /// How the template vectors were replaced since the export, if they were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapted: Option<Adaptation>,

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::limits::LONGEST_FILE_NAME;
+use super::second_look::PREFIX;
 use super::{
-    Adaptation, GraphEntry, HeadEntry, MANIFEST, Manifest, Plan, Precision, Span, TensorEntry, WEIGHTS, names,
+    Adaptation, FORMAT, FORMAT_OF_TWO_LOOKS, GraphEntry, HeadEntry, MANIFEST, Manifest, Plan, Precision, Span,
+    TensorEntry, WEIGHTS, names,
 };
 use crate::graph::{Level, Shape};
 use crate::invalid::Invalid;
@@ -23,6 +25,15 @@ impl Manifest {
         self.validate_files()?;
         self.landmark_set.validate().map_err(|invalid| invalid.within("landmark_set"))?;
         let count = self.landmark_set.len();
+        let format = if self.second_look.is_some() { FORMAT_OF_TWO_LOOKS } else { FORMAT };
+        rule(
+            self.format == format,
+            "format",
+            format!("must be {format}, because it looks {} at a film", times(format)),
+        )?;
+        if let Some(look) = &self.second_look {
+            look.validate(count).map_err(|invalid| invalid.within("second_look"))?;
+        }
         let in_order = self.heads.iter().map(|head| head.landmark).eq(1..=count);
         rule(in_order, "heads", format!("there must be one for each landmark, 1 to {count}, in order"))?;
         for file in self.used_files() {
@@ -68,7 +79,8 @@ impl Manifest {
     /// The listed files that no graph of the bundle is in, and that are not its weights.
     pub(super) fn unused_files(&self) -> impl Iterator<Item = &str> {
         let used = self.used_files();
-        self.files.keys().map(String::as_str).filter(move |file| !used.contains(file))
+        let is_of_second_look = |file: &str| self.second_look.is_some() && file.starts_with(PREFIX);
+        self.files.keys().map(String::as_str).filter(move |file| !used.contains(file) && !is_of_second_look(file))
     }
 
     fn validate_files(&self) -> Result<(), Invalid> {
@@ -171,6 +183,10 @@ impl Manifest {
     fn weights_end(&self) -> u64 {
         self.files.get(WEIGHTS).map_or(0, |file| file.bytes)
     }
+}
+
+fn times(format: u32) -> &'static str {
+    if format == FORMAT { "once" } else { "twice" }
 }
 
 fn by_name(tensors: &[TensorEntry]) -> BTreeMap<&str, &TensorEntry> {

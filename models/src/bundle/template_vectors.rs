@@ -111,7 +111,11 @@ impl Bundle {
         weights.truncate(adapted.weights_bytes);
         (manifest.calibration, manifest.familiarity) = (adapted.calibration, adapted.familiarity);
         manifest.accuracy = adapted.accuracy;
-        self.with_weights(manifest, weights)
+        let own = self.with_weights(manifest, weights)?;
+        match &self.second {
+            Some(second) => own.with_second(&second.without_adaptation()?),
+            None => Ok(own),
+        }
     }
 
     /// The same bundle with another manifest, for example with a calibration.

@@ -11,6 +11,7 @@ use crate::network::SCORE;
 use crate::shape_prior::ShapePrior;
 
 mod limits;
+mod second_look;
 
 fn vector(number: usize, level: Level) -> String {
     names::vector(LandmarkId::new(number).unwrap(), level)
@@ -49,6 +50,7 @@ fn toy() -> Bundle {
         accuracy: None,
         calibration: None,
         familiarity: None,
+        second_look: None,
         adapted: None,
         recipe: "name: toy\n".into(),
         history: vec![],
@@ -172,8 +174,8 @@ fn no_name_leads_out_of_the_bundle() {
 
 #[test]
 fn a_manifest_is_whole_current_and_without_contradiction() {
-    let newer = opened_after(|path| edit_manifest(path, "format: 1", "format: 2\nnew_key: 3"));
-    assert!(matches!(newer, Err(BundleError::Version { found: 2, .. })));
+    let newer = opened_after(|path| edit_manifest(path, "format: 1", "format: 3\nnew_key: 3"));
+    assert!(matches!(newer, Err(BundleError::Version { found: 3, .. })));
     let unknown = opened_after(|path| edit_manifest(path, "decoding:", "decodign:"));
     assert!(unknown.unwrap_err().to_string().contains("did you mean `decoding`?"));
     for (from, to, key) in [

@@ -178,6 +178,7 @@ fn of_graphs(trunk: &Graph, heads: &[Graph; 2], weights: &[f32], vector: impl Fn
         accuracy: None,
         calibration: None,
         familiarity: None,
+        second_look: None,
         adapted: None,
         recipe: String::new(),
         history: Vec::new(),

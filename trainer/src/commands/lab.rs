@@ -15,6 +15,7 @@ use onemark_models::network::Architecture;
 use onemark_models::network::config::TrunkWeights;
 use onemark_models::recipe::Recipe;
 use onemark_models::text::few;
+use onemark_trainer::data::views::Views;
 use onemark_trainer::net::vgg;
 use onemark_trainer::run::Run;
 use tch::{Device, Kind};
@@ -135,10 +136,10 @@ impl Lab {
     }
 
     /// A run of `recipe` in `folder`, shown on the console.
-    pub fn run<'a>(&'a self, recipe: &'a Recipe, films: &'a Dataset, device: Device, folder: &Path) -> Run<'a> {
+    pub fn run<'a>(&'a self, recipe: &'a Recipe, views: Views<'a>, device: Device, folder: &Path) -> Run<'a> {
         Run {
             recipe,
-            cases: &films.cases,
+            views,
             from: None,
             device,
             kind: self.precision.kind(),

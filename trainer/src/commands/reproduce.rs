@@ -17,6 +17,7 @@ use onemark_film::{Film, Spacing};
 use onemark_models::files::write_whole;
 use onemark_models::recipe::Recipe;
 use onemark_models::yaml;
+use onemark_trainer::data::views::Views;
 use onemark_trainer::run::{CHECKPOINT, Ending, is_finished, recipe_of};
 use serde::Deserialize;
 use tch::Device;
@@ -206,10 +207,10 @@ impl Reproduce {
                 return Ok(Ending::Finished);
             }
             let recipe = recipe_of(&folder)?;
-            return Ok(self.lab.run(&recipe, films, device, &folder).resume()?);
+            return Ok(self.lab.run(&recipe, Views::new(&films.cases, None), device, &folder).resume()?);
         }
         let trunk = self.lab.trunk(recipe)?;
-        let run = self.lab.run(recipe, films, device, &folder);
+        let run = self.lab.run(recipe, Views::new(&films.cases, None), device, &folder);
         let Some(budget) = budget else { return Ok(run.start(trunk)?) };
         let fitted = run.fit(&trunk, budget)?;
         if let Some(what) = &fitted.cut {

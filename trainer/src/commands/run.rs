@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use onemark_evaluation::dataset::Dataset;
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::recipe::Recipe;
 use onemark_models::text::few;
-use onemark_trainer::run::{CHECKPOINT, Ending, Run, recipe_of};
+use onemark_trainer::data::views::Views;
+use onemark_trainer::run::{CHECKPOINT, Ending, Run, first_look, first_look_of, recipe_of};
 use tch::Device;
 
 use super::lab::Lab;
@@ -27,8 +28,11 @@ pub struct Training {
     /// Begin with the network of another run, in this folder, instead of an untrained one: its films and annotated films may be others.
     #[arg(long, value_name = "RUN")]
     from: Option<PathBuf>,
+    /// Train a second look, at films that this run's landmarks have turned, scaled and shifted alike: a finished run, on the same films.
+    #[arg(long, value_name = "RUN")]
+    first_look: Option<PathBuf>,
     /// Continue the run in --out.
-    #[arg(long, conflicts_with_all = ["template", "landmarks", "seed", "budget", "from"])]
+    #[arg(long, conflicts_with_all = ["template", "landmarks", "seed", "budget", "from", "first_look"])]
     resume: bool,
     /// The seed, instead of the recipe's.
     #[arg(long)]
@@ -55,11 +59,25 @@ impl Training {
             phases.join(", "),
             if device.is_cuda() { "CUDA" } else { "the CPU" },
         );
+        let look = match &self.first_look {
+            _ if self.resume => first_look_of(&self.out)?,
+            Some(_) if !recipe.second_look => bail!(
+                "recipe {} is not for a second look; choose another by --recipe, or set `second_look: true` in it",
+                recipe.name
+            ),
+            None if recipe.second_look => bail!(
+                "recipe {} is for a second look: train a first one, then name its run by --first-look",
+                recipe.name
+            ),
+            Some(run) => Some(first_look(run, &recipe, &films.cases)?),
+            None => None,
+        };
+        let run = self.lab.run(&recipe, Views::new(&films.cases, look.as_ref()), device, &self.out);
         let ending = if self.resume {
-            self.lab.run(&recipe, &films, device, &self.out).resume()?
+            run.resume()?
         } else {
             let from = self.from.as_deref().map(|run| Checkpoint::read(&run.join(CHECKPOINT))).transpose()?;
-            let run = Run { from: from.as_ref(), ..self.lab.run(&recipe, &films, device, &self.out) };
+            let run = Run { from: from.as_ref(), ..run };
             let trunk = self.lab.trunk(&recipe)?;
             match self.budget {
                 None => run.start(trunk)?,
@@ -77,9 +95,10 @@ impl Training {
             (started.elapsed().as_secs_f64() / 60.0, std::fs::metadata(&checkpoint)?.len() as f64 / 1e6);
         match ending {
             Ending::Finished => println!(
-                "{} ({size:.1} MB) in {minutes:.1} minutes; next: onemark-export {} --out {}.onemark",
+                "{} ({size:.1} MB) in {minutes:.1} minutes; next: onemark-export {}{} --out {}.onemark",
                 checkpoint.display(),
                 checkpoint.display(),
+                if look.is_some() { " --first-look BUNDLE" } else { "" },
                 recipe.name,
             ),
             Ending::Interrupted => println!(

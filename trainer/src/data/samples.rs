@@ -7,7 +7,6 @@ use std::ops::Range;
 use std::time::Instant;
 
 use ndarray::{Array2, ArrayView2};
-use onemark_evaluation::dataset::Case;
 use onemark_film::geometry::{GridPoint, GridSize};
 use onemark_film::{Film, Size};
 use onemark_models::graph::{Level, Port};
@@ -21,6 +20,7 @@ use crate::TrainError;
 use crate::data::augment::jitter;
 use crate::data::features::Features;
 use crate::data::templates::{Template, Templates, scale};
+use crate::data::views::Views;
 use crate::data::warp::{Affine, Bend, Warp, warp_film};
 
 /// A film or an augmented copy of one.
@@ -106,18 +106,18 @@ impl Films {
     ///
     /// # Errors
     /// As [`Films::prepare`]; and there is a single film, or there are too few for the recipe's shape prior.
-    pub fn validate(recipe: &Recipe, cases: &[Case]) -> Result<Vec<(Size, usize)>, TrainError> {
-        Templates::find(recipe, cases)?;
-        if let [case] = cases {
-            return Err(TrainError::OneFilm { id: case.id.clone() });
+    pub fn validate(recipe: &Recipe, views: &Views<'_>) -> Result<Vec<(Size, usize)>, TrainError> {
+        Templates::find(recipe, views)?;
+        if let (1, Some(id)) = (views.len(), views.ids().next()) {
+            return Err(TrainError::OneFilm { id: id.to_owned() });
         }
         let needed = ShapePrior::films_needed(recipe.landmarks.len());
-        if recipe.decoding == PriorUse::ShapePrior && cases.len() < needed {
-            return Err(TrainError::FewFilms { films: cases.len(), needed });
+        if recipe.decoding == PriorUse::ShapePrior && views.len() < needed {
+            return Err(TrainError::FewFilms { films: views.len(), needed });
         }
         let mut sizes: Vec<(Size, usize)> = Vec::new();
-        for case in cases {
-            let size = Film::open(&case.film)?.size();
+        for index in 0..views.len() {
+            let size = views.size(index)?;
             match sizes.iter_mut().find(|(known, _)| *known == size) {
                 Some((_, films)) => *films += 1,
                 None => sizes.push((size, 1)),
@@ -130,10 +130,10 @@ impl Films {
     ///
     /// # Errors
     /// As [`Films::prepare`].
-    pub fn seconds_each(recipe: &Recipe, cases: &[Case], features: &Features) -> Result<f64, TrainError> {
-        let templates = Templates::find(recipe, cases)?;
+    pub fn seconds_each(recipe: &Recipe, views: &Views<'_>, features: &Features) -> Result<f64, TrainError> {
+        let templates = Templates::find(recipe, views)?;
         let template = &templates.trained[0];
-        let film = Film::open(&cases[template.film].film)?;
+        let film = views.film(recipe, template.film)?;
         let mut began = Instant::now();
         for number in 0..=TRIALS {
             // The first one takes longer.
@@ -151,24 +151,24 @@ impl Films {
         films * (1 + copies) + held_out(recipe)
     }
 
-    /// Reads `cases`, makes the recipe's copies and gets the features of them all. Calls `progress` with the number of samples
+    /// Reads the films, makes the recipe's copies and gets the features of them all. Calls `progress` with the number of samples
     /// done and of all samples.
     ///
     /// # Errors
     /// As [`Templates::find`], a film can't be read.
     pub fn prepare(
         recipe: &Recipe,
-        cases: &[Case],
+        views: &Views<'_>,
         features: &Features,
         mut progress: impl FnMut(usize, usize),
     ) -> Result<Self, TrainError> {
         let began = Instant::now();
-        let mut annotated = Templates::find(recipe, cases)?;
+        let mut annotated = Templates::find(recipe, views)?;
         let film_copies = recipe.pairs.film.as_ref().map(|pairs| pairs.film_copies);
         let copies_per_film = film_copies.map_or(0, |copies| copies.count);
-        annotated.share(cases.len() * (1 + copies_per_film), recipe.template_copies.count);
-        let total = Self::fewest(recipe, cases.len()) + recipe.template_copies.count;
-        let films = cases.len();
+        annotated.share(views.len() * (1 + copies_per_film), recipe.template_copies.count);
+        let total = Self::fewest(recipe, views.len()) + recipe.template_copies.count;
+        let films = views.len();
         let samples = Samples { all: Vec::with_capacity(total), films, copies_per_film, annotated };
         let mut films = Self { samples, taps: Vec::with_capacity(total), seconds: 0.0 };
         let mut add = |films: &mut Self, film: &Film, copies: Option<&Copies>, template: Option<usize>| {
@@ -180,18 +180,18 @@ impl Films {
             progress(number + 1, total);
             Ok::<_, TrainError>(())
         };
-        for case in cases {
-            add(&mut films, &Film::open(&case.film)?, None, None)?;
+        for index in 0..views.len() {
+            add(&mut films, &views.film(recipe, index)?, None, None)?;
         }
         for copies in film_copies.iter() {
-            for case in cases {
-                let film = Film::open(&case.film)?;
+            for index in 0..views.len() {
+                let film = views.film(recipe, index)?;
                 (0..copies.count).try_for_each(|_| add(&mut films, &film, Some(copies), None))?;
             }
         }
         for index in 0..films.samples.templates().len() {
             let Template { film, copies, .. } = &films.samples.templates()[index];
-            let (film, count) = (Film::open(&cases[*film].film)?, copies.len() + held_out(recipe));
+            let (film, count) = (views.film(recipe, *film)?, copies.len() + held_out(recipe));
             (0..count).try_for_each(|_| add(&mut films, &film, Some(&recipe.template_copies), Some(index)))?;
         }
         films.seconds = began.elapsed().as_secs_f64();

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use onemark_evaluation::dataset::Case;
 use onemark_film::Film;
 use onemark_film::geometry::{GridPoint, GridSize, Point};
 use onemark_models::landmarks::LandmarkSet;
@@ -11,6 +10,7 @@ use rand::Rng;
 
 use crate::TrainError;
 use crate::data::motion::Motion;
+use crate::data::views::Views;
 
 /// Up to this many annotated films, all of them are trained on.
 const MOST_WITHOUT_JUDGES: usize = 5;
@@ -58,18 +58,18 @@ pub struct Templates {
 }
 
 impl Templates {
-    /// Finds the recipe's annotated films among `cases`. If there is one, it has all landmarks; otherwise each landmark is annotated
+    /// Finds the recipe's annotated films among the films. If there is one, it has all landmarks; otherwise each landmark is annotated
     /// on a film to train on.
     ///
     /// # Errors
-    /// One of them is not among the cases or not annotated, it can't be read, a landmark lies outside it or is missing.
-    pub fn find(recipe: &Recipe, cases: &[Case]) -> Result<Self, TrainError> {
+    /// One of them is not among the films or not annotated, it can't be read, a landmark lies outside it or is missing.
+    pub fn find(recipe: &Recipe, views: &Views<'_>) -> Result<Self, TrainError> {
         let ids = &recipe.templates;
         let (mut trained, mut judges) = (Vec::new(), Vec::new());
         for (index, id) in ids.iter().enumerate() {
-            let film = cases.iter().position(|case| case.id == *id);
+            let film = views.ids().position(|film| film == id);
             let film = film.ok_or_else(|| TrainError::NoTemplate { id: id.clone() })?;
-            let template = read(recipe, cases, film)?;
+            let template = read(recipe, views, film)?;
             let judges_only = ids.len() > MOST_WITHOUT_JUDGES && (index + 1).is_multiple_of(ONE_JUDGE_IN);
             if judges_only { &mut judges } else { &mut trained }.push(template);
         }
@@ -92,16 +92,9 @@ impl Templates {
     }
 }
 
-fn read(recipe: &Recipe, cases: &[Case], index: usize) -> Result<Template, TrainError> {
-    let case = &cases[index];
-    let points: Vec<Option<Point>> = match (&case.points, recipe.templates.len()) {
-        (Some(points), 2..) => points.clone(),
-        _ => case.complete()?.into_iter().map(Some).collect(),
-    };
-    let film = Film::open(&case.film)?;
-    case.validate_inside(film.size())?;
+fn read(recipe: &Recipe, views: &Views<'_>, index: usize) -> Result<Template, TrainError> {
+    let (film, points) = views.annotated(recipe, index, recipe.templates.len() == 1)?;
     let scale = scale(recipe, &film);
-    let film = case.with_spacing(film, None);
     Ok(Template {
         film: index,
         points: points

@@ -60,8 +60,8 @@ impl Run<'_> {
         self.validate()?;
         let params = self.new_state(trunk.clone(), false)?.params;
         let features = Features::new(self.recipe, &params, self.features.as_deref())?;
-        let each = Films::seconds_each(self.recipe, self.cases, &features)?;
-        let fewest = Films::fewest(self.recipe, self.cases.len());
+        let each = Films::seconds_each(self.recipe, &self.views, &features)?;
+        let fewest = Films::fewest(self.recipe, self.views.len());
         let copies = (budget * FEATURES / each) as usize;
         let recipe = self.recipe.edit(|spec| {
             let all = spec.template_copies.count;

@@ -66,6 +66,7 @@ impl Run<'_> {
         if let Some(labels) = &state.labels {
             tensors.extend(labels.to_tensors());
         }
+        tensors.extend(self.views.first_look().iter().flat_map(|look| look.to_tensors()));
         let checkpoint = Checkpoint { recipe: self.recipe.clone(), history: state.history.clone(), notes, tensors };
         Ok(checkpoint.write(path)?)
     }
@@ -98,6 +99,6 @@ impl Run<'_> {
     }
 
     pub(super) fn film_ids(&self) -> String {
-        self.cases.iter().map(|case| case.id.as_str()).collect::<Vec<_>>().join(" ")
+        self.views.ids().collect::<Vec<_>>().join(" ")
     }
 }

@@ -60,6 +60,9 @@ impl Cycle {
         data.cases.retain(|case| case.id != template.id);
 
         let detector = self.options.open(&bundle, None)?;
+        if bundle.second_look().is_some() {
+            console::note(format_args!("this is about the bundle's first look alone"));
+        }
         template.validate_inside(film.size())?;
         let map = GridMap::new(film.size(), detector.grid());
         let cycle = onemark_runtime::Cycle::new(&detector, &film)?;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use onemark_film::visible::visible;
 use onemark_models::accuracy::Accuracy;
-use onemark_models::bundle::{Adaptation, Manifest};
+use onemark_models::bundle::{Adaptation, Bundle, Manifest};
 use onemark_models::confidence::Calibration;
 use onemark_results::percent;
 use onemark_runtime::backend::check_graphs;
@@ -39,6 +39,7 @@ impl Inspect {
             ("name", manifest.name.clone()),
             ("made by", format!("{}, format {}", manifest.made_by, manifest.format)),
             ("landmarks", format!("{} of {} ({})", set.len(), set.id, set.name)),
+            ("looks", looks(&bundle)),
             ("input", format!("{0}x{0} px: {1}", manifest.input.size, manifest.input.preprocessing)),
             ("files", format!("{} with {}, all verified", manifest.files.len(), megabytes(bundle.total_bytes()))),
             ("accuracy", accuracy(manifest)),
@@ -59,9 +60,12 @@ impl Inspect {
         }));
         console::print(format_args!("\n{}", console::table(&rows, &[1, 2])))?;
         console::print(tables::defined(&set.clone().or_built_in_analysis().analysis))?;
-        if !manifest.history.is_empty() {
+        let second = bundle.second_look().map(|(_, second)| ("history of the second look", second.manifest()));
+        for (title, manifest) in [("history", manifest)].into_iter().chain(second) {
             let lines: String = manifest.history.iter().map(|line| format!("  {}\n", visible(line))).collect();
-            console::print(format_args!("\nhistory:\n{lines}"))?;
+            if !lines.is_empty() {
+                console::print(format_args!("\n{title}:\n{lines}"))?;
+            }
         }
         if self.recipe {
             console::print(format_args!("\n{}", manifest.recipe))?;
@@ -73,6 +77,17 @@ impl Inspect {
 /// A text as one line, so that no line of it can look like another fact.
 fn line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// How often it looks at a film.
+fn looks(bundle: &Bundle) -> String {
+    let Some((look, second)) = bundle.second_look() else { return "one, at the whole film".into() };
+    let share = look.shares.iter().sum::<f64>() / look.shares.len() as f64;
+    let size = second.manifest().input.size;
+    format!(
+        "two: at the whole film, then at {size}x{size} px around the landmarks; the second counts {:.0} % on average",
+        100.0 * share
+    )
 }
 
 /// Its errors as an evaluation recorded them, otherwise those on the calibration films.

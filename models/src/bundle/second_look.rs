@@ -1,0 +1,112 @@
+//! The second look of a bundle: another network, for films that the landmarks of the first look have aligned (docs/METHOD.md sec. 8c).
+//! The bundle holds a whole bundle for it, whose files have names that begin with [`PREFIX`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use onemark_film::geometry::Point;
+use serde::{Deserialize, Serialize};
+
+use super::rules::rule;
+use super::{Bundle, BundleError, FORMAT_OF_TWO_LOOKS, MANIFEST, Manifest};
+use crate::invalid::Invalid;
+
+/// The beginning of the names of the second look's files.
+pub const PREFIX: &str = "second-look.";
+
+/// How a bundle looks a second time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecondLook {
+    /// The place of each landmark in the frame under which films are aligned: x to the right and y down, as shares of its side.
+    pub frame: Vec<[f64; 2]>,
+    /// How much the second look counts in each landmark's position: 0 for the first look alone, 1 for the second alone.
+    pub shares: Vec<f64>,
+}
+
+impl SecondLook {
+    /// Both looks count alike.
+    pub fn equal(frame: &[Point]) -> Self {
+        Self { frame: frame.iter().map(|at| [at.x, at.y]).collect(), shares: vec![0.5; frame.len()] }
+    }
+
+    /// The places in the frame as points.
+    pub fn places(&self) -> Vec<Point> {
+        self.frame.iter().map(|[x, y]| Point::new(*x, *y)).collect()
+    }
+
+    /// Checks the rules for so many landmarks.
+    pub(super) fn validate(&self, landmarks: usize) -> Result<(), Invalid> {
+        for (key, count) in [("frame", self.frame.len()), ("shares", self.shares.len())] {
+            rule(count == landmarks, key, format!("must have an entry for each of the {landmarks} landmarks"))?;
+        }
+        let is_share = |number: &f64| (0.0..=1.0).contains(number);
+        rule(self.frame.as_flattened().iter().all(is_share), "frame", "must be places from 0 to 1 along both axes")?;
+        rule(self.shares.iter().all(is_share), "shares", "must be numbers from 0 to 1")
+    }
+}
+
+impl Bundle {
+    /// How it looks a second time, and the bundle for that; `None` if it looks once.
+    pub fn second_look(&self) -> Option<(&SecondLook, &Self)> {
+        self.manifest.second_look.as_ref().zip(self.second.as_deref())
+    }
+
+    /// The same bundle with a second look, by another bundle for the same landmarks. The accuracy and the calibration of the first
+    /// look alone are left out.
+    ///
+    /// # Errors
+    /// The landmarks differ, `second` itself has a second look, or `look` has not one entry for each landmark.
+    pub fn with_second_look(&self, look: SecondLook, second: &Self) -> Result<Self, BundleError> {
+        let mut manifest = self.manifest.clone();
+        (manifest.accuracy, manifest.calibration) = (None, None);
+        (manifest.format, manifest.second_look) = (FORMAT_OF_TWO_LOOKS, Some(look));
+        self.holding(manifest, second)
+    }
+
+    /// The same bundle with another bundle for the second look that it has.
+    ///
+    /// # Errors
+    /// The landmarks differ, or `second` itself has a second look.
+    pub fn with_second(&self, second: &Self) -> Result<Self, BundleError> {
+        self.holding(self.manifest.clone(), second)
+    }
+
+    fn holding(&self, mut manifest: Manifest, second: &Self) -> Result<Self, BundleError> {
+        let own = self.files.iter().filter(|(name, _)| !name.starts_with(PREFIX));
+        let mut files: BTreeMap<String, Arc<[u8]>> = own.map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
+        files.extend(second.all_files().map(|(name, bytes)| (format!("{PREFIX}{name}"), bytes.clone())));
+        manifest.files = files.iter().map(|(name, bytes)| (name.clone(), super::describe(bytes))).collect();
+        Self::of(self.origin.clone(), manifest, files)
+    }
+
+    /// The bundle that these files hold for the second look, if the manifest states one.
+    pub(super) fn held(
+        path: &Path,
+        manifest: &Manifest,
+        files: &BTreeMap<String, Arc<[u8]>>,
+    ) -> Result<Option<Box<Self>>, BundleError> {
+        if manifest.second_look.is_none() {
+            return Ok(None);
+        }
+        let refuse = |why: &'static str| {
+            let invalid = Invalid::new(format!("{PREFIX}{MANIFEST}"), why);
+            Err(BundleError::Manifest { path: path.to_owned(), invalid })
+        };
+        let names: BTreeSet<String> =
+            files.keys().filter_map(|name| name.strip_prefix(PREFIX)).map(str::to_owned).collect();
+        // Before its files are read: there is no third look to look for.
+        if names.iter().any(|name| name.starts_with(PREFIX)) {
+            return refuse("must not have a second look of its own");
+        }
+        let second = Self::checked(path, names, |name, _| {
+            let file = format!("{PREFIX}{name}");
+            files.get(&file).cloned().ok_or_else(|| BundleError::Missing { path: path.to_owned(), file })
+        })?;
+        if second.manifest.landmark_set.landmarks != manifest.landmark_set.landmarks {
+            return refuse("must have the landmarks of the first look");
+        }
+        Ok(Some(Box::new(second)))
+    }
+}
