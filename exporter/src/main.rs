@@ -79,13 +79,12 @@ fn main() -> ExitCode {
 
 /// The option that solves a library's error, which names none.
 fn remedy(error: &anyhow::Error) -> &'static str {
-    match error.downcast_ref() {
-        Some(BundleError::Exists { .. }) => return " (--force)",
-        _ => (),
-    }
-    match error.downcast_ref() {
-        Some(ExportError::NeedsFirstLook) => " (--first-look)",
-        _ => "",
+    if let Some(BundleError::Exists { .. }) = error.downcast_ref() {
+        " (--force)"
+    } else if let Some(ExportError::NeedsFirstLook) = error.downcast_ref() {
+        " (--first-look)"
+    } else {
+        ""
     }
 }
 

@@ -267,23 +267,21 @@ impl<'a> Lesson<'a> {
     }
 }
 
+/// An aligned film and its landmarks, in px of it.
+type Aligned = (Film, Vec<Option<Point>>);
+
 /// An example as the second look sees it; `None` if the first look's landmarks do not say how it lies.
 fn aligned(
     detector: &Detector,
     look: &SecondLook,
     Example { film, points }: &Example<'_>,
-) -> Result<Option<(Film, Vec<Option<Point>>)>, RuntimeError> {
+) -> Result<Option<Aligned>, RuntimeError> {
     let map = GridMap::new(film.size(), detector.grid());
     let seen = detector.first().see(film, &Cancel::new(), &Progress::silent())?;
     let found: Vec<Point> = seen.iter().map(|seen| map.to_film_at(seen.peak.at)).collect();
     let Some(alignment) = look.alignment(film, &found) else { return Ok(None) };
     let film = look.aligned(film, &alignment)?;
-    let side = f64::from(film.width());
-    let in_frame = |point: Point| {
-        let place = alignment.to_frame(point);
-        Some(Point::new(place.x * side, place.y * side)).filter(|point| point.is_inside(film.size()))
-    };
-    let points = points.iter().map(|point| point.and_then(in_frame)).collect();
+    let points = points.iter().map(|point| alignment.to_aligned((*point)?, film.width())).collect();
     Ok(Some((film, points)))
 }
 

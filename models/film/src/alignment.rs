@@ -77,13 +77,11 @@ impl Alignment {
     fn weighted(aspect: f64, points: &[Point], frame: &[Point], weights: &[f64]) -> Option<Self> {
         let pairs = || weights.iter().zip(points).zip(frame).map(|((w, z), f)| (*w, (z.x, z.y * aspect), (f.x, f.y)));
         let total: f64 = weights.iter().sum();
-        let mean = |of: fn(((f64, f64), (f64, f64))) -> (f64, f64)| {
-            let sum = pairs()
-                .map(|(w, z, f)| (w, of((z, f))))
-                .fold((0.0, 0.0), |sum, (w, p)| (sum.0 + w * p.0, sum.1 + w * p.1));
-            (sum.0 / total, sum.1 / total)
-        };
-        let (from, to) = (mean(|(z, _)| z), mean(|(_, f)| f));
+        let (mut from, mut to) = ((0.0, 0.0), (0.0, 0.0));
+        for (w, z, f) in pairs() {
+            from = (from.0 + w * z.0 / total, from.1 + w * z.1 / total);
+            to = (to.0 + w * f.0 / total, to.1 + w * f.1 / total);
+        }
         let (mut dot, mut cross, mut square) = (0.0, 0.0, 0.0);
         for (w, z, f) in pairs() {
             let (z, f) = ((z.0 - from.0, z.1 - from.1), (f.0 - to.0, f.1 - to.1));
@@ -102,6 +100,13 @@ impl Alignment {
     pub fn to_frame(&self, point: Point) -> Point {
         let turned = times(self.turn, (point.x, point.y * self.aspect));
         Point::new(turned.0 + self.shift.0, turned.1 + self.shift.1)
+    }
+
+    /// Where a point of the film, in px, lies on the film of `side` px that [`Film::aligned`] makes, in px of that; `None` beyond it.
+    pub fn to_aligned(&self, point: Point, side: u32) -> Option<Point> {
+        let place = self.to_frame(point);
+        let point = Point::new(place.x * f64::from(side), place.y * f64::from(side));
+        Some(point).filter(|point| point.is_inside(Size { width: side, height: side }))
     }
 
     /// Where a point of the frame lies on the film, in px.

@@ -80,14 +80,9 @@ impl<'a> Views<'a> {
         let film = self.whole(index)?;
         case.validate_inside(film.size())?;
         let Some(alignment) = self.alignment(&film, index)? else { return Ok((film, points)) };
-        let film = film.aligned(&alignment, side(recipe))?;
-        let side = f64::from(film.width());
-        let in_frame = |point: Point| {
-            let place = alignment.to_frame(point);
-            Some(Point::new(place.x * side, place.y * side)).filter(|point| point.is_inside(film.size()))
-        };
-        let points = points.into_iter().map(|point| point.and_then(in_frame)).collect();
-        Ok((film, points))
+        let side = side(recipe);
+        let points = points.into_iter().map(|point| alignment.to_aligned(point?, side)).collect();
+        Ok((film.aligned(&alignment, side)?, points))
     }
 
     fn whole(&self, index: usize) -> Result<Film, TrainError> {
