@@ -43,6 +43,8 @@ impl SecondLook {
         }
         let is_share = |number: &f64| (0.0..=1.0).contains(number);
         rule(self.frame.as_flattened().iter().all(is_share), "frame", "must be places from 0 to 1 along both axes")?;
+        let apart = landmarks == 1 || self.frame.windows(2).any(|pair| pair[0] != pair[1]);
+        rule(apart, "frame", "must not be the same place for all landmarks: no film could be aligned")?;
         rule(self.shares.iter().all(is_share), "shares", "must be numbers from 0 to 1")
     }
 }

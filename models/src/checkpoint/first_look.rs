@@ -25,7 +25,8 @@ impl FirstLook {
         let shape = (points.len(), frame.len(), 2);
         let share = |(film, landmark, axis): (usize, usize, usize)| {
             let GridPoint { row, column } = points[film][landmark];
-            (if axis == 0 { column } else { row } / side as f64) as f32
+            let cells = if axis == 0 { column } else { row };
+            (cells / side as f64) as f32
         };
         let place = |(landmark, axis): (usize, usize)| {
             let Point { x, y } = frame[landmark];

@@ -58,6 +58,8 @@ fn a_second_look_keeps_its_rules() {
     assert!(with(vec![], vec![0.5]).contains("second_look.frame: must have an entry for each of the 1 landmarks"));
     assert!(with(vec![[0.5, 1.5]], vec![0.5]).contains("second_look.frame: must be places from 0 to 1"));
     assert!(with(vec![[0.5, 0.5]], vec![f64::NAN]).contains("second_look.shares: must be numbers from 0 to 1"));
+    let together = SecondLook { frame: vec![[0.5, 0.5]; 2], shares: vec![0.5; 2] };
+    assert!(together.validate(2).unwrap_err().to_string().contains("must not be the same place for all landmarks"));
     assert!(refused(look(), &both()).contains("must not have a second look of its own"));
     let mut manifest = toy().manifest().clone();
     manifest.landmark_set.landmarks[0].name = "root".into();
