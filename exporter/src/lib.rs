@@ -20,7 +20,7 @@ use onemark_models::bundle::{Bundle, BundleError, Precision, SecondLook};
 use onemark_models::checkpoint::{Checkpoint, CheckpointError, FirstLook};
 use onemark_models::graph::GraphError;
 use onemark_models::invalid::Invalid;
-use onemark_models::recipe::RecipeError;
+use onemark_models::recipe::{RecipeError, templates_of};
 use onemark_models::reference::ReferenceError;
 use onemark_models::text::{validate_line, validate_text};
 use onemark_runtime::RuntimeError;
@@ -94,6 +94,17 @@ pub enum ExportError {
     /// The checkpoint is not of a second look, and there is a bundle for the first one.
     #[error("the checkpoint is not of a second look; train one on the first look's run, or export it alone")]
     NotASecondLook,
+    /// The bundle of the first look is not the one that this second look was trained for.
+    #[error(
+        "the second look was trained on film {second}, the first one's bundle on film {first}: export the run that the second look \
+         was trained with, and name that bundle"
+    )]
+    OtherFirstLook {
+        /// The annotated films of the first look.
+        first: String,
+        /// Those of the second look.
+        second: String,
+    },
     /// The recipe asks for a shape prior that can't be fitted.
     #[error(
         "the recipe asks for decoding with a shape prior, but the checkpoint holds pseudo-labels of {films} films, too few to \
@@ -206,7 +217,10 @@ pub fn export(
 ) -> Result<Export, ExportError> {
     info.validate().map_err(ExportError::Info)?;
     let second_look = match (&options.first_look, FirstLook::of(&checkpoint.tensors)) {
-        (Some(first), Some(look)) => Some((first, SecondLook::equal(&look.frame()))),
+        (Some(first), Some(look)) => {
+            validate_templates(first, checkpoint)?;
+            Some((first, SecondLook::equal(&look.frame())))
+        }
         (None, None) => None,
         (None, Some(_)) => return Err(ExportError::NeedsFirstLook),
         (Some(_), None) => return Err(ExportError::NotASecondLook),
@@ -225,4 +239,14 @@ pub fn export(
         None => bundle,
     };
     Ok(Export { bundle, self_check })
+}
+
+/// Refuses a first look that was trained on other annotated films than the second one.
+fn validate_templates(first: &Bundle, second: &Checkpoint) -> Result<(), ExportError> {
+    let templates = templates_of(&first.manifest().recipe).unwrap_or_default();
+    if templates == second.recipe.templates {
+        return Ok(());
+    }
+    let [first, second] = [&templates, &second.recipe.templates].map(|ids| ids.join(", "));
+    Err(ExportError::OtherFirstLook { first, second })
 }

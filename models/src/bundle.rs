@@ -136,6 +136,12 @@ pub enum BundleError {
         /// The bundle around it.
         bundle: PathBuf,
     },
+    /// The bundle that it holds for its second look is refused.
+    #[error("the bundle of the second look, whose files begin with `{}`, is refused", second_look::PREFIX)]
+    SecondLook {
+        /// Why; without the beginning of their names.
+        source: Box<Self>,
+    },
 }
 
 fn version_hint(found: u32) -> &'static str {

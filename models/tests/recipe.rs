@@ -195,6 +195,13 @@ fn an_edit_keeps_the_rules() {
         (|spec| spec.average = Some(f64::NAN), "average"),
         (|spec| spec.landmarks.landmarks.clear(), "landmarks.landmarks"),
         (|spec| spec.committee = Some(Committee { members: 1 }), "committee.members"),
+        (
+            |spec| {
+                spec.second_look = true;
+                spec.landmarks.landmarks.truncate(1);
+            },
+            "second_look",
+        ),
         (|spec| spec.template_copies.joints = 1.5, "template_copies.joints"),
         (
             |spec| {

@@ -51,12 +51,13 @@ pub fn graph(bundle: &Bundle, file: &str) -> Result<CheckedGraph, RuntimeError> 
 /// ```
 ///
 /// # Errors
-/// [`RuntimeError::Graph`] for the first graph that is refused.
+/// [`RuntimeError::Graph`] for the first graph that is refused, within [`RuntimeError::SecondLook`] for one of the second look.
 pub fn check_graphs(bundle: &Bundle) -> Result<(), RuntimeError> {
     let weights = weights(bundle)?;
     bundle.manifest().graphs().try_for_each(|entry| stated_graph(bundle, entry, &weights).map(drop))?;
     bundle.unused().try_for_each(|file| checked(bundle, file, &weights).map(drop))?;
-    bundle.second_look().map_or(Ok(()), |(_, second)| check_graphs(second))
+    let second = bundle.second_look().map_or(Ok(()), |(_, second)| check_graphs(second));
+    second.map_err(RuntimeError::in_second_look)
 }
 
 /// The weights of a bundle, for its graphs to share.

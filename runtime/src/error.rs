@@ -4,6 +4,7 @@ use std::error::Error;
 
 use onemark_film::FilmError;
 use onemark_models::bundle::BundleError;
+use onemark_models::bundle::second_look::PREFIX;
 
 /// Why a bundle can't be opened, or landmarks not be found with it.
 ///
@@ -124,6 +125,13 @@ pub enum RuntimeError {
         /// The output's name.
         tensor: String,
     },
+    /// The graphs of the second look can't be opened, or one of them failed.
+    #[error("second look (the files whose names begin with `{}`)", PREFIX)]
+    #[non_exhaustive]
+    SecondLook {
+        /// What happened; it names files without that beginning.
+        source: Box<Self>,
+    },
     /// The job was cancelled, by [`Cancel::cancel`](crate::Cancel::cancel).
     #[error("the detection was cancelled")]
     Cancelled,
@@ -154,5 +162,13 @@ impl RuntimeError {
     /// ```
     pub fn tensor(backend: &'static str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Tensor { backend, source: cause.into() }
+    }
+
+    /// The same error, said to be about the second look.
+    pub(crate) fn in_second_look(self) -> Self {
+        match self {
+            Self::Cancelled => self,
+            source => Self::SecondLook { source: source.into() },
+        }
     }
 }

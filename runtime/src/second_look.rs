@@ -34,7 +34,7 @@ impl SecondLook {
         wanted: &[usize],
         options: &Options,
     ) -> Result<Self, RuntimeError> {
-        let look = Look::new(bundle, backend, wanted, options)?;
+        let look = Look::new(bundle, backend, wanted, options).map_err(RuntimeError::in_second_look)?;
         Ok(Self { look, frame: how.places(), shares: how.shares.clone() })
     }
 
@@ -97,7 +97,8 @@ impl SecondLook {
             (0..self.steps()).for_each(|_| progress.step());
             return Ok(());
         };
-        let seen = self.look.see(&self.aligned(film, &alignment)?, cancel, progress)?;
+        let seen = self.look.see(&self.aligned(film, &alignment)?, cancel, progress);
+        let seen = seen.map_err(RuntimeError::in_second_look)?;
         for (landmark, seen) in self.look.landmarks().zip(seen) {
             let index = landmark.number.index();
             let place = &mut places[index];

@@ -9,36 +9,16 @@ use std::thread;
 use ndarray::{Array2, Array4};
 use onemark_film::geometry::{Cell, GridPoint, Point};
 use onemark_film::{Film, Spacing};
-use onemark_models::bundle::{AdaptedFilm, Bundle, Manifest, SecondLook};
+use onemark_models::bundle::{AdaptedFilm, Bundle, Manifest};
 use onemark_models::familiarity::Familiarity;
 use onemark_models::shape_prior::ShapePrior;
 use onemark_runtime::adapt::{AdaptError, Example, adapt};
 use onemark_runtime::backend::{Backend, CheckedGraph, Outputs, Session, Tensor, check_graphs};
-use onemark_runtime::{
-    BackendKind, Cancel, Chain, Decoding, Detections, Detector, FoundBy, Options, RuntimeError, Status,
-};
+use onemark_runtime::{BackendKind, Cancel, Chain, Decoding, Detections, Detector, Options, RuntimeError, Status};
 
 #[allow(dead_code, reason = "the examples in the documentation use the rest")]
 mod spot;
-use spot::{FILM, SPOT, bundle, film, film_with};
-
-/// Film px per cell of the grid.
-const SCALE: (f64, f64) = (4.0, 2.5);
-
-/// 8-bit grey and the resize move a wide spot's peak by less than this.
-const REFINED_PX: f64 = 0.25;
-/// A few roundings of doubles.
-const ROUNDING_PX: f64 = 1e-9;
-
-/// All backends that work here. tract always works.
-fn backends() -> impl Iterator<Item = BackendKind> {
-    BackendKind::compiled().iter().copied().filter(|kind| kind.probe().is_ok())
-}
-
-fn detector(bundle: &Bundle, backend: BackendKind, threads: usize, decoding: Decoding) -> Detector {
-    let options = Options::default().with_backend(backend).with_threads(threads).with_decoding(decoding);
-    Detector::new(bundle, options).unwrap()
-}
+use spot::{FILM, PX_PER_CELL, REFINED_PX, ROUNDING_PX, SPOT, backends, bundle, detector, film, film_with};
 
 #[test]
 fn landmarks_are_found_where_they_are() {
@@ -47,7 +27,7 @@ fn landmarks_are_found_where_they_are() {
         let [first, second] = [&found.landmarks()[0], &found.landmarks()[1]];
         assert_eq!((first.number(), first.name(), first.cell()), (1, "spot", Cell::new(16, 8)), "{backend}");
         assert!(first.position().distance_px(SPOT) < REFINED_PX, "{backend}: {:?}", first.position());
-        let expected = Point::new(first.position().x - SCALE.0, first.position().y);
+        let expected = Point::new(first.position().x - PX_PER_CELL.0, first.position().y);
         assert!(second.position().distance_px(expected) < ROUNDING_PX, "{backend}: {:?}", second.position());
         assert!((0.9..=1.0).contains(&first.score()) && first.mm().is_none(), "{backend}: {first:?}");
 
@@ -58,7 +38,11 @@ fn landmarks_are_found_where_they_are() {
         assert_eq!((mm.x, mm.y), (first.position().x * 0.1, first.position().y * 0.2));
 
         let argmax = detector(&bundle(1.0), backend, 2, Decoding::Argmax).detect(&film()).unwrap();
-        assert_eq!(argmax.landmarks()[0].position(), Point::new(8.5 * SCALE.0, 16.5 * SCALE.1), "{backend}");
+        assert_eq!(
+            argmax.landmarks()[0].position(),
+            Point::new(8.5 * PX_PER_CELL.0, 16.5 * PX_PER_CELL.1),
+            "{backend}"
+        );
     }
 }
 
@@ -167,7 +151,7 @@ fn measurements_follow_the_landmarks() {
     assert_eq!(gap(&plain).refused.as_deref(), Some("no spacing is stated"));
 
     let mut found = detector.detect(&film().with_spacing(Spacing::new(0.1, 0.2, "a test").unwrap())).unwrap();
-    assert!((gap(&found).value.unwrap() - SCALE.0 * 0.1).abs() < ROUNDING_PX && gap(&found).sd.is_none());
+    assert!((gap(&found).value.unwrap() - PX_PER_CELL.0 * 0.1).abs() < ROUNDING_PX && gap(&found).sd.is_none());
     // A radius of 90 % is 2.146 standard deviations; the errors of both ends are independent.
     let mut json = serde_json::to_value(&found).unwrap();
     for landmark in json["landmarks"].as_array_mut().unwrap() {
@@ -176,7 +160,7 @@ fn measurements_follow_the_landmarks() {
     json["landmarks"][1]["position"]["x"] = (found.landmarks()[1].position().x - 10.0).into();
     found = serde_json::from_value(json.clone()).unwrap();
     found.measure(detector.landmark_set());
-    assert!((gap(&found).value.unwrap() - (SCALE.0 + 10.0) * 0.1).abs() < ROUNDING_PX);
+    assert!((gap(&found).value.unwrap() - (PX_PER_CELL.0 + 10.0) * 0.1).abs() < ROUNDING_PX);
     assert!((gap(&found).sd.unwrap() - 2_f64.sqrt()).abs() < 1e-4, "{:?}", gap(&found).sd);
     json["landmarks"][0]["status"] = "not-found".into();
     found = serde_json::from_value(json).unwrap();
@@ -433,95 +417,4 @@ fn the_digest_is_that_of_the_manifest_on_disk() {
     let digest: String = Sha256::digest(manifest).iter().map(|byte| format!("{byte:02x}")).collect();
     let detector = Detector::open(&path, Options::default().with_backend(BackendKind::Tract)).unwrap();
     assert_eq!(detector.bundle().sha256, digest);
-}
-
-/// The bundle of the spot, which looks again with `second` at 96 px around the spot: four px per cell along both axes.
-fn twice(second: &Bundle, shares: [f64; 2]) -> Bundle {
-    let frame = vec![[0.5, 0.5], [0.5 - SCALE.0 / 96.0, 0.5]];
-    bundle(1.0).with_second_look(SecondLook { frame, shares: shares.into() }, second).unwrap()
-}
-
-#[test]
-fn a_second_look_refines_the_first() {
-    for backend in backends() {
-        let find = |bundle: &Bundle| detector(bundle, backend, 2, Decoding::Subpixel).detect(&film()).unwrap();
-        let once = find(&bundle(1.0));
-        assert!(once.landmarks().iter().all(|landmark| landmark.look().is_none()));
-        let found = |shares| find(&twice(&bundle(1.0), shares));
-        let (none, all, half) = (found([0.0, 0.0]), found([1.0, 1.0]), found([0.5, 0.5]));
-        let at = |found: &Detections, index: usize| found.landmarks()[index].position();
-        for index in 0..2 {
-            assert_eq!(none.landmarks()[index].look(), Some(FoundBy::First), "{backend}");
-            assert_eq!(
-                (all.landmarks()[index].look(), half.landmarks()[index].look()),
-                (Some(FoundBy::Second), Some(FoundBy::Both))
-            );
-            assert_eq!(at(&none, index), at(&once, index), "{backend}");
-            let (first, second) = (at(&none, index), at(&all, index));
-            let middle = Point::new((first.x + second.x) / 2.0, (first.y + second.y) / 2.0);
-            assert!(at(&half, index).distance_px(middle) < ROUNDING_PX, "{backend}");
-        }
-        assert!(at(&all, 0).distance_px(SPOT) < REFINED_PX, "{backend}: {:?}", at(&all, 0));
-        assert_eq!(serde_json::from_value::<Detections>(serde_json::to_value(&half).unwrap()).unwrap(), half);
-    }
-}
-
-/// The darkest cell is in a corner.
-#[test]
-fn where_the_looks_disagree_the_first_one_stands() {
-    let backend = backends().next().unwrap();
-    let found = detector(&twice(&bundle(-1.0), [0.5; 2]), backend, 1, Decoding::Subpixel).detect(&film()).unwrap();
-    let once = detector(&bundle(1.0), backend, 1, Decoding::Subpixel).detect(&film()).unwrap();
-    let looks: Vec<_> = found.landmarks().iter().map(|landmark| landmark.look()).collect();
-    assert_eq!(looks, [Some(FoundBy::First), Some(FoundBy::Both)]);
-    assert_eq!(found.landmarks()[0].position(), once.landmarks()[0].position());
-    assert_eq!(found.landmarks()[0].score(), once.landmarks()[0].score());
-}
-
-/// A film without contrast has all landmarks in one place, which aligns nothing.
-#[test]
-fn a_film_that_can_not_be_aligned_is_looked_at_once() {
-    let backend = backends().next().unwrap();
-    let flat = Film::from_grey(FILM, vec![90; FILM.pixels() as usize]).unwrap();
-    let detector = detector(&twice(&bundle(1.0), [0.5; 2]), backend, 1, Decoding::Argmax);
-    let mut steps = Vec::new();
-    let found = detector.job(&flat).on_progress(|done, total| steps.push((done, total))).run().unwrap();
-    assert_eq!(steps, (1..=6).map(|done| (done, 6)).collect::<Vec<_>>());
-    assert!(found.landmarks().iter().all(|landmark| landmark.look() == Some(FoundBy::First)), "{found:?}");
-}
-
-#[test]
-fn some_landmarks_of_two_looks_are_found_as_all_are() {
-    let both = twice(&bundle(1.0), [0.5; 2]);
-    for backend in backends() {
-        let options = Options::default().with_backend(backend);
-        let all = Detector::new(&both, options.clone()).unwrap().detect(&film()).unwrap();
-        let some = Detector::new(&both, options.with_landmarks([2])).unwrap().detect(&film()).unwrap();
-        assert_eq!(some.landmarks(), &all.landmarks()[1..], "{backend}");
-    }
-}
-
-#[test]
-fn both_looks_are_adapted() {
-    let start = spot::adaptable();
-    let how = SecondLook { frame: vec![[0.5, 0.5], [0.25, 0.5]], shares: vec![0.5; 2] };
-    let start = start.with_second_look(how, &start).unwrap();
-    let films = [film(), film_with(Point::new(60.0, 20.0))];
-    let points = [[Some(SPOT), Some(Point::new(10.0, 50.0))], [Some(Point::new(60.0, 20.0)), None]];
-    let examples: Vec<_> = films.iter().zip(&points).map(|(film, points)| Example { film, points }).collect();
-    let options = Options::default().with_backend(backends().next().unwrap());
-    let (adapted, changes) = adapt(&start, &examples, None, options.clone()).unwrap();
-    assert_eq!(changes.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
-    let second = adapted.second_look().unwrap().1;
-    assert_eq!(second.manifest().adapted.as_ref().unwrap().films, adapted.manifest().adapted.as_ref().unwrap().films);
-    Detector::new(&adapted, options).unwrap().detect(&films[0]).unwrap();
-    assert_eq!(adapted.without_adaptation().unwrap().digest(), start.digest());
-}
-
-#[test]
-fn graphs_of_the_second_look_are_checked() {
-    check_graphs(&twice(&bundle(1.0), [0.5; 2])).unwrap();
-    let harmed = twice(&bundle(f32::NAN), [0.5; 2]);
-    assert!(matches!(check_graphs(&harmed), Err(RuntimeError::Graph { .. })));
-    assert!(Detector::new(&harmed, Options::default().with_backend(BackendKind::Tract)).is_err());
 }

@@ -22,7 +22,7 @@ pub use dicom::data_set;
 pub use documents::{commands, documented};
 pub use films::{Films, film_of, real_data, small_films};
 pub use found::{dicom_film, found, found_on};
-pub use program::{Outcome, Program, backends, shell};
+pub use program::{Outcome, Program, backends, shell, wait_for};
 
 /// The largest allowed difference of two computations of the same values, as a share of the largest expected number.
 /// A test names one of these; it never holds a number of its own.

@@ -3,6 +3,8 @@
 use std::env;
 use std::path::{Path, PathBuf, absolute};
 use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// The variable with the folder of the binaries; `cargo xtask test` sets it.
 const BIN_DIR: &str = "ONEMARK_BIN_DIR";
@@ -85,6 +87,18 @@ impl From<Output> for Outcome {
     fn from(output: Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self { success: output.status.success(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+}
+
+/// Waits until a program has made this file.
+///
+/// # Panics
+/// It is not there after two minutes.
+pub fn wait_for(file: &Path) {
+    let began = Instant::now();
+    while !file.exists() {
+        assert!(began.elapsed() < Duration::from_secs(120), "no {}", file.display());
+        sleep(Duration::from_millis(5));
     }
 }
 

@@ -3,17 +3,14 @@
 
 use std::fs;
 use std::path::Path;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use onemark_models::checkpoint::Checkpoint;
-use onemark_tests::{Outcome, Program};
+use onemark_tests::{Outcome, Program, wait_for};
 
 const RECIPE: &str = "{ base: phantom, name: together, about: A few steps., committee: { members: 2 },
     template_copies: { count: 6 }, template_vectors: { copies: 2 }, phases: [
       { name: shared, epochs: 2, steps: 6, adapters: false, learning_rate: 2.0e-3 },
       { name: adapters, epochs: 1, steps: 2, adapters: true, freeze_statistics: true, learning_rate: 5.0e-4 } ] }";
-const WAIT: Duration = Duration::from_secs(120);
 
 #[test]
 fn members_agree_on_labels_and_a_kill_loses_none() {
@@ -53,14 +50,6 @@ fn members_agree_on_labels_and_a_kill_loses_none() {
     let words = line("--recipe recipe.yaml --seed 9 --out mixed");
     let said = Outcome::from(Program::Train.command(here, &words).output().unwrap());
     assert!(!said.success && said.stderr.contains("mixed/member-1/checkpoint.safetensors"), "{said:?}");
-}
-
-fn wait_for(file: &Path) {
-    let began = Instant::now();
-    while !file.exists() {
-        assert!(began.elapsed() < WAIT, "no {}", file.display());
-        sleep(Duration::from_millis(5));
-    }
 }
 
 fn is_whole(checkpoint: &Path) -> bool {

@@ -3,21 +3,18 @@
 
 use std::fs;
 use std::path::Path;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use onemark_film::Film;
 use onemark_models::bundle::Bundle;
 use onemark_models::checkpoint::Checkpoint;
 use onemark_runtime::{Detections, Detector, FoundBy, Options};
-use onemark_tests::{Outcome, Program, backends};
+use onemark_tests::{Outcome, Program, backends, wait_for};
 
 const RECIPE: &str =
     "{ base: phantom, name: look, about: A few steps., template_copies: { count: 10 }, template_vectors: { copies: 4 },
     phases: [
       { name: shared, epochs: 2, steps: 20, adapters: false, learning_rate: 2.0e-3 },
       { name: adapters, epochs: 1, steps: 4, adapters: true, freeze_statistics: true, learning_rate: 5.0e-4 } ] }";
-const WAIT: Duration = Duration::from_secs(120);
 /// Backends add in another order.
 const FLOAT_PX: f64 = 0.01;
 
@@ -65,6 +62,8 @@ fn a_second_look_is_trained_exported_and_used() {
     Program::Train.succeed(here, "phantom --out fewer --count 5");
     let fewer = "run --data fewer --device cpu --recipe second.yaml --first-look moved --out third";
     assert!(refuse(Program::Train, fewer).contains("it was trained on other films"));
+    let said = refuse(Program::Train, &line("--recipe second.yaml --template 002 --first-look moved --out third"));
+    assert!(said.contains("it was trained from another annotated film"), "{said}");
 
     Program::Export.succeed(here, "moved/checkpoint.safetensors --out first.onemark");
     let second = "second/checkpoint.safetensors --out both.onemark";
@@ -72,6 +71,10 @@ fn a_second_look_is_trained_exported_and_used() {
     assert!(said.contains("name the bundle of its first look (--first-look)"), "{said}");
     let said = refuse(Program::Export, "moved/checkpoint.safetensors --first-look first.onemark --out both.onemark");
     assert!(said.contains("the checkpoint is not of a second look"), "{said}");
+    Program::Train.succeed(here, &line("--recipe first.yaml --template 002 --out other"));
+    Program::Export.succeed(here, "other/checkpoint.safetensors --out other.onemark");
+    let said = refuse(Program::Export, &format!("{second} --first-look other.onemark"));
+    assert!(said.contains("the second look was trained on film 001, the first one's bundle on film 002"), "{said}");
     Program::Export.succeed(here, &format!("{second} --first-look first.onemark"));
     let inspected = Program::Runtime.succeed(here, "inspect both.onemark").stdout;
     assert!(inspected.contains("two: at the whole film, then at "), "{inspected}");
@@ -120,12 +123,4 @@ fn adaptation_covers_both(here: &Path) {
     assert!(vectors(&before) != vectors(&adapted) && adapted.manifest().adapted.is_some());
     Program::Runtime.succeed(here, "adapt adapted.onemark --undo --out undone.onemark");
     assert_eq!(Bundle::open(here.join("undone.onemark")).unwrap().digest(), before.digest());
-}
-
-fn wait_for(file: &Path) {
-    let began = Instant::now();
-    while !file.exists() {
-        assert!(began.elapsed() < WAIT, "no {}", file.display());
-        sleep(Duration::from_millis(5));
-    }
 }

@@ -105,7 +105,8 @@ impl Bundle {
         let second = Self::checked(path, names, |name, _| {
             let file = format!("{PREFIX}{name}");
             files.get(&file).cloned().ok_or_else(|| BundleError::Missing { path: path.to_owned(), file })
-        })?;
+        })
+        .map_err(|error| BundleError::SecondLook { source: error.into() })?;
         if second.manifest.landmark_set.landmarks != manifest.landmark_set.landmarks {
             return refuse("must have the landmarks of the first look");
         }

@@ -66,9 +66,14 @@ fn toy() -> Bundle {
 
 /// Writes a toy bundle to a temporary folder, changes it with `harm`, and opens it.
 fn opened_after(harm: impl FnOnce(&Path)) -> Result<Bundle, BundleError> {
+    reopened(&toy(), harm)
+}
+
+/// The same with this bundle.
+fn reopened(bundle: &Bundle, harm: impl FnOnce(&Path)) -> Result<Bundle, BundleError> {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("toy");
-    toy().write(&path, false).unwrap();
+    bundle.write(&path, false).unwrap();
     harm(&path);
     Bundle::open(path)
 }

@@ -40,6 +40,8 @@ impl Spec {
         if let Some(Committee { members }) = self.committee {
             rule((2..=20).contains(&members), "committee.members", members, "must be 2 to 20")?;
         }
+        let can_align = !self.second_look || self.landmarks.len() > 1;
+        rule(can_align, "second_look", self.second_look, "needs at least two landmarks: one aligns no film")?;
         for (index, phase) in self.phases.iter().enumerate() {
             at_least(1, &format!("phases[{index}].epochs"), &[phase.epochs])?;
         }

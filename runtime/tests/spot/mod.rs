@@ -14,11 +14,19 @@ use onemark_models::network::SCORE;
 use onemark_models::yaml;
 use onemark_onnx::builder;
 use onemark_onnx::proto::{AttributeProto, DataType, NodeProto, TensorProto};
+use onemark_runtime::{BackendKind, Decoding, Detector, Options};
 
 /// The size of the films.
 pub const FILM: Size = Size { width: 96, height: 60 };
 /// The brightest place of the film, in px.
 pub const SPOT: Point = Point::new(33.0, 41.5);
+/// Px of such a film per cell of [`bundle`]'s grid: to the right, down.
+pub const PX_PER_CELL: (f64, f64) = (4.0, 2.5);
+
+/// 8-bit grey and the resize move a wide spot's peak by less than this.
+pub const REFINED_PX: f64 = 0.25;
+/// A few roundings of doubles.
+pub const ROUNDING_PX: f64 = 1e-9;
 
 const NAMES: [&str; 2] = ["spot", "left"];
 
@@ -81,6 +89,17 @@ pub fn adaptable() -> Bundle {
     let weights: Vec<f32> = [1.0, 0.0].repeat(2 * Level::COARSE_TO_FINE.len());
     let place = |landmark: usize, level: usize| (landmark * Level::COARSE_TO_FINE.len() + level) * 8;
     of_graphs(&trunk, &[head(), head()], &weights, |landmark, level| Span { offset: place(landmark, level), length: 8 })
+}
+
+/// All backends that work here. tract always works.
+pub fn backends() -> impl Iterator<Item = BackendKind> {
+    BackendKind::compiled().iter().copied().filter(|kind| kind.probe().is_ok())
+}
+
+/// A detector with these options.
+pub fn detector(bundle: &Bundle, backend: BackendKind, threads: usize, decoding: Decoding) -> Detector {
+    let options = Options::default().with_backend(backend).with_threads(threads).with_decoding(decoding);
+    Detector::new(bundle, options).unwrap()
 }
 
 #[derive(Clone)]

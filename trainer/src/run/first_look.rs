@@ -15,7 +15,7 @@ use crate::TrainError;
 /// What the run in a folder found on these films: the first look for a run of `recipe`.
 ///
 /// # Errors
-/// The run has no labels, or was of other films or landmarks; a film can't be read.
+/// The run has no labels, or was of other films, annotated films or landmarks; a film can't be read.
 pub fn first_look(folder: &Path, recipe: &Recipe, cases: &[Case]) -> Result<FirstLook, TrainError> {
     let checkpoint = Checkpoint::read(&folder.join(CHECKPOINT))?;
     let refuse = |why| TrainError::NoFirstLook { run: folder.to_owned(), why };
@@ -25,6 +25,9 @@ pub fn first_look(folder: &Path, recipe: &Recipe, cases: &[Case]) -> Result<Firs
     }
     if checkpoint.recipe.landmarks.landmarks != recipe.landmarks.landmarks {
         return Err(refuse("it was trained on other landmarks"));
+    }
+    if checkpoint.recipe.templates != recipe.templates {
+        return Err(refuse("it was trained from another annotated film"));
     }
     if checkpoint.notes.get("films") != Some(&ids) {
         return Err(refuse("it was trained on other films"));
