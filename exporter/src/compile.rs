@@ -1,8 +1,5 @@
 //! A compile: from a checkpoint to a module, through the passes and the layout, to ONNX files.
 
-use ndarray::Array2;
-use onemark_film::geometry::GridSize;
-use onemark_film::{Film, FilmError};
 use onemark_models::checkpoint::Checkpoint;
 use onemark_models::landmarks::LandmarkSet;
 
@@ -11,7 +8,7 @@ use crate::emit::lower::{self, OnnxFiles};
 use crate::module::Module;
 use crate::passes::pipeline::{self, Rewritten};
 use crate::passes::{Context, PassError};
-use crate::{ExportError, Options};
+use crate::{ExportError, Options, films};
 
 /// A network as ONNX files, and the reference for the self-check.
 #[derive(Clone, Debug)]
@@ -65,9 +62,7 @@ pub fn compile(
     options: &Options,
     mut observe: impl FnMut(&Progress<'_>),
 ) -> Result<Compiled, ExportError> {
-    let size = checkpoint.recipe.network.size;
-    let films =
-        options.quantisation_films.iter().map(|path| grid(path, size)).collect::<Result<Vec<_>, FilmError>>()?;
+    let films = films::grids(&options.quantisation_films, checkpoint, options.first_look.as_ref())?;
     let passes = pipeline::chosen(options)?;
     let module = Module::new(checkpoint, landmarks)?;
     let Rewritten { module, reference } =
@@ -84,9 +79,4 @@ pub fn compile(
     let layout = &onnx.layout;
     observe(&Progress { step: lower::STAGE, module: &layout.module, weights: Some(&layout.weights) });
     Ok(Compiled { onnx, reference, tolerance: pipeline::tolerance(&passes) })
-}
-
-/// A film as the trunk's input grid, `[size, size]` in [0, 1].
-pub(crate) fn grid(path: &std::path::Path, size: usize) -> Result<Array2<f32>, FilmError> {
-    Film::open(path)?.to_grid(GridSize { height: size, width: size })
 }

@@ -7,6 +7,7 @@
 pub mod compile;
 pub mod emit;
 pub mod explain;
+mod films;
 pub mod module;
 pub mod passes;
 pub mod synthetic;
@@ -25,7 +26,7 @@ use onemark_models::reference::ReferenceError;
 use onemark_models::text::{validate_line, validate_text};
 use onemark_runtime::RuntimeError;
 
-use crate::compile::{Compiled, Progress, compile, grid};
+use crate::compile::{Compiled, Progress, compile};
 use crate::passes::PassError;
 use crate::verify::{Reference, SelfCheck};
 
@@ -54,7 +55,8 @@ impl BundleInfo {
 pub struct Options {
     /// How the bundle stores its numbers.
     pub precision: Precision,
-    /// Training films with which the trunk's convolutions are quantised to 8 bits. If empty, they are not quantised.
+    /// Training films with which the trunk's convolutions are quantised to 8 bits. If empty, they are not quantised. For a second
+    /// look, the first one aligns them.
     pub quantisation_films: Vec<PathBuf>,
     /// The names of passes to leave out. The bundle computes the same, at another cost.
     pub without: Vec<String>,
@@ -133,6 +135,11 @@ pub enum ExportError {
     /// A film for quantisation or for the self-check can't be read.
     #[error(transparent)]
     Film(#[from] FilmError),
+    /// The first look finds all landmarks of a film in one place.
+    #[error(
+        "{film}: the first look finds all landmarks in one place, so the second look can't be aligned; choose another film"
+    )]
+    NotAligned { film: PathBuf },
     /// A pass failed. This is an error in this program, not in the checkpoint.
     #[error("pass {pass} failed{}", after(.before))]
     Pass {
@@ -228,8 +235,9 @@ pub fn export(
     let landmarks = checkpoint.recipe.landmarks.clone();
     let size = checkpoint.recipe.network.size;
     let synthetic = ("a synthetic film".to_owned(), synthetic::synthetic_film(size));
-    let given = films.iter().map(|path| Ok((path.display().to_string(), grid(path, size)?)));
-    let films = std::iter::once(Ok(synthetic)).chain(given).collect::<Result<Vec<_>, FilmError>>()?;
+    let grids = films::grids(films, checkpoint, options.first_look.as_ref())?;
+    let given = films.iter().map(|path| path.display().to_string()).zip(grids);
+    let films: Vec<_> = std::iter::once(synthetic).chain(given).collect();
     let Compiled { onnx, reference, tolerance } = compile(checkpoint, &landmarks, options, observe)?;
     let bundle = emit::pack::pack(onnx, checkpoint, landmarks, info, options.quantisation_films.len())?;
     let reference = reference.as_ref().map_or(Reference::Network(checkpoint), Reference::Module);

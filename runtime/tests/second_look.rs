@@ -14,7 +14,7 @@ use spot::{FILM, PX_PER_CELL, REFINED_PX, ROUNDING_PX, SPOT, backends, bundle, d
 /// The bundle of the spot, which looks again with `second` at 96 px around the spot: four px per cell along both axes.
 fn twice(second: &Bundle, shares: [f64; 2]) -> Bundle {
     let frame = vec![[0.5, 0.5], [0.5 - PX_PER_CELL.0 / 96.0, 0.5]];
-    bundle(1.0).with_second_look(SecondLook { frame, shares: shares.into() }, second).unwrap()
+    bundle(1.0).with_second_look(SecondLook::new(frame, shares.into()), second).unwrap()
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn some_landmarks_of_two_looks_are_found_as_all_are() {
 #[test]
 fn both_looks_are_adapted() {
     let start = spot::adaptable();
-    let how = SecondLook { frame: vec![[0.5, 0.5], [0.25, 0.5]], shares: vec![0.5; 2] };
+    let how = SecondLook::new(vec![[0.5, 0.5], [0.25, 0.5]], vec![0.5; 2]);
     let start = start.with_second_look(how, &start).unwrap();
     let films = [film(), film_with(Point::new(60.0, 20.0))];
     let points = [[Some(SPOT), Some(Point::new(10.0, 50.0))], [Some(Point::new(60.0, 20.0)), None]];

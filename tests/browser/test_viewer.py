@@ -209,6 +209,7 @@ def test_everything_is_reachable_without_scrolling_the_page(view, window, size):
     page.get_by_role("tab", name="Landmarks").click()
     expect(page.locator("#landmarks")).to_be_visible()
     expect(page.locator("#measurements")).to_be_hidden()
+    assert page.evaluate("(panel => panel.scrollWidth <= panel.clientWidth)(document.getElementById('landmarks-panel'))")
     last = page.locator("#landmarks tr").last
     last.scroll_into_view_if_needed()
     expect(last).to_be_in_viewport()

@@ -4,10 +4,12 @@
 use std::fs;
 use std::path::Path;
 
-use onemark_film::Film;
+use image::GrayImage;
+use onemark_film::geometry::Point;
+use onemark_film::{Alignment, Film};
 use onemark_models::bundle::Bundle;
-use onemark_models::checkpoint::Checkpoint;
-use onemark_runtime::{Detections, Detector, FoundBy, Options};
+use onemark_models::checkpoint::{Checkpoint, FirstLook};
+use onemark_runtime::{Detection, Detections, Detector, FoundBy, Options};
 use onemark_tests::{Outcome, Program, backends, wait_for};
 
 const RECIPE: &str =
@@ -80,8 +82,37 @@ fn a_second_look_is_trained_exported_and_used() {
     assert!(inspected.contains("two: at the whole film, then at "), "{inspected}");
     Program::Runtime.succeed(here, "verify both.onemark");
 
+    quantised_with_aligned_films(here);
     detections_agree(here);
     adaptation_covers_both(here);
+}
+
+/// The trunk of the second look is quantised with films as that look sees them.
+fn quantised_with_aligned_films(here: &Path) {
+    let film = here.join("films/RawImage/TrainingData/003.png");
+    let checkpoint = here.join("second/checkpoint.safetensors");
+    let line = format!(
+        "second/checkpoint.safetensors --first-look first.onemark --int8-trunk {} --out int8.onemark",
+        film.display()
+    );
+    Program::Export.succeed(here, &line);
+    let both = Bundle::open(here.join("int8.onemark")).unwrap();
+
+    // The same film, aligned by hand, for the same network alone.
+    let film = Film::open(film).unwrap();
+    let first = Detector::open(here.join("first.onemark"), Options::default()).unwrap().detect(&film).unwrap();
+    let points: Vec<Point> = first.landmarks().iter().map(Detection::position).collect();
+    let mut alone = Checkpoint::read(&checkpoint).unwrap();
+    let alignment = Alignment::fit(&film, &points, &FirstLook::of(&alone.tensors).unwrap().frame()).unwrap();
+    let aligned = film.aligned(&alignment, Alignment::side(alone.recipe.network.size)).unwrap();
+    let picture = GrayImage::from_raw(aligned.width(), aligned.height(), aligned.grey().to_vec()).unwrap();
+    picture.save(here.join("aligned.png")).unwrap();
+    alone.tensors.retain(|name, _| !name.starts_with("first_look."));
+    alone.write(&here.join("alone.safetensors")).unwrap();
+    Program::Export.succeed(here, "alone.safetensors --int8-trunk aligned.png --out alone.onemark");
+    let alone = Bundle::open(here.join("alone.onemark")).unwrap();
+    let weights = |bundle: &Bundle| bundle.bytes("weights.bin").unwrap().clone();
+    assert!(weights(both.second_look().unwrap().1) == weights(&alone));
 }
 
 /// Every backend, whole heads and windows, and a bundle as a zip find the same.

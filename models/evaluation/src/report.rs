@@ -6,6 +6,7 @@ use ndarray::Array2;
 use onemark_film::geometry::{Cell, Point};
 use serde::{Deserialize, Serialize};
 
+use crate::bias::Bias;
 use crate::metrics::{Bootstrap, Evaluation, MetricsError, Protocol};
 
 /// The evaluation of a bundle on films of a dataset.
@@ -75,7 +76,7 @@ pub struct FilmErrors<D> {
     pub seconds: f64,
     /// The detections.
     pub detections: D,
-    /// The true positions in film px, in the landmarks' order; null where a landmark is not annotated, as in the next three.
+    /// The true positions in film px, in the landmarks' order; null where a landmark is not annotated, as in the next four.
     pub truth: Vec<Option<Point>>,
     /// The cells of the true positions on the network's grid.
     pub truth_cells: Vec<Option<Cell>>,
@@ -83,6 +84,9 @@ pub struct FilmErrors<D> {
     pub grid_errors_mm: Vec<Option<f64>>,
     /// Radial errors in mm by [`Protocol::Film`].
     pub film_errors_mm: Vec<Option<f64>>,
+    /// Found minus true position in mm, to the right and down.
+    #[serde(default)]
+    pub film_offsets_mm: Vec<Option<[f64; 2]>>,
 }
 
 impl<D> Report<D> {
@@ -100,6 +104,12 @@ impl<D> FilmErrors<D> {
             Protocol::Film => &self.film_errors_mm,
         }
     }
+}
+
+/// The bias of each landmark on these films; `landmarks` are the landmarks' names.
+pub fn biases<D>(films: &[FilmErrors<D>], landmarks: &[String]) -> Vec<Bias> {
+    let of = |index: usize| films.iter().filter_map(move |film| *film.film_offsets_mm.get(index)?);
+    landmarks.iter().enumerate().map(|(index, name)| Bias::of(name, of(index))).collect()
 }
 
 /// The errors of these films by a protocol; `landmarks` are the landmarks' names.

@@ -2,14 +2,14 @@
 //! The bundle holds a whole bundle for it, whose files have names that begin with [`PREFIX`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use onemark_film::geometry::Point;
 use serde::{Deserialize, Serialize};
 
 use super::rules::rule;
-use super::{Bundle, BundleError, FORMAT_OF_TWO_LOOKS, MANIFEST, Manifest};
+use super::{Bundle, BundleError, FORMAT_OF_TWO_LOOKS, MANIFEST, Manifest, WEIGHTS};
 use crate::invalid::Invalid;
 
 /// The beginning of the names of the second look's files.
@@ -23,12 +23,25 @@ pub struct SecondLook {
     pub frame: Vec<[f64; 2]>,
     /// How much the second look counts in each landmark's position: 0 for the first look alone, 1 for the second alone.
     pub shares: Vec<f64>,
+    /// Its weights begin with as many bytes of the first look's, which are stored once: the frozen trunk is the same in both.
+    /// [`Bundle::with_second_look`] sets it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shared_weights: usize,
+}
+
+fn is_zero(bytes: &usize) -> bool {
+    *bytes == 0
 }
 
 impl SecondLook {
+    /// A second look with these places in the frame and shares.
+    pub fn new(frame: Vec<[f64; 2]>, shares: Vec<f64>) -> Self {
+        Self { frame, shares, shared_weights: 0 }
+    }
+
     /// Both looks count alike.
     pub fn equal(frame: &[Point]) -> Self {
-        Self { frame: frame.iter().map(|at| [at.x, at.y]).collect(), shares: vec![0.5; frame.len()] }
+        Self::new(frame.iter().map(|at| [at.x, at.y]).collect(), vec![0.5; frame.len()])
     }
 
     /// The places in the frame as points.
@@ -64,7 +77,7 @@ impl Bundle {
         let mut manifest = self.manifest.clone();
         (manifest.accuracy, manifest.calibration) = (None, None);
         (manifest.format, manifest.second_look) = (FORMAT_OF_TWO_LOOKS, Some(look));
-        self.holding(manifest, second)
+        Self::holding(self.origin.clone(), manifest, &self.files, second)
     }
 
     /// The same bundle with another bundle for the second look that it has.
@@ -72,15 +85,31 @@ impl Bundle {
     /// # Errors
     /// The landmarks differ, or `second` itself has a second look.
     pub fn with_second(&self, second: &Self) -> Result<Self, BundleError> {
-        self.holding(self.manifest.clone(), second)
+        Self::holding(self.origin.clone(), self.manifest.clone(), &self.files, second)
     }
 
-    fn holding(&self, mut manifest: Manifest, second: &Self) -> Result<Self, BundleError> {
-        let own = self.files.iter().filter(|(name, _)| !name.starts_with(PREFIX));
+    /// A bundle of `own` files, without those of a second look, and of another bundle for that.
+    pub(super) fn holding(
+        origin: PathBuf,
+        mut manifest: Manifest,
+        own: &BTreeMap<String, Arc<[u8]>>,
+        second: &Self,
+    ) -> Result<Self, BundleError> {
+        let own = own.iter().filter(|(name, _)| !name.starts_with(PREFIX));
         let mut files: BTreeMap<String, Arc<[u8]>> = own.map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
-        files.extend(second.all_files().map(|(name, bytes)| (format!("{PREFIX}{name}"), bytes.clone())));
+        let shared = match files.get(WEIGHTS) {
+            Some(weights) => shared(weights, second.bytes(WEIGHTS)?),
+            None => 0,
+        };
+        for (name, bytes) in second.all_files() {
+            let bytes = if name == WEIGHTS { bytes[shared..].into() } else { bytes.clone() };
+            files.insert(format!("{PREFIX}{name}"), bytes);
+        }
+        if let Some(look) = &mut manifest.second_look {
+            look.shared_weights = shared;
+        }
         manifest.files = files.iter().map(|(name, bytes)| (name.clone(), super::describe(bytes))).collect();
-        Self::of(self.origin.clone(), manifest, files)
+        Self::of(origin, manifest, files)
     }
 
     /// The bundle that these files hold for the second look, if the manifest states one.
@@ -89,9 +118,7 @@ impl Bundle {
         manifest: &Manifest,
         files: &BTreeMap<String, Arc<[u8]>>,
     ) -> Result<Option<Box<Self>>, BundleError> {
-        if manifest.second_look.is_none() {
-            return Ok(None);
-        }
+        let Some(look) = &manifest.second_look else { return Ok(None) };
         let refuse = |why: &'static str| {
             let invalid = Invalid::new(format!("{PREFIX}{MANIFEST}"), why);
             Err(BundleError::Manifest { path: path.to_owned(), invalid })
@@ -104,7 +131,12 @@ impl Bundle {
         }
         let second = Self::checked(path, names, |name, _| {
             let file = format!("{PREFIX}{name}");
-            files.get(&file).cloned().ok_or_else(|| BundleError::Missing { path: path.to_owned(), file })
+            let bytes = files.get(&file).cloned();
+            let bytes = bytes.ok_or_else(|| BundleError::Missing { path: path.to_owned(), file })?;
+            // If there are fewer, the digest shows it.
+            let shared = if name == WEIGHTS { look.shared_weights } else { 0 };
+            let shared = files.get(WEIGHTS).and_then(|weights| weights.get(..shared)).unwrap_or_default();
+            Ok(if shared.is_empty() { bytes } else { [shared, bytes.as_ref()].concat().into() })
         })
         .map_err(|error| BundleError::SecondLook { source: error.into() })?;
         if second.manifest.landmark_set.landmarks != manifest.landmark_set.landmarks {
@@ -112,4 +144,11 @@ impl Bundle {
         }
         Ok(Some(Box::new(second)))
     }
+}
+
+/// How many bytes the two begin with alike, in whole cache lines.
+fn shared(first: &[u8], second: &[u8]) -> usize {
+    const LINE: usize = 64;
+    let lines = first.chunks_exact(LINE).zip(second.chunks_exact(LINE));
+    LINE * lines.take_while(|(first, second)| first == second).count()
 }

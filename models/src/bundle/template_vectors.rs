@@ -130,7 +130,11 @@ impl Bundle {
         let mut files = self.files.clone();
         manifest.files.insert(WEIGHTS.to_owned(), super::describe(&weights));
         files.insert(WEIGHTS.to_owned(), weights.into());
-        Self::of(self.origin.clone(), manifest, files)
+        match &self.second {
+            // It may have begun with weights that are no longer there.
+            Some(second) => Self::holding(self.origin.clone(), manifest, &files, second),
+            None => Self::of(self.origin.clone(), manifest, files),
+        }
     }
 }
 

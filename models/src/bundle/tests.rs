@@ -275,6 +275,11 @@ fn every_vector_lies_inside_the_weights() {
 
 /// The toy with five vectors of two numbers, and other weights before and after them.
 fn with_vectors() -> Bundle {
+    with_numbers(&Vec::from_iter((0_u8..14).map(f32::from)))
+}
+
+/// A bundle with these weights, whose first numbers but two are the vectors.
+fn with_numbers(numbers: &[f32]) -> Bundle {
     let toy = toy();
     let mut manifest = toy.manifest().clone();
     let spans = Level::COARSE_TO_FINE
@@ -282,7 +287,7 @@ fn with_vectors() -> Bundle {
         .enumerate()
         .map(|(index, level)| (vector(1, *level), Span { offset: 8 * (index + 1), length: 8 }));
     manifest.template_vectors = spans.collect();
-    let weights: Vec<u8> = (0..14).flat_map(|number: u8| f32::from(number).to_le_bytes()).collect();
+    let weights: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
     let mut files: BTreeMap<_, _> = toy.files.iter().map(|(name, bytes)| (name.clone(), bytes.to_vec())).collect();
     files.insert(WEIGHTS.to_owned(), weights);
     Bundle::new(manifest, files).unwrap()

@@ -4,7 +4,7 @@ use super::*;
 use crate::bundle::second_look::PREFIX;
 
 fn look() -> SecondLook {
-    SecondLook { frame: vec![[0.25, 0.5]], shares: vec![0.5] }
+    SecondLook::new(vec![[0.25, 0.5]], vec![0.5])
 }
 
 fn both() -> Bundle {
@@ -45,13 +45,32 @@ fn the_second_look_is_verified_like_the_first() {
 }
 
 #[test]
+fn weights_that_both_begin_with_are_stored_once() {
+    let numbers = |last: u8| Vec::from_iter((0..60).map(|at: u8| f32::from(at.min(last))));
+    let (first, second) = (with_numbers(&numbers(60)), with_numbers(&numbers(40)));
+    let both = first.with_second_look(look(), &second).unwrap();
+    let opened = reopened(&both, |_| ()).unwrap();
+    let (found, held) = opened.second_look().unwrap();
+    // 41 of 60 numbers of 4 bytes are the same: two cache lines, and 9 numbers of the third.
+    assert_eq!((found.shared_weights, opened.bytes("second-look.weights.bin").unwrap().len()), (128, 240 - 128));
+    assert_eq!((held.digest(), held.bytes(WEIGHTS).unwrap()), (second.digest(), second.bytes(WEIGHTS).unwrap()));
+    let cut = reopened(&both, |path| edit_manifest(path, "shared_weights: 128", "shared_weights: 1280"));
+    assert!(matches!(cut, Err(BundleError::SecondLook { .. })), "{cut:?}");
+    // The first look changes within them, and the second stays as it was.
+    let adapted = both.with_template_vectors(&learnt([3.0, 4.0]), adapted_film("ab")).unwrap();
+    let (found, held) = adapted.second_look().unwrap();
+    assert_eq!((found.shared_weights, held.digest()), (0, second.digest()));
+    assert_eq!(adapted.without_adaptation().unwrap().digest(), both.digest());
+}
+
+#[test]
 fn a_second_look_keeps_its_rules() {
     let refused = |look: SecondLook, second: &Bundle| toy().with_second_look(look, second).unwrap_err().to_string();
-    let with = |frame: Vec<[f64; 2]>, shares: Vec<f64>| refused(SecondLook { frame, shares }, &toy());
+    let with = |frame: Vec<[f64; 2]>, shares: Vec<f64>| refused(SecondLook::new(frame, shares), &toy());
     assert!(with(vec![], vec![0.5]).contains("second_look.frame: must have an entry for each of the 1 landmarks"));
     assert!(with(vec![[0.5, 1.5]], vec![0.5]).contains("second_look.frame: must be places from 0 to 1"));
     assert!(with(vec![[0.5, 0.5]], vec![f64::NAN]).contains("second_look.shares: must be numbers from 0 to 1"));
-    let together = SecondLook { frame: vec![[0.5, 0.5]; 2], shares: vec![0.5; 2] };
+    let together = SecondLook::new(vec![[0.5, 0.5]; 2], vec![0.5; 2]);
     assert!(together.validate(2).unwrap_err().to_string().contains("must not be the same place for all landmarks"));
     assert!(refused(look(), &both()).contains("must not have a second look of its own"));
     let mut manifest = toy().manifest().clone();

@@ -2,6 +2,7 @@
 //! [`onemark_evaluation::metrics`], the choice of films in [`super::films`].
 
 pub mod errors;
+mod scatter;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,6 +53,9 @@ pub struct Evaluate {
     /// Draw annotated landmarks in green and found ones in red on every film, as pictures in a folder
     #[arg(long, value_name = "DIR")]
     overlays: Option<PathBuf>,
+    /// Draw the errors of each landmark on all films as points around its true position, to an SVG file
+    #[arg(long, value_name = "OUT.svg")]
+    scatter: Option<PathBuf>,
     /// Write all films, positions and errors to a JSON file
     #[arg(long, value_name = "OUT.json")]
     report: Option<PathBuf>,
@@ -73,16 +77,14 @@ impl Evaluate {
         films::keep_annotated(&mut data, self.films.as_deref(), self.limit)?;
         films::note_missing(&data, set);
         let without = self.without.as_deref().map(|text| films::left_out(&data, text)).transpose()?;
-        self.overlays.iter().chain(&self.report).try_for_each(|place| {
+        self.overlays.iter().chain(&self.scatter).chain(&self.report).try_for_each(|place| {
             self.options.refuse_replaced(place, &self.bundle)?;
             console::refuse_in_dataset(place, &self.data)
         })?;
         if let Some(folder) = &self.overlays {
             console::make_folder(folder)?;
         }
-        if let Some(report) = &self.report {
-            console::validate_output(report)?;
-        }
+        console::validate_outputs(&[("--scatter", self.scatter.as_ref()), ("--report", self.report.as_ref())])?;
         let detector = self.options.open(&bundle, None)?;
 
         let start = Instant::now();
@@ -99,12 +101,17 @@ impl Evaluate {
             })?;
         let seconds = start.elapsed().as_secs_f64();
 
-        let names = set.landmarks.iter().map(|landmark| landmark.name.clone());
-        let protocols = summaries(&films, &names.collect::<Vec<_>>(), without.as_deref())?;
+        let names: Vec<String> = set.landmarks.iter().map(|landmark| landmark.name.clone()).collect();
+        let protocols = summaries(&films, &names, without.as_deref())?;
+        let biases = report::biases(&films, &names);
         console::print(format_args!("{}\n", said.spacings()))?;
         for summary in &protocols {
             console::print(format_args!("{}\n", text(summary)))?;
         }
+        console::print(format_args!(
+            "found minus annotated position (film protocol): the same on all films (bias), and how it differs (SD)\n{}\n",
+            tables::biases(&biases)
+        ))?;
         let (count, backend) = (films.len(), detector.backend().name());
         let each = seconds / count as f64;
         console::note(format_args!("{count} films in {seconds:.1} s on {backend}, {each:.2} s each"));
@@ -112,6 +119,9 @@ impl Evaluate {
             let mut manifest = bundle.manifest().clone();
             manifest.accuracy = Some(self.accuracy(&protocols, detector.decoding())?);
             target.write(&bundle.with_manifest(manifest)?)?;
+        }
+        if let Some(path) = &self.scatter {
+            console::write_file(path, scatter::svg(&films, &biases).as_bytes())?;
         }
         if let Some(path) = &self.report {
             let BundleId { name, sha256 } = detector.bundle().clone();

@@ -1,5 +1,6 @@
 //! Errors and measurements as text tables.
 
+use onemark_evaluation::bias::Bias;
 use onemark_evaluation::metrics::{Bootstrap, Evaluation, SDR_RADII_MM, Score};
 use onemark_film::visible::visible;
 use onemark_models::landmarks::{Analysis, Measurement};
@@ -55,6 +56,22 @@ fn scores(evaluation: &Evaluation) -> String {
     console::table(&rows, &[1])
 }
 
+/// One line per landmark: where its found positions lie on average, and the error without that.
+pub fn biases(biases: &[Bias]) -> String {
+    let there = |mm: f64, text: String| if mm.is_nan() { "-".to_owned() } else { text };
+    let signed = |mm: f64| there(mm, format!("{mm:+.2}"));
+    let plain = |mm: f64| there(mm, format!("{mm:.2}"));
+    let header = ["#", "landmark", "bias right mm", "down mm", "SD right mm", "down mm", "MRE mm", "without bias"];
+    let row = |(number, bias): (usize, &Bias)| {
+        let ([right, down], [sd_right, sd_down]) = (bias.mean_mm, bias.sd_mm);
+        let numbers =
+            [signed(right), signed(down), plain(sd_right), plain(sd_down), plain(bias.mre_mm), plain(bias.rest_mm)];
+        [number.to_string(), bias.name.clone()].into_iter().chain(numbers).collect()
+    };
+    let rows = std::iter::once(header.map(str::to_owned).to_vec()).chain((1..).zip(biases).map(row));
+    console::table(&rows.collect::<Vec<_>>(), &[1])
+}
+
 /// An empty line, one line per measurement with a value, the measurements without a value by reason, and notes for all.
 pub fn measured(measurements: &[Measurement]) -> String {
     let mut rows: Vec<Vec<String>> = Vec::new();
@@ -106,6 +123,15 @@ mod tests {
     use ndarray::array;
 
     use super::*;
+
+    #[test]
+    fn a_bias_has_a_sign() {
+        let found = biases(&[Bias::of("nasion", [[0.5, -1.0], [0.5, -2.0]]), Bias::of("sella", [])]);
+        let expected = "#  landmark  bias right mm  down mm  SD right mm  down mm  MRE mm  without bias\n\
+                        1  nasion            +0.50    -1.50         0.00     0.71    1.59          0.50\n\
+                        2  sella                 -        -            -        -       -             -\n";
+        assert_eq!(found, expected);
+    }
 
     #[test]
     fn scores_have_a_row_per_landmark_and_the_mean() {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
+use onemark_evaluation::bias::offset_mm;
 use onemark_evaluation::dataset::{Case, Dataset};
 use onemark_evaluation::metrics::{self, Protocol};
 use onemark_evaluation::report::FilmErrors;
@@ -66,6 +67,7 @@ fn one(
     let map = GridMap::new(film.size(), detector.grid());
     let truth_cells: Vec<_> = truth.iter().map(|point| point.map(|point| map.to_cell(point))).collect();
     let found = detections.landmarks();
+    let pairs = || truth.iter().zip(found).map(|(truth, found)| Some(((*truth)?, found.position())));
     let errors = FilmErrors {
         id: case.id.clone(),
         seconds,
@@ -73,9 +75,10 @@ fn one(
         grid_errors_mm: (truth_cells.iter().zip(found))
             .map(|(truth, found)| Some(metrics::radial_error_cells(&map, spacing, (*truth)?, found.cell())))
             .collect(),
-        film_errors_mm: (truth.iter().zip(found))
-            .map(|(truth, found)| Some(Protocol::Film.radial_error(&map, spacing, (*truth)?, found.position())))
+        film_errors_mm: pairs()
+            .map(|pair| pair.map(|(truth, found)| Protocol::Film.radial_error(&map, spacing, truth, found)))
             .collect(),
+        film_offsets_mm: pairs().map(|pair| pair.map(|(truth, found)| offset_mm(spacing, truth, found))).collect(),
         detections,
         truth,
         truth_cells,
