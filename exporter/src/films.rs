@@ -14,7 +14,7 @@ use crate::ExportError;
 /// The films in these files as the checkpoint's network sees them, each `[size, size]` in [0, 1].
 ///
 /// # Errors
-/// A film can't be read, the first look can't be run, or it finds all landmarks of a film in one place.
+/// A film can't be read, the first look can't be run, or its landmarks of a film do not lie like those of the template.
 pub(crate) fn grids(
     paths: &[PathBuf],
     checkpoint: &Checkpoint,
@@ -26,10 +26,13 @@ pub(crate) fn grids(
     let Some((bundle, look)) = look else {
         return paths.iter().map(|path| Ok(on_grid(&Film::open(path)?)?)).collect();
     };
-    let (detector, frame) = (Detector::new(bundle, onemark_runtime::Options::default())?, look.frame());
+    let failed = |source| ExportError::FirstLook { source };
+    let detector = Detector::new(bundle, onemark_runtime::Options::default()).map_err(failed)?;
+    let frame = look.frame();
     let aligned = paths.iter().map(|path| {
         let film = Film::open(path)?;
-        let points: Vec<Point> = detector.detect(&film)?.landmarks().iter().map(Detection::position).collect();
+        let points: Vec<Point> =
+            detector.detect(&film).map_err(failed)?.landmarks().iter().map(Detection::position).collect();
         let alignment = Alignment::fit(&film, &points, &frame);
         let alignment = alignment.ok_or_else(|| ExportError::NotAligned { film: path.clone() })?;
         Ok(on_grid(&film.aligned(&alignment, Alignment::side(size))?)?)

@@ -96,6 +96,9 @@ pub enum ExportError {
     /// The checkpoint is not of a second look, and there is a bundle for the first one.
     #[error("the checkpoint is not of a second look; train one on the first look's run, or export it alone")]
     NotASecondLook,
+    /// The bundle of the first look looks twice already.
+    #[error("{bundle} looks twice already; name the bundle of its first look alone")]
+    LooksTwice { bundle: PathBuf },
     /// The bundle of the first look is not the one that this second look was trained for.
     #[error(
         "the second look was trained on film {second}, the first one's bundle on film {first}: export the run that the second look \
@@ -135,9 +138,12 @@ pub enum ExportError {
     /// A film for quantisation or for the self-check can't be read.
     #[error(transparent)]
     Film(#[from] FilmError),
-    /// The first look finds all landmarks of a film in one place.
+    /// The first look, which aligns films for the second one, can't be run.
+    #[error("the first look can't be run")]
+    FirstLook { source: RuntimeError },
+    /// The landmarks that the first look finds on a film do not lie like those of the template.
     #[error(
-        "{film}: the first look finds all landmarks in one place, so the second look can't be aligned; choose another film"
+        "{film}: the first look's landmarks do not lie like those of the template, so the second look can't be aligned; choose another film"
     )]
     NotAligned { film: PathBuf },
     /// A pass failed. This is an error in this program, not in the checkpoint.
@@ -225,7 +231,7 @@ pub fn export(
     info.validate().map_err(ExportError::Info)?;
     let second_look = match (&options.first_look, FirstLook::of(&checkpoint.tensors)) {
         (Some(first), Some(look)) => {
-            validate_templates(first, checkpoint)?;
+            validate_first_look(first, checkpoint)?;
             Some((first, SecondLook::equal(&look.frame())))
         }
         (None, None) => None,
@@ -249,12 +255,15 @@ pub fn export(
     Ok(Export { bundle, self_check })
 }
 
-/// Refuses a first look that was trained on other annotated films than the second one.
-fn validate_templates(first: &Bundle, second: &Checkpoint) -> Result<(), ExportError> {
-    let templates = templates_of(&first.manifest().recipe).unwrap_or_default();
-    if templates == second.recipe.templates {
+/// Refuses a first look that looks twice, or was trained on other annotated films than the second one.
+fn validate_first_look(first: &Bundle, second: &Checkpoint) -> Result<(), ExportError> {
+    if first.second_look().is_some() {
+        return Err(ExportError::LooksTwice { bundle: first.origin().to_owned() });
+    }
+    let templates = templates_of(&first.manifest().recipe);
+    if templates.as_ref() == Some(&second.recipe.templates) {
         return Ok(());
     }
-    let [first, second] = [&templates, &second.recipe.templates].map(|ids| ids.join(", "));
-    Err(ExportError::OtherFirstLook { first, second })
+    let first = templates.map_or_else(|| "that it does not name".to_owned(), |ids| ids.join(", "));
+    Err(ExportError::OtherFirstLook { first, second: second.recipe.templates.join(", ") })
 }

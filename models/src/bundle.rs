@@ -56,7 +56,7 @@ pub struct Bundle {
     /// The manifest's file: the one that was read, or the one that will be written.
     text: Arc<[u8]>,
     files: BTreeMap<String, Arc<[u8]>>,
-    /// For the second look, if it has one; it shares the bytes of `files`.
+    /// For the second look, if it has one. It shares the bytes of `files`, except weights that begin as the first look's.
     second: Option<Box<Bundle>>,
 }
 

@@ -205,15 +205,9 @@ fn adapt_by(
             changes.push(compare(&detector, example, &before, &vectors(Some(film)))?);
         }
     }
-    let films = digests.into_iter().zip(&first.seen).map(|(sha256, film)| AdaptedFilm {
-        sha256,
-        source: source.map(str::to_owned),
-        landmarks: (1..).zip(film).filter(|(_, vectors)| vectors.is_some()).map(|(number, _)| number).collect(),
-    });
-    let films: Vec<AdaptedFilm> = films.collect();
-    let new = first.bundle(films.clone())?;
+    let new = first.bundle(&digests, source)?;
     let new = match second {
-        Some(second) => new.with_second(&second.bundle(films)?)?,
+        Some(second) => new.with_second(&second.bundle(&digests, source)?)?,
         None => new,
     };
     Ok((new, changes))
@@ -255,15 +249,20 @@ impl<'a> Lesson<'a> {
         self.before.iter().enumerate().map(of).collect()
     }
 
-    /// The bundle after adaptation to all films.
-    fn bundle(&self, films: Vec<AdaptedFilm>) -> Result<Bundle, BundleError> {
+    /// The bundle after adaptation to all films, whose pixels have these digests. It records what this look has seen of them.
+    fn bundle(&self, digests: &[String], source: Option<&str>) -> Result<Bundle, BundleError> {
+        let films = digests.iter().zip(&self.seen).map(|(sha256, film)| AdaptedFilm {
+            sha256: sha256.clone(),
+            source: source.map(str::to_owned),
+            landmarks: (1..).zip(film).filter(|(_, vectors)| vectors.is_some()).map(|(number, _)| number).collect(),
+        });
         let named = |(index, vectors): (usize, Vectors)| {
             let landmark = LandmarkId::from_index(index);
             let levels = Level::COARSE_TO_FINE.into_iter().zip(vectors);
             levels.map(move |(level, vector)| (names::vector(landmark, level), vector))
         };
         let replaced: BTreeMap<String, Vec<f32>> = self.vectors(None).into_iter().enumerate().flat_map(named).collect();
-        self.bundle.with_template_vectors(&replaced, films)
+        self.bundle.with_template_vectors(&replaced, films.collect())
     }
 }
 

@@ -78,20 +78,37 @@ fn some_landmarks_of_two_looks_are_found_as_all_are() {
 }
 
 #[test]
-fn both_looks_are_adapted() {
-    let start = spot::adaptable();
-    let how = SecondLook::new(vec![[0.5, 0.5], [0.25, 0.5]], vec![0.5; 2]);
-    let start = start.with_second_look(how, &start).unwrap();
-    let films = [film(), film_with(Point::new(60.0, 20.0))];
-    let points = [[Some(SPOT), Some(Point::new(10.0, 50.0))], [Some(Point::new(60.0, 20.0)), None]];
-    let examples: Vec<_> = films.iter().zip(&points).map(|(film, points)| Example { film, points }).collect();
+fn both_looks_are_adapted_to_what_each_sees() {
+    let alone = spot::adaptable();
+    let frame = vec![[0.5, 0.5], [0.5 - 3.0 / 96.0, 0.5]];
+    let start = alone.with_second_look(SecondLook::new(frame, vec![0.5; 2]), &alone).unwrap();
+    let spots = [SPOT, Point::new(60.0, 20.0), Point::new(40.0, 30.0)];
+    let films = spots.map(film_with);
+    // The second point of the first film lies beyond the frame, which is 96 px wide around the spot.
+    let left = [Some(Point::new(90.0, 50.0)), None, Some(Point::new(30.0, 35.0))];
+    let points: [_; 3] = std::array::from_fn(|film| [Some(spots[film]), left[film]]);
     let options = Options::default().with_backend(backends().next().unwrap());
-    let (adapted, changes) = adapt(&start, &examples, None, options.clone()).unwrap();
+    let adapted_to = |bundle: &Bundle, which: &[usize]| {
+        let examples: Vec<_> =
+            which.iter().map(|film| Example { film: &films[*film], points: &points[*film] }).collect();
+        adapt(bundle, &examples, None, options.clone()).unwrap()
+    };
+    let (adapted, changes) = adapted_to(&start, &[0, 1]);
     assert_eq!(changes.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
-    let second = adapted.second_look().unwrap().1;
-    assert_eq!(second.manifest().adapted.as_ref().unwrap().films, adapted.manifest().adapted.as_ref().unwrap().films);
-    Detector::new(&adapted, options).unwrap().detect(&films[0]).unwrap();
-    assert_eq!(adapted.without_adaptation().unwrap().digest(), start.digest());
+    let seen = |bundle: &Bundle| {
+        let films = &bundle.manifest().adapted.as_ref().unwrap().films;
+        films.iter().map(|film| film.landmarks.clone()).collect::<Vec<_>>()
+    };
+    let second = |bundle: &Bundle| bundle.second_look().unwrap().1.clone();
+    assert_eq!((seen(&adapted), seen(&second(&adapted))), (vec![vec![1, 2], vec![1]], vec![vec![1], vec![1]]));
+    Detector::new(&adapted, options.clone()).unwrap().detect(&films[0]).unwrap();
+
+    // What the second look has not seen does not count later.
+    let vector = |bundle: &Bundle| second(bundle).template_vectors().unwrap()["template.02.level5"].clone();
+    let (later, _) = adapted_to(&adapted, &[2]);
+    let (fresh, _) = adapted_to(&start, &[2]);
+    assert!(vector(&later) == vector(&fresh) && vector(&later) != vector(&start));
+    assert_eq!(later.without_adaptation().unwrap().digest(), start.digest());
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub enum TrainError {
     FewFilms { films: usize, needed: usize },
     /// The first look's points do not say how a film lies.
     #[error(
-        "the first look finds all landmarks of film {id} in one place, so a second look can't be aligned; leave the film out"
+        "the landmarks that the first look found on film {id} do not lie like those of the template, so a second look can't be aligned; leave the film out of both"
     )]
     #[non_exhaustive]
     NotAligned { id: String },

@@ -87,7 +87,7 @@ pub fn pack(
 /// The first look's bundle with the second look's, under the second's name and terms.
 ///
 /// # Errors
-/// They do not have the same landmarks, or `first` has a second look.
+/// They do not have the same landmarks.
 pub fn with_second_look(first: &Bundle, look: SecondLook, second: &Bundle) -> Result<Bundle, ExportError> {
     let both = first.with_second_look(look, second)?;
     let mut manifest = both.manifest().clone();

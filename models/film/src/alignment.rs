@@ -6,6 +6,8 @@ use crate::{Film, FilmError, Spacing};
 
 /// A point nearer than this to its place in the frame counts no more than one at this distance; a share of the frame's side.
 const NEAR: f64 = 0.015;
+/// If half of the points stay farther than this from their places, they are not those of such a film; a share of the frame's side.
+const ASTRAY: f64 = 0.1;
 /// Rounds of weighted least squares.
 const ROUNDS: usize = 30;
 /// The side of a frame around landmarks, as a multiple of the longer side of the rectangle that holds them.
@@ -58,19 +60,21 @@ impl Alignment {
     }
 
     /// The similarity that takes a film's landmarks, in px, to their places in the frame. A landmark counts the less, the farther it
-    /// stays from its place, so a few wrong ones do no harm. `None` if the points say nothing, for example because all are the same.
+    /// stays from its place, so a few wrong ones do no harm. `None` if the points do not lie like the frame: half of them stay far from
+    /// their places (a tenth of the frame's side), or all are the same.
     pub fn fit(film: &Film, points: &[Point], frame: &[Point]) -> Option<Self> {
         let aspect = aspect(film);
-        let mut weights = vec![1.0; points.len().min(frame.len())];
+        let mut distances = vec![NEAR; points.len().min(frame.len())];
         let mut fitted = None;
         for _ in 0..ROUNDS {
+            let weights: Vec<f64> = distances.iter().map(|distance| 1.0 / distance.max(NEAR)).collect();
             let alignment = Self::weighted(aspect, points, frame, &weights)?;
-            let distances =
-                points.iter().zip(frame).map(|(point, place)| alignment.to_frame(*point).distance_px(*place));
-            weights = distances.map(|distance| 1.0 / distance.max(NEAR)).collect();
+            let pairs = points.iter().zip(frame);
+            distances = pairs.map(|(point, place)| alignment.to_frame(*point).distance_px(*place)).collect();
             fitted = Some(alignment);
         }
-        fitted
+        let near = distances.iter().filter(|distance| **distance <= ASTRAY).count();
+        fitted.filter(|_| 2 * near > distances.len())
     }
 
     /// The similarity with the least weighted sum of squared distances.
@@ -275,5 +279,21 @@ mod tests {
         assert_eq!(Alignment::fit(&film, &[], &[]), None);
         let strange = Alignment::fit(&film, &[Point::new(f64::NAN, 4.0); 5], &frame);
         assert_eq!(strange, None);
+    }
+
+    #[test]
+    fn points_that_lie_like_no_film_do_not_align() {
+        let film = film(1935, 2400, &[]);
+        // Places and points without any order, by a fixed rule.
+        let scattered = |count: u32, step: u32, width: f64, height: f64| -> Vec<Point> {
+            let at = |index: u32| f64::from(index * step % 997) / 997.0;
+            (1..=count).map(|index| Point::new(width * at(index), height * at(index * index))).collect()
+        };
+        for count in [19, 37] {
+            let (frame, points) = (scattered(count, 211, 1.0, 1.0), scattered(count, 613, 1935.0, 2400.0));
+            assert_eq!(Alignment::fit(&film, &points, &frame), None, "{count}");
+            let one = vec![Point::new(435.878_906_25, 253.125); count as usize];
+            assert_eq!(Alignment::fit(&film, &one, &frame), None, "{count}");
+        }
     }
 }

@@ -21,7 +21,7 @@ pub const MOST_ELEMENTS: usize = 1 << 28;
 /// The largest number of files, with the manifest: a graph for each landmark, and a few others.
 pub const MOST_FILES: usize = 1000;
 /// The largest number of characters in a file's name.
-pub(super) const LONGEST_FILE_NAME: usize = 120;
+pub(super) const LONGEST_FILE_NAME: usize = 132;
 /// The largest number of entries in the history. A training adds one for each epoch.
 pub const LONGEST_HISTORY: usize = 50_000;
 /// The largest number of films that a bundle was adapted to.

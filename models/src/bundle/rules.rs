@@ -211,7 +211,7 @@ fn validate_head(head: &HeadEntry, trunk: &BTreeMap<&str, &TensorEntry>, grid: S
 fn validate_name(name: &str) -> Result<(), &'static str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if name.is_empty() || name.len() > LONGEST_FILE_NAME || !name.chars().all(plain) {
-        Err("a file's name must be 1 to 120 letters, digits, `.`, `-` and `_`, with no folders")
+        Err("a file's name must be 1 to 132 letters, digits, `.`, `-` and `_`, with no folders")
     } else if name.starts_with('.') {
         Err("a file's name must not start with a dot")
     } else if name.eq_ignore_ascii_case(MANIFEST) {

@@ -9,11 +9,14 @@ use onemark_film::geometry::Point;
 use serde::{Deserialize, Serialize};
 
 use super::rules::rule;
-use super::{Bundle, BundleError, FORMAT_OF_TWO_LOOKS, MANIFEST, Manifest, WEIGHTS};
+use super::{Bundle, BundleError, FORMAT_OF_TWO_LOOKS, Manifest, WEIGHTS};
 use crate::invalid::Invalid;
 
 /// The beginning of the names of the second look's files.
 pub const PREFIX: &str = "second-look.";
+
+/// The manifest of the second look's bundle.
+const SECOND_MANIFEST: &str = "second-look.manifest.yaml";
 
 /// How a bundle looks a second time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -76,6 +79,9 @@ impl Bundle {
     pub fn with_second_look(&self, look: SecondLook, second: &Self) -> Result<Self, BundleError> {
         let mut manifest = self.manifest.clone();
         (manifest.accuracy, manifest.calibration) = (None, None);
+        if let Some(adapted) = &mut manifest.adapted {
+            (adapted.accuracy, adapted.calibration) = (None, None);
+        }
         (manifest.format, manifest.second_look) = (FORMAT_OF_TWO_LOOKS, Some(look));
         Self::holding(self.origin.clone(), manifest, &self.files, second)
     }
@@ -119,28 +125,29 @@ impl Bundle {
         files: &BTreeMap<String, Arc<[u8]>>,
     ) -> Result<Option<Box<Self>>, BundleError> {
         let Some(look) = &manifest.second_look else { return Ok(None) };
-        let refuse = |why: &'static str| {
-            let invalid = Invalid::new(format!("{PREFIX}{MANIFEST}"), why);
-            Err(BundleError::Manifest { path: path.to_owned(), invalid })
+        let refuse = |key: &str, why: &'static str| {
+            Err(BundleError::Manifest { path: path.to_owned(), invalid: Invalid::new(key, why) })
         };
+        if files.get(WEIGHTS).map_or(0, |weights| weights.len()) < look.shared_weights {
+            return refuse("second_look.shared_weights", "must be at most the bytes of weights.bin");
+        }
         let names: BTreeSet<String> =
             files.keys().filter_map(|name| name.strip_prefix(PREFIX)).map(str::to_owned).collect();
         // Before its files are read: there is no third look to look for.
         if names.iter().any(|name| name.starts_with(PREFIX)) {
-            return refuse("must not have a second look of its own");
+            return refuse(SECOND_MANIFEST, "must not have a second look of its own");
         }
         let second = Self::checked(path, names, |name, _| {
             let file = format!("{PREFIX}{name}");
             let bytes = files.get(&file).cloned();
             let bytes = bytes.ok_or_else(|| BundleError::Missing { path: path.to_owned(), file })?;
-            // If there are fewer, the digest shows it.
             let shared = if name == WEIGHTS { look.shared_weights } else { 0 };
             let shared = files.get(WEIGHTS).and_then(|weights| weights.get(..shared)).unwrap_or_default();
-            Ok(if shared.is_empty() { bytes } else { [shared, bytes.as_ref()].concat().into() })
+            Ok(if shared.is_empty() { bytes } else { shared.iter().chain(bytes.iter()).copied().collect() })
         })
         .map_err(|error| BundleError::SecondLook { source: error.into() })?;
         if second.manifest.landmark_set.landmarks != manifest.landmark_set.landmarks {
-            return refuse("must have the landmarks of the first look");
+            return refuse(SECOND_MANIFEST, "must have the landmarks of the first look");
         }
         Ok(Some(Box::new(second)))
     }

@@ -47,7 +47,7 @@ pub struct Detection {
     /// On 90 % of films the landmark is at most so far away, in mm, where the bundle is calibrated and the spacing known.
     pub(super) radius_mm: Option<f64>,
     /// How many standard deviations the cell lies from where the other landmarks expect it, where the bundle carries a prior
-    /// over shapes. Beyond 3 or so, a person should look.
+    /// over shapes. Beyond 3 or so, a person should look. Where the bundle looks twice, it is that of the first look.
     #[serde(rename = "surprise")]
     mahalanobis: Option<f64>,
     /// How many windows of the film its fine part was run on, where it was not run on the whole of it.
@@ -172,7 +172,7 @@ impl Detection {
     }
 
     /// The distance in standard deviations between the cell and where the other landmarks expect it, where the bundle carries
-    /// a prior over shapes. Beyond 3 or so, a person should look.
+    /// a prior over shapes. Beyond 3 or so, a person should look. Where the bundle looks twice, it is that of the first look.
     pub fn mahalanobis(&self) -> Option<f64> {
         self.mahalanobis
     }

@@ -67,7 +67,7 @@ pub fn bundle(weight: f32) -> Bundle {
 }
 
 /// A bundle that can be adapted: its trunk makes the embeddings of five levels, two numbers for each cell, from how bright the
-/// film is there. Both landmarks are the brightest spot.
+/// film is there. Its landmarks are those of [`bundle`].
 pub fn adaptable() -> Bundle {
     const SIZE: usize = 32;
     let mut made = vec![Tensor { name: "copy".into(), channels: 1, side: SIZE }];
@@ -84,11 +84,17 @@ pub fn adaptable() -> Bundle {
         vec![builder::floats("kernel", &[2, 1, 1, 1], &[1.0, -1.0]), builder::floats("bias", &[2], &[0.0, 1.0])];
     let copy = made[0].clone();
     let trunk = Graph { constants, ..Graph::new(SIZE, vec![Tensor::film(SIZE)], made, nodes) };
-    let head = || Graph::new(SIZE, vec![copy.clone()], vec![Tensor::score(SIZE)], vec![node("Relu", SCORE, &["copy"])]);
+    // The cell itself, and its neighbour to the right.
+    let heads = [4, 5].map(|cell| {
+        let kernel = std::array::from_fn::<f32, 9, _>(|at| if at == cell { 1.0 } else { 0.0 });
+        let conv = builder::node("Conv", SCORE, &["copy", "kernel"], vec![builder::integers("pads", [1; 4])]);
+        let constants = vec![builder::floats("kernel", &[1, 1, 3, 3], &kernel)];
+        Graph { constants, ..Graph::new(SIZE, vec![copy.clone()], vec![Tensor::score(SIZE)], vec![conv]) }
+    });
     // Each vector says "bright".
     let weights: Vec<f32> = [1.0, 0.0].repeat(2 * Level::COARSE_TO_FINE.len());
     let place = |landmark: usize, level: usize| (landmark * Level::COARSE_TO_FINE.len() + level) * 8;
-    of_graphs(&trunk, &[head(), head()], &weights, |landmark, level| Span { offset: place(landmark, level), length: 8 })
+    of_graphs(&trunk, &heads, &weights, |landmark, level| Span { offset: place(landmark, level), length: 8 })
 }
 
 /// All backends that work here. tract always works.

@@ -45,15 +45,17 @@ impl<'a> Views<'a> {
     /// The size of a film's file.
     ///
     /// # Errors
-    /// It can't be read.
+    /// It can't be read or aligned.
     pub fn size(&self, index: usize) -> Result<Size, TrainError> {
-        Ok(self.whole(index)?.size())
+        let film = self.whole(index)?;
+        self.alignment(&film, index)?;
+        Ok(film.size())
     }
 
     /// A film, with its spacing.
     ///
     /// # Errors
-    /// It can't be read, or the first look's points on it lie all in one place.
+    /// It can't be read, or the first look's points on it do not lie like the template's.
     pub fn film(&self, recipe: &Recipe, index: usize) -> Result<Film, TrainError> {
         let film = self.whole(index)?;
         match self.alignment(&film, index)? {

@@ -234,8 +234,7 @@ fn numbers_of_landmarks_are_finite() {
     }
 }
 
-#[test]
-fn a_calibration_and_a_prior_hold_numbers() {
+pub(super) fn calibration() -> Calibration {
     let landmark = LandmarkCalibration {
         median: -1.0,
         deviation: 1.0,
@@ -244,14 +243,19 @@ fn a_calibration_and_a_prior_hold_numbers() {
         within_2_mm: 0.9,
         radius_mm: 2.0,
     };
-    let good = Calibration {
+    Calibration {
         films: "20 films".into(),
         landmarks: vec![landmark],
         slope: 1.0,
         weakest: -3.0,
         out_of_distribution: -2.0,
         reliability: Reliability { draws: 1, ..Reliability::default() },
-    };
+    }
+}
+
+#[test]
+fn a_calibration_and_a_prior_hold_numbers() {
+    let good = calibration();
     let calibrated = |harm: &dyn Fn(&mut Calibration)| {
         let mut calibration = good.clone();
         harm(&mut calibration);

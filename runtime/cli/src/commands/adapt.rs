@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 use onemark_film::{Film, Spacing};
-use onemark_models::bundle::Bundle;
+use onemark_models::bundle::{AdaptedFilm, Bundle};
 use onemark_runtime::adapt::{Change, Example, adapt};
 
 use super::said::Said;
@@ -55,6 +55,11 @@ impl Adapt {
         if bundle.manifest().calibration.is_some() && new.manifest().calibration.is_none() {
             console::note(format_args!("the new bundle is not calibrated; run `onemark calibrate` on it"));
         }
+        if bundle.manifest().familiarity.is_some() && new.manifest().familiarity.is_none() {
+            console::note(format_args!(
+                "the new bundle does not refuse films of another kind; undo the adaptation (--undo) to have that back"
+            ));
+        }
         Ok(ExitCode::SUCCESS)
     }
 
@@ -87,6 +92,7 @@ impl Adapt {
             films => format!("its template and {films} films"),
         };
         console::print(format_args!("the bundle now uses {used}\n"))?;
+        self.note_unseen(&new);
         if changes.is_empty() {
             console::note(format_args!(
                 "with several films, this command also reports the error on each after adapting to the others"
@@ -97,6 +103,26 @@ impl Adapt {
             console::print(format_args!("\n{spacings}{}", self.table(&changes, unit)))?;
         }
         Ok(new)
+    }
+
+    /// Says what the second look could not learn from the films.
+    fn note_unseen(&self, new: &Bundle) {
+        fn films(bundle: &Bundle) -> &[AdaptedFilm] {
+            bundle.manifest().adapted.as_ref().map_or(&[], |adapted| &adapted.films)
+        }
+        let Some((_, second)) = new.second_look() else { return };
+        let last = self.films.iter().rev();
+        for ((file, first), second) in last.zip(films(new).iter().rev()).zip(films(second).iter().rev()) {
+            let unseen = first.landmarks.iter().filter(|number| !second.landmarks.contains(number));
+            let unseen: Vec<String> = unseen.map(ToString::to_string).collect();
+            if !unseen.is_empty() {
+                console::note(format_args!(
+                    "{}: landmarks {} lie beyond what the second look sees; the first look alone learnt them",
+                    file.display(),
+                    unseen.join(", ")
+                ));
+            }
+        }
     }
 
     /// One line per film: mean errors before, and after adapting to the other films.

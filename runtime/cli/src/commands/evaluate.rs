@@ -109,7 +109,8 @@ impl Evaluate {
             console::print(format_args!("{}\n", text(summary)))?;
         }
         console::print(format_args!(
-            "found minus annotated position (film protocol): the same on all films (bias), and how it differs (SD)\n{}\n",
+            "found minus annotated position (film protocol), {} films: the median (bias), and how it varies (SD)\n{}\n",
+            films.len(),
             tables::biases(&biases)
         ))?;
         let (count, backend) = (films.len(), detector.backend().name());
@@ -121,7 +122,7 @@ impl Evaluate {
             target.write(&bundle.with_manifest(manifest)?)?;
         }
         if let Some(path) = &self.scatter {
-            console::write_file(path, scatter::svg(&films, &biases).as_bytes())?;
+            console::write_text(path, &scatter::svg(&films, &biases))?;
         }
         if let Some(path) = &self.report {
             let BundleId { name, sha256 } = detector.bundle().clone();

@@ -56,19 +56,26 @@ fn scores(evaluation: &Evaluation) -> String {
     console::table(&rows, &[1])
 }
 
-/// One line per landmark: where its found positions lie on average, and the error without that.
+/// One line per landmark: where its found positions lie on most films, and the error without that; then the mean of all errors.
 pub fn biases(biases: &[Bias]) -> String {
     let there = |mm: f64, text: String| if mm.is_nan() { "-".to_owned() } else { text };
     let signed = |mm: f64| there(mm, format!("{mm:+.2}"));
     let plain = |mm: f64| there(mm, format!("{mm:.2}"));
     let header = ["#", "landmark", "bias right mm", "down mm", "SD right mm", "down mm", "MRE mm", "without bias"];
     let row = |(number, bias): (usize, &Bias)| {
-        let ([right, down], [sd_right, sd_down]) = (bias.mean_mm, bias.sd_mm);
+        let ([right, down], [sd_right, sd_down]) = (bias.median_mm, bias.sd_mm);
         let numbers =
             [signed(right), signed(down), plain(sd_right), plain(sd_down), plain(bias.mre_mm), plain(bias.rest_mm)];
         [number.to_string(), bias.name.clone()].into_iter().chain(numbers).collect()
     };
-    let rows = std::iter::once(header.map(str::to_owned).to_vec()).chain((1..).zip(biases).map(row));
+    let points: usize = biases.iter().map(|bias| bias.points).sum();
+    let mean = |mm: fn(&Bias) -> f64| {
+        let annotated = biases.iter().filter(|bias| bias.points > 0);
+        plain(annotated.map(|bias| mm(bias) * bias.points as f64).sum::<f64>() / points as f64)
+    };
+    let all = ["", "mean", "", "", "", "", &mean(|bias| bias.mre_mm), &mean(|bias| bias.rest_mm)].map(str::to_owned);
+    let rows =
+        std::iter::once(header.map(str::to_owned).to_vec()).chain((1..).zip(biases).map(row)).chain([all.to_vec()]);
     console::table(&rows.collect::<Vec<_>>(), &[1])
 }
 
@@ -129,7 +136,8 @@ mod tests {
         let found = biases(&[Bias::of("nasion", [[0.5, -1.0], [0.5, -2.0]]), Bias::of("sella", [])]);
         let expected = "#  landmark  bias right mm  down mm  SD right mm  down mm  MRE mm  without bias\n\
                         1  nasion            +0.50    -1.50         0.00     0.71    1.59          0.50\n\
-                        2  sella                 -        -            -        -       -             -\n";
+                        2  sella                 -        -            -        -       -             -\n   \
+                           mean                                                      1.59          0.50\n";
         assert_eq!(found, expected);
     }
 
