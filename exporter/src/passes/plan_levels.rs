@@ -60,7 +60,7 @@ pub(super) struct Cut<'a> {
 }
 
 impl<'a> Cut<'a> {
-    /// `None` if the head has no decoder up to the fine levels.
+    /// `None` if the head has no decoder up to the fine levels, or an operation there that windows can't hold.
     fn of(head: &'a Graph) -> Option<Self> {
         let (_, score) = head.outputs().iter().find(|(port, _)| *port == Port::Score)?;
         let mut cut = Self { head, size: head.node(*score).shape[2], fine: BTreeSet::new(), score: *score };
@@ -76,7 +76,8 @@ impl<'a> Cut<'a> {
                 cut.fine.insert(value);
             }
         }
-        cut.fine.contains(&cut.score).then_some(cut)
+        let fits = cut.fine().all(|(_, node)| fits_windows(node.op));
+        (fits && cut.fine.contains(&cut.score)).then_some(cut)
     }
 
     /// The level of a value: each of its cells is `2^level` cells of the grid wide.
@@ -141,6 +142,17 @@ impl<'a> Cut<'a> {
         }
         window.graph.output(Port::Score, window.values[&self.score])?;
         Ok(window.graph.pruned())
+    }
+}
+
+/// Whether each cell of the result depends only on the same cell of the operands, or, of a convolution and an up-sampling, on the cells
+/// around it that their window takes in.
+fn fits_windows(op: Op) -> bool {
+    match op {
+        Op::Conv { .. } | Op::Upsample { .. } => true,
+        Op::BatchNorm | Op::Relu | Op::Add | Op::Mul | Op::Clamp | Op::FakeQuantise | Op::Cosine => true,
+        Op::Slice { .. } | Op::Concat => true,
+        Op::Input | Op::MaxPool | Op::Interpolate | Op::Crop { .. } => false,
     }
 }
 

@@ -25,7 +25,7 @@ use super::console::Console;
 #[derive(Args)]
 pub struct Lab {
     /// The films, of which the template alone needs an annotation: the ISBI 2015 layout; or a folder of films, or of images/, with
-    /// landmarks.csv or with labelme's file beside the annotated film.
+    /// landmarks.json of `onemark annotate`, with landmarks.csv, or with labelme's file beside the annotated film.
     #[arg(long)]
     pub data: PathBuf,
     /// The annotated films to learn the landmarks from, by their ids: file names without the ending. All of them count. `all`: every

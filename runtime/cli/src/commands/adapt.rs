@@ -24,8 +24,8 @@ pub struct Adapt {
     /// An annotated film; may be given several times
     #[arg(long = "film", value_name = "FILE")]
     films: Vec<PathBuf>,
-    /// The film's points: corrected JSON of `onemark detect`, a table `landmark,x,y` in px, or a file of labelme, COCO
-    /// keypoints, CVAT or 3D Slicer
+    /// The film's points: JSON of `onemark annotate` or corrected JSON of `onemark detect`, also of several films; a table
+    /// `landmark,x,y` in px; or a file of labelme, COCO keypoints, CVAT or 3D Slicer
     #[arg(long = "points", value_name = "FILE")]
     points: Vec<PathBuf>,
     /// Take the points also if they were placed on a film of another name or with other pixels

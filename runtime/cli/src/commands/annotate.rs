@@ -29,7 +29,8 @@ const OF_OTHERS: &str = "onemark-points.json";
 
 /// Opens films in a browser on this machine, where a person marks their landmarks
 ///
-/// Prints a link to open. Each change is saved at once, as Onemark's JSON of points, which training reads. The page connects to this
+/// Prints a link to open. Each change is saved at once, as Onemark's JSON of points, which training reads. With
+/// --bundle, its points are proposed, to be accepted or moved. The page connects to this
 /// program only, and this program to no other machine. End it with Ctrl-C.
 #[derive(Args)]
 pub struct Annotate {
