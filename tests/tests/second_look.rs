@@ -78,6 +78,9 @@ fn a_second_look_is_trained_exported_and_used() {
     let said = refuse(Program::Export, &format!("{second} --first-look other.onemark"));
     assert!(said.contains("the second look was trained on film 001, the first one's bundle on film 002"), "{said}");
     Program::Export.succeed(here, &format!("{second} --first-look first.onemark"));
+    let again = "second/checkpoint.safetensors --out again.onemark --first-look both.onemark";
+    let said = refuse(Program::Export, again);
+    assert!(said.contains("both.onemark looks twice already"), "{said}");
     let inspected = Program::Runtime.succeed(here, "inspect both.onemark").stdout;
     assert!(inspected.contains("two: at the whole film, then at "), "{inspected}");
     Program::Runtime.succeed(here, "verify both.onemark");
@@ -119,6 +122,8 @@ fn quantised_with_aligned_films(here: &Path) {
 fn detections_agree(here: &Path) {
     let path = here.join("both.onemark");
     let bundle = Bundle::open(&path).unwrap();
+    // The frozen trunk is stored once.
+    assert!(bundle.second_look().unwrap().0.shared_weights > 0);
     let archive = here.join("archive.onemark");
     bundle.write_archive(&archive, false).unwrap();
     let film = Film::open(here.join("films/RawImage/TrainingData/003.png")).unwrap();

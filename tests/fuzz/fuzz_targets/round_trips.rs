@@ -11,7 +11,7 @@ use onemark_evaluation::points::{self, FilmIdentity, FilmPoints, Form};
 use onemark_film::Spacing;
 use onemark_film::geometry::{GridPoint, Point, Size};
 use onemark_film::visible::is_hidden;
-use onemark_models::bundle::{AdaptedFilm, Bundle, BundleError, Manifest};
+use onemark_models::bundle::{AdaptedFilm, Bundle, BundleError, Manifest, SecondLook};
 use onemark_models::confidence::{Calibration, LandmarkCalibration, Reliability};
 use onemark_models::familiarity::Familiarity;
 use onemark_models::files::sha256;
@@ -35,13 +35,15 @@ const MOST: usize = 3;
 
 static SETS: LazyLock<[LandmarkSet; 2]> =
     LazyLock::new(|| ["isbi19", "hand37"].map(|id| LandmarkSet::named(id).expect("a built-in set")));
-/// As exported, and adapted to a film.
-static BUNDLES: LazyLock<[Bundle; 2]> = LazyLock::new(|| {
+/// As exported, adapted to a film, and with a second look.
+static BUNDLES: LazyLock<[Bundle; 3]> = LazyLock::new(|| {
     let bundle = spot::adaptable();
     let vectors = bundle.template_vectors().expect("vectors");
     let film = AdaptedFilm { sha256: sha256(b"a film"), source: None, landmarks: vec![1, 2] };
     let adapted = bundle.with_template_vectors(&vectors, vec![film]).expect("an adapted bundle");
-    [bundle, adapted]
+    let look = SecondLook::new(vec![[0.25, 0.5], [0.75, 0.5]], vec![0.5; 2]);
+    let twice = bundle.with_second_look(look, &bundle).expect("a bundle with a second look");
+    [bundle, adapted, twice]
 });
 
 fuzz_target!(|bytes: &[u8]| {
@@ -205,7 +207,7 @@ fn manifest(drawn: &mut Unstructured<'_>) -> Result<()> {
     let bundle = match bundle.with_manifest(manifest) {
         Ok(bundle) => bundle,
         // A rule says why. That a text can't be read again is no rule.
-        Err(BundleError::Manifest { .. }) => return Ok(()),
+        Err(BundleError::Manifest { .. } | BundleError::SecondLook { .. }) => return Ok(()),
         Err(error) => panic!("{error:?}"),
     };
     let text = yaml::write(bundle.manifest()).expect("every manifest can be written");
@@ -219,7 +221,7 @@ fn change(manifest: &mut Manifest, drawn: &mut Unstructured<'_>) -> Result<()> {
     let set = &mut manifest.landmark_set;
     let landmark = drawn.int_in_range(0..=set.landmarks.len() - 1)?;
     let count = set.landmarks.len();
-    match drawn.int_in_range(0..=20)? {
+    match drawn.int_in_range(0..=21)? {
         0 => manifest.name = text(drawn)?,
         1 => manifest.made_by = text(drawn)?,
         2 => set.id = text(drawn)?,
@@ -234,6 +236,13 @@ fn change(manifest: &mut Manifest, drawn: &mut Unstructured<'_>) -> Result<()> {
         11 => manifest.weights_licence = text(drawn)?,
         12 => drop(set.analysis.sources.insert(text(drawn)?, text(drawn)?)),
         13 => drop(set.analysis.lines.insert(text(drawn)?, ["spot".into(), "left".into()])),
+        21 => {
+            if let Some(look) = &mut manifest.second_look {
+                look.frame[landmark] = [number(drawn)?, number(drawn)?];
+                look.shares[landmark] = number(drawn)?;
+                look.shared_weights = drawn.int_in_range(0..=200)?;
+            }
+        }
         14 => {
             let formula = formula(drawn)?;
             let measurement = Definition {
