@@ -53,7 +53,7 @@ impl Template {
 pub struct Templates {
     /// To train on, at least one.
     pub trained: Vec<Template>,
-    /// To judge by; none of up to [`MOST_WITHOUT_JUDGES`].
+    /// To judge by; none if there are up to five.
     pub judges: Vec<Template>,
 }
 
