@@ -264,6 +264,6 @@ fn validate_first_look(first: &Bundle, second: &Checkpoint) -> Result<(), Export
     if templates.as_ref() == Some(&second.recipe.templates) {
         return Ok(());
     }
-    let first = templates.map_or_else(|| "that it does not name".to_owned(), |ids| ids.join(", "));
+    let first = templates.map_or_else(|| "(not stated)".to_owned(), |ids| ids.join(", "));
     Err(ExportError::OtherFirstLook { first, second: second.recipe.templates.join(", ") })
 }

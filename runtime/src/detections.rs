@@ -195,7 +195,8 @@ impl Detections {
     }
 
     /// By how much the film's evidence is lower than that of the training films, in the median over all landmarks: the larger, the
-    /// less the film is like them ([`Familiarity`](onemark_models::familiarity::Familiarity)). None where the bundle does not know its training films, where only some
+    /// less the film is like them ([`Familiarity`](onemark_models::familiarity::Familiarity)).
+    /// None where the bundle does not know its training films, where only some
     /// landmarks were searched for, and on a film that shows nothing.
     pub fn training_distance(&self) -> Option<f64> {
         self.training_distance
